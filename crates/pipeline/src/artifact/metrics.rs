@@ -1,0 +1,80 @@
+//! `metrics.json`: accuracy and its relatives on the test split.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::folder::require;
+use crate::{Error, Result, atomic};
+
+/// The numbers of scikit-learn's `classification_report(answer, prediction)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Share of test texts classified rightly.
+    pub accuracy: f64,
+    /// Mean F1 of the categories.
+    pub macro_f1: f64,
+    /// Mean F1 of the categories, weighted by support.
+    pub weighted_f1: f64,
+    /// Unweighted means over the categories.
+    pub macro_average: Averages,
+    /// Means over the categories, weighted by support.
+    pub weighted_average: Averages,
+    /// One entry per category, in the order of `labels`.
+    pub per_class: Vec<ClassMetrics>,
+    /// `confusion[i][j]`: texts of category `i` that were classified as `j`.
+    pub confusion: Vec<Vec<u64>>,
+    /// Category names.
+    pub labels: Vec<String>,
+    /// Number of test texts.
+    pub test_rows: u64,
+}
+
+/// Precision, recall and F1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Averages {
+    /// Of the texts classified so, the share that is so; 0 when there are none.
+    pub precision: f64,
+    /// Of the texts that are so, the share classified so; 0 when there are none.
+    pub recall: f64,
+    /// Harmonic mean of precision and recall; 0 when both are 0.
+    pub f1: f64,
+}
+
+/// One category's numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassMetrics {
+    /// The category's name.
+    pub label: String,
+    /// Precision, recall and F1.
+    #[serde(flatten)]
+    pub scores: Averages,
+    /// Number of test texts of this category.
+    pub support: u64,
+}
+
+impl Metrics {
+    /// Writes `metrics.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(Error::encode(path))?;
+        atomic::write_bytes(path, text.as_bytes())
+    }
+
+    /// Reads `metrics.json`.
+    ///
+    /// # Errors
+    /// When the file is missing or is not what [`Metrics::write`] writes.
+    pub fn read(path: &Path) -> Result<Self> {
+        read_json(path, "evaluate")
+    }
+}
+
+/// Reads a JSON artifact made by `stage`.
+pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, stage: &'static str) -> Result<T> {
+    require(path, stage)?;
+    let text = std::fs::read(path).map_err(Error::io("read", path))?;
+    serde_json::from_slice(&text).map_err(|error| super::files::bad_artifact(path, stage)(&error))
+}

@@ -1,0 +1,25 @@
+//! The artifacts' schemas: for each file one row type, one `write` and one `read`.
+//!
+//! Rows are plain Rust structs; columns, dictionary types and provenance are this module's
+//! business alone. Parquet is for people and other tools, Arrow IPC for the two large files that
+//! a later stage maps into memory.
+
+mod attention;
+mod columns;
+mod corpus;
+mod features;
+mod files;
+mod metrics;
+mod predictions;
+mod sources;
+mod tokens;
+mod training;
+
+pub use attention::{AttentionRow, read_attention, write_attention};
+pub use corpus::{Article, CategoryId, Corpus, Split, Timestamp};
+pub use features::{Features, FeaturesKey, FeaturesWriter};
+pub use metrics::{Averages, ClassMetrics, Metrics};
+pub use predictions::{Prediction, Predictions};
+pub use sources::Sources;
+pub use tokens::{TokenizedCorpus, TokenizedText};
+pub use training::{StepRow, read_training, write_training};

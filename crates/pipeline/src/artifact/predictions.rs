@@ -1,0 +1,125 @@
+//! `predictions.parquet`: one row per test text.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Float32Array, RecordBatch};
+use arrow::datatypes::{Field, Schema};
+
+use super::columns::{categories, float_row, list_column, lists, read_categories, string_column, strings};
+use super::corpus::{CategoryId, json_list, read_names};
+use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
+use crate::{Error, Provenance, Result};
+
+/// What the model said of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The article's id.
+    pub id: String,
+    /// The true category.
+    pub label: CategoryId,
+    /// The most probable category.
+    pub predicted: CategoryId,
+    /// Probability of each category; they sum to 1.
+    pub probabilities: Vec<f32>,
+}
+
+/// All predictions and the names of the categories.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions {
+    /// Category names.
+    pub categories: Vec<String>,
+    /// One per test text, in the order of `tokens.arrow`.
+    pub rows: Vec<Prediction>,
+}
+
+impl Predictions {
+    /// Writes `predictions.parquet`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
+        let rows = &self.rows;
+        let probabilities = rows.iter().flat_map(|row| row.probabilities.iter().copied());
+        let probabilities = list_column(
+            rows.iter().map(|row| row.probabilities.len()),
+            Arc::new(Float32Array::from_iter_values(probabilities)),
+        );
+        let correct: Vec<bool> = rows.iter().map(|row| row.label == row.predicted).collect();
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", string_column(rows.iter().map(|row| &row.id))),
+            ("label", categories(rows.iter().map(|row| row.label.0), &self.categories)),
+            ("predicted", categories(rows.iter().map(|row| row.predicted.0), &self.categories)),
+            ("probabilities", probabilities),
+            ("correct", Arc::new(BooleanArray::from(correct))),
+        ];
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, column)| Field::new(*name, column.data_type().clone(), false))
+            .collect();
+        let metadata = [("midashi.categories", json_list(&self.categories))];
+        let batch = RecordBatch::try_new(
+            with_metadata(Schema::new(fields), provenance, &metadata),
+            columns.into_iter().map(|(_, column)| column).collect(),
+        )
+        .map_err(Error::encode(path))?;
+        write_parquet(path, &batch)
+    }
+
+    /// Reads `predictions.parquet`.
+    ///
+    /// # Errors
+    /// When the file is missing or is not what [`Predictions::write`] writes.
+    pub fn read(path: &Path) -> Result<Self> {
+        const STAGE: &str = "evaluate";
+        let batch = read_parquet(path, STAGE)?;
+        Self::from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
+    }
+
+    fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
+        let categories = read_names(batch, "midashi.categories")?;
+        let ids_of = |column: &str| -> Result<Vec<CategoryId>, String> {
+            let (keys, names) = read_categories(batch, column)?;
+            let position = |key: u16| categories.iter().position(|name| *name == names[usize::from(key)]);
+            keys.into_iter()
+                .map(|key| Ok(CategoryId(position(key).ok_or("a category is not in the metadata")? as u16)))
+                .collect()
+        };
+        let (labels, predicted) = (ids_of("label")?, ids_of("predicted")?);
+        let (ids, probabilities) = (strings(batch, "id")?, lists(batch, "probabilities")?);
+        let rows = (0..batch.num_rows())
+            .map(|row| {
+                Ok(Prediction {
+                    id: ids.value(row).to_owned(),
+                    label: labels[row],
+                    predicted: predicted[row],
+                    probabilities: float_row(probabilities, row)?,
+                })
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Self { categories, rows })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predictions_read_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.parquet");
+        let row = |label, predicted| Prediction {
+            id: "x".into(),
+            label: CategoryId(label),
+            predicted: CategoryId(predicted),
+            probabilities: vec![0.25, 0.5, 0.25],
+        };
+        let predictions = Predictions {
+            categories: vec!["a".into(), "b".into(), "c".into()],
+            rows: vec![row(2, 1), row(1, 1)],
+        };
+        predictions.write(&path, &Provenance(vec![])).unwrap();
+        assert_eq!(Predictions::read(&path).unwrap(), predictions);
+    }
+}

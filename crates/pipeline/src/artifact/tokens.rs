@@ -1,0 +1,205 @@
+//! `tokens.arrow`: one row per tokenised text.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int32Array, Int32Builder, ListArray, RecordBatch, StructArray, UInt32Array,
+};
+use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, UInt32Type};
+use arrow::ipc::writer::FileWriter;
+
+use super::columns::{
+    categories, category_type, list_column, lists, read_categories, string_column, string_row, strings,
+};
+use super::corpus::{CategoryId, Split, json_list, read_names, read_splits, split_column};
+use super::files::{MappedFile, bad_artifact, with_metadata};
+use crate::{Error, Provenance, Result, atomic};
+
+const STAGE: &str = "tokenize";
+
+/// One text as the model reads it, special tokens included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenizedText {
+    /// The article's id.
+    pub id: String,
+    /// The article's category.
+    pub label: CategoryId,
+    /// What the article is used for.
+    pub split: Split,
+    /// The normalised text that `offsets` refer to.
+    pub text: String,
+    /// Ids in the model's vocabulary.
+    pub input_ids: Vec<i32>,
+    /// The pieces as the vocabulary spells them.
+    pub tokens: Vec<String>,
+    /// Which word of the text a piece belongs to; none for special tokens.
+    pub word_ids: Vec<Option<i32>>,
+    /// Start and end of the piece in `text`, in characters (Unicode scalar values).
+    pub offsets: Vec<(u32, u32)>,
+}
+
+/// All texts, and what a later stage must know of the tokenizer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenizedCorpus {
+    /// Category names; a label is an index into them.
+    pub categories: Vec<String>,
+    /// One line about the tokenizer, for people.
+    pub tokenizer: String,
+    /// Number of ids the tokenizer can give.
+    pub vocabulary_size: usize,
+    /// The texts in the order of `corpus.parquet`.
+    pub texts: Vec<TokenizedText>,
+}
+
+impl TokenizedCorpus {
+    /// Writes `tokens.arrow`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
+        let batch = self.to_batch(provenance).map_err(Error::encode(path))?;
+        atomic::write(path, |file| {
+            let mut writer = FileWriter::try_new(file, batch.schema_ref()).map_err(Error::encode(path))?;
+            writer.write(&batch).map_err(Error::encode(path))?;
+            writer.finish().map_err(Error::encode(path))
+        })
+    }
+
+    fn to_batch(&self, provenance: &Provenance) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let texts = &self.texts;
+        let lengths = || texts.iter().map(|text| text.input_ids.len());
+        let input_ids = Int32Array::from_iter_values(texts.iter().flat_map(|t| t.input_ids.iter().copied()));
+        let tokens = string_column(texts.iter().flat_map(|text| &text.tokens));
+        let mut word_ids = Int32Builder::new();
+        texts.iter().flat_map(|text| &text.word_ids).for_each(|&word| word_ids.append_option(word));
+        let offsets = texts.iter().flat_map(|text| &text.offsets);
+        let (starts, ends): (Vec<u32>, Vec<u32>) = offsets.copied().unzip();
+        let span = Fields::from(vec![
+            Field::new("start", DataType::UInt32, false),
+            Field::new("end", DataType::UInt32, false),
+        ]);
+        let spans: Vec<ArrayRef> =
+            vec![Arc::new(UInt32Array::from(starts)), Arc::new(UInt32Array::from(ends))];
+        let spans: ArrayRef = Arc::new(StructArray::new(span, spans, None));
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", string_column(texts.iter().map(|text| &text.id))),
+            ("label", categories(texts.iter().map(|text| text.label.0), &self.categories)),
+            ("split", split_column(texts.iter().map(|text| text.split))),
+            ("text", string_column(texts.iter().map(|text| &text.text))),
+            ("input_ids", list_column(lengths(), Arc::new(input_ids))),
+            ("tokens", list_column(lengths(), tokens)),
+            ("word_ids", list_column(lengths(), Arc::new(word_ids.finish()))),
+            ("offsets", list_column(lengths(), spans)),
+        ];
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, column)| Field::new(*name, column.data_type().clone(), false))
+            .collect();
+        debug_assert_eq!(fields[1].data_type(), &category_type());
+        let metadata = [
+            ("midashi.categories", json_list(&self.categories)),
+            ("midashi.tokenizer", self.tokenizer.clone()),
+            ("midashi.vocabulary_size", self.vocabulary_size.to_string()),
+        ];
+        RecordBatch::try_new(
+            with_metadata(Schema::new(fields), provenance, &metadata),
+            columns.into_iter().map(|(_, column)| column).collect(),
+        )
+    }
+
+    /// Reads `tokens.arrow`.
+    ///
+    /// # Errors
+    /// When the file is missing or is not what [`TokenizedCorpus::write`] writes.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = MappedFile::open(path, STAGE)?;
+        let batch = arrow::compute::concat_batches(&file.schema, &file.batches)
+            .map_err(|error| bad_artifact(path, STAGE)(&error))?;
+        Self::from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
+    }
+
+    fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
+        let metadata = |key: &str| {
+            batch
+                .schema_ref()
+                .metadata()
+                .get(key)
+                .cloned()
+                .ok_or_else(|| format!("the metadata has no {key}"))
+        };
+        let (labels, _) = read_categories(batch, "label")?;
+        let splits = read_splits(batch)?;
+        let (id, text) = (strings(batch, "id")?, strings(batch, "text")?);
+        let (input_ids, tokens) = (lists(batch, "input_ids")?, lists(batch, "tokens")?);
+        let (word_ids, offsets) = (lists(batch, "word_ids")?, lists(batch, "offsets")?);
+        let texts = (0..batch.num_rows())
+            .map(|row| {
+                Ok(TokenizedText {
+                    id: id.value(row).to_owned(),
+                    label: CategoryId(labels[row]),
+                    split: splits[row],
+                    text: text.value(row).to_owned(),
+                    input_ids: integers(input_ids, row)?.into_iter().flatten().collect(),
+                    tokens: string_row(tokens, row)?,
+                    word_ids: integers(word_ids, row)?,
+                    offsets: spans(offsets, row)?,
+                })
+            })
+            .collect::<Result<_, String>>()?;
+        let size = metadata("midashi.vocabulary_size")?;
+        Ok(Self {
+            categories: read_names(batch, "midashi.categories")?,
+            tokenizer: metadata("midashi.tokenizer")?,
+            vocabulary_size: size.parse().map_err(|_| format!("midashi.vocabulary_size is {size:?}"))?,
+            texts,
+        })
+    }
+}
+
+fn integers(list: &ListArray, row: usize) -> Result<Vec<Option<i32>>, String> {
+    let items = list.value(row);
+    let items = items
+        .as_primitive_opt::<Int32Type>()
+        .ok_or_else(|| format!("a list holds {}, expected int32", items.data_type()))?;
+    Ok(items.iter().collect())
+}
+
+fn spans(list: &ListArray, row: usize) -> Result<Vec<(u32, u32)>, String> {
+    let items = list.value(row);
+    let field = |name: &str| {
+        let column = items.as_struct_opt()?.column_by_name(name)?;
+        Some(column.as_primitive_opt::<UInt32Type>()?.values().to_vec())
+    };
+    let (starts, ends) = field("start").zip(field("end")).ok_or("offsets are not {start, end}")?;
+    Ok(starts.into_iter().zip(ends).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_read_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.arrow");
+        let text = |id: &str, words: usize| TokenizedText {
+            id: id.into(),
+            label: CategoryId(1),
+            split: Split::Validation,
+            text: "見出し".into(),
+            input_ids: (0..words as i32 + 2).collect(),
+            tokens: (0..words + 2).map(|at| format!("##{at}")).collect(),
+            word_ids: std::iter::once(None).chain((0..words as i32).map(Some)).chain([None]).collect(),
+            offsets: (0..words as u32 + 2).map(|at| (at, at + 1)).collect(),
+        };
+        let corpus = TokenizedCorpus {
+            categories: vec!["a".into(), "b".into()],
+            tokenizer: "WordPiece".into(),
+            vocabulary_size: 7,
+            texts: vec![text("1", 3), text("2", 0)],
+        };
+        corpus.write(&path, &Provenance(vec![])).unwrap();
+        assert_eq!(TokenizedCorpus::read(&path).unwrap(), corpus);
+    }
+}

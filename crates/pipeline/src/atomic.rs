@@ -1,0 +1,132 @@
+//! Writing so that a reader sees the old artifact or the new one, never half of either.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Writes a file: a temporary one in the same folder, flushed to disk, then renamed.
+///
+/// # Errors
+/// When `fill` fails, or the file cannot be written; the old file is then untouched.
+pub fn write<E: From<Error>>(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
+) -> Result<(), E> {
+    let folder = parent(path)?;
+    let mut temporary =
+        tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create a file in", folder))?;
+    let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
+    fill(&mut writer)?;
+    writer.flush().map_err(Error::io("write", path))?;
+    drop(writer);
+    temporary.as_file().sync_all().map_err(Error::io("flush", path))?;
+    make_readable_by_all(temporary.as_file(), path)?;
+    temporary.persist(path).map_err(|error| Error::io("rename to", path)(error.error))?;
+    sync_folder(folder)?;
+    Ok(())
+}
+
+/// Writes bytes that are already in memory.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
+}
+
+/// Makes a folder: `fill` writes into a temporary one beside it, which then takes its place.
+///
+/// # Errors
+/// When `fill` fails, or the folder cannot be made; the old folder is then untouched.
+pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+    let parent = parent(path)?;
+    let temporary = tempfile::tempdir_in(parent).map_err(Error::io("create a folder in", parent))?;
+    fill(temporary.path())?;
+    let made = temporary.keep();
+    make_folder_readable_by_all(&made)?;
+    // A folder cannot be renamed over a full one, so the old one steps aside first.
+    let aside = parent.join(format!(".{}.old", path.file_name().unwrap_or_default().to_string_lossy()));
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
+    }
+    if path.exists() {
+        fs::rename(path, &aside).map_err(Error::io("rename", path))?;
+    }
+    fs::rename(&made, path).map_err(Error::io("rename to", path))?;
+    sync_folder(parent)?;
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
+    }
+    Ok(())
+}
+
+fn parent(path: &Path) -> Result<&Path> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    Ok(folder)
+}
+
+/// After a rename the folder itself must reach the disk, or a power cut may undo the rename.
+fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("flush", folder))
+}
+
+/// Temporary files are made private; artifacts are for everybody on the machine to open.
+#[cfg(unix)]
+fn make_readable_by_all(file: &File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644)).map_err(Error::io("set permissions of", path))
+}
+
+#[cfg(unix)]
+fn make_folder_readable_by_all(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+        .map_err(Error::io("set permissions of", folder))
+}
+
+#[cfg(not(unix))]
+fn make_readable_by_all(_: &File, _: &Path) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_folder_readable_by_all(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_bytes(&path, b"old").unwrap();
+        let failed = write(&path, |file| {
+            file.write_all(b"half").unwrap();
+            Err(Error::Config { origin: "test".into(), message: "stop".into() })
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_folder_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        for name in ["a", "b"] {
+            write_folder(&path, |inside| write_bytes(&inside.join(name), b"x")).unwrap();
+        }
+        let names: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["b"]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

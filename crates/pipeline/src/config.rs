@@ -1,0 +1,606 @@
+//! The configuration: one TOML file, one struct per section, and overrides of single keys.
+//!
+//! Every key has a default, so a configuration names only what it changes; a key that is not in
+//! these structs is an error that names its nearest neighbour. Each stage reads only its own
+//! section (and `[run]`), which is why changing `[render]` never retrains.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::{Error, Result, RunFolder};
+
+/// Everything one run is told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Where the run keeps its things and how many threads it may use.
+    pub run: Run,
+    /// The texts, and how they are split.
+    pub corpus: Corpus,
+    /// The pretrained checkpoint.
+    pub model: Model,
+    /// Text to ids.
+    pub tokenize: Tokenize,
+    /// Fine-tuning.
+    pub train: Train,
+    /// Predictions and metrics.
+    pub evaluate: Evaluate,
+    /// The report.
+    pub render: Render,
+}
+
+/// `[run]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Run {
+    /// Artifacts are written to `<artifacts>/<name>/`.
+    pub name: String,
+    /// Folder of all runs.
+    pub artifacts: PathBuf,
+    /// Folder of downloads and converted dictionaries, shared by all runs.
+    pub cache: PathBuf,
+    /// Worker threads; 0 is one per core. Results are reproducible for a given number.
+    pub threads: usize,
+}
+
+/// `[corpus]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Corpus {
+    /// URL of a `.tar.gz`, path of one, or path of a folder with one sub-folder per category.
+    pub source: String,
+    /// Expected SHA-256 of a downloaded archive; empty when none is known.
+    pub sha256: String,
+    /// How a text file is laid out.
+    pub layout: Layout,
+    /// What happens to a file that cannot be read as an article.
+    pub bad_files: BadFiles,
+    /// How articles are divided.
+    pub split: SplitShares,
+}
+
+/// How one text file of the corpus is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Line 1 the URL, line 2 the date, line 3 the title, then the body (livedoor news corpus).
+    #[default]
+    Livedoor,
+    /// Line 1 the title, then the body.
+    TitleFirst,
+}
+
+/// What happens to a file that cannot be read as an article.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadFiles {
+    /// Stop and name it.
+    #[default]
+    Error,
+    /// Leave it out, count it and list it.
+    Skip,
+}
+
+/// `[corpus.split]`: shares of all articles; the rest is for training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SplitShares {
+    /// Share for the test split, in [0, 1).
+    pub test: f64,
+    /// Share for the validation split, in [0, 1).
+    pub validation: f64,
+    /// Whether each category is divided in these shares on its own.
+    pub stratified: bool,
+    /// Seed of the shuffle.
+    pub seed: u64,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Model {
+    /// Hub id (`owner/name`), path of a folder, URL of a folder, or `"scratch"`.
+    pub checkpoint: String,
+    /// Branch, tag or commit of a hub checkpoint.
+    pub revision: String,
+    /// MeCab dictionary for a tokenizer whose own settings name none.
+    pub dictionary: String,
+    /// The size of a model that is trained from nothing.
+    pub scratch: Scratch,
+}
+
+/// `[model.scratch]`: used when `model.checkpoint = "scratch"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scratch {
+    /// Number of Transformer layers.
+    pub layers: usize,
+    /// Width of the hidden states.
+    pub hidden_size: usize,
+    /// Number of attention heads; divides `hidden_size`.
+    pub attention_heads: usize,
+    /// Width of the feed-forward layers.
+    pub intermediate_size: usize,
+    /// Longest input in tokens.
+    pub max_positions: usize,
+    /// WordPiece vocabulary to learn from the training split; fewer if the texts hold fewer.
+    pub vocabulary_size: usize,
+}
+
+/// `[tokenize]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tokenize {
+    /// Longest input in tokens, `[CLS]` and `[SEP]` included.
+    pub max_length: usize,
+}
+
+/// `[train]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Train {
+    /// How many of the last layers learn (`0`, `1`, …), or `"all"`, embeddings included.
+    pub trainable_layers: TrainableLayers,
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Texts per optimiser step.
+    pub batch_size: usize,
+    /// Steps' sizes.
+    pub learning_rate: LearningRates,
+    /// Seed of the classifier's first weights and of the batch order.
+    pub seed: u64,
+    /// Where the graphs run.
+    pub device: DeviceChoice,
+    /// Tokens per batch when the frozen layers are computed.
+    pub trunk_batch_tokens: usize,
+}
+
+/// `[train.learning_rate]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LearningRates {
+    /// Of the encoder's trainable layers.
+    pub encoder: f64,
+    /// Of the linear classifier.
+    pub classifier: f64,
+}
+
+/// Which of the encoder's layers learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrainableLayers {
+    /// The last so many.
+    Last(usize),
+    /// All, and the embeddings.
+    All,
+}
+
+/// The processor asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceChoice {
+    /// CUDA where it works, else the CPU; what was taken is printed.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The first CUDA device, or an error.
+    Cuda,
+}
+
+/// `[evaluate]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evaluate {
+    /// For how many test texts the attention is kept.
+    pub attention_texts: usize,
+    /// Tokens per batch.
+    pub batch_tokens: usize,
+    /// Where the graph runs.
+    pub device: DeviceChoice,
+}
+
+/// `[render]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Render {
+    /// The report's title.
+    pub title: String,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { name: "article".into(), artifacts: "artifacts".into(), cache: "cache".into(), threads: 0 }
+    }
+}
+
+impl Default for Corpus {
+    fn default() -> Self {
+        Self {
+            source: String::new(),
+            sha256: String::new(),
+            layout: Layout::default(),
+            bad_files: BadFiles::default(),
+            split: SplitShares::default(),
+        }
+    }
+}
+
+impl Default for SplitShares {
+    fn default() -> Self {
+        Self { test: 0.2, validation: 0.0, stratified: false, seed: 0 }
+    }
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            checkpoint: String::new(),
+            revision: "main".into(),
+            dictionary: "ipadic".into(),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            layers: 2,
+            hidden_size: 128,
+            attention_heads: 4,
+            intermediate_size: 512,
+            max_positions: 128,
+            vocabulary_size: 2000,
+        }
+    }
+}
+
+impl Default for Tokenize {
+    fn default() -> Self {
+        Self { max_length: 512 }
+    }
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self {
+            trainable_layers: TrainableLayers::Last(1),
+            epochs: 5,
+            batch_size: 32,
+            learning_rate: LearningRates::default(),
+            seed: 0,
+            device: DeviceChoice::default(),
+            trunk_batch_tokens: 2048,
+        }
+    }
+}
+
+impl Default for LearningRates {
+    fn default() -> Self {
+        Self { encoder: 5e-5, classifier: 1e-4 }
+    }
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self { attention_texts: 200, batch_tokens: 2048, device: DeviceChoice::default() }
+    }
+}
+
+impl Default for Render {
+    fn default() -> Self {
+        Self { title: "Midashi".into() }
+    }
+}
+
+impl TrainableLayers {
+    /// How many of `layers` learn.
+    pub fn count(self, layers: usize) -> usize {
+        match self {
+            Self::Last(count) => count,
+            Self::All => layers,
+        }
+    }
+}
+
+impl Serialize for TrainableLayers {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Last(count) => serializer.serialize_u64(*count as u64),
+            Self::All => serializer.serialize_str("all"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TrainableLayers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Count(usize),
+            Word(String),
+        }
+        match Written::deserialize(deserializer) {
+            Ok(Written::Count(count)) => Ok(Self::Last(count)),
+            Ok(Written::Word(word)) if word == "all" => Ok(Self::All),
+            _ => Err(serde::de::Error::custom("expected a number of layers, or \"all\"")),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file `path` and applies `overrides`, words of the form `section.key=value`
+    /// separated by spaces.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not TOML, or names a key or a value that does not exist.
+    pub fn load(path: &Path, overrides: &str) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(Error::io("read the configuration", path))?;
+        let origin = path.display().to_string();
+        let wrong = |origin: &str, message: String| Error::Config { origin: origin.to_owned(), message };
+        let mut table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&origin, e.to_string()))?;
+        let known = Table::try_from(Self::default())
+            .map_err(|e| wrong(&origin, format!("the default configuration is broken: {e}")))?;
+        check_names(&table, &known, "").map_err(|message| wrong(&origin, message))?;
+        for word in overrides.split_whitespace() {
+            apply_override(&mut table, &known, word)
+                .map_err(|message| wrong(&format!("SET {word}"), message))?;
+        }
+        let config: Self = table.try_into().map_err(|e: toml::de::Error| {
+            wrong(
+                &if overrides.is_empty() { origin.clone() } else { format!("{origin} with SET") },
+                on_one_line(&e),
+            )
+        })?;
+        config.check().map_err(|message| wrong(&origin, message))?;
+        Ok(config)
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> RunFolder {
+        RunFolder::new(&self.run.artifacts, &self.run.name)
+    }
+
+    /// The number of threads `run.threads` stands for.
+    pub fn threads(&self) -> usize {
+        match self.run.threads {
+            0 => std::thread::available_parallelism().map_or(1, |count| count.get()),
+            count => count,
+        }
+    }
+
+    /// What the types alone do not say.
+    fn check(&self) -> Result<(), String> {
+        let require = |holds: bool, message: String| if holds { Ok(()) } else { Err(message) };
+        let name = &self.run.name;
+        require(
+            !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\']),
+            format!("run.name is {name:?}; expected a plain folder name"),
+        )?;
+        let split = &self.corpus.split;
+        for (key, share) in [("test", split.test), ("validation", split.validation)] {
+            require(
+                (0.0..1.0).contains(&share),
+                format!("corpus.split.{key} is {share}; expected a share in [0, 1)"),
+            )?;
+        }
+        require(
+            split.test + split.validation < 1.0,
+            format!(
+                "corpus.split.test + corpus.split.validation is {}; nothing is left for training",
+                split.test + split.validation
+            ),
+        )?;
+        let scratch = &self.model.scratch;
+        for (key, value, least) in [
+            ("tokenize.max_length", self.tokenize.max_length, 3),
+            ("train.epochs", self.train.epochs, 1),
+            ("train.batch_size", self.train.batch_size, 1),
+            ("train.trunk_batch_tokens", self.train.trunk_batch_tokens, 1),
+            ("evaluate.batch_tokens", self.evaluate.batch_tokens, 1),
+            ("model.scratch.layers", scratch.layers, 1),
+            ("model.scratch.hidden_size", scratch.hidden_size, 1),
+            ("model.scratch.attention_heads", scratch.attention_heads, 1),
+            ("model.scratch.intermediate_size", scratch.intermediate_size, 1),
+            ("model.scratch.max_positions", scratch.max_positions, 3),
+            ("model.scratch.vocabulary_size", scratch.vocabulary_size, 100),
+        ] {
+            require(value >= least, format!("{key} is {value}; expected at least {least}"))?;
+        }
+        require(
+            scratch.hidden_size.is_multiple_of(scratch.attention_heads),
+            format!(
+                "model.scratch.hidden_size is {}, not a multiple of model.scratch.attention_heads, {}",
+                scratch.hidden_size, scratch.attention_heads
+            ),
+        )?;
+        for (key, rate) in [
+            ("encoder", self.train.learning_rate.encoder),
+            ("classifier", self.train.learning_rate.classifier),
+        ] {
+            require(
+                rate.is_finite() && rate >= 0.0,
+                format!("train.learning_rate.{key} is {rate}; expected a number of at least 0"),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses keys that `known` does not have, at any depth.
+fn check_names(table: &Table, known: &Table, section: &str) -> Result<(), String> {
+    for (key, value) in table {
+        let path = join(section, key);
+        match (known.get(key), value) {
+            (None, _) => return Err(unknown(&path, known, section)),
+            (Some(Value::Table(known)), Value::Table(inner)) => check_names(inner, known, &path)?,
+            (Some(Value::Table(_)), other) => {
+                return Err(format!("{path} is a section, but {} was given", describe(other)));
+            }
+            (Some(expected), found) => check_type(&path, expected, found)?,
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a value of another type than the default's; a key with several types (its default
+/// is an integer and a word is given) is left to its own reader.
+fn check_type(path: &str, expected: &Value, found: &Value) -> Result<(), String> {
+    let fits = match (expected, found) {
+        (Value::Float(_), Value::Integer(_)) => true,
+        (Value::Integer(_), Value::String(_)) => path == "train.trainable_layers",
+        _ => expected.same_type(found),
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("{path} is {}; expected {}", describe(found), with_article(expected.type_str())))
+    }
+}
+
+fn apply_override(table: &mut Table, known: &Table, word: &str) -> Result<(), String> {
+    let (path, written) =
+        word.split_once('=').ok_or("expected section.key=value, without spaces around =")?;
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().unwrap_or_default();
+    let (mut table, mut known, mut section) = (table, known, String::new());
+    for key in keys {
+        let inner = known.get(key).and_then(Value::as_table);
+        known = inner.ok_or_else(|| unknown(&join(&section, key), known, &section))?;
+        section = join(&section, key);
+        table = table
+            .entry(key)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| format!("{section} is a section"))?;
+    }
+    let expected = known.get(last).ok_or_else(|| unknown(path, known, &section))?;
+    let value = if expected.is_str() { Value::String(written.to_owned()) } else { parse_value(written) };
+    let mut single = Table::new();
+    single.insert(last.to_owned(), value.clone());
+    check_names(&single, known, &section)?;
+    table.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// A TOML value, or a bare word taken as a string.
+fn parse_value(written: &str) -> Value {
+    format!("value = {written}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(written.to_owned()))
+}
+
+fn join(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}
+
+fn unknown(path: &str, known: &Table, section: &str) -> String {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    let nearest =
+        known.keys().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+    let kind = if section.is_empty() { "section" } else { "key" };
+    match nearest {
+        Some(nearest) => format!("unknown {kind} {path}; did you mean {}?", join(section, nearest)),
+        None => format!("unknown {kind} {path}"),
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Table(_) => "a section".to_owned(),
+        value => format!("{} {value}", with_article(value.type_str())),
+    }
+}
+
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
+fn on_one_line(error: &toml::de::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, overrides: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipeline.toml");
+        fs::write(&path, text).unwrap();
+        Config::load(&path, overrides).map_err(|error| error.to_string())
+    }
+
+    fn message(text: &str, overrides: &str) -> String {
+        load(text, overrides).unwrap_err()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_article() {
+        let config = load("", "").unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.train.trainable_layers, TrainableLayers::Last(1));
+    }
+
+    #[test]
+    fn an_override_wins_over_the_file() {
+        let config = load(
+            "[run]\nname = \"a\"\n[train]\nepochs = 3\n",
+            "run.name=7 train.trainable_layers=all train.learning_rate.encoder=1e-3 train.learning_rate.classifier=1",
+        )
+        .unwrap();
+        assert_eq!(config.run.name, "7", "a string key takes any word");
+        assert_eq!(config.train.epochs, 3);
+        assert_eq!(config.train.trainable_layers, TrainableLayers::All);
+        assert_eq!(config.train.learning_rate.encoder, 1e-3);
+        assert_eq!(config.train.learning_rate.classifier, 1.0);
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_nearest() {
+        assert!(
+            message("[train]\nepoch = 3", "")
+                .ends_with("unknown key train.epoch; did you mean train.epochs?")
+        );
+        assert!(message("[trian]\nepochs = 3", "").ends_with("unknown section trian; did you mean train?"));
+        assert_eq!(
+            message("", "train.learning_rate.encodr=1"),
+            "SET train.learning_rate.encodr=1: unknown key train.learning_rate.encodr; \
+             did you mean train.learning_rate.encoder?"
+        );
+        assert!(message("", "tran.epochs=1").contains("did you mean train?"));
+        assert!(message("", "epochs").contains("expected section.key=value"));
+    }
+
+    #[test]
+    fn wrong_types_are_refused_by_name() {
+        assert!(
+            message("[train]\nepochs = \"five\"", "")
+                .contains("train.epochs is a string \"five\"; expected an integer")
+        );
+        assert!(message("", "train.epochs=2.5").contains("train.epochs is a float 2.5; expected an integer"));
+        assert!(message("", "train.epochs=-1").contains("epochs"));
+        assert!(message("", "train.trainable_layers=most").contains("\"all\""));
+        assert!(message("", "train.device=gpu").contains("device"));
+        assert!(message("", "corpus=x").contains("corpus is a section"));
+        assert!(message("train = 3", "").contains("train is a section"));
+    }
+
+    #[test]
+    fn impossible_values_are_refused_by_name() {
+        assert!(message("", "corpus.split.test=1.5").contains("corpus.split.test is 1.5"));
+        assert!(message("", "corpus.split.test=0.6 corpus.split.validation=0.5").contains("nothing is left"));
+        assert!(message("", "train.batch_size=0").contains("train.batch_size is 0; expected at least 1"));
+        assert!(message("", "run.name=../x").contains("plain folder name"));
+        assert!(message("", "model.scratch.attention_heads=3").contains("not a multiple"));
+        assert!(
+            message("", "train.learning_rate.encoder=nan").contains("train.learning_rate.encoder is NaN")
+        );
+    }
+}

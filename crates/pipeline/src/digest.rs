@@ -1,0 +1,155 @@
+//! SHA-256 of files and folders, remembered so that a gigabyte is not read again to learn that
+//! nothing has changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result, atomic};
+
+/// SHA-256 of bytes, as 64 hexadecimal digits.
+pub fn sha256_of_bytes(bytes: &[u8]) -> String {
+    hexadecimal(Sha256::digest(bytes))
+}
+
+/// Digests of files, each valid as long as the file's size and modification time stay.
+#[derive(Default)]
+pub(crate) struct DigestMemory {
+    store: PathBuf,
+    known: BTreeMap<String, Known>,
+    changed: bool,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Known {
+    bytes: u64,
+    modified_nanoseconds: u128,
+    sha256: String,
+}
+
+impl DigestMemory {
+    /// Opens the memory kept in `store`; a missing or unreadable one is only a slower start.
+    pub(crate) fn open(store: PathBuf) -> Self {
+        let known = fs::read(&store).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        Self { store, known: known.unwrap_or_default(), changed: false }
+    }
+
+    /// SHA-256 of a file; of a folder, that of its sorted list of relative paths and digests.
+    pub(crate) fn of(&mut self, path: &Path) -> Result<String> {
+        let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
+        if metadata.is_dir() {
+            return self.of_folder(path);
+        }
+        let modified = metadata.modified().map_err(Error::io("read", path))?;
+        let modified_nanoseconds =
+            modified.duration_since(UNIX_EPOCH).map(|time| time.as_nanos()).unwrap_or(0);
+        let key = fs::canonicalize(path).map_err(Error::io("read", path))?.display().to_string();
+        if let Some(known) = self.known.get(&key)
+            && known.bytes == metadata.len()
+            && known.modified_nanoseconds == modified_nanoseconds
+        {
+            return Ok(known.sha256.clone());
+        }
+        let sha256 = digest_file(path)?;
+        let known = Known { bytes: metadata.len(), modified_nanoseconds, sha256: sha256.clone() };
+        self.known.insert(key, known);
+        self.changed = true;
+        Ok(sha256)
+    }
+
+    /// Writes the memory back if it learned something.
+    pub(crate) fn save(&mut self) -> Result<()> {
+        if self.changed {
+            let text = serde_json::to_vec(&self.known).unwrap_or_default();
+            atomic::write_bytes(&self.store, &text)?;
+            self.changed = false;
+        }
+        Ok(())
+    }
+
+    fn of_folder(&mut self, folder: &Path) -> Result<String> {
+        let mut listing = String::new();
+        for file in files_below(folder)? {
+            let relative = file.strip_prefix(folder).unwrap_or(&file);
+            listing.push_str(&format!("{}  {}\n", self.of(&file)?, relative.display()));
+        }
+        Ok(sha256_of_bytes(listing.as_bytes()))
+    }
+}
+
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
+            let path = entry.map_err(Error::io("list", &folder))?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn digest_file(path: &Path) -> Result<String> {
+    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer).map_err(Error::io("read", path))?;
+        if read == 0 {
+            return Ok(hexadecimal(hasher.finalize()));
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha256_is_that_of_the_standard() {
+        // FIPS 180-4, example "abc".
+        assert_eq!(
+            sha256_of_bytes(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn a_changed_file_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        let mut memory = DigestMemory::open(folder.path().join("memory"));
+        fs::write(&file, "one").unwrap();
+        let one = memory.of(&file).unwrap();
+        fs::write(&file, "three").unwrap();
+        let three = memory.of(&file).unwrap();
+        assert_ne!(one, three);
+        memory.save().unwrap();
+        let mut again = DigestMemory::open(folder.path().join("memory"));
+        assert_eq!(again.of(&file).unwrap(), three);
+        assert!(!again.changed, "nothing was read again");
+    }
+
+    #[test]
+    fn a_renamed_file_changes_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("in");
+        fs::create_dir(&inside).unwrap();
+        fs::write(inside.join("a"), "text").unwrap();
+        let mut memory = DigestMemory::open(folder.path().join("memory"));
+        let before = memory.of(&inside).unwrap();
+        fs::rename(inside.join("a"), inside.join("b")).unwrap();
+        assert_ne!(memory.of(&inside).unwrap(), before);
+    }
+}

@@ -1,0 +1,69 @@
+//! The one error type of this crate: each message names the file, what was found and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// Result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong with configuration and artifacts.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused a file operation.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// The operation, as a verb: "read", "write", "rename".
+        doing: &'static str,
+        /// The file or folder it was tried on.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// The configuration says something that Midashi does not understand.
+    #[error("{origin}: {message}")]
+    Config {
+        /// The file, or the `SET` override, that says it.
+        origin: String,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// An artifact of an earlier stage is not there.
+    #[error("{} is missing: run `make {stage}` first", path.display())]
+    MissingArtifact {
+        /// Where the artifact should be.
+        path: PathBuf,
+        /// The stage that makes it.
+        stage: &'static str,
+    },
+    /// An artifact is there but is not what its schema says.
+    #[error("{}: {message}; run `make {stage}` again to remake it", path.display())]
+    BadArtifact {
+        /// The artifact.
+        path: PathBuf,
+        /// The stage that makes it.
+        stage: &'static str,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// Writing an Arrow or Parquet file failed.
+    #[error("cannot write {}: {message}", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// The writer's reason.
+        message: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: wraps an I/O error with what was being done to which file.
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// For `map_err`: wraps a writer's error.
+    pub(crate) fn encode<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Encode { path: path.clone(), message: error.to_string() }
+    }
+}

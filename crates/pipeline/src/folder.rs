@@ -1,0 +1,63 @@
+//! Names of a run's artifacts, each said once.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+/// The folder `artifacts/<run.name>/` and what lies in it.
+#[derive(Clone, Debug)]
+pub struct RunFolder(PathBuf);
+
+macro_rules! artifacts {
+    ($($(#[$doc:meta])* $name:ident = $file:literal;)*) => {
+        impl RunFolder {
+            $($(#[$doc])* pub fn $name(&self) -> PathBuf { self.0.join($file) })*
+        }
+    };
+}
+
+artifacts! {
+    /// Where the corpus and the checkpoint are, as `fetch` found them.
+    sources = "sources.json";
+    /// One row per article, by `ingest`.
+    corpus = "corpus.parquet";
+    /// One row per tokenised text, by `tokenize`.
+    tokens = "tokens.arrow";
+    /// The tokenizer's files as `tokenize` used them.
+    tokenizer = "tokenizer";
+    /// What the frozen layers say of each text, by `train`.
+    features = "features.arrow";
+    /// One row per optimiser step, by `train`.
+    training = "training.parquet";
+    /// The fine-tuned model, by `train`.
+    model = "model";
+    /// One row per test text, by `evaluate`.
+    predictions = "predictions.parquet";
+    /// Attention of `[CLS]`, one row per shown text, by `evaluate`.
+    attention = "attention.parquet";
+    /// Accuracy and its relatives, by `evaluate`.
+    metrics = "metrics.json";
+    /// The report, by `render`.
+    report = "report.html";
+    /// What each stage did: time, memory, inputs, versions.
+    record = "run.json";
+    /// Digests of files already read (a cache, not an artifact).
+    digests = ".digests.json";
+}
+
+impl RunFolder {
+    /// The folder of the run `name` below `artifacts`.
+    pub fn new(artifacts: &Path, name: &str) -> Self {
+        Self(artifacts.join(name))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Says which stage to run when `path` is not there.
+pub(crate) fn require(path: &Path, stage: &'static str) -> Result<()> {
+    if path.exists() { Ok(()) } else { Err(Error::MissingArtifact { path: path.to_owned(), stage }) }
+}

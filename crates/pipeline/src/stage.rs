@@ -1,0 +1,326 @@
+//! One run of one stage: its command line, whether there is anything to do, and its record.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::digest::DigestMemory;
+use crate::folder::require;
+use crate::{Config, Error, Result, RunFolder, atomic};
+
+/// What every stage's command line takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StageArguments {
+    /// The configuration
+    #[arg(long, env = "MIDASHI_CONFIG", value_name = "FILE", default_value = "pipeline.toml")]
+    pub config: PathBuf,
+    /// Single keys to override: 'section.key=value …'
+    #[arg(long, env = "MIDASHI_SET", value_name = "OVERRIDES", default_value = "", hide_env_values = true)]
+    pub set: String,
+}
+
+/// Runs a stage's recipe; an error becomes its chain of causes on one line and exit code 2.
+pub fn run_stage(recipe: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    match recipe() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A stage with its configuration, before it knows whether there is work.
+pub struct Stage {
+    name: &'static str,
+    version: &'static str,
+    config: Config,
+    folder: RunFolder,
+    digests: DigestMemory,
+}
+
+/// A stage at work: holds what its record will say.
+pub struct Work {
+    stage: Stage,
+    settings: Value,
+    inputs: Vec<FileDigest>,
+    outputs: Vec<PathBuf>,
+    started: Instant,
+}
+
+/// What an artifact says of its own making, in its schema metadata.
+#[derive(Clone, Debug)]
+pub struct Provenance(pub(crate) Vec<(String, String)>);
+
+/// `run.json`: what each stage did when it last worked.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// By stage name, in the order of the pipeline.
+    pub stages: Map<String, Value>,
+}
+
+/// One stage's entry in `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// Midashi's version.
+    pub version: String,
+    /// The part of the configuration that the stage depends on.
+    pub settings: Value,
+    /// What it read.
+    pub inputs: Vec<FileDigest>,
+    /// What it wrote.
+    pub outputs: Vec<FileDigest>,
+    /// Time from start to end, in seconds.
+    pub wall_seconds: f64,
+    /// Largest resident memory of the process in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// What the stage itself has to say: counts, device, times.
+    pub details: Value,
+}
+
+/// A file or folder and the SHA-256 of its content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// File name; the whole path for what lies outside the run's folder.
+    pub path: String,
+    /// 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+impl Stage {
+    /// Reads the configuration for the stage `name`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read or says something unknown.
+    pub fn open(name: &'static str, arguments: &StageArguments) -> Result<Self> {
+        let config = Config::load(&arguments.config, &arguments.set)?;
+        let folder = config.folder();
+        let digests = DigestMemory::open(folder.digests());
+        println!("{name} · {}", folder.path().display());
+        Ok(Self { name, version: env!("CARGO_PKG_VERSION"), config, folder, digests })
+    }
+
+    /// The whole configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// Starts work, or returns `None` (and says so) when all `outputs` were made by this version
+    /// from these `settings` and these `inputs` and have not been touched since.
+    ///
+    /// `inputs` are pairs of a path and the stage that makes it, for the message when it is not
+    /// there.
+    ///
+    /// # Errors
+    /// When an input is missing or cannot be read.
+    pub fn begin(
+        mut self,
+        settings: &impl Serialize,
+        inputs: &[(&Path, &'static str)],
+        outputs: &[PathBuf],
+    ) -> Result<Option<Work>> {
+        let started = Instant::now();
+        let settings = to_json(settings);
+        let mut digested = Vec::new();
+        for (path, made_by) in inputs {
+            require(path, made_by)?;
+            digested.push(self.digest(path)?);
+        }
+        let up_to_date = self.is_up_to_date(&settings, &digested, outputs)?;
+        self.digests.save()?;
+        if up_to_date {
+            println!("  up to date");
+            return Ok(None);
+        }
+        let outputs = outputs.to_vec();
+        Ok(Some(Work { stage: self, settings, inputs: digested, outputs, started }))
+    }
+
+    fn is_up_to_date(
+        &mut self,
+        settings: &Value,
+        inputs: &[FileDigest],
+        outputs: &[PathBuf],
+    ) -> Result<bool> {
+        let Some(record) = RunRecord::read(&self.folder).stage(self.name) else { return Ok(false) };
+        if record.version != self.version || &record.settings != settings || record.inputs != inputs {
+            return Ok(false);
+        }
+        let mut found = Vec::new();
+        for path in outputs {
+            if !path.exists() {
+                return Ok(false);
+            }
+            found.push(self.digest(path)?);
+        }
+        Ok(found == record.outputs)
+    }
+
+    fn digest(&mut self, path: &Path) -> Result<FileDigest> {
+        let inside = path.strip_prefix(self.folder.path()).unwrap_or(path);
+        Ok(FileDigest { path: inside.display().to_string(), sha256: self.digests.of(path)? })
+    }
+}
+
+impl Work {
+    /// The whole configuration.
+    pub fn config(&self) -> &Config {
+        &self.stage.config
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.stage.folder
+    }
+
+    /// SHA-256 of the `index`-th input given to [`Stage::begin`].
+    pub fn input_sha256(&self, index: usize) -> &str {
+        self.inputs.get(index).map_or("", |input| &input.sha256)
+    }
+
+    /// For the schema metadata of the artifacts: stage, version, settings, inputs.
+    ///
+    /// Inputs are named without their folders, so that the same inputs make the same bytes
+    /// wherever they lie.
+    pub fn provenance(&self) -> Provenance {
+        let inputs: Map<String, Value> = self
+            .inputs
+            .iter()
+            .map(|input| {
+                let name = Path::new(&input.path).file_name().unwrap_or_default().to_string_lossy();
+                (name.into_owned(), json!(input.sha256))
+            })
+            .collect();
+        Provenance(vec![
+            ("midashi.stage".into(), self.stage.name.into()),
+            ("midashi.version".into(), self.stage.version.into()),
+            ("midashi.settings".into(), self.settings.to_string()),
+            ("midashi.inputs".into(), Value::Object(inputs).to_string()),
+        ])
+    }
+
+    /// Enters the finished work into `run.json`.
+    ///
+    /// # Errors
+    /// When an output is missing or `run.json` cannot be written.
+    pub fn finish(mut self, details: &impl Serialize) -> Result<()> {
+        let mut outputs = Vec::new();
+        for path in &self.outputs {
+            outputs.push(self.stage.digest(path)?);
+        }
+        self.stage.digests.save()?;
+        let record = StageRecord {
+            version: self.stage.version.to_owned(),
+            settings: self.settings,
+            inputs: self.inputs,
+            outputs,
+            wall_seconds: self.started.elapsed().as_secs_f64(),
+            peak_memory_bytes: peak_memory_bytes(),
+            details: to_json(details),
+        };
+        let mut all = RunRecord::read(&self.stage.folder);
+        all.stages.insert(self.stage.name.to_owned(), to_json(&record));
+        all.write(&self.stage.folder)?;
+        let memory = record
+            .peak_memory_bytes
+            .map(|bytes| format!(", peak memory {:.0} MiB", bytes as f64 / f64::from(1 << 20)))
+            .unwrap_or_default();
+        println!("  done in {:.1} s{memory}", record.wall_seconds);
+        Ok(())
+    }
+}
+
+impl RunRecord {
+    /// Reads `run.json`; a run without one has done nothing yet.
+    pub fn read(folder: &RunFolder) -> Self {
+        std::fs::read(folder.record())
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_default()
+    }
+
+    /// The entry of the stage `name`.
+    pub fn stage(&self, name: &str) -> Option<StageRecord> {
+        serde_json::from_value(self.stages.get(name)?.clone()).ok()
+    }
+
+    fn write(&self, folder: &RunFolder) -> Result<()> {
+        let path = folder.record();
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::Encode { path: path.clone(), message: error.to_string() })?;
+        atomic::write_bytes(&path, text.as_bytes())
+    }
+}
+
+/// Settings and details are plain structs and maps, which JSON can always say.
+fn to_json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+/// `VmHWM` of `/proc/self/status`, proc(5); other systems have no such file.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(folder: &Path, set: &str) -> Stage {
+        let config = folder.join("pipeline.toml");
+        if !config.exists() {
+            std::fs::write(&config, "").unwrap();
+        }
+        let set = format!("run.artifacts={} {set}", folder.display());
+        Stage::open("ingest", &StageArguments { config, set }).unwrap()
+    }
+
+    fn begin(folder: &Path, set: &str) -> Option<Work> {
+        let stage = stage(folder, set);
+        let settings = stage.config().corpus.clone();
+        let output = stage.folder().corpus();
+        stage.begin(&settings, &[(&folder.join("in"), "fetch")], &[output]).unwrap()
+    }
+
+    fn work(folder: &Path, set: &str) {
+        let work = begin(folder, set).expect("there is work");
+        atomic::write_bytes(&work.folder().corpus(), b"rows").unwrap();
+        work.finish(&json!({"rows": 1})).unwrap();
+    }
+
+    #[test]
+    fn a_stage_works_once_for_the_same_inputs_and_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        std::fs::write(folder.join("in"), "text").unwrap();
+        work(folder, "");
+        assert!(begin(folder, "").is_none());
+        assert!(begin(folder, "render.title=other").is_none(), "another section does not matter");
+        assert!(begin(folder, "corpus.split.seed=1").is_some(), "its own section does");
+        std::fs::write(folder.join("in"), "other text").unwrap();
+        work(folder, "");
+        assert!(begin(folder, "").is_none());
+        std::fs::write(folder.join("article/corpus.parquet"), "touched by hand").unwrap();
+        assert!(begin(folder, "").is_some(), "a changed output is made again");
+    }
+
+    #[test]
+    fn a_missing_input_names_the_stage_that_makes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let stage = stage(folder.path(), "");
+        let error = stage.begin(&(), &[(&folder.path().join("in"), "fetch")], &[]).err().unwrap();
+        assert!(error.to_string().ends_with("in is missing: run `make fetch` first"));
+    }
+}
