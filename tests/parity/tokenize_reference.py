@@ -1,6 +1,10 @@
 """Ids that transformers gives to the lines on standard input, one line of ids for each.
 
     python tokenize_reference.py CHECKPOINT < texts.txt > expected.txt
+    python tokenize_reference.py CHECKPOINT --json < texts.jsonl > expected.txt
+
+With --json every line is a JSON string, which can hold line feeds and control characters: so the crate's fixtures,
+`crates/tokenizer/tests/fixtures`, are made.
 
 Needs Python 3.11 with: transformers 5.23, fugashi 1.5, ipadic 1.0 (and unidic-lite 1.0 for checkpoints that name it).
 The MeCab dictionary must be named in tokenizer_config.json: transformers 5 otherwise takes unidic_lite, silently.
@@ -36,6 +40,8 @@ def main() -> None:
     encode = load(pathlib.Path(sys.argv[1]))
     # Bytes, so that only a line feed ends a line.
     texts = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").split("\n")
+    if "--json" in sys.argv[2:]:
+        texts = map(json.loads, texts)
     for text in texts:
         print(*encode(text))
 

@@ -1,0 +1,324 @@
+//! Every rule of the gradient table against central finite differences, both computed by ONNX
+//! Runtime, on random shapes, with broadcasting and with sizes known only at run time.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use midashi_onnx::{Dim, ElementType, Gelu, Graph, Result, Storage, Value};
+use midashi_runtime::{Device, Runtime, SessionOptions, Tensor};
+use ndarray::{ArrayD, IxDyn};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Half the distance of the two evaluations; losses are summed in f64, so round-off stays small.
+const STEP: f32 = 1e-2;
+/// Largest difference accepted, relative to the largest entry of the gradient (and at least 1).
+const TOLERANCE: f64 = 2e-3;
+
+/// An axis of a test: its size now, and the name by which the graph knows it, if it does not know
+/// the size.
+#[derive(Clone, Copy)]
+struct Axis(usize, Option<&'static str>);
+
+fn fixed(size: usize) -> Axis {
+    Axis(size, None)
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache/onnxruntime");
+        Runtime::load(&folder).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+struct Check {
+    rng: ChaCha8Rng,
+    /// Inputs stay this far from 0, for functions with a kink there.
+    gap: f32,
+    /// Integers for the graph input `indices`.
+    indices: Option<ArrayD<i64>>,
+}
+
+impl Check {
+    fn new(seed: u64) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), gap: 0.0, indices: None }
+    }
+
+    fn size(&mut self) -> usize {
+        self.rng.random_range(2..6)
+    }
+
+    fn random(&mut self, shape: &[usize]) -> ArrayD<f32> {
+        let gap = self.gap;
+        let mut number = || {
+            let number: f32 = self.rng.random_range(-1.5..1.5);
+            number + gap.copysign(number)
+        };
+        ArrayD::from_shape_simple_fn(IxDyn(shape), &mut number)
+    }
+
+    /// Builds `y` from inputs of the given axes and compares the gradient of `Σ y·w`, `w` random,
+    /// with finite differences at every number of every input.
+    fn compare(&mut self, axes: &[Vec<Axis>], build: impl Fn(&mut Graph, &[Value]) -> Result<Value>) {
+        let mut graph = Graph::new();
+        let names: Vec<String> = (0..axes.len()).map(|at| format!("x{at}")).collect();
+        let mut values = Vec::new();
+        for (name, axes) in names.iter().zip(axes) {
+            let shape: Vec<Dim> =
+                axes.iter().map(|Axis(size, symbol)| symbol.map_or(Dim::from(*size), Dim::symbol)).collect();
+            values.push(graph.input(name, ElementType::Float32, &shape).unwrap());
+        }
+        let mut operands = values.clone();
+        if let Some(indices) = &self.indices {
+            let shape: Vec<Dim> = indices.shape().iter().map(|&size| size.into()).collect();
+            operands.push(graph.input("indices", ElementType::Int64, &shape).unwrap());
+        }
+        let y = build(&mut graph, &operands).unwrap();
+        let sizes: HashMap<&str, usize> = axes
+            .iter()
+            .flatten()
+            .filter_map(|Axis(size, symbol)| Some((symbol.as_ref().copied()?, *size)))
+            .collect();
+        let y_shape = graph.shape(y).to_vec();
+        let w_sizes: Vec<usize> = y_shape.iter().map(|dim| actual_size(dim, &sizes)).collect();
+        let w = graph.input("w", ElementType::Float32, &y_shape).unwrap();
+        let weighted = graph.mul(y, w).unwrap();
+        let all: Vec<usize> = (0..y_shape.len()).collect();
+        let loss = graph.reduce_sum(weighted, &all, false).unwrap();
+        let gradients = graph.gradients(loss, &values).unwrap();
+        graph.output("y", y).unwrap();
+        for (at, gradient) in gradients.iter().enumerate() {
+            assert_eq!(graph.shape(*gradient), graph.shape(values[at]), "gradient {at} has another shape");
+            graph.output(&format!("g{at}"), *gradient).unwrap();
+        }
+        graph.prune();
+        let model = graph.to_model("check", |_| Storage::Input);
+        let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+
+        let mut x: Vec<ArrayD<f32>> = axes
+            .iter()
+            .map(|axes| self.random(&axes.iter().map(|Axis(size, _)| *size).collect::<Vec<_>>()))
+            .collect();
+        let weights = self.random(&w_sizes);
+        let indices = self.indices.clone();
+        let mut run = |x: &[ArrayD<f32>]| -> (f64, Vec<ArrayD<f32>>) {
+            let mut inputs: Vec<(&str, Tensor)> =
+                names.iter().zip(x).map(|(name, x)| (name.as_str(), x.view().into())).collect();
+            inputs.push(("w", weights.view().into()));
+            if let Some(indices) = &indices {
+                inputs.push(("indices", indices.view().into()));
+            }
+            let outputs = session.run(inputs).unwrap();
+            let y = outputs.float32("y").unwrap();
+            assert_eq!(y.shape(), w_sizes, "the inferred shape is the real one");
+            let loss = y.iter().zip(&weights).map(|(y, w)| f64::from(*y) * f64::from(*w)).sum();
+            let of = |at| outputs.float32(&format!("g{at}")).unwrap().to_owned();
+            (loss, (0..x.len()).map(of).collect())
+        };
+        let (_, gradients) = run(&x);
+        for (at, gradient) in gradients.iter().enumerate() {
+            assert_eq!(gradient.shape(), x[at].shape());
+            let largest = gradient.iter().fold(1.0_f64, |most, g| most.max(f64::from(g.abs())));
+            for place in 0..x[at].len() {
+                let mut loss_at = |shift: f32| {
+                    let number = x[at].as_slice().unwrap()[place];
+                    x[at].as_slice_mut().unwrap()[place] = number + shift;
+                    let loss = run(&x).0;
+                    x[at].as_slice_mut().unwrap()[place] = number;
+                    loss
+                };
+                let difference = (loss_at(STEP) - loss_at(-STEP)) / f64::from(2.0 * STEP);
+                let found = f64::from(gradient.as_slice().unwrap()[place]);
+                assert!(
+                    (found - difference).abs() <= TOLERANCE * largest,
+                    "input {at}, number {place}: gradient {found}, finite difference {difference}"
+                );
+            }
+        }
+    }
+}
+
+fn actual_size(dim: &Dim, sizes: &HashMap<&str, usize>) -> usize {
+    dim.to_string().split('*').map(|part| part.parse().unwrap_or_else(|_| sizes[part])).product()
+}
+
+/// Two shapes that broadcast: axes of either are dropped or set to 1 at random.
+fn broadcastable(check: &mut Check) -> Vec<Vec<Axis>> {
+    let full: Vec<Axis> = (0..check.rng.random_range(1..4)).map(|_| fixed(check.size())).collect();
+    let mut thinned = |may_drop: bool| -> Vec<Axis> {
+        let drop = if may_drop { check.rng.random_range(0..=full.len()) } else { 0 };
+        full[drop..].iter().map(|axis| if check.rng.random_bool(0.3) { fixed(1) } else { *axis }).collect()
+    };
+    vec![thinned(true), thinned(false)]
+}
+
+#[test]
+fn arithmetic_with_broadcasting() {
+    for seed in 0..12 {
+        let mut check = Check::new(seed);
+        check.gap = 0.5; // division stays away from 0
+        let axes = broadcastable(&mut check);
+        check.compare(&axes, |g, x| g.add(x[0], x[1]));
+        check.compare(&axes, |g, x| g.sub(x[0], x[1]));
+        check.compare(&axes, |g, x| g.mul(x[0], x[1]));
+        check.compare(&axes, |g, x| g.div(x[0], x[1]));
+    }
+}
+
+#[test]
+fn broadcasting_over_sizes_known_only_at_run_time() {
+    let mut check = Check::new(1);
+    let (batch, tokens) = (Axis(3, Some("batch")), Axis(4, Some("tokens")));
+    check.compare(&[vec![batch, fixed(1), tokens], vec![fixed(2), tokens]], |g, x| g.mul(x[0], x[1]));
+    check.compare(&[vec![batch, fixed(5)], vec![fixed(5)]], |g, x| g.add(x[0], x[1]));
+    check.compare(&[vec![batch, tokens], vec![]], |g, x| g.sub(x[1], x[0]));
+}
+
+#[test]
+fn a_value_used_twice_gets_both_gradients() {
+    Check::new(1).compare(&[vec![fixed(4)]], |g, x| {
+        let squared = g.mul(x[0], x[0])?;
+        g.add(squared, x[0])
+    });
+}
+
+#[test]
+fn functions_of_one_number() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let axes = [vec![fixed(check.size()), fixed(check.size())]];
+        check.compare(&axes, |g, x| Ok(g.exp(x[0])));
+        check.compare(&axes, |g, x| Ok(g.erf(x[0])));
+        check.compare(&axes, |g, x| Ok(g.tanh(x[0])));
+        check.compare(&axes, |g, x| Ok(g.identity(x[0])));
+        check.compare(&axes, |g, x| g.scale(x[0], -2.5));
+        check.compare(&axes, |g, x| Ok(g.gelu(x[0], Gelu::Exact)));
+        check.compare(&axes, |g, x| Ok(g.gelu(x[0], Gelu::Tanh)));
+        check.gap = 0.1; // relu has a kink at 0
+        check.compare(&axes, |g, x| Ok(g.relu(x[0])));
+    }
+}
+
+#[test]
+fn softmax_and_its_logarithm() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let axes = [vec![fixed(check.size()), Axis(check.size(), Some("tokens"))]];
+        check.compare(&axes, |g, x| Ok(g.softmax(x[0])));
+        check.compare(&axes, |g, x| Ok(g.log_softmax(x[0])));
+    }
+}
+
+#[test]
+fn layer_normalization() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let width = fixed(check.size() + 3);
+        let axes = [vec![Axis(3, Some("batch")), fixed(check.size()), width], vec![width], vec![width]];
+        check.compare(&axes, |g, x| g.layer_normalization(x[0], x[1], x[2], 1e-5));
+    }
+}
+
+#[test]
+fn gemm_with_every_transposition_and_bias() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let (rows, inner, columns) =
+            (Axis(check.size(), Some("batch")), fixed(check.size()), fixed(check.size()));
+        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+            let pair = |transposed, a, b| if transposed { vec![b, a] } else { vec![a, b] };
+            let (a, b) = (pair(ta, rows, inner), pair(tb, inner, columns));
+            check.compare(&[a.clone(), b.clone(), vec![columns]], |g, x| {
+                g.gemm(x[0], x[1], Some(x[2]), ta, tb)
+            });
+            check.compare(&[a.clone(), b.clone(), vec![fixed(1)]], |g, x| {
+                g.gemm(x[0], x[1], Some(x[2]), ta, tb)
+            });
+            check.compare(&[a, b], |g, x| g.gemm(x[0], x[1], None, ta, tb));
+        }
+    }
+}
+
+#[test]
+fn matmul_of_stacked_matrices() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let (batch, heads) = (Axis(2, Some("batch")), fixed(check.size()));
+        let (rows, inner, columns) = (fixed(check.size()), fixed(check.size()), fixed(check.size()));
+        check.compare(&[vec![batch, heads, rows, inner], vec![batch, heads, inner, columns]], |g, x| {
+            g.matmul(x[0], x[1])
+        });
+    }
+}
+
+#[test]
+fn moving_numbers_around() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let (batch, tokens) = (Axis(check.size(), Some("batch")), Axis(check.size(), Some("tokens")));
+        check.compare(&[vec![batch, tokens, fixed(3)]], |g, x| g.transpose(x[0], &[2, 0, 1]));
+        // Two unknown sizes in the target, then two of them folded into one.
+        check.compare(&[vec![batch, tokens, fixed(6)]], |g, x| {
+            let split = g.reshape(x[0], &["batch".into(), "tokens".into(), 2.into(), 3.into()])?;
+            let rows: Dim = [&Dim::symbol("batch"), &Dim::symbol("tokens")].into_iter().product();
+            let flat = g.reshape(split, &[rows, 6.into()])?;
+            g.reshape(flat, &["batch".into(), "tokens".into(), 6.into()])
+        });
+        check.compare(&[vec![batch, tokens, fixed(3)]], |g, x| g.take_first(x[0], 1, 1));
+        check.compare(&[vec![fixed(7), fixed(2)], vec![batch, tokens]], |g, x| {
+            let rows = g.take_as_many(x[0], "tokens")?;
+            let columns = g.transpose(rows, &[1, 0])?;
+            let first = g.take_first(columns, 0, 1)?;
+            g.mul(first, x[1])
+        });
+    }
+}
+
+#[test]
+fn gather_adds_up_rows_picked_more_than_once() {
+    let mut check = Check::new(1);
+    check.indices = Some(ArrayD::from_shape_vec(IxDyn(&[2, 3]), vec![0, 2, 2, 3, 2, 0]).unwrap());
+    check.compare(&[vec![fixed(5), fixed(4)]], |g, x| g.gather(x[0], x[1]));
+}
+
+#[test]
+fn sums_and_means() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let axes = [vec![Axis(check.size(), Some("batch")), fixed(check.size()), fixed(check.size())]];
+        for keep in [false, true] {
+            check.compare(&axes, |g, x| g.reduce_sum(x[0], &[0, 2], keep));
+            check.compare(&axes, |g, x| g.reduce_mean(x[0], &[0, 2], keep));
+            check.compare(&axes, |g, x| g.reduce_mean(x[0], &[1], keep));
+        }
+    }
+}
+
+#[test]
+fn a_gradient_that_does_not_exist_is_an_error() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", ElementType::Float32, &[2.into()]).unwrap();
+    let other = graph.input("other", ElementType::Float32, &[2.into()]).unwrap();
+    let loss = graph.reduce_sum(x, &[0], false).unwrap();
+    let message = graph.gradients(loss, &[other]).unwrap_err().to_string();
+    assert_eq!(message, "the loss does not depend on other, so it has no gradient");
+    let sign = graph.sign(x);
+    let loss = graph.reduce_sum(sign, &[0], false).unwrap();
+    let message = graph.gradients(loss, &[x]).unwrap_err().to_string();
+    assert!(message.contains("operator Sign has no gradient rule"), "{message}");
+}
+
+#[test]
+fn operands_that_do_not_fit_are_named_with_their_shapes() {
+    let mut graph = Graph::new();
+    let a = graph.input("a", ElementType::Float32, &["batch".into(), 3.into()]).unwrap();
+    let b = graph.parameter("weight", &[4, 5]).unwrap();
+    let message = graph.within("layer.0", |g| g.gemm(a, b, None, false, false)).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "layer.0/Gemm: found a [batch, 3], weight [4, 5]; expected matrices that can be multiplied"
+    );
+    assert!(graph.parameter("weight", &[1]).is_err(), "a name is used once");
+}

@@ -1,0 +1,65 @@
+//! Finding and opening ONNX Runtime's shared library.
+
+use std::path::{Path, PathBuf};
+
+use ort::environment::Environment;
+
+use crate::{Error, Result, failed};
+
+/// An opened ONNX Runtime.
+pub struct Runtime {
+    pub(crate) environment: Environment,
+    library: PathBuf,
+}
+
+impl Runtime {
+    /// Opens the library that the environment variable `ORT_DYLIB_PATH` names, else the one in
+    /// `folder`. A process opens one library; a second call gets the same.
+    ///
+    /// # Errors
+    /// When there is no library or it cannot be opened.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let library = match std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
+            Some(path) => PathBuf::from(path),
+            None => find_in(folder).ok_or_else(|| Error::LibraryMissing { folder: folder.to_owned() })?,
+        };
+        let unusable = |message: String| Error::LibraryUnusable { path: library.clone(), message };
+        if !library.is_file() {
+            return Err(unusable("there is no such file".to_owned()));
+        }
+        let environment = ort::init_from(&library)
+            .map_err(|error| unusable(error.to_string()))?
+            .with_name("midashi")
+            .with_telemetry(false)
+            .build()
+            .map_err(failed("start"))?;
+        environment.set_log_level(ort::logging::LogLevel::Error);
+        Ok(Self { environment, library })
+    }
+
+    /// The opened library's file.
+    pub fn library(&self) -> &Path {
+        &self.library
+    }
+
+    /// One line for people: version and build of the library.
+    pub fn version(&self) -> &'static str {
+        ort::info()
+    }
+}
+
+/// The library in the folder that `make setup` fills, whatever the system calls it.
+fn find_in(folder: &Path) -> Option<PathBuf> {
+    let is_library = |name: &str| {
+        (name.starts_with("libonnxruntime.so") || name.starts_with("libonnxruntime."))
+            && !name.contains("providers")
+            || name == "onnxruntime.dll"
+    };
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_library))
+        .collect();
+    found.sort();
+    found.pop()
+}
