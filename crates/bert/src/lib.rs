@@ -1,1 +1,35 @@
-//! Placeholder
+//! BERT as plain ONNX graphs, and the checkpoints that fill them.
+//!
+//! ```no_run
+//! use midashi_bert::{Checkpoint, Start, classifier, training};
+//!
+//! let checkpoint = Checkpoint::open("bert-base-japanese".as_ref())?;
+//! let config = checkpoint.config();
+//! // The last layer and a classifier of nine categories learn; the rest is the trunk.
+//! let start = Start::for_trainable_layers(config, 1);
+//! let graph = training(config, 9, start, |_| true)?;
+//! let outputs: Vec<&str> = graph.output_names().collect();
+//! assert_eq!(outputs[..2], ["loss", "logits"]);
+//! # Ok::<(), midashi_bert::Error>(())
+//! ```
+//!
+//! Dropout is not part of these graphs: they compute what transformers computes in eval mode.
+
+mod batch;
+mod checkpoint;
+mod config;
+mod error;
+mod graphs;
+mod layers;
+mod weights;
+
+pub use batch::{attention_mask, batches_by_length, pad_hidden, pad_ids};
+pub use checkpoint::Checkpoint;
+pub use config::{Activation, BertConfig};
+pub use error::{Error, Result};
+pub use graphs::{
+    ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LABELS, LOGITS, LOSS, Start, classifier,
+    gradient_name, training, trunk,
+};
+pub use midashi_onnx::{Graph, Storage};
+pub use weights::{Weights, little_endian};

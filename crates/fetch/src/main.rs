@@ -1,1 +1,60 @@
-fn main() {}
+//! Stage 1, *fetch*: finds the corpus and the checkpoint, downloads what is not on this machine,
+//! and writes down where they are in `sources.json`.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use midashi_fetch::client::Patience;
+use midashi_fetch::hub::Hub;
+use midashi_fetch::resolve::Resolver;
+use midashi_pipeline::artifact::Sources;
+use midashi_pipeline::{Stage, StageArguments, run_stage};
+use serde_json::json;
+
+/// Find the corpus and the checkpoint; download what is not on this machine
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    stage: StageArguments,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run_stage(|| fetch(&arguments))
+}
+
+/// Always resolves, because a cache may have been emptied; writes only what has changed.
+fn fetch(arguments: &Arguments) -> anyhow::Result<()> {
+    let stage = Stage::open("fetch", &arguments.stage)?;
+    let config = stage.config();
+    let hub = Hub::from_environment(|name| std::env::var(name).ok());
+    let resolver = Resolver::new(&config.run.cache, hub, Patience::default());
+
+    let sources = Sources {
+        corpus_source: config.corpus.source.clone(),
+        corpus: resolver.corpus(&config.corpus).context("corpus.source")?,
+        checkpoint_source: config.model.checkpoint.clone(),
+        checkpoint: resolver.checkpoint(&config.model).context("model.checkpoint")?,
+    };
+    println!("  corpus: {}", sources.corpus.display());
+    match &sources.checkpoint {
+        Some(folder) => println!("  checkpoint: {}", folder.display()),
+        None => println!("  checkpoint: none, the model is trained from scratch"),
+    }
+
+    let path = stage.folder().sources();
+    if let Some(work) = stage.begin(&sources, &[], std::slice::from_ref(&path))? {
+        sources.write(&path)?;
+        work.finish(&json!({"revision": revision_of(&sources)}))?;
+    }
+    Ok(())
+}
+
+/// The commit of a hub checkpoint, which the hub's cache names its folder by.
+fn revision_of(sources: &Sources) -> Option<String> {
+    let folder = sources.checkpoint.as_ref()?;
+    let is_snapshot = folder.parent()?.ends_with("snapshots");
+    is_snapshot.then(|| folder.file_name().map(|name| name.to_string_lossy().into_owned()))?
+}

@@ -1,1 +1,61 @@
-fn main() {}
+//! Stage 2, `midashi-ingest`: the corpus's files become `corpus.parquet`, each article with its split.
+
+mod article;
+mod corpus_files;
+mod reading;
+mod report;
+mod split;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use midashi_pipeline::artifact::Sources;
+use midashi_pipeline::config::{BadFiles, Corpus as CorpusSection, Layout, SplitShares};
+use midashi_pipeline::{Stage, StageArguments, run_stage};
+use serde::Serialize;
+
+use crate::reading::Reading;
+
+/// Reads the corpus (a .tar.gz archive, or a folder with one sub-folder per category) and writes
+/// corpus.parquet, one row per article, divided into train, validation and test
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    stage: StageArguments,
+}
+
+/// What of `[corpus]` makes a difference here; where the corpus came from does not, its bytes do.
+#[derive(Serialize)]
+struct Settings {
+    layout: Layout,
+    bad_files: BadFiles,
+    split: SplitShares,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run_stage(|| recipe(&arguments.stage))
+}
+
+fn recipe(arguments: &StageArguments) -> Result<()> {
+    let stage = Stage::open("ingest", arguments)?;
+    let sources = Sources::read(&stage.folder().sources())?;
+    let CorpusSection { layout, bad_files, split, .. } = stage.config().corpus.clone();
+    let settings = Settings { layout, bad_files, split };
+    let output = stage.folder().corpus();
+    let inputs = [(sources.corpus.as_path(), "fetch")];
+    let Some(work) = stage.begin(&settings, &inputs, std::slice::from_ref(&output))? else {
+        return Ok(());
+    };
+
+    let mut reading = Reading::of(&sources.corpus, layout, bad_files)?;
+    report::print_left_out(&reading);
+    split::assign(&mut reading.corpus, &settings.split)?;
+    report::print_splits(&reading.corpus);
+    reading.corpus.write(&output, &work.provenance())?;
+
+    work.finish(&report::details(&reading))?;
+    Ok(())
+}

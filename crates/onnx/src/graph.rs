@@ -167,6 +167,11 @@ impl Graph {
         })
     }
 
+    /// The parameter called `name`.
+    pub fn find_parameter(&self, name: &str) -> Option<Value> {
+        self.parameters.iter().copied().find(|&value| self.name(value) == name)
+    }
+
     /// Names of the outputs in order.
     pub fn output_names(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().map(|&value| self.name(value))

@@ -41,6 +41,7 @@ pub struct Stage {
     config: Config,
     folder: RunFolder,
     digests: DigestMemory,
+    started: Instant,
 }
 
 /// A stage at work: holds what its record will say.
@@ -49,7 +50,6 @@ pub struct Work {
     settings: Value,
     inputs: Vec<FileDigest>,
     outputs: Vec<PathBuf>,
-    started: Instant,
 }
 
 /// What an artifact says of its own making, in its schema metadata.
@@ -97,11 +97,12 @@ impl Stage {
     /// # Errors
     /// When the configuration cannot be read or says something unknown.
     pub fn open(name: &'static str, arguments: &StageArguments) -> Result<Self> {
+        let started = Instant::now();
         let config = Config::load(&arguments.config, &arguments.set)?;
         let folder = config.folder();
         let digests = DigestMemory::open(folder.digests());
         println!("{name} · {}", folder.path().display());
-        Ok(Self { name, version: env!("CARGO_PKG_VERSION"), config, folder, digests })
+        Ok(Self { name, version: env!("CARGO_PKG_VERSION"), config, folder, digests, started })
     }
 
     /// The whole configuration.
@@ -128,7 +129,6 @@ impl Stage {
         inputs: &[(&Path, &'static str)],
         outputs: &[PathBuf],
     ) -> Result<Option<Work>> {
-        let started = Instant::now();
         let settings = to_json(settings);
         let mut digested = Vec::new();
         for (path, made_by) in inputs {
@@ -142,7 +142,7 @@ impl Stage {
             return Ok(None);
         }
         let outputs = outputs.to_vec();
-        Ok(Some(Work { stage: self, settings, inputs: digested, outputs, started }))
+        Ok(Some(Work { stage: self, settings, inputs: digested, outputs }))
     }
 
     fn is_up_to_date(
@@ -223,7 +223,7 @@ impl Work {
             settings: self.settings,
             inputs: self.inputs,
             outputs,
-            wall_seconds: self.started.elapsed().as_secs_f64(),
+            wall_seconds: self.stage.started.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory_bytes(),
             details: to_json(details),
         };

@@ -1,1 +1,60 @@
-fn main() {}
+//! Stage 6, `midashi-render`: everything the run found out becomes `report.html`, one file that
+//! asks nothing of the network.
+
+mod artifacts;
+mod charts;
+mod gallery;
+mod page;
+mod report;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use midashi_pipeline::{Stage, StageArguments, atomic, run_stage};
+use serde_json::json;
+
+use crate::artifacts::Artifacts;
+use crate::report::Report;
+
+/// Write report.html: the run in figures, its curves, its confusion matrix and what it attended to
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    stage: StageArguments,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run_stage(|| render(&arguments))
+}
+
+fn render(arguments: &Arguments) -> anyhow::Result<()> {
+    let stage = Stage::open("render", &arguments.stage)?;
+    let (folder, config) = (stage.folder().clone(), stage.config().clone());
+    // run.json is read but is no input here: every stage rewrites it, this one too, so its digest
+    // would make the report out of date the moment it is done. Whatever matters in it (settings)
+    // is also in the provenance of the artifacts below, whose digests do count.
+    let inputs = [
+        (folder.corpus(), "ingest"),
+        (folder.tokens(), "tokenize"),
+        (folder.training(), "train"),
+        (folder.predictions(), "evaluate"),
+        (folder.attention(), "evaluate"),
+        (folder.metrics(), "evaluate"),
+    ];
+    let inputs = inputs.each_ref().map(|(path, made_by)| (path.as_path(), *made_by));
+    let Some(work) = stage.begin(&config.render, &inputs, &[folder.report()])? else {
+        return Ok(());
+    };
+
+    let artifacts = Artifacts::read(&folder)?;
+    let report = Report::of(&config.render.title, &config.run.name, &artifacts)?;
+    let html = page::html(&report)?;
+    atomic::write_bytes(&folder.report(), html.as_bytes())?;
+
+    println!("  {} · {} texts with attention", folder.report().display(), report.gallery.texts.len());
+    work.finish(&json!({"bytes": html.len(), "gallery_texts": report.gallery.texts.len()}))?;
+    Ok(())
+}

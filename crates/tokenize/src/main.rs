@@ -1,1 +1,62 @@
-fn main() {}
+//! Stage 3, `midashi-tokenize`: the titles of `corpus.parquet` become `tokens.arrow`, the input of the model.
+
+mod encode;
+mod plan;
+mod report;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use midashi_pipeline::artifact::{Corpus, Sources, TokenizedCorpus};
+use midashi_pipeline::{Stage, StageArguments, run_stage};
+
+use crate::plan::Plan;
+use crate::report::Statistics;
+
+/// Makes tokens.arrow from the titles in corpus.parquet, with the checkpoint's tokenizer or, for a
+/// model from scratch, with a vocabulary learned from the training split
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    stage: StageArguments,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run_stage(|| recipe(&arguments.stage))
+}
+
+fn recipe(arguments: &StageArguments) -> Result<()> {
+    let stage = Stage::open("tokenize", arguments)?;
+    let folder = stage.folder().clone();
+    let sources = Sources::read(&folder.sources())?;
+    let plan = Plan::new(stage.config(), sources.checkpoint)?;
+
+    let corpus_path = folder.corpus();
+    let mut inputs = vec![(corpus_path.as_path(), "ingest")];
+    inputs.extend(plan.files.iter().map(|file| (file.as_path(), "fetch")));
+    inputs.extend(plan.dictionary_folder.as_deref().map(|folder: &Path| (folder, "setup")));
+    let outputs = [folder.tokens(), folder.tokenizer()];
+    let Some(work) = stage.begin(&plan.settings, &inputs, &outputs)? else { return Ok(()) };
+
+    let corpus = Corpus::read(&corpus_path)?;
+    let tokenizer = plan.make_tokenizer(&corpus, &folder.tokenizer())?;
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(work.config().threads()).build();
+    let threads = threads.context("cannot start run.threads threads")?;
+    let encoded = threads.install(|| encode::titles(&corpus, &tokenizer, plan.settings.max_length))?;
+    let statistics = Statistics::of(&encoded, &tokenizer);
+    report::print(&tokenizer, &plan, &statistics);
+
+    let tokens = TokenizedCorpus {
+        categories: corpus.categories,
+        tokenizer: tokenizer.describe(),
+        vocabulary_size: tokenizer.vocabulary_size(),
+        texts: encoded.texts,
+    };
+    tokens.write(&folder.tokens(), &work.provenance())?;
+    work.finish(&report::details(&tokenizer, &plan, &statistics))?;
+    Ok(())
+}

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, TimestampSecondArray};
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampSecondType};
+use arrow::array::{Array, AsArray, RecordBatch, TimestampMillisecondArray};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMillisecondType};
 
 use super::columns::{categories, category_type, column, read_categories, string_column, strings};
 use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
@@ -103,22 +103,23 @@ pub(super) fn read_splits(batch: &RecordBatch) -> Result<Vec<Split>, String> {
 impl Corpus {
     /// Writes `corpus.parquet`.
     ///
-    /// `published_at` is a timestamp in the zone that all articles share, else in UTC.
+    /// `published_at` is a timestamp in the zone that all articles share, else in UTC. It counts
+    /// milliseconds because Parquet has no timestamp of seconds: pandas and DuckDB would see integers.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
         let rows = &self.articles;
         let zone = zone_name(shared_offset(rows).unwrap_or(0));
-        let published = TimestampSecondArray::from_iter(
-            rows.iter().map(|article| article.published_at.map(|time| time.seconds)),
+        let published = TimestampMillisecondArray::from_iter(
+            rows.iter().map(|article| article.published_at.map(|time| time.seconds * 1000)),
         )
         .with_timezone(zone.as_str());
         let schema = Schema::new(vec![
             Field::new("id", DataType::Utf8, false),
             Field::new("category", category_type(), false),
             Field::new("url", DataType::Utf8, true),
-            Field::new("published_at", DataType::Timestamp(TimeUnit::Second, Some(zone.into())), true),
+            Field::new("published_at", DataType::Timestamp(TimeUnit::Millisecond, Some(zone.into())), true),
             Field::new("title", DataType::Utf8, false),
             Field::new("body", DataType::Utf8, false),
             Field::new("split", category_type(), false),
@@ -160,7 +161,7 @@ impl Corpus {
             .ok_or("a category is not in the list of the metadata")?;
         let published = column(batch, "published_at")?;
         let published = published
-            .as_primitive_opt::<TimestampSecondType>()
+            .as_primitive_opt::<TimestampMillisecondType>()
             .ok_or_else(|| format!("column published_at is {}", published.data_type()))?;
         let offset_seconds = published.timezone().and_then(parse_zone).unwrap_or(0);
         let (id, url) = (strings(batch, "id")?, strings(batch, "url")?);
@@ -173,7 +174,7 @@ impl Corpus {
                 url: url.is_valid(row).then(|| url.value(row).to_owned()),
                 published_at: published
                     .is_valid(row)
-                    .then(|| Timestamp { seconds: published.value(row), offset_seconds }),
+                    .then(|| Timestamp { seconds: published.value(row).div_euclid(1000), offset_seconds }),
                 title: title.value(row).to_owned(),
                 body: body.value(row).to_owned(),
                 split: splits[row],

@@ -1,0 +1,167 @@
+//! The three graphs a run needs: trunk, classifier, training.
+//!
+//! *Trunk* is the embeddings and the frozen layers, computed once per text. *Tail* is what comes
+//! after it; a tail that starts at the input ids is the whole model.
+
+use midashi_onnx::{ElementType, Graph, Value};
+
+use crate::Result;
+use crate::config::BertConfig;
+use crate::layers::{self, BATCH, Rows, TOKENS, attention_bias, embeddings, encoder_layer};
+
+/// Name of the graphs' input of token ids, int64 `[batch, tokens]`.
+pub const INPUT_IDS: &str = "input_ids";
+/// Name of the graphs' input that is 1 for tokens and 0 for padding, int64 `[batch, tokens]`.
+pub const ATTENTION_MASK: &str = "attention_mask";
+/// Name of the tail's input of trunk features, float32 `[batch, tokens, hidden_size]`, and of the
+/// trunk's output.
+pub const HIDDEN_STATES: &str = "hidden_states";
+/// Name of the training graph's input of categories, int64 `[batch]`.
+pub const LABELS: &str = "labels";
+/// Name of the classifier's output before the softmax, float32 `[batch, labels]`.
+pub const LOGITS: &str = "logits";
+/// Name of the classifier's output of the last layer's `[CLS]` row, float32
+/// `[batch, heads, tokens]`; each head's row sums to 1.
+pub const ATTENTION: &str = "attention";
+/// Name of the training graph's output, the mean cross-entropy of the batch, a float32 scalar.
+pub const LOSS: &str = "loss";
+
+/// Where a tail begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the token ids: the tail is the whole model.
+    InputIds,
+    /// After the embeddings and this many layers, which the trunk computes. At least one layer
+    /// is left to the tail.
+    AfterLayers(usize),
+}
+
+impl Start {
+    /// The tail's start when the last `trainable` layers learn.
+    ///
+    /// The trunk never takes the last layer, even if nothing in it learns: of that layer only
+    /// `[CLS]` is needed, which costs little, and its attention is what the report shows.
+    pub fn for_trainable_layers(config: &BertConfig, trainable: usize) -> Self {
+        Self::AfterLayers(config.num_hidden_layers - trainable.clamp(1, config.num_hidden_layers))
+    }
+
+    /// How many layers the trunk computes; none without a trunk.
+    pub fn trunk_layers(self) -> Option<usize> {
+        match self {
+            Self::InputIds => None,
+            Self::AfterLayers(layers) => Some(layers),
+        }
+    }
+}
+
+/// Name of the training graph's output that is the gradient of the parameter `name`.
+pub fn gradient_name(name: &str) -> String {
+    format!("gradient.{name}")
+}
+
+/// Inputs [`INPUT_IDS`] and [`ATTENTION_MASK`]; output [`HIDDEN_STATES`] after the first `layers`
+/// layers.
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn trunk(config: &BertConfig, layers: usize) -> Result<Graph> {
+    let mut graph = Graph::new();
+    let input_ids = graph.input(INPUT_IDS, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
+    let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
+    let bias = attention_bias(&mut graph, attention_mask)?;
+    let mut hidden = embeddings(&mut graph, config, input_ids)?;
+    for layer in 0..layers {
+        hidden = encoder_layer(&mut graph, config, layer, hidden, bias, Rows::All)?.hidden;
+    }
+    let by_text = graph.reshape(hidden, &[BATCH.into(), TOKENS.into(), config.hidden_size.into()])?;
+    graph.output(HIDDEN_STATES, by_text)?;
+    graph.prune();
+    Ok(graph)
+}
+
+/// Input [`INPUT_IDS`] or [`HIDDEN_STATES`], and [`ATTENTION_MASK`]; outputs [`LOGITS`] and
+/// [`ATTENTION`].
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn classifier(config: &BertConfig, labels: usize, start: Start) -> Result<Graph> {
+    let mut graph = Graph::new();
+    let (logits, attention) = tail(&mut graph, config, labels, start)?;
+    graph.output(LOGITS, logits)?;
+    graph.output(ATTENTION, attention)?;
+    graph.prune();
+    Ok(graph)
+}
+
+/// [`classifier`]'s inputs and [`LABELS`]; outputs [`LOSS`], [`LOGITS`], and for each parameter
+/// that `learns` its gradient ([`gradient_name`]).
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn training(
+    config: &BertConfig,
+    labels: usize,
+    start: Start,
+    learns: impl Fn(&str) -> bool,
+) -> Result<Graph> {
+    let mut graph = Graph::new();
+    let (logits, _) = tail(&mut graph, config, labels, start)?;
+    let answers = graph.input(LABELS, ElementType::Int64, &[BATCH.into()])?;
+    let loss = graph.within("loss", |g| cross_entropy(g, logits, answers, labels))?;
+    graph.output(LOSS, loss)?;
+    graph.output(LOGITS, logits)?;
+    graph.prune();
+    let names: Vec<String> =
+        graph.parameters().map(|(name, _)| name.to_owned()).filter(|name| learns(name)).collect();
+    let parameters: Vec<Value> = names.iter().filter_map(|name| graph.find_parameter(name)).collect();
+    let gradients = graph.gradients(loss, &parameters)?;
+    for (name, gradient) in names.iter().zip(gradients) {
+        graph.output(&gradient_name(name), gradient)?;
+    }
+    graph.prune();
+    Ok(graph)
+}
+
+/// Mean over the batch of `−log softmax(logits)[answer]`.
+fn cross_entropy(g: &mut Graph, logits: Value, answers: Value, labels: usize) -> midashi_onnx::Result<Value> {
+    let log_probabilities = g.log_softmax(logits);
+    let answer = g.one_hot(answers, labels)?;
+    let chosen = g.mul(log_probabilities, answer)?;
+    let per_text = g.reduce_sum(chosen, &[1], false)?;
+    let mean = g.reduce_mean(per_text, &[0], false)?;
+    g.scale(mean, -1.0)
+}
+
+/// Layers from `start` on, the last for `[CLS]` alone, and the linear classifier. Returns logits
+/// `[batch, labels]` and the last layer's attention `[batch, heads, tokens]`.
+fn tail(
+    graph: &mut Graph,
+    config: &BertConfig,
+    labels: usize,
+    start: Start,
+) -> midashi_onnx::Result<(Value, Value)> {
+    let width = config.hidden_size;
+    let last = config.num_hidden_layers - 1;
+    let (mut hidden, first) = match start {
+        Start::InputIds => {
+            let ids = graph.input(INPUT_IDS, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
+            (embeddings(graph, config, ids)?, 0)
+        }
+        Start::AfterLayers(layers) => {
+            let shape = [BATCH.into(), TOKENS.into(), width.into()];
+            let by_text = graph.input(HIDDEN_STATES, ElementType::Float32, &shape)?;
+            (graph.reshape(by_text, &[Rows::All.in_batch(), width.into()])?, layers.min(last))
+        }
+    };
+    let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
+    let bias = attention_bias(graph, attention_mask)?;
+    for layer in first..last {
+        hidden = encoder_layer(graph, config, layer, hidden, bias, Rows::All)?.hidden;
+    }
+    let output = encoder_layer(graph, config, last, hidden, bias, Rows::Cls)?;
+    let heads = config.num_attention_heads;
+    let attention = graph.reshape(output.attention, &[BATCH.into(), heads.into(), TOKENS.into()])?;
+    let logits =
+        graph.within("classifier", |g| layers::linear(g, "classifier", output.hidden, width, labels))?;
+    Ok((logits, attention))
+}

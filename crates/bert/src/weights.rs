@@ -1,0 +1,103 @@
+//! Named tensors: loaded, made from nothing, written as safetensors.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use ndarray::ArrayD;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal};
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::{BertConfig, Error, Result};
+
+/// Tensors under their Hugging Face names (`bert.…`, `classifier.…`), float32, row-major.
+#[derive(Clone, Debug, Default)]
+pub struct Weights(BTreeMap<String, ArrayD<f32>>);
+
+impl Weights {
+    /// An encoder made from nothing, as BERT's authors do (Devlin et al. 2019): weights from
+    /// N(0, `initializer_range`), biases 0, layer normalisation the identity.
+    pub fn scratch(config: &BertConfig, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut weights = Self::default();
+        for (name, shape) in config.tensors() {
+            let array = match (name.ends_with(".bias"), name.contains("LayerNorm")) {
+                (true, _) => ArrayD::zeros(shape),
+                (false, true) => ArrayD::ones(shape),
+                (false, false) => normal(&mut rng, &shape, config.initializer_range),
+            };
+            weights.insert(name, array);
+        }
+        weights
+    }
+
+    /// Adds the article's linear classifier: weights N(0, 0.02), bias N(0, 1).
+    pub fn add_classifier(&mut self, labels: usize, hidden_size: usize, seed: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        self.insert("classifier.weight".to_owned(), normal(&mut rng, &[labels, hidden_size], 0.02));
+        self.insert("classifier.bias".to_owned(), normal(&mut rng, &[labels], 1.0));
+    }
+
+    /// Adds or replaces a tensor.
+    pub fn insert(&mut self, name: String, tensor: ArrayD<f32>) {
+        self.0.insert(name, tensor);
+    }
+
+    /// The tensor `name`.
+    pub fn get(&self, name: &str) -> Option<&ArrayD<f32>> {
+        self.0.get(name)
+    }
+
+    /// Takes the tensor `name` out.
+    pub fn remove(&mut self, name: &str) -> Option<ArrayD<f32>> {
+        self.0.remove(name)
+    }
+
+    /// All tensors by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ArrayD<f32>)> {
+        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// All tensors by name, to be changed in place.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut ArrayD<f32>)> {
+        self.0.iter_mut().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// Writes all tensors as float32 safetensors. The same tensors make the same bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let bytes: Vec<(&str, Vec<usize>, Vec<u8>)> = self
+            .iter()
+            .map(|(name, tensor)| (name, tensor.shape().to_vec(), little_endian(tensor)))
+            .collect();
+        let broken = |error: safetensors::SafeTensorError| Error::Weights {
+            path: path.to_owned(),
+            message: error.to_string(),
+        };
+        let views = bytes
+            .iter()
+            .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(broken)?;
+        // The key that transformers looks for.
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        safetensors::serialize_to_file(views, Some(metadata), path).map_err(broken)
+    }
+}
+
+/// Bytes of a tensor as safetensors and ONNX have them: row-major, little-endian.
+pub fn little_endian(tensor: &ArrayD<f32>) -> Vec<u8> {
+    tensor.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+fn normal(rng: &mut ChaCha8Rng, shape: &[usize], deviation: f32) -> ArrayD<f32> {
+    // A deviation that is no number gives a constant tensor rather than a panic; configurations
+    // are checked where they are read.
+    match Normal::new(0.0, deviation) {
+        Ok(distribution) => ArrayD::from_shape_simple_fn(shape, || distribution.sample(rng)),
+        Err(_) => ArrayD::zeros(shape),
+    }
+}

@@ -1,0 +1,218 @@
+//! A small BERT against PyTorch: hidden states, attention, loss and every gradient.
+//!
+//! The truth is `tests/fixtures/gradient_reference*.safetensors`, written by
+//! `tests/parity/gradient_reference.py` with transformers in float64.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use midashi_bert::{
+    ATTENTION, ATTENTION_MASK, BertConfig, Graph, HIDDEN_STATES, INPUT_IDS, LABELS, LOGITS, LOSS, Start,
+    Storage, classifier, gradient_name, training, trunk,
+};
+use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use safetensors::tensor::{Dtype, SafeTensors};
+
+/// Largest difference accepted, relative to the largest number of the tensor.
+const TOLERANCE: f32 = 1e-4;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        Runtime::load(&root().join("cache/onnxruntime")).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+/// The tensors of a fixture.
+struct Reference {
+    config: BertConfig,
+    floats: HashMap<String, ArrayD<f32>>,
+    integers: HashMap<String, ArrayD<i64>>,
+}
+
+impl Reference {
+    fn read(name: &str) -> Self {
+        let path = root().join("tests/fixtures").join(name);
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let config = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["config"]).unwrap();
+        let (mut floats, mut integers) = (HashMap::new(), HashMap::new());
+        for (name, tensor) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
+            let (shape, data) = (IxDyn(tensor.shape()), tensor.data());
+            if tensor.dtype() == Dtype::I64 {
+                let numbers = data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect();
+                integers.insert(name, ArrayD::from_shape_vec(shape, numbers).unwrap());
+            } else {
+                let numbers = data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+                floats.insert(name, ArrayD::from_shape_vec(shape, numbers).unwrap());
+            }
+        }
+        Self { config, floats, integers }
+    }
+
+    fn labels(&self) -> usize {
+        self.floats["classifier.bias"].len()
+    }
+
+    /// A session with all weights handed over.
+    fn session(&self, graph: &Graph) -> Session {
+        let weights = graph.parameters().map(|(name, shape)| {
+            assert_eq!(self.floats[name].shape(), shape, "{name}");
+            (name.to_owned(), self.floats[name].clone())
+        });
+        let options = SessionOptions::new(Device::Cpu, 1).with_initializers(weights.collect());
+        runtime().session(&graph.to_model("test", |_| Storage::External), options).unwrap()
+    }
+
+    /// What a graph that starts at `start` is fed.
+    fn inputs(&self, start: Start) -> Vec<(&'static str, Tensor<'_>)> {
+        let first: (&str, Tensor<'_>) = match start {
+            Start::InputIds => (INPUT_IDS, self.integers["input_ids"].view().into()),
+            Start::AfterLayers(layers) => {
+                (HIDDEN_STATES, self.floats[&format!("hidden.{layers}")].view().into())
+            }
+        };
+        vec![first, (ATTENTION_MASK, self.integers["attention_mask"].view().into())]
+    }
+
+    fn starts(&self) -> Vec<Start> {
+        std::iter::once(Start::InputIds)
+            .chain((0..self.config.num_hidden_layers).map(Start::AfterLayers))
+            .collect()
+    }
+}
+
+fn main_reference() -> Reference {
+    Reference::read("gradient_reference.safetensors")
+}
+
+fn assert_close(what: &str, found: ndarray::ArrayViewD<'_, f32>, expected: ndarray::ArrayViewD<'_, f32>) {
+    assert_eq!(found.shape(), expected.shape(), "{what}");
+    // Gradients that are zero in exact arithmetic (a key's bias) are compared with 1e-3.
+    let largest = expected.iter().fold(1e-3_f32, |most, number| most.max(number.abs()));
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            (found - expected).abs() <= TOLERANCE * largest,
+            "{what}: found {found}, PyTorch has {expected}"
+        );
+    }
+}
+
+/// Hidden states of tokens; those of padding mean nothing and are set to 0.
+fn without_padding(hidden: ndarray::ArrayViewD<'_, f32>, mask: &ArrayD<i64>) -> ArrayD<f32> {
+    let mask = mask.mapv(|present| present as f32).insert_axis(Axis(2));
+    &hidden * &mask
+}
+
+#[test]
+fn hidden_states_of_every_layer_are_transformers() {
+    let reference = main_reference();
+    for layers in 0..=reference.config.num_hidden_layers {
+        let mut session = reference.session(&trunk(&reference.config, layers).unwrap());
+        let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
+        let mask = &reference.integers["attention_mask"];
+        let found = without_padding(outputs.float32(HIDDEN_STATES).unwrap(), mask);
+        let expected = without_padding(reference.floats[&format!("hidden.{layers}")].view(), mask);
+        assert_close(&format!("hidden states after {layers} layers"), found.view(), expected.view());
+    }
+}
+
+#[test]
+fn logits_and_attention_are_transformers_wherever_the_tail_starts() {
+    let reference = main_reference();
+    let last = reference.config.num_hidden_layers - 1;
+    let attention = &reference.floats[&format!("attention.{last}")];
+    let cls = attention.index_axis(Axis(2), 0);
+    for start in reference.starts() {
+        let mut session =
+            reference.session(&classifier(&reference.config, reference.labels(), start).unwrap());
+        let outputs = session.run(reference.inputs(start)).unwrap();
+        assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
+        assert_close("attention", outputs.float32(ATTENTION).unwrap(), cls.view());
+        for row in outputs.float32(ATTENTION).unwrap().rows() {
+            assert!((row.sum() - 1.0).abs() < 1e-5, "a head's row sums to 1");
+        }
+    }
+}
+
+/// Compares loss, logits and all gradients, with the weights of the main fixture.
+fn compare_training(reference: &Reference, start: Start) {
+    let graph = training(&reference.config, reference.labels(), start, |_| true).unwrap();
+    let learned: Vec<String> = graph.parameters().map(|(name, _)| name.to_owned()).collect();
+    let mut session = reference.session(&graph);
+    let mut inputs = reference.inputs(start);
+    inputs.push((LABELS, reference.integers["labels"].view().into()));
+    let outputs = session.run(inputs).unwrap();
+    let loss = outputs.float32(LOSS).unwrap().sum();
+    assert!((loss - reference.floats["loss"].sum()).abs() < 1e-5, "loss {loss}");
+    assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
+    assert!(learned.iter().any(|name| name == "classifier.weight"));
+    for name in &learned {
+        let expected = &reference.floats[&format!("grad.{name}")];
+        assert_close(name, outputs.float32(&gradient_name(name)).unwrap(), expected.view());
+    }
+    let all = reference.config.tensors().len() + 2;
+    if start == Start::InputIds {
+        assert_eq!(learned.len(), all, "every tensor of the model learns");
+    } else {
+        assert!(learned.len() < all && !learned.iter().any(|name| name.contains("embeddings")));
+    }
+}
+
+#[test]
+fn loss_and_every_gradient_are_pytorch_wherever_the_tail_starts() {
+    let reference = main_reference();
+    for start in reference.starts() {
+        compare_training(&reference, start);
+    }
+}
+
+#[test]
+fn every_activation_has_pytorch_gradients() {
+    for activation in ["gelu_new", "relu"] {
+        let mut reference = Reference::read(&format!("gradient_reference_{activation}.safetensors"));
+        let main = main_reference();
+        for (name, tensor) in main.floats {
+            reference.floats.entry(name).or_insert(tensor);
+        }
+        reference.integers.extend(main.integers);
+        compare_training(&reference, Start::InputIds);
+    }
+}
+
+#[test]
+fn only_what_learns_gets_a_gradient() {
+    let reference = main_reference();
+    let learns = |name: &str| name.starts_with("classifier");
+    let graph = training(&reference.config, reference.labels(), Start::AfterLayers(2), learns).unwrap();
+    let outputs: Vec<&str> = graph.output_names().collect();
+    assert_eq!(outputs, ["loss", "logits", "gradient.classifier.weight", "gradient.classifier.bias"]);
+}
+
+#[test]
+fn padding_does_not_change_a_prediction() {
+    let reference = main_reference();
+    let graph = classifier(&reference.config, reference.labels(), Start::InputIds).unwrap();
+    let mut session = reference.session(&graph);
+    let mask = &reference.integers["attention_mask"];
+    for text in 0..mask.shape()[0] {
+        let length = mask.index_axis(Axis(0), text).sum();
+        let alone = |name: &str| {
+            let all = &reference.integers[name];
+            all.slice_axis(Axis(0), Slice::from(text..text + 1))
+                .slice_axis(Axis(1), Slice::from(..length as usize))
+                .to_owned()
+        };
+        let (ids, mask) = (alone("input_ids"), alone("attention_mask"));
+        let outputs =
+            session.run(vec![(INPUT_IDS, ids.view().into()), (ATTENTION_MASK, mask.view().into())]).unwrap();
+        let expected = reference.floats["logits"].slice_axis(Axis(0), Slice::from(text..text + 1));
+        assert_close("logits", outputs.float32(LOGITS).unwrap(), expected);
+    }
+}

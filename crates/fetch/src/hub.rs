@@ -1,0 +1,304 @@
+//! The Hugging Face hub: its addresses, its environment variables and its cache.
+//!
+//! The cache is that of `huggingface_hub`, shared with Python:
+//!
+//! ```text
+//! models--owner--name/
+//!   blobs/<etag>                      content, named by SHA-256 or Git's digest
+//!   refs/<revision>                   the commit that a branch or tag stood for
+//!   snapshots/<commit>/<file>         a link to the blob
+//! .locks/models--owner--name/<etag>.lock
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use midashi_pipeline::{Error as FileError, atomic};
+use ureq::Body;
+use ureq::http::Response;
+
+use crate::checkpoint::{self, is_plain_file_name};
+use crate::client::{Client, header, refusal};
+use crate::download::{Download, create_parent};
+use crate::{Error, Result};
+
+/// Redirects between the hub's own addresses: a renamed owner, then its file cache.
+const MOST_REDIRECTS: usize = 5;
+
+/// A hub and its cache on this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hub {
+    /// `HF_ENDPOINT`, without a slash at its end.
+    pub endpoint: String,
+    /// `HF_HUB_CACHE`, or `hub` in `HF_HOME`.
+    pub cache: PathBuf,
+    /// `HF_TOKEN`, or the file `token` in `HF_HOME`.
+    pub token: Option<String>,
+    /// `HF_HUB_OFFLINE`.
+    pub offline: bool,
+}
+
+/// What the hub says of one file.
+struct Metadata {
+    /// Where the hub has it, after redirects between its own addresses.
+    url: String,
+    commit: String,
+    etag: String,
+    length: Option<u64>,
+}
+
+impl Hub {
+    /// Reads the variables that `huggingface_hub` reads, with its defaults.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let folder = |name: &str| variable(name).map(PathBuf::from);
+        let home = folder("HF_HOME").unwrap_or_else(|| {
+            let user = folder("HOME").or_else(|| folder("USERPROFILE")).unwrap_or_default();
+            folder("XDG_CACHE_HOME").unwrap_or_else(|| user.join(".cache")).join("huggingface")
+        });
+        let token_file = folder("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
+        let token = variable("HF_TOKEN").or_else(|| fs::read_to_string(token_file).ok());
+        let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
+        let offline = variable("HF_HUB_OFFLINE").unwrap_or_default().to_uppercase();
+        Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            cache: folder("HF_HUB_CACHE").unwrap_or_else(|| home.join("hub")),
+            token: token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()),
+            offline: ["1", "ON", "YES", "TRUE"].contains(&offline.as_str()),
+        }
+    }
+
+    /// The folder with the checkpoint `id` at `revision`; a complete one is used without network.
+    ///
+    /// # Errors
+    /// When it is not in the cache and cannot be fetched.
+    pub fn snapshot(&self, client: &Client, id: &str, revision: &str) -> Result<PathBuf> {
+        let repository = self.repository(id);
+        let cached = cached_snapshot(&repository, revision);
+        match cached {
+            Some(folder) if checkpoint::is_complete(&folder) => return Ok(folder),
+            // Without the network, what suffices to load the model has to do.
+            Some(folder) if self.offline && checkpoint::check(&folder).is_ok() => return Ok(folder),
+            _ if self.offline => {
+                let (id, revision) = (id.to_owned(), revision.to_owned());
+                return Err(Error::Offline { id, revision, cache: self.cache.clone() });
+            }
+            _ => {}
+        }
+        // The first file tells the commit; the others are asked for at that very commit, so that
+        // a push in between cannot mix two versions.
+        let mut commit = revision.to_owned();
+        checkpoint::bring(|file| {
+            let metadata = client.persist(|| self.metadata(client, id, &commit, file))?;
+            commit.clone_from(&metadata.commit);
+            self.file(client, id, file, &metadata)
+        })?;
+        if commit != revision {
+            let reference = repository.join("refs").join(revision);
+            atomic::write_bytes(&reference, commit.as_bytes())?;
+        }
+        Ok(repository.join("snapshots").join(commit))
+    }
+
+    /// Where people see the checkpoint's files.
+    pub fn page(&self, id: &str, revision: &str) -> String {
+        format!("{}/{id}/tree/{}", self.endpoint, percent_encoded(revision))
+    }
+
+    fn repository(&self, id: &str) -> PathBuf {
+        self.cache.join(repository_name(id))
+    }
+
+    fn address(&self, id: &str, revision: &str, file: &str) -> String {
+        format!("{}/{id}/resolve/{}/{file}", self.endpoint, percent_encoded(revision))
+    }
+
+    /// Asks for a file's headers. For a large file the hub's own answer is a redirect to its
+    /// storage, and that answer, not the storage's, says commit, SHA-256 and length.
+    fn metadata(&self, client: &Client, id: &str, revision: &str, file: &str) -> Result<Metadata> {
+        let mut url = self.address(id, revision, file);
+        for _ in 0..=MOST_REDIRECTS {
+            let response = client.head(&url)?;
+            if let Some(error) = refusal(&url, response.status().as_u16()) {
+                return Err(error);
+            }
+            match header(&response, "location") {
+                Some(place) if header(&response, "x-linked-etag").is_none() => url = joined(&url, place),
+                _ => return Metadata::read(&url, &response),
+            }
+        }
+        Err(Error::BadUrl { url, reason: "too many redirects".to_owned() })
+    }
+
+    fn file(&self, client: &Client, id: &str, file: &str, metadata: &Metadata) -> Result<PathBuf> {
+        let repository = self.repository(id);
+        let path = repository.join("snapshots").join(&metadata.commit).join(file);
+        if path.is_file() {
+            return Ok(path);
+        }
+        let etag = &metadata.etag;
+        let blob = repository.join("blobs").join(etag);
+        let lock = self.cache.join(".locks").join(repository_name(id)).join(format!("{etag}.lock"));
+        Download {
+            url: &metadata.url,
+            label: file,
+            destination: &blob,
+            lock: &lock,
+            sha256: is_sha256(etag).then_some(etag.as_str()),
+            length: metadata.length,
+        }
+        .run(client)?;
+        link(&blob, Path::new("../../blobs").join(etag).as_path(), &path, symlink)?;
+        Ok(path)
+    }
+}
+
+impl Metadata {
+    fn read(url: &str, response: &Response<Body>) -> Result<Self> {
+        // Both become file names.
+        let name = |header_name: &'static str, value: Option<&str>| match value {
+            Some(value) if is_plain_file_name(value) => Ok(value.to_owned()),
+            _ => Err(Error::NotAHub { url: url.to_owned(), header: header_name }),
+        };
+        let etag = header(response, "x-linked-etag").or_else(|| header(response, "etag"));
+        let etag = etag.map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
+        // A redirect's own Content-Length is that of the redirect.
+        let own_length = || header(response, "content-length").filter(|_| response.status().as_u16() == 200);
+        Ok(Self {
+            url: url.to_owned(),
+            commit: name("X-Repo-Commit", header(response, "x-repo-commit"))?,
+            etag: name("ETag", etag)?,
+            length: header(response, "x-linked-size").or_else(own_length).and_then(|size| size.parse().ok()),
+        })
+    }
+}
+
+/// The snapshot that `revision` (a commit, or a branch or tag seen before) stands for.
+fn cached_snapshot(repository: &Path, revision: &str) -> Option<PathBuf> {
+    let known = fs::read_to_string(repository.join("refs").join(revision));
+    let commit = known.unwrap_or_else(|_| revision.to_owned());
+    let folder = repository.join("snapshots").join(commit.trim());
+    folder.is_dir().then_some(folder)
+}
+
+fn repository_name(id: &str) -> String {
+    format!("models--{}", id.replace('/', "--"))
+}
+
+/// Puts a blob where the snapshot wants it: a relative symbolic link, so that the cache can be
+/// moved; where the system has none, a hard link, or else a copy.
+fn link(
+    blob: &Path,
+    relative: &Path,
+    path: &Path,
+    symlink: impl Fn(&Path, &Path) -> std::io::Result<()>,
+) -> Result<()> {
+    create_parent(path)?;
+    let linked = symlink(relative, path).or_else(|_| fs::hard_link(blob, path));
+    if linked.is_err() && !path.is_file() {
+        fs::copy(blob, path).map_err(FileError::io("write", path))?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(target, path)
+}
+
+#[cfg(windows)]
+fn symlink(target: &Path, path: &Path) -> std::io::Result<()> {
+    std::os::windows::fs::symlink_file(target, path)
+}
+
+/// Large files' ETags are their SHA-256; small ones' are Git's SHA-1, 40 digits.
+fn is_sha256(etag: &str) -> bool {
+    etag.len() == 64 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A redirect's address: whole, or relative to the host.
+fn joined(url: &str, place: &str) -> String {
+    if !place.starts_with('/') {
+        return place.to_owned();
+    }
+    let host_start = url.find("://").map_or(0, |at| at + 3);
+    let host_end = url[host_start..].find('/').map_or(url.len(), |at| host_start + at);
+    format!("{}{place}", &url[..host_end])
+}
+
+/// A revision as one segment of a path: `refs/pr/1` is `refs%2Fpr%2F1`.
+fn percent_encoded(revision: &str) -> String {
+    revision
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn hub(variables: &[(&str, &str)]) -> Hub {
+        Hub::from_environment(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_cache_is_where_python_has_it() {
+        let cache = |variables: &[(&str, &str)]| hub(variables).cache;
+        assert_eq!(cache(&[("HOME", "/u")]), Path::new("/u/.cache/huggingface/hub"));
+        assert_eq!(cache(&[("HOME", "/u"), ("XDG_CACHE_HOME", "/x")]), Path::new("/x/huggingface/hub"));
+        assert_eq!(cache(&[("HF_HOME", "/h"), ("XDG_CACHE_HOME", "/x")]), Path::new("/h/hub"));
+        assert_eq!(cache(&[("HF_HUB_CACHE", "/c"), ("HF_HOME", "/h")]), Path::new("/c"));
+    }
+
+    #[test]
+    fn the_token_comes_from_the_variable_or_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().to_str().unwrap();
+        assert_eq!(hub(&[("HF_HOME", home)]).token, None);
+        fs::write(folder.path().join("token"), "from-file\n").unwrap();
+        assert_eq!(hub(&[("HF_HOME", home)]).token.unwrap(), "from-file");
+        assert_eq!(hub(&[("HF_HOME", home), ("HF_TOKEN", "own")]).token.unwrap(), "own");
+    }
+
+    #[test]
+    fn offline_is_what_python_takes_for_true() {
+        for (value, expected) in [("1", true), ("yes", true), ("True", true), ("0", false), ("", false)] {
+            assert_eq!(hub(&[("HF_HUB_OFFLINE", value)]).offline, expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_system_without_symbolic_links_gets_the_file_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let blob = folder.path().join("blobs/abc");
+        let path = folder.path().join("snapshots/commit/config.json");
+        create_parent(&blob).unwrap();
+        fs::write(&blob, "{}").unwrap();
+        let none = |_: &Path, _: &Path| Err(std::io::ErrorKind::Unsupported.into());
+        link(&blob, Path::new("../../blobs/abc"), &path, none).unwrap();
+        assert!(!path.is_symlink());
+        assert_eq!(fs::read_to_string(path).unwrap(), "{}");
+    }
+
+    #[test]
+    fn a_redirect_may_be_relative_to_the_host() {
+        assert_eq!(joined("https://hub/a/resolve/main/f", "/b/f"), "https://hub/b/f");
+        assert_eq!(joined("https://hub/a/f", "https://storage/f"), "https://storage/f");
+    }
+
+    #[test]
+    fn a_revision_is_one_segment() {
+        assert_eq!(percent_encoded("refs/pr/1"), "refs%2Fpr%2F1");
+        assert_eq!(percent_encoded("v1.0-beta"), "v1.0-beta");
+    }
+}

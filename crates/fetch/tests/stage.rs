@@ -1,0 +1,240 @@
+//! The stage as its users run it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use common::{Answer, Server, content, nobody};
+use midashi_pipeline::artifact::Sources;
+use midashi_pipeline::sha256_of_bytes;
+
+/// A folder to run in, with a small corpus.
+struct Project(tempfile::TempDir);
+
+struct Outcome {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Project {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("text/sports")).unwrap();
+        fs::write(folder.path().join("pipeline.toml"), "").unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, inside: &str) -> PathBuf {
+        self.0.path().join(inside)
+    }
+
+    fn start(&self, set: &str, variables: &[(&str, &str)]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_midashi-fetch"))
+            .args(["--set", set])
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("HF_HOME", self.path("huggingface"))
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    fn run(&self, set: &str, variables: &[(&str, &str)]) -> Outcome {
+        outcome(self.start(set, variables))
+    }
+
+    fn sources(&self) -> Sources {
+        Sources::read(&self.path("artifacts/article/sources.json")).unwrap()
+    }
+
+    fn put_checkpoint(&self, folder: &str) {
+        for name in ["config.json", "model.safetensors", "vocab.txt"] {
+            fs::create_dir_all(self.path(folder)).unwrap();
+            fs::write(self.path(folder).join(name), name).unwrap();
+        }
+    }
+}
+
+fn outcome(child: Child) -> Outcome {
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn local_paths_are_used_where_they_are() {
+    let project = Project::new();
+    project.put_checkpoint("models/small");
+    let run = project.run("corpus.source=text model.checkpoint=models/small", &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let sources = project.sources();
+    assert_eq!(sources.corpus, Path::new("text"));
+    assert_eq!(sources.checkpoint.as_deref(), Some(Path::new("models/small")));
+    assert!(run.stdout.contains("corpus: text") && run.stdout.contains("checkpoint: models/small"));
+    assert!(!project.path("cache").exists(), "nothing is copied");
+}
+
+#[test]
+fn sources_are_written_only_when_they_change() {
+    let project = Project::new();
+    let file = project.path("artifacts/article/sources.json");
+    let written = || fs::metadata(&file).unwrap().modified().unwrap();
+    project.run("corpus.source=text model.checkpoint=scratch", &[]);
+    assert_eq!(project.sources().checkpoint, None);
+    let first = written();
+    let again = project.run("corpus.source=text model.checkpoint=scratch", &[]);
+    assert!(again.stdout.contains("up to date"), "{}", again.stdout);
+    assert_eq!(written(), first);
+    project.run("corpus.source=./text model.checkpoint=scratch", &[]);
+    assert_ne!(written(), first);
+    assert_eq!(project.sources().corpus_source, "./text");
+}
+
+#[test]
+fn wrong_sources_are_named_with_what_is_expected() {
+    let project = Project::new();
+    fs::write(project.path("file"), "").unwrap();
+    for (set, expected) in [
+        ("", "corpus.source: nothing is named; expected the URL of a .tar.gz"),
+        ("corpus.source=absent.tar.gz", "corpus.source: absent.tar.gz does not exist; expected"),
+        ("corpus.source=no/where", "corpus.source: no/where does not exist; expected"),
+        ("corpus.source=ftp://host/a", "ftp addresses are not known; expected http or https"),
+        ("corpus.source=https://host/", "https://host/ names no file"),
+        ("corpus.source=http://h/a corpus.sha256=abc", "corpus.sha256 is \"abc\"; expected 64 hexadecimal"),
+        ("corpus.source=text", "model.checkpoint: nothing is named; expected a hub id"),
+        (
+            "corpus.source=text model.checkpoint=./absent",
+            "model.checkpoint: ./absent does not exist; expected",
+        ),
+        ("corpus.source=text model.checkpoint=file", "file is a file; expected"),
+        ("corpus.source=text model.checkpoint=text", "text: no config.json there; expected"),
+        (
+            "corpus.source=text model.checkpoint=a/b model.revision=../x",
+            "model.revision is \"../x\"; expected",
+        ),
+    ] {
+        let run = project.run(set, &[]);
+        assert_eq!(run.code, 2, "{set}");
+        assert!(run.stderr.contains(expected), "{set}: {}", run.stderr);
+        assert_eq!(run.stderr.trim_end().lines().count(), 1, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_corpus_is_downloaded_once() {
+    let body = content(10_000);
+    let server = Server::of_files(&[("/data/corpus.tar.gz", &body)]);
+    let project = Project::new();
+    let sha256 = sha256_of_bytes(&body);
+    let set = format!(
+        "corpus.source={} corpus.sha256={sha256} model.checkpoint=scratch",
+        server.address("/data/corpus.tar.gz")
+    );
+    for _ in 0..2 {
+        let run = project.run(&set, &[]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    }
+    assert_eq!(fs::read(project.path("").join(project.sources().corpus)).unwrap(), body);
+    assert!(project.sources().corpus.starts_with("cache/downloads"));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn an_unreachable_corpus_can_be_put_there_by_hand() {
+    let project = Project::new();
+    let host = nobody();
+    let set = format!("corpus.source={host}/corpus.tar.gz model.checkpoint=scratch");
+    let run = project.run(&set, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains(&format!("cannot reach {host}/corpus.tar.gz")), "{}", run.stderr);
+    assert!(run.stderr.contains("`make demo` needs no download"), "{}", run.stderr);
+    let (_, after) = run.stderr.split_once("put it at ").unwrap();
+    let (place, _) = after.split_once(';').unwrap();
+    fs::create_dir_all(project.path(place).parent().unwrap()).unwrap();
+    fs::write(project.path(place), "by hand").unwrap();
+    assert_eq!(project.run(&set, &[]).code, 0);
+    assert_eq!(project.sources().corpus, Path::new(place));
+
+    let wrong = project.run(&format!("{set} corpus.sha256={}", "0".repeat(64)), &[]);
+    assert!(wrong.stderr.contains(&sha256_of_bytes(b"by hand")), "{}", wrong.stderr);
+    assert!(project.path(place).exists(), "what a person put there is theirs to remove");
+}
+
+#[test]
+fn a_checkpoint_comes_from_a_folders_address() {
+    let server = Server::of_files(&[
+        ("/m/config.json", b"{}"),
+        ("/m/model.safetensors", b"weights"),
+        ("/m/vocab.txt", b"[PAD]"),
+    ]);
+    let project = Project::new();
+    let set = format!("corpus.source=text model.checkpoint={}/", server.address("/m"));
+    let run = project.run(&set, &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let folder = project.path("").join(project.sources().checkpoint.unwrap());
+    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["config.json", "model.safetensors", "vocab.txt"]);
+    let before = server.requests().len();
+    assert_eq!(project.run(&set, &[]).code, 0);
+    assert_eq!(server.requests().len(), before, "the second time it is there");
+}
+
+#[test]
+fn a_hub_id_names_itself_when_it_fails() {
+    let project = Project::new();
+    let set = "corpus.source=text model.checkpoint=owner/nmae model.revision=v2";
+    let missing = Server::start(|_, _| Answer::status(404));
+    let run = project.run(set, &[("HF_ENDPOINT", &missing.url)]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("no folder owner/nmae here"), "{}", run.stderr);
+    assert!(run.stderr.contains("owner/nmae/resolve/v2/config.json is not there (404)"), "{}", run.stderr);
+    let run = project.run(set, &[("HF_ENDPOINT", &nobody())]);
+    assert!(run.stderr.contains("set model.checkpoint to its path"), "{}", run.stderr);
+    assert!(run.stderr.contains("`make demo` needs no download"), "{}", run.stderr);
+    let run = project.run(set, &[("HF_ENDPOINT", &nobody()), ("HF_HUB_OFFLINE", "1")]);
+    assert!(run.stderr.contains("HF_HUB_OFFLINE is set"), "{}", run.stderr);
+}
+
+#[test]
+fn the_page_of_a_checkpoint_means_the_checkpoint() {
+    let project = Project::new();
+    let hub = nobody();
+    let snapshot = "huggingface/hub/models--owner--name/snapshots/abc";
+    project.put_checkpoint(snapshot);
+    let set = format!("corpus.source=text model.checkpoint={hub}/owner/name model.revision=abc");
+    let run = project.run(&set, &[("HF_ENDPOINT", &hub)]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(project.sources().checkpoint.unwrap(), project.path(snapshot));
+}
+
+#[test]
+fn two_processes_fetch_a_corpus_once() {
+    let body = content(50_000);
+    let served = body.clone();
+    let server = Server::start(move |request, _| Answer {
+        delay: Duration::from_millis(500),
+        ..Answer::of_range(request, &served, "\"v1\"")
+    });
+    let project = Project::new();
+    let source = server.address("/corpus.tar.gz");
+    let both = ["a", "b"].map(|name| {
+        project.start(&format!("run.name={name} corpus.source={source} model.checkpoint=scratch"), &[])
+    });
+    for run in both.map(outcome) {
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    }
+    assert_eq!(server.count("GET"), 1);
+    let sources = Sources::read(&project.path("artifacts/b/sources.json")).unwrap();
+    assert_eq!(fs::read(project.path("").join(sources.corpus)).unwrap(), body);
+}

@@ -1,0 +1,181 @@
+//! The text of one file: bytes in, an article's fields out.
+
+use jiff::fmt::temporal::Pieces;
+use midashi_pipeline::artifact::Timestamp;
+use midashi_pipeline::config::Layout;
+
+/// The UTF-8 signature that some editors put at the start of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// What a file says, whatever its layout.
+#[derive(Debug, PartialEq)]
+pub struct Text {
+    /// Line 1 of the livedoor layout, if it is not empty.
+    pub url: Option<String>,
+    /// Line 2 of the livedoor layout.
+    pub published: Published,
+    /// The headline, without white space around it; never empty.
+    pub title: String,
+    /// What follows, lines joined with `\n`, without white space at the end.
+    pub body: String,
+}
+
+/// A date, as far as there is one.
+#[derive(Debug, PartialEq)]
+pub enum Published {
+    /// The layout has no date.
+    Unsaid,
+    /// Date, time and offset from UTC.
+    At(Timestamp),
+    /// The line that should be a date.
+    Unreadable(String),
+}
+
+impl Text {
+    /// Reads a file's bytes.
+    ///
+    /// # Errors
+    /// The reason why they are no article: not UTF-8, too few lines, an empty title.
+    pub fn parse(bytes: &[u8], layout: Layout) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let at = error.valid_up_to();
+            let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
+            format!("line {line} is not UTF-8 (byte 0x{:02x} at offset {at})", bytes[at])
+        })?;
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let mut lines = text.lines();
+        let (url, published) = match layout {
+            Layout::Livedoor => (lines.next(), lines.next().map_or(Published::Unsaid, Published::parse)),
+            Layout::TitleFirst => (None, Published::Unsaid),
+        };
+        let title = lines.next().ok_or_else(|| too_few_lines(text, layout))?;
+        let title = title.trim_matches(is_python_whitespace);
+        if title.is_empty() {
+            return Err(format!("the title, line {}, is empty", title_line(layout)));
+        }
+        let body = lines.collect::<Vec<_>>().join("\n");
+        Ok(Self {
+            url: url.map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned),
+            published,
+            title: title.to_owned(),
+            body: body.trim_end_matches(is_python_whitespace).to_owned(),
+        })
+    }
+}
+
+impl Published {
+    /// ISO 8601 with an offset, as in `2012-05-04T09:55:00+0900`.
+    fn parse(line: &str) -> Self {
+        let moment = || {
+            let pieces = Pieces::parse(line.trim()).ok()?;
+            let offset = pieces.to_numeric_offset()?;
+            let timestamp = offset.to_timestamp(pieces.date().to_datetime(pieces.time()?)).ok()?;
+            Some(Timestamp { seconds: timestamp.as_second(), offset_seconds: offset.seconds() })
+        };
+        moment().map_or_else(|| Self::Unreadable(line.to_owned()), Self::At)
+    }
+}
+
+fn title_line(layout: Layout) -> usize {
+    match layout {
+        Layout::Livedoor => 3,
+        Layout::TitleFirst => 1,
+    }
+}
+
+fn too_few_lines(text: &str, layout: Layout) -> String {
+    let expected = match layout {
+        Layout::Livedoor => "URL, date, title and then the body",
+        Layout::TitleFirst => "the title and then the body",
+    };
+    format!("has too few lines: {}, expected {expected}", text.lines().count())
+}
+
+/// What Python's `str.strip` takes away: Unicode's white space and the four information separators.
+fn is_python_whitespace(character: char) -> bool {
+    character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn livedoor(text: &str) -> Result<Text, String> {
+        Text::parse(text.as_bytes(), Layout::Livedoor)
+    }
+
+    #[test]
+    fn the_livedoor_layout_is_url_date_title_body() {
+        let text =
+            livedoor("http://a/1/\n2012-05-04T09:55:00+0900\n　見出し〜！ \n\n一行目 \n二行目\n\n").unwrap();
+        assert_eq!(text.url.as_deref(), Some("http://a/1/"));
+        // date -d 2012-05-04T09:55:00+0900 +%s
+        assert_eq!(
+            text.published,
+            Published::At(Timestamp { seconds: 1_336_092_900, offset_seconds: 9 * 3600 })
+        );
+        assert_eq!(text.title, "見出し〜！", "an ideographic space is white space too");
+        assert_eq!(text.body, "\n一行目 \n二行目");
+    }
+
+    #[test]
+    fn the_title_first_layout_has_no_url_and_no_date() {
+        let text = Text::parse("見出し\n本文\n".as_bytes(), Layout::TitleFirst).unwrap();
+        let expected =
+            Text {
+                url: None, published: Published::Unsaid, title: "見出し".into(), body: "本文".into()
+            };
+        assert_eq!(text, expected);
+        assert_eq!(Text::parse("見出し".as_bytes(), Layout::TitleFirst).unwrap().body, "");
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_windows_line_ends_make_no_difference() {
+        let unix = "http://a/1/\n2012-05-04T09:55:00+0900\n見出し\n一\n二\n";
+        let windows = format!("\u{feff}{}", unix.replace('\n', "\r\n"));
+        assert_eq!(livedoor(&windows), livedoor(unix));
+    }
+
+    #[test]
+    fn titles_are_stripped_as_python_strips() {
+        let title = |line: &str| livedoor(&format!("u\nd\n{line}")).unwrap().title;
+        assert_eq!(title("\u{1f}\u{a0}\u{2003}a b\u{1c}\u{3000}"), "a b");
+        assert_eq!(title("\u{200b}a"), "\u{200b}a", "a zero width space is not white space");
+    }
+
+    #[test]
+    fn iso_dates_are_read_with_and_without_colon() {
+        let seconds = |line: &str| match Published::parse(line) {
+            Published::At(time) => (time.seconds, time.offset_seconds),
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(seconds("1970-01-02T00:00:00+09:00"), (86_400 - 32_400, 32_400));
+        assert_eq!(seconds("1970-01-01T00:00:00Z"), (0, 0));
+        assert_eq!(seconds("1969-12-31T19:00:00-0500"), (0, -18_000));
+    }
+
+    #[test]
+    fn what_is_no_date_is_kept_as_it_was_found() {
+        for line in ["", "2012-13-04T09:55:00+0900", "2012-05-04T09:55:00", "2012-05-04", "昨日"] {
+            assert_eq!(Published::parse(line), Published::Unreadable(line.into()));
+        }
+    }
+
+    #[test]
+    fn bad_texts_say_why() {
+        assert_eq!(
+            livedoor("http://a/1/\n2012-05-04T09:55:00+0900\n").unwrap_err(),
+            "has too few lines: 2, expected URL, date, title and then the body"
+        );
+        assert_eq!(livedoor("u\nd\n　\nbody").unwrap_err(), "the title, line 3, is empty");
+        assert_eq!(
+            Text::parse(b"", Layout::TitleFirst).unwrap_err(),
+            "has too few lines: 0, expected the title and then the body"
+        );
+        // 見 in Shift_JIS is 0x8c 0xa9.
+        assert_eq!(
+            Text::parse(b"u\nd\n\x8c\xa9", Layout::Livedoor).unwrap_err(),
+            "line 3 is not UTF-8 (byte 0x8c at offset 4)"
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! What ingest says on the terminal and in `run.json`.
+
+use midashi_pipeline::artifact::{Corpus, Split};
+use serde_json::{Value, json};
+
+use crate::reading::{Reading, Remark};
+
+/// Longer lists are cut here; their length is always said.
+const LISTED: usize = 20;
+
+/// Everything in the corpus that is not in `corpus.parquet`, and every date that is not.
+pub fn print_left_out(reading: &Reading) {
+    if !reading.notes.is_empty() {
+        let notes: Vec<_> = reading.notes.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let count = reading.notes.values().sum::<usize>();
+        println!("  left out {count} notes about the corpus: {}", notes.join(", "));
+    }
+    if reading.notes.contains_key("LICENSE") {
+        println!("    (the article that Midashi reproduces counted the nine licences as titles)");
+    }
+    print_list("skipped", "files that are no .txt", reading.others.iter().map(String::clone));
+    print_list(
+        "skipped",
+        "bad files",
+        reading.bad.iter().map(|Remark { path, what }| format!("{path} {what}")),
+    );
+    print_list(
+        "no date for",
+        "articles (published_at is null)",
+        reading.undated.iter().map(|Remark { path, what }| {
+            format!("{path}: found {what:?}, expected 2012-05-04T09:55:00+0900")
+        }),
+    );
+}
+
+fn print_list(doing: &str, what: &str, lines: impl ExactSizeIterator<Item = String>) {
+    let count = lines.len();
+    if count == 0 {
+        return;
+    }
+    println!("  {doing} {count} {what}:");
+    lines.take(LISTED).for_each(|line| println!("    {line}"));
+    if count > LISTED {
+        println!("    … and {} more", count - LISTED);
+    }
+}
+
+/// The table of categories and splits.
+pub fn print_splits(corpus: &Corpus) {
+    print!("{}", splits_table(corpus));
+}
+
+/// One line a category. Names come last because they may be in any script, and so of any width.
+fn splits_table(corpus: &Corpus) -> String {
+    let mut counts = vec![[0_usize; Split::ALL.len()]; corpus.categories.len()];
+    for article in &corpus.articles {
+        counts[article.category.index()][article.split as usize] += 1;
+    }
+    let line = |cells: [String; 4], name: &str| {
+        let [train, validation, test, all] = cells;
+        format!("  {train:>8} {validation:>10} {test:>8} {all:>8}  {name}\n")
+    };
+    let row = |counts: &[usize; 3], name: &str| {
+        let [train, validation, test] = counts.map(|count| count.to_string());
+        line([train, validation, test, counts.iter().sum::<usize>().to_string()], name)
+    };
+    let mut table = line(["train", "validation", "test", "all"].map(str::to_owned), "category");
+    for (counts, name) in counts.iter().zip(&corpus.categories) {
+        table += &row(counts, name);
+    }
+    let total = counts.iter().fold([0; 3], |total, counts| [0, 1, 2].map(|at| total[at] + counts[at]));
+    table + &row(&total, &format!("{} categories", counts.len()))
+}
+
+/// For `run.json`.
+pub fn details(reading: &Reading) -> Value {
+    let articles = &reading.corpus.articles;
+    let in_split = |split| articles.iter().filter(|article| article.split == split).count();
+    json!({
+        "articles": articles.len(),
+        "categories": reading.corpus.categories.len(),
+        "train": in_split(Split::Train),
+        "validation": in_split(Split::Validation),
+        "test": in_split(Split::Test),
+        "notes_left_out": reading.notes.values().sum::<usize>(),
+        "other_files_skipped": reading.others.len(),
+        "bad_files_skipped": reading.bad.len(),
+        "without_date": reading.undated.len(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use midashi_pipeline::artifact::{Article, CategoryId};
+
+    #[test]
+    fn the_table_counts_every_article_once() {
+        let article = |category, split| Article {
+            id: String::new(),
+            category: CategoryId(category),
+            url: None,
+            published_at: None,
+            title: String::new(),
+            body: String::new(),
+            split,
+        };
+        let corpus = Corpus {
+            categories: vec!["映画".into(), "smax".into()],
+            articles: vec![article(0, Split::Train), article(1, Split::Train), article(1, Split::Test)],
+        };
+        let expected = "     train validation     test      all  category
+         1          0        0        1  映画
+         1          0        1        2  smax
+         2          0        1        3  2 categories
+";
+        assert_eq!(splits_table(&corpus), expected);
+    }
+}

@@ -1,0 +1,173 @@
+//! Which articles the model learns from, and which it is judged by.
+
+use anyhow::{Result, ensure};
+use midashi_pipeline::artifact::{Article, Corpus, Split};
+use midashi_pipeline::config::SplitShares;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Gives every article its split by a shuffle that only `shares.seed` decides.
+///
+/// The first part of the shuffled articles, rounded down, is for training, the rest for the test: of
+/// 7,367 articles and a test share of 0.2 that makes 5,893 and 1,474, as in the article. Validation is
+/// the end of the training part. Stratified, each category is divided so.
+///
+/// # Errors
+/// When a split that has a share gets no article.
+pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
+    let mut random = ChaCha8Rng::seed_from_u64(shares.seed);
+    let mut divide = |articles: &mut [Article]| {
+        let sizes = Sizes::of(articles.len(), shares);
+        let mut order: Vec<usize> = (0..articles.len()).collect();
+        order.shuffle(&mut random);
+        for (rank, at) in order.into_iter().enumerate() {
+            articles[at].split = sizes.split_of(rank);
+        }
+    };
+    if shares.stratified {
+        // The articles are sorted by category.
+        corpus.articles.chunk_by_mut(|one, next| one.category == next.category).for_each(divide);
+    } else {
+        divide(&mut corpus.articles);
+    }
+    check_none_is_empty(&corpus.articles, shares)
+}
+
+/// How many articles each split gets; the test gets the rest.
+struct Sizes {
+    train: usize,
+    validation: usize,
+}
+
+impl Sizes {
+    fn of(articles: usize, shares: &SplitShares) -> Self {
+        let learning = share_of(articles, 1.0 - shares.test);
+        let validation = share_of(articles, shares.validation).min(learning);
+        Self { train: learning - validation, validation }
+    }
+
+    /// The split of the article at place `rank` of the shuffle.
+    fn split_of(&self, rank: usize) -> Split {
+        if rank < self.train {
+            Split::Train
+        } else if rank < self.train + self.validation {
+            Split::Validation
+        } else {
+            Split::Test
+        }
+    }
+}
+
+/// `share` of `articles`, rounded down.
+fn share_of(articles: usize, share: f64) -> usize {
+    // 100 × 0.29 is 28.999999999999996 in binary, but 29 to whoever wrote 0.29.
+    const ROUNDING: f64 = 1e-9;
+    (articles as f64 * share + ROUNDING) as usize
+}
+
+fn check_none_is_empty(articles: &[Article], shares: &SplitShares) -> Result<()> {
+    let train = 1.0 - shares.test - shares.validation;
+    let asked = [(Split::Train, train), (Split::Validation, shares.validation), (Split::Test, shares.test)];
+    for (split, share) in asked {
+        ensure!(
+            share <= 0.0 || articles.iter().any(|article| article.split == split),
+            "the {} split, a share of {share:.3} of {} articles, is empty; expected more articles, or \
+             other shares in [corpus.split]",
+            split.name(),
+            articles.len()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use midashi_pipeline::artifact::CategoryId;
+
+    /// A corpus with so many articles of each category.
+    fn corpus(sizes: &[usize]) -> Corpus {
+        let articles = sizes.iter().enumerate().flat_map(|(category, &size)| {
+            (0..size).map(move |at| Article {
+                id: format!("{category}-{at}"),
+                category: CategoryId(category as u16),
+                url: None,
+                published_at: None,
+                title: "見出し".into(),
+                body: String::new(),
+                split: Split::Train,
+            })
+        });
+        Corpus { categories: sizes.iter().map(ToString::to_string).collect(), articles: articles.collect() }
+    }
+
+    fn shares(test: f64, validation: f64, stratified: bool, seed: u64) -> SplitShares {
+        SplitShares { test, validation, stratified, seed }
+    }
+
+    fn splits(sizes: &[usize], shares: &SplitShares) -> Vec<Split> {
+        let mut corpus = corpus(sizes);
+        assign(&mut corpus, shares).unwrap();
+        corpus.articles.iter().map(|article| article.split).collect()
+    }
+
+    fn counts(splits: &[Split]) -> [usize; 3] {
+        Split::ALL.map(|split| splits.iter().filter(|&&found| found == split).count())
+    }
+
+    #[test]
+    fn the_articles_counts_are_the_articles() {
+        assert_eq!(counts(&splits(&[870, 6497], &shares(0.2, 0.0, false, 0))), [5893, 0, 1474]);
+    }
+
+    #[test]
+    fn validation_is_taken_from_the_training_part() {
+        let without = splits(&[100], &shares(0.2, 0.0, false, 3));
+        let with = splits(&[100], &shares(0.2, 0.1, false, 3));
+        assert_eq!(counts(&with), [70, 10, 20]);
+        for (before, after) in without.iter().zip(&with) {
+            assert_eq!(*before == Split::Test, *after == Split::Test, "the test split stays");
+        }
+        assert_eq!(counts(&splits(&[100], &shares(0.71, 0.0, false, 0))), [29, 0, 71]);
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_split_wherever_and_whenever() {
+        let drawn = splits(&[5, 5], &shares(0.3, 0.2, false, 42));
+        let sign = |split: &Split| match split {
+            Split::Train => '·',
+            Split::Validation => 'v',
+            Split::Test => 't',
+        };
+        assert_eq!(drawn.iter().map(sign).collect::<String>(), "t·tv····tv");
+        assert_ne!(drawn, splits(&[5, 5], &shares(0.3, 0.2, false, 43)));
+    }
+
+    #[test]
+    fn stratified_divides_every_category_in_the_same_shares() {
+        let sizes = [50, 10, 200];
+        let drawn = splits(&sizes, &shares(0.2, 0.1, true, 0));
+        let mut rest = drawn.as_slice();
+        for size in sizes {
+            let (category, others) = rest.split_at(size);
+            assert_eq!(counts(category), [size * 7 / 10, size / 10, size / 5]);
+            rest = others;
+        }
+        assert_ne!(drawn[..10], drawn[50..60], "each category has its own shuffle");
+    }
+
+    #[test]
+    fn an_empty_split_is_an_error_unless_nothing_was_asked_for() {
+        let message = |sizes: &[usize], shares: &SplitShares| {
+            assign(&mut corpus(sizes), shares).unwrap_err().to_string()
+        };
+        assert_eq!(
+            message(&[4], &shares(0.2, 0.1, false, 0)),
+            "the validation split, a share of 0.100 of 4 articles, is empty; expected more articles, or \
+             other shares in [corpus.split]"
+        );
+        assert!(message(&[1, 1], &shares(0.9, 0.0, false, 0)).starts_with("the train split"));
+        assert_eq!(counts(&splits(&[4], &shares(0.0, 0.0, false, 0))), [4, 0, 0]);
+    }
+}

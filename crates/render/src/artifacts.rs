@@ -1,0 +1,42 @@
+//! What the stages before left in the run's folder, read into memory.
+
+use midashi_pipeline::artifact::{
+    AttentionRow, Corpus, Metrics, Predictions, StepRow, TokenizedCorpus, read_attention, read_training,
+};
+use midashi_pipeline::{Result, RunFolder, RunRecord};
+
+/// Everything a report is made of.
+pub struct Artifacts {
+    /// What each stage recorded; may lack any of them.
+    pub record: RunRecord,
+    /// The articles.
+    pub corpus: Corpus,
+    /// The articles' titles as tokens.
+    pub tokens: TokenizedCorpus,
+    /// The optimiser's steps.
+    pub training: Vec<StepRow>,
+    /// What the model said of each test text.
+    pub predictions: Predictions,
+    /// What `[CLS]` attended to, for the texts of the gallery.
+    pub attention: Vec<AttentionRow>,
+    /// Accuracy and its relatives.
+    pub metrics: Metrics,
+}
+
+impl Artifacts {
+    /// Reads them all.
+    ///
+    /// # Errors
+    /// When one is missing or is not what its schema says.
+    pub fn read(folder: &RunFolder) -> Result<Self> {
+        Ok(Self {
+            record: RunRecord::read(folder),
+            corpus: Corpus::read(&folder.corpus())?,
+            tokens: TokenizedCorpus::read(&folder.tokens())?,
+            training: read_training(&folder.training())?,
+            predictions: Predictions::read(&folder.predictions())?,
+            attention: read_attention(&folder.attention())?,
+            metrics: Metrics::read(&folder.metrics())?,
+        })
+    }
+}

@@ -1,0 +1,433 @@
+//! The stage as its user meets it: a run's folder with invented artifacts in, `report.html` out.
+//!
+//! The folder stays below Cargo's `target/tmp/report/`, to open the page in a browser.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use midashi_pipeline::artifact::{
+    Article, AttentionRow, Averages, CategoryId, ClassMetrics, Corpus, Metrics, Prediction, Predictions,
+    Split, StepRow, TokenizedCorpus, TokenizedText, write_attention, write_training,
+};
+use midashi_pipeline::{Stage, StageArguments};
+use roxmltree::{Document, Node, ParsingOptions};
+use serde_json::{Value, json};
+
+const CATEGORIES: [&str; 9] = [
+    "dokujo-tsushin",
+    "it-life-hack",
+    "kaden-channel",
+    "livedoor-homme",
+    "movie-enter",
+    "peachy",
+    "smax",
+    "sports-watch",
+    "topic-news",
+];
+const SCRIPT: &str = "<script>alert(1)</script>\"'&";
+const BIDI: &str = "右から\u{202E}左へ\u{2069}\u{2069}家族👨\u{200D}👩\u{200D}👧と\u{200B}制御\u{1B}文字";
+
+/// Titles, as words cut into pieces: a space parts words, a bar parts pieces.
+const TITLES: [&str; 20] = [
+    "新型 スマート|フォン を 試す 、 3 日 で 分かっ|た 長所 と 短所",
+    "部屋 が 広く 見える 収納 の コツ 5 選",
+    "監督 が 語る 「 海 の 向こう 」 撮影 秘話",
+    "逆転 サヨナラ ！ 延長 12 回 の 死闘 を 制する",
+    "掃除|機 の 音 は どこ まで 静か に なる か",
+    "婚|活 パーティー で 聞か|れ|た 意外 な 質問 〜 本音 は どこ ？ 〜",
+    "革靴 を 長持ち さ|せる 手入れ 、 職人 に 聞く",
+    "駅前 の パン|屋 が 閉店 、 惜しむ 声 続く",
+    "春 の メイク は ピンク で 決まり ♪",
+    "A|nd|roid 4 . 0 搭載 タブレット が 発売 、 価格 は 2 万 円 台",
+    "字幕 か 吹き替え か 、 映画館 で 聞い|て み|た",
+    "背番号 10 を 継ぐ の は 誰 だ",
+    "表計算 で つまずか|ない ため の 小技",
+    "電子レンジ だけ で 作る 夕食",
+    "一人 旅 に 出る 理由",
+    "深夜 の ラジオ が 終わる",
+    "時計 選び の 基本 を 押さえる",
+    "無料 通話 アプリ を 比べる",
+    SCRIPT,
+    BIDI,
+];
+
+struct Run {
+    arguments: StageArguments,
+    folder: PathBuf,
+}
+
+impl Run {
+    /// Artifacts of a run called `name`, as the stages before this one would write them.
+    fn invented(name: &str) -> Self {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
+        let _ = std::fs::remove_dir_all(root.join(name));
+        std::fs::create_dir_all(&root).unwrap();
+        let config = root.join(format!("{name}.toml"));
+        let text = format!(
+            "[run]\nname = {name:?}\nartifacts = {root:?}\n[render]\ntitle = \"見出し & <Midashi>\"\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let run = Self { arguments: StageArguments { config, set: String::new() }, folder: root.join(name) };
+        run.write_artifacts();
+        run
+    }
+
+    fn write_artifacts(&self) {
+        let texts: Vec<TokenizedText> = TITLES.iter().enumerate().map(tokenized).collect();
+        let categories: Vec<String> = CATEGORIES.map(str::to_owned).to_vec();
+        let at = |file: &str| self.folder.join(file);
+        self.record(
+            "fetch",
+            &json!({"corpus_source": "https://example.org/titles.tar.gz",
+            "checkpoint_source": "example/bert-<base>"}),
+            &json!({"revision": null}),
+            |_| (),
+        );
+        self.record(
+            "ingest",
+            &json!({"split": {"test": 0.4}}),
+            &json!({"articles": TITLES.len()}),
+            |provenance| {
+                let articles = TITLES.iter().zip(&texts).map(article).collect();
+                Corpus { categories: categories.clone(), articles }
+                    .write(&at("corpus.parquet"), provenance)
+                    .unwrap();
+            },
+        );
+        self.record("tokenize", &json!({"dictionary": "ipadic"}), &json!({}), |provenance| {
+            let corpus = TokenizedCorpus {
+                categories: categories.clone(),
+                tokenizer: "MeCab words, WordPiece".into(),
+                vocabulary_size: 32_000,
+                texts: texts.clone(),
+            };
+            corpus.write(&at("tokens.arrow"), provenance).unwrap();
+        });
+        let train = json!({"trainable_layers": 1, "epochs": 5, "batch_size": 32, "seed": 0, "device": "auto",
+            "learning_rate": {"encoder": 5e-5, "classifier": 1e-4}});
+        self.record("train", &train, &json!({"device": "CPU", "onnxruntime": "1.2.3"}), |provenance| {
+            write_training(&at("training.parquet"), &steps(), provenance).unwrap();
+        });
+        self.record("evaluate", &json!({"attention_texts": 200}), &json!({}), |provenance| {
+            let rows: Vec<Prediction> = texts.iter().enumerate().map(prediction).collect();
+            metrics(&rows).write(&at("metrics.json")).unwrap();
+            Predictions { categories: categories.clone(), rows }
+                .write(&at("predictions.parquet"), provenance)
+                .unwrap();
+            let attention: Vec<AttentionRow> = texts.iter().map(attention).collect();
+            write_attention(&at("attention.parquet"), &attention, provenance).unwrap();
+        });
+    }
+
+    /// Works as the stage `name`, whose entry in `run.json` is then there.
+    fn record(
+        &self,
+        name: &'static str,
+        settings: &Value,
+        details: &Value,
+        write: impl FnOnce(&midashi_pipeline::Provenance),
+    ) {
+        let stage = Stage::open(name, &self.arguments).unwrap();
+        let work = stage.begin(settings, &[], &[]).unwrap();
+        // Without outputs a second call finds nothing to do.
+        let Some(work) = work else { return };
+        write(&work.provenance());
+        work.finish(details).unwrap();
+    }
+
+    fn render(&self) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_midashi-render"))
+            .arg("--config")
+            .arg(&self.arguments.config)
+            .env_remove("MIDASHI_SET")
+            .output()
+            .unwrap()
+    }
+
+    fn report(&self) -> String {
+        let output = self.render();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read_to_string(self.folder.join("report.html")).unwrap()
+    }
+}
+
+/// `[CLS]`, the pieces, `[SEP]`; the two odd titles are one word each.
+fn tokenized((at, title): (usize, &&str)) -> TokenizedText {
+    let odd = [SCRIPT, BIDI].contains(title);
+    let words: Vec<Vec<String>> = match odd {
+        true => vec![vec![(*title).to_owned()], vec!["\u{202E}".into()]],
+        false => title.split(' ').map(|word| word.split('|').map(str::to_owned).collect()).collect(),
+    };
+    let mut text = TokenizedText {
+        id: format!("text-{at}"),
+        label: CategoryId((at % 9) as u16),
+        split: [Split::Train, Split::Test][at % 2],
+        text: words.concat().concat(),
+        input_ids: vec![],
+        tokens: vec![],
+        word_ids: vec![],
+        offsets: vec![],
+    };
+    let mut push = |token: String, word: Option<usize>, offsets| {
+        text.input_ids.push(0);
+        text.tokens.push(token);
+        text.word_ids.push(word.map(|word| word as i32));
+        text.offsets.push(offsets);
+    };
+    push("[CLS]".into(), None, (0, 0));
+    let mut start = 0;
+    for (number, word) in words.iter().enumerate() {
+        for (piece, surface) in word.iter().enumerate() {
+            let end = start + surface.chars().count() as u32;
+            let token = match (piece, surface.as_str()) {
+                (0, "♪") => "[UNK]".to_owned(),
+                (0, surface) => surface.to_owned(),
+                (_, surface) => format!("##{surface}"),
+            };
+            push(token, Some(number), (start, end));
+            start = end;
+        }
+    }
+    push("[SEP]".into(), None, (start, start));
+    text
+}
+
+fn article((title, text): (&&str, &TokenizedText)) -> Article {
+    Article {
+        id: text.id.clone(),
+        category: text.label,
+        url: None,
+        published_at: None,
+        title: if [SCRIPT, BIDI].contains(title) { (*title).to_owned() } else { text.text.clone() },
+        body: String::new(),
+        split: text.split,
+    }
+}
+
+/// Every third text is taken for one of the next category.
+fn prediction((at, text): (usize, &TokenizedText)) -> Prediction {
+    let predicted = if at % 3 == 0 { (text.label.0 + 1) % 9 } else { text.label.0 };
+    let mut probabilities = vec![0.03; 9];
+    probabilities[usize::from(text.label.0)] = 0.2;
+    probabilities[usize::from(predicted)] =
+        1.0 - 0.03 * if at % 3 == 0 { 7.0 } else { 8.0 } - 0.2 * f32::from(u8::from(at % 3 == 0));
+    Prediction { id: text.id.clone(), label: text.label, predicted: CategoryId(predicted), probabilities }
+}
+
+/// Twelve heads; weights fall off around a different token in each text.
+fn attention(text: &TokenizedText) -> AttentionRow {
+    let count = text.tokens.len();
+    let head = |head: usize| {
+        let center = 1 + (count * 7 + head / 4) % (count - 2);
+        let raw = (0..count).map(|at| match at {
+            0 => 0.8,
+            at if at == count - 1 => 1.6,
+            at => 1.0 / (1.0 + (at as f32 - center as f32).powi(2)),
+        });
+        let raw: Vec<f32> = raw.collect();
+        let sum: f32 = raw.iter().sum();
+        raw.into_iter().map(|weight| weight / sum).collect()
+    };
+    AttentionRow {
+        id: text.id.clone(),
+        tokens: text.tokens.clone(),
+        word_ids: text.word_ids.clone(),
+        attention: (0..12).map(head).collect(),
+    }
+}
+
+fn steps() -> Vec<StepRow> {
+    let row = |step: i64, split, loss: f64| StepRow {
+        step,
+        epoch: (step - 1) / 60 + 1,
+        split,
+        loss,
+        correct: (32.0 * (-loss).exp()) as i64,
+        texts: 32,
+        tokens: 640,
+        learning_rate_encoder: 5e-5,
+        learning_rate_classifier: 1e-4,
+        gradient_norm: None,
+    };
+    let loss = |step: i64| 0.45 + 1.8 * (-step as f64 / 80.0).exp();
+    let noise = |step: i64| 0.2 * ((step * step * 37 % 101) as f64 / 101.0 - 0.5);
+    (1..=300)
+        .flat_map(|step| {
+            let train = row(step, Split::Train, loss(step) + noise(step));
+            let validation = (step % 60 == 0).then(|| row(step, Split::Validation, loss(step) + 0.15));
+            std::iter::once(train).chain(validation)
+        })
+        .collect()
+}
+
+fn metrics(rows: &[Prediction]) -> Metrics {
+    let mut confusion = vec![vec![0; 9]; 9];
+    rows.iter().for_each(|row| confusion[row.label.index()][row.predicted.index()] += 1);
+    let scores = Averages { precision: 0.625, recall: 0.65, f1: 0.6375 };
+    let class = |(at, label): (usize, &&str)| ClassMetrics {
+        label: (*label).to_owned(),
+        scores,
+        support: confusion[at].iter().sum(),
+    };
+    Metrics {
+        accuracy: 0.65,
+        macro_f1: 0.6375,
+        weighted_f1: 0.6375,
+        macro_average: scores,
+        weighted_average: scores,
+        per_class: CATEGORIES.iter().enumerate().map(class).collect(),
+        confusion,
+        labels: CATEGORIES.map(str::to_owned).to_vec(),
+        test_rows: rows.len() as u64,
+    }
+}
+
+fn parse(html: &str) -> Document<'_> {
+    let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
+    Document::parse_with_options(html, options).unwrap()
+}
+
+fn with_class<'a>(document: &'a Document, class: &'a str) -> impl Iterator<Item = Node<'a, 'a>> {
+    document.descendants().filter(move |node| {
+        node.attribute("class").is_some_and(|classes| classes.split(' ').any(|one| one == class))
+    })
+}
+
+fn text_of(node: Node) -> String {
+    node.descendants().filter_map(|node| node.text().filter(|_| node.is_text())).collect()
+}
+
+#[test]
+fn the_page_is_balanced_and_says_what_the_artifacts_say() {
+    let run = Run::invented("complete");
+    let html = run.report();
+    let page = parse(&html);
+    let text = text_of(page.root_element());
+    for part in [
+        "見出し & <Midashi>",
+        "0.6500",
+        "0.6375",
+        "https://example.org/titles.tar.gz",
+        "example/bert-<base>",
+        "20 in 9 categories: 10 train, 10 test",
+        "MeCab words, WordPiece, 32000 entries",
+        "encoder 5e-5, classifier 1e-4",
+        "1.2.3",
+        "Not comparable",
+        "Wrong: 7 of 20 shown texts",
+        "epoch 5:",
+    ] {
+        assert!(text.contains(part), "{part} is missing");
+    }
+    let device = page.descendants().find(|node| node.is_element() && text_of(*node) == "Device").unwrap();
+    assert_eq!(
+        text_of(device.next_sibling_element().unwrap()),
+        "CPU",
+        "what was taken, not what was asked for"
+    );
+    assert_eq!(with_class(&page, "chart").filter(|chart| chart.attribute("role") == Some("img")).count(), 2);
+    let confusion = with_class(&page, "confusion").next().unwrap();
+    assert_eq!(confusion.descendants().filter(|node| node.has_tag_name("td")).count(), 81);
+    assert!(html.len() < 200_000, "{} bytes for 20 texts", html.len());
+}
+
+#[test]
+fn the_page_asks_nothing_of_the_network_and_runs_nothing() {
+    let run = Run::invented("alone");
+    let html = run.report();
+    let page = parse(&html);
+    for node in page.descendants().filter(Node::is_element) {
+        assert!(!["script", "img", "iframe", "object"].contains(&node.tag_name().name()));
+        for attribute in node.attributes() {
+            let (name, value) = (attribute.name(), attribute.value());
+            assert!(name != "style" && !name.starts_with("on") && name != "src", "{name}={value}");
+            assert!(name != "href" || value.starts_with('#') || value == "data:,", "{name}={value}");
+        }
+    }
+    let style = page.descendants().find(|node| node.has_tag_name("style")).unwrap();
+    let style = style.text().unwrap();
+    assert!(!style.contains("url(") && !style.contains("@import"));
+    let policy = page.descendants().find_map(|node| node.attribute("content")).unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+}
+
+#[test]
+fn titles_are_shown_as_they_are_and_never_become_markup() {
+    let run = Run::invented("escaped");
+    let html = run.report();
+    let page = parse(&html);
+    let titles: Vec<String> = with_class(&page, "title").map(text_of).collect();
+    assert!(titles.iter().any(|title| title.ends_with(SCRIPT)));
+    let visible = BIDI.replace('\u{1B}', "␛");
+    let bidi = with_class(&page, "title").find(|title| text_of(*title).ends_with(&visible)).unwrap();
+    assert_eq!(bidi.last_element_child().map(|node| node.tag_name().name()), Some("bdi"));
+    assert!(with_class(&page, "stand-in").any(|piece| text_of(piece) == "U+202E"));
+    let unknown = with_class(&page, "stand-in").find(|piece| text_of(*piece) == "♪").unwrap();
+    assert!(unknown.attribute("title").is_some_and(|title| title.contains("[UNK]")));
+}
+
+#[test]
+fn the_gallery_colours_the_strongest_token_fully_and_marks_errors_in_words() {
+    let run = Run::invented("gallery");
+    let html = run.report();
+    let page = parse(&html);
+    let texts: Vec<Node> = with_class(&page, "text").collect();
+    assert_eq!(texts.len(), 20);
+    for text in &texts {
+        let wrong = text.attribute("class") == Some("text wrong");
+        assert_eq!(text_of(*text).contains("✗ wrong"), wrong);
+        let classes: Vec<&str> = text.descendants().filter_map(|node| node.attribute("class")).collect();
+        assert!(classes.iter().any(|class| class.contains("l10")), "{classes:?}");
+        assert_eq!(classes.iter().filter(|class| **class == "special").count(), 2, "[CLS] and [SEP]");
+    }
+    let phone = with_class(&page, "word").find(|word| text_of(*word) == "スマートフォン").unwrap();
+    let tokens: Vec<&str> = phone.children().filter_map(|piece| piece.attribute("title")).collect();
+    assert!(tokens.len() == 2 && tokens[1].contains("##フォン"), "{tokens:?}");
+}
+
+#[test]
+fn a_finished_report_is_up_to_date_and_a_new_title_remakes_it() {
+    let run = Run::invented("again");
+    let first = run.report();
+    let second = run.render();
+    assert!(String::from_utf8_lossy(&second.stdout).contains("up to date"));
+    let config = std::fs::read_to_string(&run.arguments.config).unwrap();
+    std::fs::write(&run.arguments.config, config.replace("見出し", "題")).unwrap();
+    assert_ne!(run.report(), first);
+}
+
+#[test]
+fn a_run_without_records_still_has_a_report() {
+    let run = Run::invented("unrecorded");
+    std::fs::remove_file(run.folder.join("run.json")).unwrap();
+    let html = run.report();
+    let text = text_of(parse(&html).root_element());
+    assert!(text.contains("20 in 9 categories") && !text.contains("wall time"));
+}
+
+#[test]
+fn artifacts_that_do_not_belong_together_are_refused() {
+    let run = Run::invented("mixed");
+    std::fs::remove_file(run.folder.join("metrics.json")).unwrap();
+    let missing = run.render();
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&missing.stderr)
+            .contains("metrics.json is missing: run `make evaluate` first")
+    );
+
+    let run = Run::invented("mixed");
+    run.record("evaluate", &json!({"other": true}), &json!({}), |provenance| {
+        let mut row = attention(&tokenized((0, &TITLES[0])));
+        row.id = "nobody".into();
+        write_attention(&run.folder.join("attention.parquet"), &[row], provenance).unwrap();
+    });
+    let mixed = run.render();
+    let message = String::from_utf8_lossy(&mixed.stderr);
+    assert_eq!(mixed.status.code(), Some(2));
+    assert!(
+        message.contains("attention.parquet: row \"nobody\"; run `make evaluate` again")
+            && message.contains("not in predictions.parquet"),
+        "{message}"
+    );
+}

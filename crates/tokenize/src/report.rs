@@ -1,0 +1,159 @@
+//! What tokenize says on the terminal and in `run.json`.
+
+use midashi_tokenizer::Tokenizer;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::encode::Encoded;
+use crate::plan::Plan;
+
+/// Lengths in tokens, special tokens included, and what was lost.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Statistics {
+    /// Texts.
+    pub texts: usize,
+    /// Tokens of all texts.
+    pub tokens: usize,
+    /// So many tokens or fewer have half of the texts …
+    pub percentile_50: usize,
+    /// … nine in ten …
+    pub percentile_90: usize,
+    /// … and ninety-nine in a hundred.
+    pub percentile_99: usize,
+    /// Tokens of the longest text.
+    pub longest: usize,
+    /// Texts that lost their end.
+    pub truncated: usize,
+    /// Pieces of words: tokens that are not there for the model's sake.
+    pub pieces: usize,
+    /// Pieces that the vocabulary cannot spell.
+    pub unknown: usize,
+}
+
+impl Statistics {
+    /// Counts.
+    pub fn of(encoded: &Encoded, tokenizer: &Tokenizer) -> Self {
+        Self::count(encoded, tokenizer.unknown_id())
+    }
+
+    fn count(encoded: &Encoded, unknown_id: Option<u32>) -> Self {
+        let texts = &encoded.texts;
+        let mut lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+        lengths.sort_unstable();
+        let unknown_id = unknown_id.map(u32::cast_signed);
+        let of_words = || texts.iter().flat_map(|text| text.input_ids.iter().zip(&text.word_ids));
+        let pieces = || of_words().filter(|(_, word)| word.is_some()).map(|(&id, _)| id);
+        Self {
+            texts: texts.len(),
+            tokens: lengths.iter().sum(),
+            percentile_50: percentile(&lengths, 50),
+            percentile_90: percentile(&lengths, 90),
+            percentile_99: percentile(&lengths, 99),
+            longest: lengths.last().copied().unwrap_or(0),
+            truncated: encoded.truncated,
+            pieces: pieces().count(),
+            unknown: pieces().filter(|&id| Some(id) == unknown_id).count(),
+        }
+    }
+
+    fn mean(&self) -> f64 {
+        ratio(self.tokens, self.texts)
+    }
+
+    fn unknown_share(&self) -> f64 {
+        ratio(self.unknown, self.pieces)
+    }
+}
+
+/// The smallest length that at least `percent` of all lengths do not exceed (nearest rank).
+fn percentile(sorted: &[usize], percent: usize) -> usize {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+}
+
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+/// The tokenizer, and what it made of the texts.
+pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
+    println!("  {}", tokenizer.describe());
+    if let Some(folder) = &plan.dictionary_folder {
+        println!("  MeCab dictionary in {}", folder.display());
+    }
+    let Statistics { texts, percentile_50, percentile_90, percentile_99, longest, .. } = statistics;
+    println!(
+        "  {texts} texts; tokens: mean {:.1}, median {percentile_50}, 90 % up to {percentile_90}, \
+         99 % up to {percentile_99}, longest {longest}",
+        statistics.mean()
+    );
+    println!("  truncated at {} tokens: {} texts", plan.settings.max_length, statistics.truncated);
+    println!(
+        "  unknown to the vocabulary: {} of {} pieces ({:.2} %)",
+        statistics.unknown,
+        statistics.pieces,
+        100.0 * statistics.unknown_share()
+    );
+}
+
+/// For `run.json`.
+pub fn details(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) -> Value {
+    json!({
+        "tokenizer": tokenizer.describe(),
+        "vocabulary_size": tokenizer.vocabulary_size(),
+        "max_length": plan.settings.max_length,
+        "mean_tokens": statistics.mean(),
+        "unknown_share": statistics.unknown_share(),
+        "counts": statistics,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use midashi_pipeline::artifact::{CategoryId, Split, TokenizedText};
+
+    /// A text of `[CLS]`, the pieces and `[SEP]`.
+    fn text(pieces: &[i32]) -> TokenizedText {
+        let words = pieces.iter().enumerate().map(|(at, _)| Some(at as i32));
+        let input_ids: Vec<i32> = std::iter::once(2).chain(pieces.iter().copied()).chain([3]).collect();
+        TokenizedText {
+            id: String::new(),
+            label: CategoryId(0),
+            split: Split::Train,
+            text: String::new(),
+            tokens: vec![String::new(); input_ids.len()],
+            offsets: vec![(0, 0); input_ids.len()],
+            word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
+            input_ids,
+        }
+    }
+
+    #[test]
+    fn special_tokens_count_as_tokens_and_not_as_pieces() {
+        let encoded = Encoded { texts: vec![text(&[7, 1, 8]), text(&[1])], truncated: 1 };
+        let statistics = Statistics::count(&encoded, Some(1));
+        let expected = Statistics {
+            texts: 2,
+            tokens: 8,
+            percentile_50: 3,
+            percentile_90: 5,
+            percentile_99: 5,
+            longest: 5,
+            truncated: 1,
+            pieces: 4,
+            unknown: 2,
+        };
+        assert_eq!(statistics, expected);
+        assert_eq!((statistics.mean(), statistics.unknown_share()), (4.0, 0.5));
+        assert_eq!(Statistics::count(&encoded, None).unknown, 0);
+    }
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let lengths: Vec<usize> = (1..=200).collect();
+        assert_eq!([50, 90, 99].map(|percent| percentile(&lengths, percent)), [100, 180, 198]);
+        assert_eq!(percentile(&[7], 99), 7);
+        assert_eq!(percentile(&[], 50), 0);
+    }
+}

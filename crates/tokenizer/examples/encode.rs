@@ -1,0 +1,48 @@
+//! Ids of the lines on standard input, one line of ids for each:
+//!
+//! ```text
+//! encode CHECKPOINT [IPADIC_FOLDER [CACHE_FOLDER]] < texts.txt > ids.txt
+//! ```
+//!
+//! This is the library in use, and what the parity check compares with transformers.
+
+use std::io::{BufWriter, Read, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use midashi_tokenizer::{Dictionaries, MecabDictionary, Tokenizer};
+use rayon::prelude::*;
+
+const MAX_LENGTH: usize = 512;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let checkpoint = arguments.next().ok_or("usage: encode CHECKPOINT [IPADIC_FOLDER [CACHE_FOLDER]]")?;
+    let ipadic = arguments.next().unwrap_or_else(|| "cache/ipadic".into());
+    let cache = arguments.next().unwrap_or_else(|| "cache/converted".into());
+
+    let start = Instant::now();
+    let dictionaries = Dictionaries::new(cache).with(MecabDictionary::Ipadic, ipadic);
+    let tokenizer = Tokenizer::load(Path::new(&checkpoint), &dictionaries, None)?;
+    eprintln!("{}, loaded in {:.0?}", tokenizer.describe(), start.elapsed());
+
+    // Lines end at a line feed and nowhere else: the texts may hold every other kind of white space.
+    let mut texts = String::new();
+    std::io::stdin().read_to_string(&mut texts)?;
+    let lines: Vec<&str> = texts.strip_suffix('\n').unwrap_or(&texts).split('\n').collect();
+
+    let start = Instant::now();
+    let encodings = lines
+        .par_iter()
+        .map_init(|| tokenizer.encoder(), |encoder, line| encoder.encode(line, MAX_LENGTH))
+        .collect::<Result<Vec<_>, _>>()?;
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("{} texts in {seconds:.3} s, {:.0} a second", lines.len(), lines.len() as f64 / seconds);
+
+    let mut output = BufWriter::new(std::io::stdout().lock());
+    for encoding in encodings {
+        let ids: Vec<String> = encoding.input_ids.iter().map(u32::to_string).collect();
+        writeln!(output, "{}", ids.join(" "))?;
+    }
+    Ok(output.flush()?)
+}

@@ -1,0 +1,94 @@
+//! `tokenizer.json` in a checkpoint's folder, and folders that hold no tokenizer.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use midashi_tokenizer::{Dictionaries, Tokenizer};
+
+/// A word a piece, with `<s>` and `</s>` around the text; truncation and padding are set, as in many published files.
+const TOKENIZER: &str = r#"{
+  "version": "1.0",
+  "truncation": {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
+  "padding": {"strategy": {"Fixed": 8}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 1,
+              "pad_type_id": 0, "pad_token": "<pad>"},
+  "added_tokens": [
+    {"id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+    {"id": 1, "content": "<pad>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+    {"id": 2, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}
+  ],
+  "normalizer": {"type": "NFKC"},
+  "pre_tokenizer": {"type": "Whitespace"},
+  "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": true, "add_prefix_space": false},
+  "decoder": null,
+  "model": {"type": "WordLevel", "vocab": {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "東京": 4, "アパート": 5, "都": 6}, "unk_token": "<unk>"}
+}"#;
+
+fn load(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Tokenizer, midashi_tokenizer::Error>) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    let tokenizer = Tokenizer::load(folder.path(), &Dictionaries::new(folder.path()), None);
+    (folder, tokenizer)
+}
+
+#[test]
+fn a_tokenizer_json_is_used_with_the_callers_length() {
+    let (folder, tokenizer) = load(&[("tokenizer.json", TOKENIZER)]);
+    let tokenizer = tokenizer.unwrap();
+    let encoding = tokenizer.encode("東京 ㌀ 都 駅", 512).unwrap();
+    assert_eq!(encoding.input_ids, [0, 4, 5, 6, 3, 2]);
+    assert_eq!(encoding.tokens, ["<s>", "東京", "アパート", "都", "<unk>", "</s>"]);
+    assert_eq!(encoding.word_ids, [None, Some(0), Some(1), Some(2), Some(3), None]);
+    // Offsets are of the text as given, in characters.
+    assert_eq!(encoding.offsets, [(0, 0), (0, 2), (3, 4), (5, 6), (7, 8), (0, 0)]);
+    assert_eq!(encoding.text, "東京 ㌀ 都 駅");
+    assert!(!encoding.truncated);
+
+    let cut = tokenizer.encode("東京 ㌀ 都 駅", 4).unwrap();
+    assert_eq!((cut.input_ids, cut.truncated), (vec![0, 4, 5, 2], true));
+    assert!(tokenizer.encode("東京", 2).is_err());
+
+    assert_eq!((tokenizer.pad_id(), tokenizer.unknown_id(), tokenizer.vocabulary_size()), (1, Some(3), 7));
+    assert!(tokenizer.is_special(2) && !tokenizer.is_special(4));
+    assert_eq!(tokenizer.token(4).as_deref(), Some("東京"));
+    assert_eq!(tokenizer.describe(), "tokenizer.json: words, 7 pieces");
+    assert_eq!(tokenizer.files(), [folder.path().join("tokenizer.json")]);
+}
+
+#[test]
+fn the_padding_token_is_named_by_the_settings_where_the_file_is_silent() {
+    let mut silent: serde_json::Value = serde_json::from_str(TOKENIZER).unwrap();
+    silent["padding"] = serde_json::Value::Null;
+    let silent = silent.to_string();
+    assert_eq!(load(&[("tokenizer.json", &silent)]).1.unwrap().pad_id(), 1);
+    let settings = ("tokenizer_config.json", r#"{"pad_token": "<unk>"}"#);
+    assert_eq!(load(&[("tokenizer.json", &silent), settings]).1.unwrap().pad_id(), 3);
+    let settings = ("tokenizer_config.json", r#"{"pad_token": "<none>"}"#);
+    let message = load(&[("tokenizer.json", &silent), settings]).1.err().unwrap().to_string();
+    assert!(message.contains(r#"special token "<none>" (pad_token)"#), "{message}");
+}
+
+#[test]
+fn a_folder_without_a_tokenizer_says_what_was_looked_for() {
+    let message = load(&[]).1.err().unwrap().to_string();
+    assert!(message.contains("found neither tokenizer.json nor vocab.txt"), "{message}");
+    let message = load(&[("vocab.txt", "[PAD]\n")]).1.err().unwrap().to_string();
+    assert!(message.contains("tokenizer_class is missing"), "{message}");
+    let message = load(&[("tokenizer.json", "{}")]).1.err().unwrap().to_string();
+    assert!(message.contains("tokenizer.json"), "{message}");
+}
+
+#[test]
+fn a_missing_dictionary_says_which_package_to_unpack() {
+    let settings = r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}"#;
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n";
+    let message =
+        load(&[("vocab.txt", vocabulary), ("tokenizer_config.json", settings)]).1.err().unwrap().to_string();
+    assert!(message.contains("unidic_lite") && message.contains("unidic-lite"), "{message}");
+    let message = load(&[("vocab.txt", "[PAD]\n[CLS]\n"), ("tokenizer_config.json", settings)])
+        .1
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(message.contains(r#"special token "[UNK]" (unk_token)"#), "{message}");
+}

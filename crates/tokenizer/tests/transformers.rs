@@ -1,0 +1,172 @@
+//! The ids that transformers gives to hard cases, from `fixtures/texts.jsonl`.
+//!
+//! Each folder there is a checkpoint's tokenizer; its `expected_ids.txt` was written by
+//! `tests/parity/tokenize_reference.py --json`. The IPADIC dictionary must be there: see [`ipadic`].
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::path::{Path, PathBuf};
+
+use midashi_tokenizer::{
+    Dictionaries, Encoding, MecabDictionary, Tokenizer, VocabularySize, learn_vocabulary,
+};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// `MIDASHI_IPADIC` names the dictionary's folder; failing that, it is where `make setup` puts it.
+fn ipadic() -> PathBuf {
+    let folder = match std::env::var_os("MIDASHI_IPADIC") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache/ipadic/dicdir"),
+    };
+    assert!(folder.join("sys.dic").is_file(), "{}: no MeCab dictionary; run make setup", folder.display());
+    folder
+}
+
+/// IPADIC, converted once for all tests of this file.
+fn dictionaries() -> Dictionaries {
+    Dictionaries::new(env!("CARGO_TARGET_TMPDIR")).with(MecabDictionary::Ipadic, ipadic())
+}
+
+fn load(name: &str) -> Tokenizer {
+    Tokenizer::load(&fixture(name), &dictionaries(), None).unwrap()
+}
+
+fn texts() -> Vec<String> {
+    let lines = std::fs::read_to_string(fixture("texts.jsonl")).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn expected_ids(name: &str) -> Vec<Vec<u32>> {
+    let lines = std::fs::read_to_string(fixture(name).join("expected_ids.txt")).unwrap();
+    lines.lines().map(|line| line.split(' ').map(|id| id.parse().unwrap()).collect()).collect()
+}
+
+fn assert_same_ids(name: &str) {
+    let tokenizer = load(name);
+    let mut encoder = tokenizer.encoder();
+    let (texts, expected) = (texts(), expected_ids(name));
+    assert_eq!(texts.len(), expected.len());
+    for (text, expected) in texts.iter().zip(expected) {
+        let found = encoder.encode(text, 512).unwrap();
+        assert_eq!(found.input_ids, expected, "{text:?}: {:?}", found.tokens);
+    }
+}
+
+#[test]
+fn word_pieces_are_those_of_transformers() {
+    assert_same_ids("wordpiece");
+}
+
+#[test]
+fn characters_are_those_of_transformers() {
+    assert_same_ids("character");
+}
+
+#[test]
+fn lower_case_with_exceptions_and_added_tokens_is_that_of_transformers() {
+    assert_same_ids("lower_case");
+}
+
+/// Every piece that is spelled in the vocabulary stands in the text where its offsets say.
+#[test]
+fn offsets_point_at_the_pieces() {
+    let tokenizer = load("wordpiece");
+    for text in texts() {
+        let Encoding { text, input_ids, tokens, word_ids, offsets, .. } =
+            tokenizer.encode(&text, 512).unwrap();
+        let characters: Vec<char> = text.chars().collect();
+        let mut before = (0, None);
+        for (at, &id) in input_ids.iter().enumerate().take(input_ids.len() - 1).skip(1) {
+            let (start, end) = offsets[at];
+            assert!(before.0 <= start && start < end, "{text:?}: offsets {:?}", offsets);
+            let covered: String = characters[start as usize..end as usize].iter().collect();
+            if Some(id) != tokenizer.unknown_id() {
+                let piece = tokens[at].strip_prefix("##").filter(|_| word_ids[at] == before.1);
+                assert_eq!(piece.unwrap_or(&tokens[at]), covered, "{text:?}");
+            }
+            before = (end, word_ids[at]);
+        }
+    }
+}
+
+/// 東京都 is an added token here, [MASK] a special one that swallows the white space around it.
+#[test]
+fn tokens_set_apart_in_the_text_keep_their_place() {
+    let tokenizer = load("lower_case");
+    let encoding = tokenizer.encode("東京都と [MASK] A", 512).unwrap();
+    assert_eq!(encoding.text, "東京都と[MASK]A");
+    assert_eq!(encoding.tokens, ["[CLS]", "東京都", "と", "[MASK]", "a", "[SEP]"]);
+    assert_eq!(encoding.word_ids, [None, Some(0), Some(1), None, Some(2), None]);
+    assert_eq!(encoding.offsets, [(0, 0), (0, 3), (3, 4), (4, 10), (10, 11), (0, 0)]);
+    assert!(tokenizer.is_special(encoding.input_ids[3]) && !tokenizer.is_special(encoding.input_ids[1]));
+}
+
+#[test]
+fn truncation_keeps_the_beginning_and_the_separator() {
+    let tokenizer = load("wordpiece");
+    let text = "東京都庁で展望室の夜間開放が始まる";
+    let (whole, cut) = (tokenizer.encode(text, 512).unwrap(), tokenizer.encode(text, 6).unwrap());
+    assert!(!whole.truncated && cut.truncated);
+    assert_eq!(cut.input_ids[..5], whole.input_ids[..5]);
+    assert_eq!(cut.tokens[5], "[SEP]");
+    assert_eq!(cut.text, whole.text);
+    let fits = tokenizer.encode(text, whole.input_ids.len()).unwrap();
+    assert_eq!(fits, whole);
+    assert!(tokenizer.encode(text, 2).unwrap_err().to_string().contains("max_length is 2"));
+}
+
+#[test]
+fn the_converted_dictionary_is_made_once_and_remade_when_damaged() {
+    let cache = tempfile::tempdir().unwrap();
+    let dictionaries = Dictionaries::new(cache.path()).with(MecabDictionary::Ipadic, ipadic());
+    let load = || Tokenizer::load(&fixture("wordpiece"), &dictionaries, None).unwrap();
+    let copy =
+        || std::fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let ids = |tokenizer: Tokenizer| tokenizer.encode("東京都庁で", 512).unwrap().input_ids;
+
+    let first = ids(load());
+    let [file] = copy().try_into().unwrap();
+    let written = std::fs::metadata(&file).unwrap().modified().unwrap();
+    assert_eq!(ids(load()), first);
+    assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), written, "converted twice");
+
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&file, &bytes).unwrap();
+    assert_eq!(ids(load()), first);
+    assert_ne!(std::fs::read(&file).unwrap(), bytes, "the damaged copy was kept");
+}
+
+#[test]
+fn a_text_longer_than_a_part_has_the_words_of_its_repetitions() {
+    let tokenizer = load("wordpiece");
+    let sentence = "東京都庁で展望室の夜間開放が始まる。";
+    let once = tokenizer.encode(sentence, usize::MAX).unwrap();
+    let often = tokenizer.encode(&sentence.repeat(5000), usize::MAX).unwrap();
+    let (once, often) = (&once.input_ids, &often.input_ids);
+    assert_eq!(often[1..often.len() - 1], once[1..once.len() - 1].repeat(5000));
+}
+
+#[test]
+fn a_learned_vocabulary_is_the_same_twice_and_loads() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let size = VocabularySize { pieces: 2_000, min_frequency: 2, alphabet: 400 };
+    let mut texts = texts();
+    for folder in &folders {
+        texts.reverse();
+        learn_vocabulary(&texts, &dictionaries(), MecabDictionary::Ipadic, &size, folder.path()).unwrap();
+    }
+    let [first, second] =
+        folders.each_ref().map(|folder| std::fs::read(folder.path().join("vocab.txt")).unwrap());
+    assert_eq!(first, second);
+
+    let tokenizer = Tokenizer::load(folders[0].path(), &dictionaries(), None).unwrap();
+    assert_eq!(tokenizer.pad_id(), 0);
+    assert_eq!(tokenizer.files().len(), 2);
+    let encoding = tokenizer.encode("東京都", 128).unwrap();
+    assert!(!encoding.input_ids.contains(&tokenizer.unknown_id().unwrap()), "{:?}", encoding.tokens);
+}
