@@ -1,6 +1,8 @@
 //! Texts of different lengths as rectangular arrays.
 
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, Array3, ArrayD, ArrayViewD, s};
+
+use crate::graphs::{ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS};
 
 /// Groups texts of similar length so that almost nothing is padding.
 ///
@@ -21,33 +23,60 @@ pub fn batches_by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
     batches
 }
 
-/// Token ids filled up with `pad_id` to the longest text: `[batch, tokens]`.
-pub fn pad_ids(texts: &[&[i32]], pad_id: i64) -> Array2<i64> {
-    let longest = texts.iter().map(|ids| ids.len()).max().unwrap_or(0);
-    let mut padded = Array2::from_elem((texts.len(), longest), pad_id);
-    for (mut row, ids) in padded.rows_mut().into_iter().zip(texts) {
-        row.iter_mut().zip(*ids).for_each(|(to, &id)| *to = i64::from(id));
+/// Texts filled up to the longest, as a graph's inputs.
+pub struct Batch {
+    texts: Texts,
+    attention_mask: ArrayD<i64>,
+}
+
+/// What the graph starts at.
+enum Texts {
+    Ids(ArrayD<i64>),
+    Hidden(ArrayD<f32>),
+}
+
+impl Batch {
+    /// Token ids, filled up with `pad_id`: for a graph that starts at the input ids.
+    pub fn of_ids(texts: &[&[i32]], pad_id: i64) -> Self {
+        let attention_mask = attention_mask(texts.iter().map(|ids| ids.len()));
+        let mut padded = Array2::from_elem(attention_mask.dim(), pad_id);
+        for (mut row, ids) in padded.rows_mut().into_iter().zip(texts) {
+            row.iter_mut().zip(*ids).for_each(|(to, &id)| *to = i64::from(id));
+        }
+        Self { texts: Texts::Ids(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
     }
-    padded
+
+    /// Hidden states, each `[tokens, hidden_size]` in row-major order, filled up with zeros: for a
+    /// graph that starts after the trunk.
+    pub fn of_hidden(texts: &[&[f32]], hidden_size: usize) -> Self {
+        let attention_mask = attention_mask(texts.iter().map(|hidden| hidden.len() / hidden_size));
+        let (count, longest) = attention_mask.dim();
+        let mut padded = Array3::zeros((count, longest, hidden_size));
+        for (text, hidden) in texts.iter().enumerate() {
+            let mut rows = padded.slice_mut(s![text, ..hidden.len() / hidden_size, ..]);
+            rows.iter_mut().zip(*hidden).for_each(|(to, &from)| *to = from);
+        }
+        Self { texts: Texts::Hidden(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
+    }
+
+    /// Names and arrays to feed, as whatever tensor type the engine has.
+    pub fn inputs<'a, T>(&'a self) -> Vec<(&'static str, T)>
+    where
+        T: From<ArrayViewD<'a, i64>> + From<ArrayViewD<'a, f32>>,
+    {
+        let texts = match &self.texts {
+            Texts::Ids(ids) => (INPUT_IDS, ids.view().into()),
+            Texts::Hidden(hidden) => (HIDDEN_STATES, hidden.view().into()),
+        };
+        vec![texts, (ATTENTION_MASK, self.attention_mask.view().into())]
+    }
 }
 
 /// 1 for tokens and 0 for padding: `[batch, tokens]`.
-pub fn attention_mask(lengths: &[usize]) -> Array2<i64> {
+fn attention_mask(lengths: impl Iterator<Item = usize>) -> Array2<i64> {
+    let lengths: Vec<usize> = lengths.collect();
     let longest = lengths.iter().copied().max().unwrap_or(0);
     Array2::from_shape_fn((lengths.len(), longest), |(text, token)| i64::from(token < lengths[text]))
-}
-
-/// Hidden states, each `[tokens, hidden_size]` in row-major order, filled up with zeros to the
-/// longest text: `[batch, tokens, hidden_size]`.
-pub fn pad_hidden(texts: &[&[f32]], hidden_size: usize) -> Array3<f32> {
-    let longest = texts.iter().map(|hidden| hidden.len() / hidden_size).max().unwrap_or(0);
-    let mut padded = Array3::zeros((texts.len(), longest, hidden_size));
-    for (text, hidden) in texts.iter().enumerate() {
-        let tokens = hidden.len() / hidden_size;
-        let mut rows = padded.slice_mut(s![text, ..tokens, ..]);
-        rows.iter_mut().zip(*hidden).for_each(|(to, &from)| *to = from);
-    }
-    padded
 }
 
 #[cfg(test)]
@@ -70,11 +99,33 @@ mod tests {
         assert!(batches_by_length(&[], 20).is_empty());
     }
 
+    /// An engine's tensor, for the test.
+    #[derive(Debug, PartialEq)]
+    enum Tensor {
+        Int64(ArrayD<i64>),
+        Float32(ArrayD<f32>),
+    }
+
+    impl From<ArrayViewD<'_, i64>> for Tensor {
+        fn from(array: ArrayViewD<'_, i64>) -> Self {
+            Self::Int64(array.to_owned())
+        }
+    }
+
+    impl From<ArrayViewD<'_, f32>> for Tensor {
+        fn from(array: ArrayViewD<'_, f32>) -> Self {
+            Self::Float32(array.to_owned())
+        }
+    }
+
     #[test]
     fn padding_goes_to_the_end() {
-        assert_eq!(pad_ids(&[&[4, 5, 6], &[7]], 1), array![[4, 5, 6], [7, 1, 1]]);
-        assert_eq!(attention_mask(&[3, 1]), array![[1, 1, 1], [1, 0, 0]]);
-        let hidden = pad_hidden(&[&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0]], 2);
-        assert_eq!(hidden, array![[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [0.0, 0.0]]]);
+        let mask = || (ATTENTION_MASK, Tensor::Int64(array![[1, 1, 1], [1, 0, 0]].into_dyn()));
+        let ids = Tensor::Int64(array![[4, 5, 6], [7, 1, 1]].into_dyn());
+        assert_eq!(Batch::of_ids(&[&[4, 5, 6], &[7]], 1).inputs::<Tensor>(), [(INPUT_IDS, ids), mask()]);
+        let hidden = array![[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[7.0, 8.0], [0.0, 0.0], [0.0, 0.0]]];
+        let hidden = Tensor::Float32(hidden.into_dyn());
+        let batch = Batch::of_hidden(&[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[7.0, 8.0]], 2);
+        assert_eq!(batch.inputs::<Tensor>(), [(HIDDEN_STATES, hidden), mask()]);
     }
 }

@@ -23,7 +23,7 @@ mod graphs;
 mod layers;
 mod weights;
 
-pub use batch::{attention_mask, batches_by_length, pad_hidden, pad_ids};
+pub use batch::{Batch, batches_by_length};
 pub use checkpoint::Checkpoint;
 pub use config::{Activation, BertConfig};
 pub use error::{Error, Result};

@@ -83,6 +83,7 @@ fn share(part: u64, whole: u64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
     use midashi_pipeline::artifact::{CategoryId, Prediction};
     use serde::Deserialize;

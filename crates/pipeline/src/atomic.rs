@@ -46,6 +46,12 @@ pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     fill(temporary.path())?;
     let made = temporary.keep();
     make_folder_readable_by_all(&made)?;
+    for entry in fs::read_dir(&made).map_err(Error::io("list", &made))? {
+        let path = entry.map_err(Error::io("list", &made))?.path();
+        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        make_readable_by_all(&file, &path)?;
+        file.sync_all().map_err(Error::io("flush", &path))?;
+    }
     // A folder cannot be renamed over a full one, so the old one steps aside first.
     let aside = parent.join(format!(".{}.old", path.file_name().unwrap_or_default().to_string_lossy()));
     if aside.exists() {
@@ -78,7 +84,7 @@ fn sync_folder(folder: &Path) -> Result<()> {
 
 /// Temporary files are made private; artifacts are for everybody on the machine to open.
 #[cfg(unix)]
-fn make_readable_by_all(file: &File, path: &Path) -> Result<()> {
+pub(crate) fn make_readable_by_all(file: &File, path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.set_permissions(fs::Permissions::from_mode(0o644)).map_err(Error::io("set permissions of", path))
 }
@@ -91,7 +97,7 @@ fn make_folder_readable_by_all(folder: &Path) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn make_readable_by_all(_: &File, _: &Path) -> Result<()> {
+pub(crate) fn make_readable_by_all(_: &File, _: &Path) -> Result<()> {
     Ok(())
 }
 

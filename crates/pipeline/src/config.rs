@@ -47,7 +47,7 @@ pub struct Run {
 }
 
 /// `[corpus]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Corpus {
     /// URL of a `.tar.gz`, path of one, or path of a folder with one sub-folder per category.
@@ -213,18 +213,6 @@ pub struct Render {
 impl Default for Run {
     fn default() -> Self {
         Self { name: "article".into(), artifacts: "artifacts".into(), cache: "cache".into(), threads: 0 }
-    }
-}
-
-impl Default for Corpus {
-    fn default() -> Self {
-        Self {
-            source: String::new(),
-            sha256: String::new(),
-            layout: Layout::default(),
-            bad_files: BadFiles::default(),
-            split: SplitShares::default(),
-        }
     }
 }
 

@@ -183,8 +183,8 @@ impl Work {
     }
 
     /// SHA-256 of the `index`-th input given to [`Stage::begin`].
-    pub fn input_sha256(&self, index: usize) -> &str {
-        self.inputs.get(index).map_or("", |input| &input.sha256)
+    pub fn input_sha256(&self, index: usize) -> Option<&str> {
+        self.inputs.get(index).map(|input| input.sha256.as_str())
     }
 
     /// For the schema metadata of the artifacts: stage, version, settings, inputs.

@@ -177,6 +177,7 @@ fn described(svg: &str, name: &str, title: &str, description: &str) -> anyhow::R
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::report::{Bin, StepLoss};

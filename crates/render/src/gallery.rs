@@ -236,6 +236,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use midashi_pipeline::artifact::{CategoryId, Split};
 

@@ -56,8 +56,8 @@ fn template_error(error: minijinja::Error) -> anyhow::Error {
 /// 1234567 as 1,234,567.
 fn grouped(value: u64) -> String {
     let digits = value.to_string();
-    let group = |(at, digit)| {
-        let comma = at > 0 && (digits.len() - at) % 3 == 0;
+    let group = |(at, digit): (usize, char)| {
+        let comma = at > 0 && (digits.len() - at).is_multiple_of(3);
         comma.then_some(',').into_iter().chain([digit])
     };
     digits.chars().enumerate().flat_map(group).collect()

@@ -325,6 +325,7 @@ fn share(part: f64, whole: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use midashi_pipeline::artifact::{Averages, CategoryId};
 

@@ -136,6 +136,11 @@ fn flatten(prefix: &str, value: &Value, notes: &mut Vec<Fact>) {
                 flatten(&name, value, notes);
             }
         }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (number, item) in (1..).zip(items) {
+                flatten(&format!("{prefix}.{number}"), item, notes);
+            }
+        }
         value if says_something(value) => notes.push(Fact { name: prefix.to_owned(), value: display(value) }),
         _ => {}
     }
@@ -165,8 +170,12 @@ mod tests {
     #[test]
     fn notes_have_dotted_names() {
         let mut notes = Vec::new();
-        flatten("", &json!({"split": {"test": 0.2, "seed": null}, "rows": 3}), &mut notes);
+        flatten(
+            "",
+            &json!({"split": {"test": 0.2, "seed": null}, "epochs": [{"loss": 3}], "rows": [1, 2]}),
+            &mut notes,
+        );
         let notes: Vec<_> = notes.iter().map(|note| (note.name.as_str(), note.value.as_str())).collect();
-        assert_eq!(notes, [("split.test", "0.2"), ("rows", "3")]);
+        assert_eq!(notes, [("split.test", "0.2"), ("epochs.1.loss", "3"), ("rows", "1, 2")]);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The folder stays below Cargo's `target/tmp/report/`, to open the page in a browser.
 
+#![allow(clippy::unwrap_used)] // a test that cannot prepare its input may say so by panicking
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,1 +1,67 @@
-fn main() {}
+//! Stage 4, `midashi-train`: computes the frozen layers once, fine-tunes the rest, and writes the
+//! model.
+
+mod adam;
+mod batches;
+mod epochs;
+mod model_folder;
+mod setup;
+mod tail;
+mod trunk;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use midashi_pipeline::artifact::{Sources, TokenizedCorpus, write_training};
+use midashi_pipeline::{Stage, StageArguments, run_stage};
+
+use crate::setup::Setup;
+use crate::tail::Tail;
+
+/// Fine-tunes the checkpoint on tokens.arrow and writes model/, features.arrow and training.parquet
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    stage: StageArguments,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run_stage(|| recipe(&arguments.stage))
+}
+
+fn recipe(arguments: &StageArguments) -> Result<()> {
+    let stage = Stage::open("train", arguments)?;
+    let folder = stage.folder().clone();
+    let sources = Sources::read(&folder.sources())?;
+    let setup = Setup::new(stage.config(), &sources)?;
+
+    let (tokens, tokenizer) = (folder.tokens(), folder.tokenizer());
+    let mut inputs = vec![(tokens.as_path(), "tokenize"), (tokenizer.as_path(), "tokenize")];
+    inputs.extend(setup.checkpoint_files.iter().map(|file| (file.as_path(), "fetch")));
+    let outputs = [folder.training(), folder.model()];
+    let Some(work) = stage.begin(&setup.settings, &inputs, &outputs)? else { return Ok(()) };
+
+    let corpus = TokenizedCorpus::read(&tokens)?;
+    let (runtime, device) = setup.runtime()?;
+    let (config, mut weights) = setup.encoder(&corpus)?;
+    let start = setup.start(&config)?;
+    let features = trunk::features(&work, &runtime, device, &config, &weights, start, &corpus)?;
+
+    weights.add_classifier(corpus.categories.len(), config.hidden_size, setup.settings.train.seed);
+    let mut tail = Tail::new(&runtime, device, &setup, &config, start, &corpus, features.as_ref(), weights)?;
+    let history = epochs::train(&mut tail, &setup.settings.train)?;
+
+    write_training(&folder.training(), &history.rows, &work.provenance())?;
+    model_folder::write(&folder, &setup, &tail.into_weights(), &config, start, &corpus, features.as_ref())?;
+    work.finish(&serde_json::json!({
+        "device": device.to_string(),
+        "onnxruntime": runtime.version(),
+        "threads": setup.settings.threads,
+        "parameters": history.parameters,
+        "epochs": history.epochs,
+    }))?;
+    Ok(())
+}

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::{list_column, lists, string_column, strings};
 use super::files::{MappedFile, bad_artifact, with_metadata};
+use crate::atomic::make_readable_by_all;
 use crate::{Error, Provenance, Result};
 
 const STAGE: &str = "train";
@@ -159,6 +160,7 @@ impl FeaturesWriter {
         let file = self.writer.into_inner().map_err(Error::encode(&self.path))?;
         let file = file.into_inner().map_err(|error| Error::io("write", &self.path)(error.into_error()))?;
         file.sync_all().map_err(Error::io("flush", &self.path))?;
+        make_readable_by_all(&file, &self.path)?;
         self.temporary.persist(&self.path).map_err(|error| Error::io("rename to", &self.path)(error.error))
     }
 }

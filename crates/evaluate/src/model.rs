@@ -1,0 +1,174 @@
+//! The fine-tuned model in `model/`, ready to classify.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use midashi_bert::{
+    ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, Start, Storage, batches_by_length, classifier,
+};
+use midashi_pipeline::Work;
+use midashi_pipeline::artifact::{CategoryId, Features, FeaturesKey, TokenizedCorpus};
+use midashi_pipeline::config::DeviceChoice;
+use midashi_runtime::{Choice, Device, Runtime, Session, SessionOptions};
+use ndarray::{ArrayView1, s};
+
+/// A model and the texts it is asked about.
+pub struct Model<'a> {
+    corpus: &'a TokenizedCorpus,
+    config: BertConfig,
+    features: Option<Features>,
+    session: Session,
+    device: Device,
+}
+
+/// What the model says of one text.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The most probable category.
+    pub category: CategoryId,
+    /// Probability of each category.
+    pub probabilities: Vec<f32>,
+    /// Last layer's row of `[CLS]`, shape `[heads, tokens]`.
+    pub attention: Vec<Vec<f32>>,
+}
+
+impl<'a> Model<'a> {
+    /// Opens `model/`. If the features that it was trained on are still there and belong to these
+    /// tokens, only the layers after them are computed.
+    pub fn open(work: &Work, corpus: &'a TokenizedCorpus) -> Result<Self> {
+        let (folder, settings) = (work.folder().model(), &work.config().evaluate);
+        let labels: Vec<String> = read_json(&folder.join("labels.json"))?;
+        if labels != corpus.categories {
+            bail!(
+                "{} knows the categories {labels:?}, tokens.arrow has {:?}; run `make train` again",
+                folder.display(),
+                corpus.categories
+            );
+        }
+        let checkpoint = Checkpoint::open(&folder)?;
+        let config = checkpoint.config().clone();
+        let features = open_features(work, &folder, corpus)?;
+        let start = match &features {
+            Some((key, _)) => Start::AfterLayers(key.trunk_layers),
+            None => Start::InputIds,
+        };
+
+        let runtime = Runtime::load(&work.config().run.cache.join("onnxruntime"))?;
+        let device = runtime.device(match settings.device {
+            DeviceChoice::Auto => Choice::Auto,
+            DeviceChoice::Cpu => Choice::Cpu,
+            DeviceChoice::Cuda => Choice::Cuda,
+        })?;
+        println!("  device {device}, {} threads", work.config().threads());
+        let graph = classifier(&config, labels.len(), start)?;
+        let mut weights = checkpoint.encoder_and_classifier(labels.len())?;
+        let parameters = graph
+            .parameters()
+            .map(|(name, _)| {
+                let tensor = weights.remove(name).with_context(|| format!("there is no tensor {name}"))?;
+                Ok((name.to_owned(), tensor))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let options = SessionOptions::new(device, work.config().threads()).with_initializers(parameters);
+        let session = runtime.session(&graph.to_model("classifier", |_| Storage::External), options)?;
+        Ok(Self { corpus, config, features: features.map(|(_, features)| features), session, device })
+    }
+
+    /// Where the model runs.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// `texts` in batches of similar length.
+    pub fn batches(&self, texts: &[usize], budget: usize) -> Vec<Vec<usize>> {
+        let lengths: Vec<usize> = texts.iter().map(|&text| self.corpus.texts[text].input_ids.len()).collect();
+        let batches = batches_by_length(&lengths, budget);
+        batches.into_iter().map(|batch| batch.into_iter().map(|at| texts[at]).collect()).collect()
+    }
+
+    /// Classifies a batch of texts.
+    pub fn classify(&mut self, texts: &[usize]) -> Result<Vec<Answer>> {
+        let batch = match &self.features {
+            Some(features) => {
+                let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
+                Batch::of_hidden(&hidden, self.config.hidden_size)
+            }
+            None => {
+                let ids: Vec<&[i32]> =
+                    texts.iter().map(|&text| &self.corpus.texts[text].input_ids[..]).collect();
+                Batch::of_ids(&ids, self.config.pad_token_id)
+            }
+        };
+        let outputs = self.session.run(batch.inputs())?;
+        let (logits, attention) = (outputs.float32(LOGITS)?, outputs.float32(ATTENTION)?);
+        let heads = self.config.num_attention_heads;
+        let answer = |(row, &text): (usize, &usize)| {
+            let tokens = self.corpus.texts[text].input_ids.len();
+            let probabilities = softmax(logits.slice(s![row, ..]));
+            let head = |head| attention.slice(s![row, head, ..tokens]).to_vec();
+            Answer {
+                category: CategoryId(most_probable(&probabilities) as u16),
+                attention: (0..heads).map(head).collect(),
+                probabilities,
+            }
+        };
+        Ok(texts.iter().enumerate().map(answer).collect())
+    }
+}
+
+/// The trunk's features, if `model/` was trained on some and they are still those.
+fn open_features(
+    work: &Work,
+    model: &Path,
+    corpus: &TokenizedCorpus,
+) -> Result<Option<(FeaturesKey, Features)>> {
+    #[derive(serde::Deserialize)]
+    struct Origin {
+        features: Option<FeaturesKey>,
+    }
+    let origin: Origin = read_json(&model.join("midashi.json"))?;
+    let tokens = work.input_sha256(0);
+    let Some(key) = origin.features.filter(|key| Some(key.tokens_sha256.as_str()) == tokens) else {
+        return Ok(None);
+    };
+    let texts: Vec<(&str, usize)> =
+        corpus.texts.iter().map(|text| (text.id.as_str(), text.input_ids.len())).collect();
+    let features = Features::open(&work.folder().features(), &key, &texts)?;
+    Ok(features.map(|features| (key, features)))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text)
+        .with_context(|| format!("{}: run `make train` again to remake it", path.display()))
+}
+
+/// Probabilities of logits, computed from their differences to the largest so that none overflows.
+fn softmax(logits: ArrayView1<'_, f32>) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| (power / total) as f32).collect()
+}
+
+/// The first of the largest.
+fn most_probable(probabilities: &[f32]) -> usize {
+    let better = |best: usize, at: usize| if probabilities[at] > probabilities[best] { at } else { best };
+    (0..probabilities.len()).fold(0, better)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn probabilities_sum_to_one_however_large_the_logits() {
+        let probabilities = softmax(array![1000.0, 999.0, -1000.0].view());
+        assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        // 1 / (1 + 1/e)
+        assert!((probabilities[0] - 0.731_058_6).abs() < 1e-6);
+        assert_eq!(most_probable(&probabilities), 0);
+        assert_eq!(most_probable(&[0.25, 0.5, 0.5]), 1, "of equal ones the first");
+    }
+}
