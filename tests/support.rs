@@ -1,1 +1,158 @@
-//! x
+//! Running the stages as a user does: a folder of artifacts, a configuration, overrides.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// All stages in the order of the Makefile.
+pub const STAGES: [&str; 6] = ["fetch", "ingest", "tokenize", "train", "evaluate", "render"];
+
+/// The repository.
+pub fn root() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests).to_owned()
+}
+
+/// A run in a temporary folder: a configuration and overrides for every stage.
+pub struct Run {
+    config: PathBuf,
+    set: String,
+    environment: Vec<(String, String)>,
+    folder: PathBuf,
+}
+
+/// What a stage printed and how it ended.
+pub struct Outcome {
+    /// Exit code; none if it was killed.
+    pub code: Option<i32>,
+    /// What it printed, standard output first.
+    pub text: String,
+}
+
+impl Run {
+    /// A run called `name` of the configuration `config` (relative to the repository), with its
+    /// artifacts below `artifacts`.
+    pub fn new(config: &str, artifacts: &Path, name: &str) -> Self {
+        Self {
+            config: root().join(config),
+            set: format!("run.artifacts={} run.name={name} run.threads=2", artifacts.display()),
+            environment: Vec::new(),
+            folder: artifacts.join(name),
+        }
+    }
+
+    /// Adds overrides.
+    #[must_use]
+    pub fn set(mut self, overrides: &str) -> Self {
+        let _ = write!(self.set, " {overrides}");
+        self
+    }
+
+    /// Sets an environment variable for the stages.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Another configuration file.
+    #[must_use]
+    pub fn config(mut self, path: &Path) -> Self {
+        self.config = path.to_owned();
+        self
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The artifact `name`.
+    pub fn artifact(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Runs one stage.
+    ///
+    /// # Panics
+    /// When the stage's binary has not been built.
+    pub fn stage(&self, stage: &str) -> Outcome {
+        let binary = binary(stage);
+        let started = Command::new(&binary)
+            .current_dir(root())
+            .env_remove("MIDASHI_CONFIG")
+            .env_remove("MIDASHI_SET")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .arg("--config")
+            .arg(&self.config)
+            .args(["--set", &self.set])
+            .output();
+        match started {
+            Ok(output) => Outcome::new(&output),
+            Err(error) => panic!("{}: {error}; `make build` makes it", binary.display()),
+        }
+    }
+
+    /// Runs stages that must succeed; returns all they printed.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    pub fn stages(&self, stages: &[&str]) -> String {
+        let mut text = String::new();
+        for stage in stages {
+            let outcome = self.stage(stage);
+            assert_eq!(outcome.code, Some(0), "{stage} failed:\n{}", outcome.text);
+            text.push_str(&outcome.text);
+        }
+        text
+    }
+}
+
+impl Outcome {
+    fn new(output: &Output) -> Self {
+        let text = [&output.stdout[..], &output.stderr[..]].concat();
+        Self { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
+    }
+
+    /// Asserts that the stage refused its input with exit code 2 and one line that says all of
+    /// `parts`.
+    ///
+    /// # Panics
+    /// When it did not.
+    pub fn refuses(&self, parts: &[&str]) {
+        let line = self.text.lines().find(|line| line.starts_with("error: "));
+        assert_eq!(self.code, Some(2), "exit code; printed:\n{}", self.text);
+        let line = line.unwrap_or_else(|| panic!("no line starts with error:\n{}", self.text));
+        for part in parts {
+            assert!(line.contains(part), "the message does not say {part:?}:\n{line}");
+        }
+        assert!(!self.text.contains("panicked"), "{}", self.text);
+    }
+}
+
+/// The binary of a stage, which lies beside the folder of the test that asks.
+fn binary(stage: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    let folder = test.parent().and_then(Path::parent).unwrap_or(Path::new("target/release"));
+    folder.join(format!("midashi-{stage}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// The path in the environment variable `name`, or `None` after saying that `test` is skipped.
+///
+/// # Panics
+/// When the variable names something that is not there.
+pub fn required_path(name: &str, test: &str) -> Option<PathBuf> {
+    match std::env::var_os(name).filter(|value| !value.is_empty()) {
+        Some(value) => {
+            let path = root().join(value);
+            assert!(path.exists(), "{name} is {}, which is not there", path.display());
+            Some(path)
+        }
+        None => {
+            // Written past the test harness, which hides what passing tests print.
+            let line = format!("SKIPPED {test}: {name} is not set\n");
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+            None
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Whole runs on the sample corpus at reduced size: the chain, repetition, reuse, exchange.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use midashi_bert::{ATTENTION, ATTENTION_MASK, Batch, Checkpoint, INPUT_IDS, LOGITS};
+use midashi_pipeline::artifact::{
+    Corpus, Metrics, Predictions, Split, TokenizedCorpus, read_attention, read_training,
+};
+use midashi_runtime::{Device, Runtime, SessionOptions, Tensor};
+use midashi_tests::{Run, STAGES, root};
+
+/// A model so small that a run takes a second.
+const SMALL: &str = "model.scratch.layers=2 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
+    model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 train.epochs=2 evaluate.attention_texts=20";
+
+fn small(artifacts: &Path, name: &str) -> Run {
+    Run::new("data/sample.toml", artifacts, name).set(SMALL)
+}
+
+/// A finished run that several tests look at and none changes.
+fn finished() -> &'static Run {
+    static RUN: OnceLock<(tempfile::TempDir, Run)> = OnceLock::new();
+    let (_, run) = RUN.get_or_init(|| {
+        let artifacts = tempfile::tempdir().unwrap();
+        let run = small(artifacts.path(), "finished").set("corpus.split.validation=0.1");
+        run.stages(&STAGES);
+        (artifacts, run)
+    });
+    run
+}
+
+#[test]
+fn the_chain_runs_from_corpus_to_report() {
+    let run = finished();
+    let corpus = Corpus::read(&run.artifact("corpus.parquet")).unwrap();
+    let tokens = TokenizedCorpus::read(&run.artifact("tokens.arrow")).unwrap();
+    let rows = |split| corpus.articles.iter().filter(|article| article.split == split).count();
+    let test = rows(Split::Test);
+    assert_eq!(corpus.categories.len(), 9);
+    assert_eq!(tokens.texts.len(), corpus.articles.len());
+    for (text, article) in tokens.texts.iter().zip(&corpus.articles) {
+        assert_eq!((&text.id, text.label, text.split), (&article.id, article.category, article.split));
+        assert_eq!(text.tokens.first().map(String::as_str), Some("[CLS]"));
+        assert_eq!(text.tokens.last().map(String::as_str), Some("[SEP]"));
+    }
+
+    let steps = read_training(&run.artifact("training.parquet")).unwrap();
+    let per_epoch = rows(Split::Train).div_ceil(32);
+    assert_eq!(steps.iter().filter(|row| row.split == Split::Train).count(), 2 * per_epoch);
+    assert_eq!(steps.iter().filter(|row| row.split == Split::Validation).count(), 2);
+    let (first, last) = (&steps[0], &steps[steps.len() - 2]);
+    assert!(last.loss < first.loss, "the loss falls: {} … {}", first.loss, last.loss);
+
+    let predictions = Predictions::read(&run.artifact("predictions.parquet")).unwrap();
+    let metrics = Metrics::read(&run.artifact("metrics.json")).unwrap();
+    let right = predictions.rows.iter().filter(|row| row.label == row.predicted).count();
+    assert_eq!((predictions.rows.len(), metrics.test_rows), (test, test as u64));
+    assert!((metrics.accuracy - right as f64 / test as f64).abs() < 1e-12);
+    assert_eq!(metrics.labels, corpus.categories);
+    assert_eq!(metrics.confusion.iter().flatten().sum::<u64>(), test as u64);
+    for row in &predictions.rows {
+        assert!((row.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+
+    let attention = read_attention(&run.artifact("attention.parquet")).unwrap();
+    assert_eq!(attention.len(), 20);
+    for row in &attention {
+        assert_eq!(row.attention.len(), 2, "heads");
+        for head in &row.attention {
+            assert_eq!(head.len(), row.tokens.len());
+            assert!((head.iter().sum::<f32>() - 1.0).abs() < 1e-5, "a head's row sums to 1");
+        }
+    }
+    let report = fs::read_to_string(run.artifact("report.html")).unwrap();
+    assert!(report.contains("Sample headlines") && report.contains("sports-watch"));
+    for scheme in ["src=\"http", "href=\"http", "url(http"] {
+        assert!(!report.contains(scheme), "the report asks for something from outside: {scheme}");
+    }
+}
+
+#[test]
+fn running_again_does_nothing() {
+    let artifacts = tempfile::tempdir().unwrap();
+    let run = small(artifacts.path(), "again");
+    run.stages(&STAGES);
+    let made = |run: &Run| -> Vec<_> {
+        ["corpus.parquet", "tokens.arrow", "training.parquet", "model", "metrics.json", "report.html"]
+            .iter()
+            .map(|name| fs::metadata(run.artifact(name)).unwrap().modified().unwrap())
+            .collect()
+    };
+    let before = made(&run);
+    let text = run.stages(&STAGES);
+    assert_eq!(text.matches("up to date").count(), STAGES.len() - 1, "all but fetch say so:\n{text}");
+    assert_eq!(made(&run), before);
+
+    let text = run.set("render.title=Other").stages(&STAGES[1..]);
+    assert_eq!(text.matches("up to date").count(), 4, "only render works:\n{text}");
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes_wherever_it_is_made() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let runs = [one.path(), other.path()].map(|artifacts| {
+        let run = small(artifacts, "same");
+        run.stages(&STAGES);
+        run
+    });
+    for name in [
+        "corpus.parquet",
+        "tokens.arrow",
+        "tokenizer/vocab.txt",
+        "training.parquet",
+        "model/model.safetensors",
+        "model/config.json",
+        "model/classifier.onnx",
+        "model/training.onnx",
+        "predictions.parquet",
+        "attention.parquet",
+        "metrics.json",
+    ] {
+        let [one, other] = [&runs[0], &runs[1]].map(|run| fs::read(run.artifact(name)).unwrap());
+        assert!(one == other, "{name} differs between two runs");
+    }
+}
+
+/// The model of the finished run as another run's checkpoint, its last layer trained further.
+fn further(artifacts: &Path, name: &str) -> Run {
+    let checkpoint = finished().artifact("model");
+    small(artifacts, name).set(&format!("model.checkpoint={} train.trainable_layers=1", checkpoint.display()))
+}
+
+#[test]
+fn a_written_model_is_a_checkpoint_for_another_run() {
+    let artifacts = tempfile::tempdir().unwrap();
+    let run = further(artifacts.path(), "further");
+    run.stages(&STAGES);
+    // The vocabulary is the checkpoint's and not learned again.
+    let vocabulary = |run: &Run| fs::read(run.artifact("model/vocab.txt")).unwrap();
+    assert_eq!(vocabulary(&run), vocabulary(finished()));
+    // What was frozen is unchanged, what was trained is not.
+    let weights = |run: &Run| Checkpoint::open(&run.artifact("model")).unwrap().encoder().unwrap();
+    let (before, after) = (weights(finished()), weights(&run));
+    for (name, tensor) in before.iter() {
+        let trained = name.starts_with("bert.encoder.layer.1.");
+        // A key's bias has no gradient but rounding.
+        if !name.ends_with("key.bias") {
+            assert_eq!(after.get(name) != Some(tensor), trained, "{name}");
+        }
+    }
+}
+
+#[test]
+fn features_are_computed_once_and_change_nothing() {
+    let artifacts = tempfile::tempdir().unwrap();
+    let run = further(artifacts.path(), "features");
+    let text = run.stages(&STAGES);
+    assert!(text.contains("features of 1 frozen layers: 1440 texts"), "{text}");
+    let made = fs::metadata(run.artifact("features.arrow")).unwrap().modified().unwrap();
+    let with_features = Predictions::read(&run.artifact("predictions.parquet")).unwrap();
+
+    // Another learning rate starts from the same features.
+    let changed = further(artifacts.path(), "features").set("train.learning_rate.classifier=1e-2");
+    let text = changed.stages(&STAGES[3..]);
+    assert!(text.contains("taken from"), "{text}");
+    assert_eq!(fs::metadata(run.artifact("features.arrow")).unwrap().modified().unwrap(), made);
+    let other = Predictions::read(&run.artifact("predictions.parquet")).unwrap();
+    assert_ne!(other, with_features);
+
+    // Without them the whole model says the same.
+    run.stages(&STAGES[3..]);
+    fs::remove_file(run.artifact("features.arrow")).unwrap();
+    fs::remove_file(run.artifact("predictions.parquet")).unwrap();
+    run.stages(&["evaluate"]);
+    let without = Predictions::read(&run.artifact("predictions.parquet")).unwrap();
+    for (one, other) in with_features.rows.iter().zip(&without.rows) {
+        assert_eq!(one.predicted, other.predicted, "{}", one.id);
+        for (one, other) in one.probabilities.iter().zip(&other.probabilities) {
+            assert!((one - other).abs() < 1e-5);
+        }
+    }
+}
+
+#[test]
+fn no_trainable_layer_trains_the_classifier_alone() {
+    let artifacts = tempfile::tempdir().unwrap();
+    let run = further(artifacts.path(), "frozen").set("train.trainable_layers=0");
+    run.stages(&STAGES);
+    let weights = |run: &Run| Checkpoint::open(&run.artifact("model")).unwrap().encoder().unwrap();
+    let (before, after) = (weights(finished()), weights(&run));
+    assert!(before.iter().all(|(name, tensor)| after.get(name) == Some(tensor)));
+}
+
+#[test]
+fn the_exported_classifier_gives_the_predictions() {
+    let run = finished();
+    let runtime = Runtime::load(&root().join("cache/onnxruntime")).unwrap();
+    let model = fs::read(run.artifact("model/classifier.onnx")).unwrap();
+    let mut session = runtime.session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    let corpus = TokenizedCorpus::read(&run.artifact("tokens.arrow")).unwrap();
+    let predictions = Predictions::read(&run.artifact("predictions.parquet")).unwrap();
+    let attention = read_attention(&run.artifact("attention.parquet")).unwrap();
+    let texts: Vec<_> = corpus.texts.iter().filter(|text| text.split == Split::Test).collect();
+    for (texts, rows) in texts.chunks(7).zip(predictions.rows.chunks(7)) {
+        let ids: Vec<&[i32]> = texts.iter().map(|text| &text.input_ids[..]).collect();
+        let batch = Batch::of_ids(&ids, 0);
+        let inputs: Vec<(&str, Tensor)> = batch.inputs();
+        assert_eq!([inputs[0].0, inputs[1].0], [INPUT_IDS, ATTENTION_MASK]);
+        let outputs = session.run(inputs).unwrap();
+        let logits = outputs.float32(LOGITS).unwrap();
+        for (at, row) in rows.iter().enumerate() {
+            assert_eq!(row.id, texts[at].id);
+            let logits = logits.index_axis(ndarray::Axis(0), at);
+            let total: f32 = logits.iter().map(|logit| logit.exp()).sum();
+            for (logit, probability) in logits.iter().zip(&row.probabilities) {
+                assert!((logit.exp() / total - probability).abs() < 1e-5);
+            }
+            if let Some(shown) = attention.iter().find(|shown| shown.id == row.id) {
+                let weights = outputs.float32(ATTENTION).unwrap();
+                for (head, expected) in shown.attention.iter().enumerate() {
+                    for (token, expected) in expected.iter().enumerate() {
+                        assert!((weights[[at, head, token]] - expected).abs() < 1e-5);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_without_url_and_date_are_a_corpus_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for (category, titles) in
+        [("魚", ["鯛が釣れた", "鮪の初競り", "鰯の群れ"]), ("鳥", ["雀の巣", "鷹が飛ぶ", "燕が来た"])]
+    {
+        fs::create_dir_all(folder.path().join("texts").join(category)).unwrap();
+        for (at, title) in titles.iter().enumerate() {
+            let path = folder.path().join("texts").join(category).join(format!("{category}{at}.txt"));
+            fs::write(path, format!("{title}\n本文")).unwrap();
+        }
+    }
+    let run = small(folder.path(), "own").set(&format!(
+        "corpus.source={} corpus.layout=title-first corpus.split.test=0.34 corpus.split.stratified=true",
+        folder.path().join("texts").display()
+    ));
+    run.stages(&STAGES);
+    let corpus = Corpus::read(&run.artifact("corpus.parquet")).unwrap();
+    assert_eq!(corpus.categories, ["魚", "鳥"]);
+    assert!(corpus.articles.iter().all(|article| article.url.is_none() && article.body == "本文"));
+}

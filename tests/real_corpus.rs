@@ -1,0 +1,136 @@
+//! The real corpus with a real checkpoint: `MIDASHI_CORPUS` (ldcc-20140209.tar.gz) and
+//! `MIDASHI_CHECKPOINT` (multilingual-e5-small-ja). Skipped, and said so, without them.
+
+use std::path::Path;
+
+use midashi_bert::{
+    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, Start, Storage, Weights, classifier, trunk,
+};
+use midashi_pipeline::artifact::{Corpus, Metrics, Split};
+use midashi_runtime::{Device, Runtime, Session, SessionOptions};
+use midashi_tests::{Run, STAGES, required_path, root};
+use midashi_tokenizer::{Dictionaries, Tokenizer};
+use ndarray::{ArrayD, IxDyn, s};
+use safetensors::SafeTensors;
+
+/// Largest absolute difference to transformers in logits and attention.
+const TOLERANCE: f32 = 1e-4;
+
+fn titles(corpus: &Path) -> Corpus {
+    let artifacts = tempfile::tempdir().unwrap();
+    let run = Run::new("pipeline.toml", artifacts.path(), "titles")
+        .set(&format!("corpus.source={} model.checkpoint=scratch", corpus.display()));
+    run.stages(&STAGES[..2]);
+    Corpus::read(&run.artifact("corpus.parquet")).unwrap()
+}
+
+fn session(graph: &midashi_bert::Graph, weights: &Weights) -> Session {
+    let runtime = Runtime::load(&root().join("cache/onnxruntime")).unwrap();
+    let parameters =
+        graph.parameters().map(|(name, _)| (name.to_owned(), weights.get(name).unwrap().clone()));
+    let options = SessionOptions::new(Device::Cpu, 2).with_initializers(parameters.collect());
+    runtime.session(&graph.to_model("test", |_| Storage::External), options).unwrap()
+}
+
+fn floats(tensors: &SafeTensors<'_>, name: &str) -> ArrayD<f32> {
+    let tensor = tensors.tensor(name).unwrap();
+    let numbers = tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    ArrayD::from_shape_vec(IxDyn(tensor.shape()), numbers).unwrap()
+}
+
+#[test]
+fn logits_and_attention_of_real_titles_are_transformers() {
+    let test = "logits_and_attention_of_real_titles_are_transformers";
+    let Some(corpus) = required_path("MIDASHI_CORPUS", test) else { return };
+    let Some(folder) = required_path("MIDASHI_CHECKPOINT", test) else { return };
+    let bytes = std::fs::read(root().join("tests/fixtures/checkpoint_reference.safetensors")).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let ids: Vec<String> = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["ids"]).unwrap();
+    let reference = SafeTensors::deserialize(&bytes).unwrap();
+    let (logits, attention) = (floats(&reference, "logits"), floats(&reference, "attention"));
+
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let config = checkpoint.config().clone();
+    let mut weights = checkpoint.encoder().unwrap();
+    for name in ["classifier.weight", "classifier.bias"] {
+        weights.insert(name.to_owned(), floats(&reference, name));
+    }
+    let mut model = session(&classifier(&config, logits.shape()[1], Start::InputIds).unwrap(), &weights);
+    let cache = tempfile::tempdir().unwrap();
+    let tokenizer = Tokenizer::load(&folder, &Dictionaries::new(cache.path()), None).unwrap();
+    let corpus = titles(&corpus);
+
+    // In batches with padding, where the fixture has each title alone.
+    let mut attention = attention.iter();
+    for (batch_number, ids) in ids.chunks(16).enumerate() {
+        let tokens: Vec<Vec<i32>> = ids
+            .iter()
+            .map(|id| {
+                let title = &corpus.articles.iter().find(|article| article.id == *id).unwrap().title;
+                let ids = tokenizer.encode(title, config.max_position_embeddings).unwrap().input_ids;
+                ids.into_iter().map(|id| id as i32).collect()
+            })
+            .collect();
+        let slices: Vec<&[i32]> = tokens.iter().map(Vec::as_slice).collect();
+        let batch = Batch::of_ids(&slices, config.pad_token_id);
+        let outputs = model.run(batch.inputs()).unwrap();
+        let (found, weights) = (outputs.float32(LOGITS).unwrap(), outputs.float32(ATTENTION).unwrap());
+        for (row, tokens) in tokens.iter().enumerate() {
+            let text = batch_number * 16 + row;
+            for (found, expected) in found.slice(s![row, ..]).iter().zip(logits.slice(s![text, ..])) {
+                assert!((found - expected).abs() <= TOLERANCE, "{}: logit {found}, {expected}", ids[row]);
+            }
+            for found in weights.slice(s![row, .., ..tokens.len()]) {
+                let expected = attention.next().expect("the fixture has as many tokens");
+                assert!((found - expected).abs() <= TOLERANCE, "{}: attention {found}, {expected}", ids[row]);
+            }
+        }
+    }
+    assert!(attention.next().is_none(), "every weight of the fixture was compared");
+}
+
+#[test]
+fn neighbours_in_the_batch_do_not_change_features() {
+    let test = "neighbours_in_the_batch_do_not_change_features";
+    let Some(folder) = required_path("MIDASHI_CHECKPOINT", test) else { return };
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let config = checkpoint.config().clone();
+    let mut model = session(&trunk(&config, 11).unwrap(), &checkpoint.encoder().unwrap());
+    let texts: Vec<Vec<i32>> =
+        (1..9).map(|text| (0..3 * text).map(|at| 7 + 13 * at * text).collect()).collect();
+    let slices: Vec<&[i32]> = texts.iter().map(Vec::as_slice).collect();
+    let together = {
+        let batch = Batch::of_ids(&slices, config.pad_token_id);
+        let outputs = model.run(batch.inputs()).unwrap();
+        outputs.float32(HIDDEN_STATES).unwrap().to_owned()
+    };
+    for (row, text) in slices.iter().enumerate() {
+        let batch = Batch::of_ids(&[text], config.pad_token_id);
+        let outputs = model.run(batch.inputs()).unwrap();
+        let alone = outputs.float32(HIDDEN_STATES).unwrap();
+        let difference = &alone.slice(s![0, .., ..]) - &together.slice(s![row, ..text.len(), ..]);
+        let largest = difference.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
+        assert!(largest <= 1e-5, "text {row}: features differ by {largest}");
+    }
+}
+
+#[test]
+fn the_articles_recipe_learns_the_real_corpus() {
+    let test = "the_articles_recipe_learns_the_real_corpus";
+    let Some(corpus) = required_path("MIDASHI_CORPUS", test) else { return };
+    let Some(checkpoint) = required_path("MIDASHI_CHECKPOINT", test) else { return };
+    let artifacts = tempfile::tempdir().unwrap();
+    let run = Run::new("pipeline.toml", artifacts.path(), "real").set(&format!(
+        "corpus.source={} model.checkpoint={}",
+        corpus.display(),
+        checkpoint.display()
+    ));
+    run.stages(&STAGES);
+    let corpus = Corpus::read(&run.artifact("corpus.parquet")).unwrap();
+    let rows = |split| corpus.articles.iter().filter(|article| article.split == split).count();
+    assert_eq!((rows(Split::Train), rows(Split::Test)), (5893, 1474));
+    let metrics = Metrics::read(&run.artifact("metrics.json")).unwrap();
+    // The same recipe in PyTorch reaches 0.8155 and 0.8118 with its seed.
+    assert!(metrics.accuracy >= 0.80, "accuracy {}", metrics.accuracy);
+    assert!(metrics.macro_f1 >= 0.79, "macro F1 {}", metrics.macro_f1);
+}
