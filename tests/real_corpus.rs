@@ -1,5 +1,6 @@
 //! The real corpus with a real checkpoint: `MIDASHI_CORPUS` (ldcc-20140209.tar.gz) and
 //! `MIDASHI_CHECKPOINT` (multilingual-e5-small-ja). Skipped, and said so, without them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! Running the stages as a user does: a folder of artifacts, a configuration, overrides.
+#![expect(clippy::panic, reason = "a test's helpers say what they expect by failing")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

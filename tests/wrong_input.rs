@@ -1,5 +1,6 @@
 //! What each stage says when something is wrong with what it is given. Every refusal is one line
 //! and exit code 2.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::fs;
 use std::path::Path;

@@ -409,7 +409,7 @@ impl Graph {
     pub(crate) fn scatter_add(&mut self, table: Value, indices: Value, rows: Value) -> Result<Value> {
         let width: Shape = self.shape(table)[1..].to_vec();
         let count: Dim = self.shape(indices).iter().product();
-        let rows = self.reshape(rows, &[&[count.clone()], &width[..]].concat())?;
+        let rows = self.reshape(rows, &[std::slice::from_ref(&count), &width].concat())?;
         let indices = self.reshape(indices, &[count, 1.into()])?;
         let zeros = self.zeros_like(table);
         let shape = self.shape(table).to_vec();

@@ -51,11 +51,12 @@ impl Runtime {
     /// When ONNX Runtime refuses the model.
     pub fn session(&self, model: &[u8], options: SessionOptions) -> Result<Session> {
         let builder = ort::session::Session::builder(&self.environment).map_err(failed("make a session"))?;
-        let mut builder = builder
+        let builder = builder
             .with_optimization_level(GraphOptimizationLevel::All)
-            .and_then(|builder| builder.with_intra_threads(options.threads))
-            .and_then(|builder| builder.with_deterministic_compute(true))
-            .map_err(failed("set session options"))?;
+            .map_err(failed("optimise graphs"))?;
+        let builder = builder.with_intra_threads(options.threads).map_err(failed("use this many threads"))?;
+        let mut builder =
+            builder.with_deterministic_compute(true).map_err(failed("compute deterministically"))?;
         for (name, array) in options.initializers {
             let tensor =
                 ort::value::Tensor::from_array(array).map_err(failed(format!("take the tensor {name}")))?;
