@@ -406,19 +406,21 @@ impl Graph {
     }
 
     /// Zeros like `table` with `rows` added at `indices`; a row met twice is added twice.
+    ///
+    /// Not `ScatterND`, although it would take the indices as they are: ONNX Runtime (1.31, CPU)
+    /// adds its slices in parallel without a lock, so that on several threads additions to the
+    /// same row are lost. `ScatterElements` adds them one after the other.
     pub(crate) fn scatter_add(&mut self, table: Value, indices: Value, rows: Value) -> Result<Value> {
         let width: Shape = self.shape(table)[1..].to_vec();
         let count: Dim = self.shape(indices).iter().product();
         let rows = self.reshape(rows, &[std::slice::from_ref(&count), &width].concat())?;
-        let indices = self.reshape(indices, &[count, 1.into()])?;
+        let column = [vec![count], vec![1.into(); width.len()]].concat();
+        let indices = self.reshape(indices, &column)?;
+        let indices = self.expand_like(indices, rows)?;
         let zeros = self.zeros_like(table);
         let shape = self.shape(table).to_vec();
-        Ok(self.node(
-            "ScatterND",
-            &[zeros, indices, rows],
-            vec![("reduction", Text("add"))],
-            &[(Float32, shape)],
-        )[0])
+        let attributes = vec![("axis", Int(0)), ("reduction", Text("add"))];
+        Ok(self.node("ScatterElements", &[zeros, indices, rows], attributes, &[(Float32, shape)])[0])
     }
 
     /// The shape of `x` as an int64 vector; a constant where it is known.

@@ -285,6 +285,51 @@ fn gather_adds_up_rows_picked_more_than_once() {
 }
 
 #[test]
+fn gather_loses_no_row_on_several_threads() {
+    const ROWS: usize = 4000;
+    const WIDTH: usize = 512;
+    const PICKED: usize = 3000;
+    let mut check = Check::new(1);
+    // A few rows are picked again and again, as frequent words are.
+    let indices = ArrayD::from_shape_simple_fn(IxDyn(&[PICKED]), || check.rng.random_range(0..8_i64).pow(3));
+    let table = check.random(&[ROWS, WIDTH]);
+    let weights = check.random(&[PICKED, WIDTH]);
+    let mut graph = Graph::new();
+    let x = graph.input("x", ElementType::Float32, &[ROWS.into(), WIDTH.into()]).unwrap();
+    let at = graph.input("indices", ElementType::Int64, &["picked".into()]).unwrap();
+    let w = graph.input("w", ElementType::Float32, &["picked".into(), WIDTH.into()]).unwrap();
+    let rows = graph.gather(x, at).unwrap();
+    let weighted = graph.mul(rows, w).unwrap();
+    let loss = graph.reduce_sum(weighted, &[0, 1], false).unwrap();
+    let gradient = graph.gradients(loss, &[x]).unwrap()[0];
+    graph.output("gradient", gradient).unwrap();
+    graph.prune();
+    let model = graph.to_model("check", |_| Storage::Input);
+    let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 2)).unwrap();
+
+    let mut expected = ndarray::Array2::<f64>::zeros((ROWS, WIDTH));
+    for (row, &at) in indices.iter().enumerate() {
+        for column in 0..WIDTH {
+            expected[[at as usize, column]] += f64::from(weights[[row, column]]);
+        }
+    }
+    for _ in 0..10 {
+        let inputs = vec![
+            ("x", table.view().into()),
+            ("indices", indices.view().into()),
+            ("w", weights.view().into()),
+        ];
+        let outputs = session.run(inputs).unwrap();
+        for (found, expected) in outputs.float32("gradient").unwrap().iter().zip(&expected) {
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-3,
+                "found {found}, the rows' sum is {expected}"
+            );
+        }
+    }
+}
+
+#[test]
 fn sums_and_means() {
     for seed in 0..4 {
         let mut check = Check::new(seed);
