@@ -37,26 +37,26 @@ const STAGES: [&str; 5] = ["fetch", "ingest", "tokenize", "train", "evaluate"];
 
 /// The run in a few lines.
 pub fn facts(record: &RunRecord, corpus: &Corpus, tokens: &TokenizedCorpus) -> Vec<Fact> {
-    let recorded = |name: &str, stage: &str, keys: &[&str]| {
+    let recorded = |name: &str, stage: &str, key: &str| {
         let record = record.stage(stage)?;
-        let found = keys.iter().find_map(|key| find(&record.settings, key).or(find(&record.details, key)))?;
+        let found = find(&record.settings, key).or(find(&record.details, key))?;
         Some(Fact { name: name.to_owned(), value: display(found) })
     };
     let fact = |name: &str, value: String| Some(Fact { name: name.to_owned(), value });
     [
-        recorded("Corpus", "fetch", &["corpus_source", "source"]),
+        recorded("Corpus", "fetch", "corpus_source"),
         fact("Articles", articles(corpus)),
-        recorded("Checkpoint", "fetch", &["checkpoint_source", "checkpoint"]),
-        recorded("Checkpoint revision", "fetch", &["revision"]),
-        fact("Tokenizer", format!("{}, {} entries", tokens.tokenizer, tokens.vocabulary_size)),
-        recorded("Dictionary", "tokenize", &["dictionary"]),
-        recorded("Trainable layers", "train", &["trainable_layers"]),
-        recorded("Epochs", "train", &["epochs"]),
-        recorded("Batch size", "train", &["batch_size"]),
-        recorded("Learning rates", "train", &["learning_rate", "learning_rates"]),
-        recorded("Seed", "train", &["seed"]),
+        recorded("Checkpoint", "fetch", "checkpoint_source"),
+        recorded("Checkpoint revision", "fetch", "revision"),
+        fact("Tokenizer", tokens.tokenizer.clone()),
+        recorded("Dictionary", "tokenize", "dictionary"),
+        recorded("Trainable layers", "train", "trainable_layers"),
+        recorded("Epochs", "train", "epochs"),
+        recorded("Batch size", "train", "batch_size"),
+        recorded("Learning rates", "train", "learning_rate"),
+        recorded("Seed", "train", "seed"),
         device(record),
-        recorded("ONNX Runtime", "train", &["onnxruntime", "onnx_runtime", "onnxruntime_version", "runtime"]),
+        recorded("ONNX Runtime", "train", "onnxruntime"),
     ]
     .into_iter()
     .flatten()

@@ -42,9 +42,11 @@ impl Runtime {
         &self.library
     }
 
-    /// One line for people: version and build of the library.
-    pub fn version(&self) -> &'static str {
-        ort::info()
+    /// One line for people: the library's file, whose name ends in its version, and its build.
+    pub fn version(&self) -> String {
+        let file = self.library.canonicalize().unwrap_or_else(|_| self.library.clone());
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name} ({})", ort::info().trim_start_matches("ORT Build Info: "))
     }
 }
 
