@@ -10,6 +10,7 @@ BIN := target/release
 CACHE := cache
 
 # Pinned: the numbers in the README were measured with these.
+# The wheel is taken for one version of Python whatever this machine has: only its library is used.
 ONNXRUNTIME := 1.31.1
 IPADIC := 1.0.0
 
@@ -51,7 +52,7 @@ $(CACHE)/onnxruntime/$(ONNXRUNTIME):
 else
 $(CACHE)/onnxruntime/$(ONNXRUNTIME): | need-pip
 	@echo 'setup: onnxruntime $(ONNXRUNTIME)'
-	@$(call download,onnxruntime==$(ONNXRUNTIME) --only-binary=:all:)
+	@$(call download,onnxruntime==$(ONNXRUNTIME) --only-binary=:all: --python-version 3.12)
 	@cd $(@D).new && python3 -m zipfile -e *.whl wheel && mv wheel/onnxruntime/capi/*onnxruntime.* wheel/onnxruntime/LICENSE . \
 	  && rm -rf wheel *.whl && touch $(ONNXRUNTIME)
 	@$(call land)
@@ -73,7 +74,7 @@ land = rm -rf $(@D) && mv $(@D).new $(@D)
 need-cargo:
 	@command -v cargo >/dev/null || { echo 'setup: cargo is missing; install Rust 1.92 or later (https://rustup.rs)' >&2; exit 2; }
 need-pip:
-	@command -v python3 >/dev/null || { echo 'setup: python3 is missing; install Python 3.10 or later (used only to download two packages)' >&2; exit 2; }
+	@command -v python3 >/dev/null || { echo 'setup: python3 is missing; install Python 3.9 or later (used only to download two packages)' >&2; exit 2; }
 	@python3 -m pip --version >/dev/null 2>&1 || { echo 'setup: pip is missing; install it (Debian: apt-get install python3-pip)' >&2; exit 2; }
 
 clean: ## Remove artifacts; downloads stay
