@@ -6,7 +6,7 @@ export MIDASHI_CONFIG := $(CONFIG)
 export MIDASHI_SET := $(SET)
 
 STAGES := fetch ingest tokenize train evaluate render
-BIN := target/release
+BIN := $(or $(CARGO_TARGET_DIR),target)/release
 CACHE := cache
 
 # Pinned: the numbers in the README were measured with these.
@@ -50,7 +50,7 @@ ifneq ($(ORT_DYLIB_PATH),)
 $(CACHE)/onnxruntime/$(ONNXRUNTIME):
 	@:
 else
-$(CACHE)/onnxruntime/$(ONNXRUNTIME): | need-pip
+$(CACHE)/onnxruntime/$(ONNXRUNTIME):
 	@echo 'setup: onnxruntime $(ONNXRUNTIME)'
 	@$(call download,onnxruntime==$(ONNXRUNTIME) --only-binary=:all: --python-version 3.12)
 	@cd $(@D).new && python3 -m zipfile -e *.whl wheel && mv wheel/onnxruntime/capi/*onnxruntime.* wheel/onnxruntime/LICENSE . \
@@ -58,24 +58,28 @@ $(CACHE)/onnxruntime/$(ONNXRUNTIME): | need-pip
 	@$(call land)
 endif
 
-$(CACHE)/ipadic/$(IPADIC): | need-pip
+$(CACHE)/ipadic/$(IPADIC):
 	@echo 'setup: ipadic $(IPADIC)'
 	@$(call download,ipadic==$(IPADIC) --no-binary=ipadic)
 	@cd $(@D).new && tar -xzf *.tar.gz && mv ipadic-*/ipadic/dicdir . && rm -rf ipadic-* && touch $(IPADIC)
 	@$(call land)
 
 # A package is unpacked beside its place and takes it whole, so that a break leaves nothing half-made.
-download = rm -rf $(@D).new && mkdir -p $(@D).new && \
-  { python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest $(@D).new $(1) || \
+download = command -v python3 >/dev/null || \
+    { echo 'setup: python3 is missing; install Python 3.9 or later (used only to download two packages)' >&2; exit 2; }; \
+  python3 -m pip --version >/dev/null 2>&1 || \
+    { echo 'setup: pip is missing; install it (Debian: apt-get install python3-pip)' >&2; exit 2; }; \
+  rm -rf $(@D).new && mkdir -p $(@D).new && \
+  { python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --no-deps --dest $(@D).new $(1) || \
     { echo "setup: could not download $(firstword $(1)); check the network, or pip's index settings" >&2; exit 2; }; }
 land = rm -rf $(@D) && mv $(@D).new $(@D)
 
-.PHONY: need-cargo need-pip
+.PHONY: need-cargo
 need-cargo:
 	@command -v cargo >/dev/null || { echo 'setup: cargo is missing; install Rust 1.92 or later (https://rustup.rs)' >&2; exit 2; }
-need-pip:
-	@command -v python3 >/dev/null || { echo 'setup: python3 is missing; install Python 3.9 or later (used only to download two packages)' >&2; exit 2; }
-	@python3 -m pip --version >/dev/null 2>&1 || { echo 'setup: pip is missing; install it (Debian: apt-get install python3-pip)' >&2; exit 2; }
+
+# Stages meet in files: they run one after the other, whatever -j says.
+.NOTPARALLEL:
 
 clean: ## Remove artifacts; downloads stay
 	rm -rf artifacts

@@ -182,6 +182,11 @@ fn features_are_computed_once_and_change_nothing() {
             assert!((one - other).abs() < 1e-5);
         }
     }
+
+    // Damaged ones are made again, and that is said.
+    fs::write(run.artifact("features.arrow"), "damaged").unwrap();
+    let text = changed.stages(&["train"]);
+    assert!(text.contains("features.arrow: ") && text.contains("1440 texts in"), "{text}");
 }
 
 #[test]

@@ -70,6 +70,16 @@ fn a_checkpoint_that_is_not_there() {
 }
 
 #[test]
+fn a_source_that_was_not_fetched() {
+    let folder = folder();
+    run(&folder).stages(&STAGES[..2]);
+    let other = run(&folder).set("model.checkpoint=owner/other");
+    for stage in &STAGES[1..4] {
+        other.stage(stage).refuses(&["sources.json", "\"scratch\"", "\"owner/other\"", "make fetch"]);
+    }
+}
+
+#[test]
 fn an_archive_that_is_cut_off() {
     let folder = folder();
     let archive = folder.path().join("corpus.tar.gz");

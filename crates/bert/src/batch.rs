@@ -1,6 +1,6 @@
 //! Texts of different lengths as rectangular arrays.
 
-use ndarray::{Array2, Array3, ArrayD, ArrayViewD, s};
+use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayViewD, s};
 
 use crate::graphs::{ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS};
 
@@ -72,6 +72,11 @@ impl Batch {
     }
 }
 
+/// The category of the largest logit or probability; of equal ones the first.
+pub fn most_probable(row: ArrayView1<'_, f32>) -> usize {
+    (0..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
+}
+
 /// 1 for tokens and 0 for padding: `[batch, tokens]`.
 fn attention_mask(lengths: impl Iterator<Item = usize>) -> Array2<i64> {
     let lengths: Vec<usize> = lengths.collect();
@@ -116,6 +121,11 @@ mod tests {
         fn from(array: ArrayViewD<'_, f32>) -> Self {
             Self::Float32(array.to_owned())
         }
+    }
+
+    #[test]
+    fn of_equal_categories_the_first_is_most_probable() {
+        assert_eq!(most_probable(array![0.25, 0.5, 0.5].view()), 1);
     }
 
     #[test]

@@ -32,16 +32,19 @@ pub struct BertConfig {
     pub type_vocab_size: usize,
     /// Added to the variance in layer normalisation.
     #[serde(default = "default_epsilon")]
-    pub layer_norm_eps: f32,
+    pub layer_norm_eps: f64,
     /// Standard deviation of weights that are made and not loaded.
     #[serde(default = "default_range")]
-    pub initializer_range: f32,
+    pub initializer_range: f64,
     /// Id that fills up shorter texts in a batch.
     #[serde(default)]
     pub pad_token_id: i64,
     /// How positions are encoded; only `absolute` is known.
     #[serde(default = "absolute")]
     pub position_embedding_type: String,
+    /// Keys that the encoder does not need, kept for those who read the written model.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
 }
 
 /// `hidden_act`
@@ -61,11 +64,11 @@ fn two() -> usize {
     2
 }
 
-fn default_epsilon() -> f32 {
+fn default_epsilon() -> f64 {
     1e-12
 }
 
-fn default_range() -> f32 {
+fn default_range() -> f64 {
     0.02
 }
 
@@ -110,6 +113,12 @@ impl BertConfig {
             return Err(format!(
                 "hidden_size {} is not a multiple of num_attention_heads {}",
                 self.hidden_size, self.num_attention_heads
+            ));
+        }
+        if usize::try_from(self.pad_token_id).is_ok_and(|id| id >= self.vocab_size) || self.pad_token_id < 0 {
+            return Err(format!(
+                "pad_token_id is {}; expected an id below {}",
+                self.pad_token_id, self.vocab_size
             ));
         }
         if self.position_embedding_type != "absolute" {

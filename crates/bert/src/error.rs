@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or written.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}", path.display())]
     Io {
         /// The operation, as a verb.
         doing: &'static str,
@@ -27,12 +27,14 @@ pub enum Error {
         message: String,
     },
     /// The folder holds no weights that Midashi reads.
-    #[error("{} holds no model.safetensors{hint}", folder.display())]
+    #[error(
+        "{} holds no weights; expected model.safetensors, model.safetensors.index.json with its shards, \
+         or pytorch_model.bin",
+        folder.display()
+    )]
     NoWeights {
         /// The checkpoint's folder.
         folder: PathBuf,
-        /// What to do, if something like weights is there.
-        hint: String,
     },
     /// The weights' file is damaged or of a kind that Midashi does not read.
     #[error("{}: {message}", path.display())]
@@ -64,8 +66,11 @@ pub enum Error {
         /// The shape it should have.
         expected: Vec<usize>,
     },
+    /// A graph has a parameter for which there is no tensor.
+    #[error("there are no numbers for the model's tensor {0}")]
+    Unfilled(String),
     /// The parts of a graph do not fit together.
-    #[error("cannot build the model's graph: {0}")]
+    #[error("cannot build the model's graph")]
     Graph(#[from] midashi_onnx::Error),
 }
 

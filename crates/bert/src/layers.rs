@@ -164,5 +164,5 @@ pub(crate) fn linear(g: &mut Graph, name: &str, x: Value, input: usize, output: 
 fn layer_norm(g: &mut Graph, config: &BertConfig, name: &str, x: Value) -> Result<Value> {
     let weight = g.parameter(&format!("{name}.LayerNorm.weight"), &[config.hidden_size])?;
     let bias = g.parameter(&format!("{name}.LayerNorm.bias"), &[config.hidden_size])?;
-    g.layer_normalization(x, weight, bias, config.layer_norm_eps)
+    g.layer_normalization(x, weight, bias, config.layer_norm_eps as f32)
 }

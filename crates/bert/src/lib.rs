@@ -23,7 +23,7 @@ mod graphs;
 mod layers;
 mod weights;
 
-pub use batch::{Batch, batches_by_length};
+pub use batch::{Batch, batches_by_length, most_probable};
 pub use checkpoint::Checkpoint;
 pub use config::{Activation, BertConfig};
 pub use error::{Error, Result};

@@ -9,6 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use safetensors::tensor::{Dtype, TensorView};
 
+use midashi_onnx::Graph;
+
 use crate::{BertConfig, Error, Result};
 
 /// Tensors under their Hugging Face names (`bert.…`, `classifier.…`), float32, row-major.
@@ -20,12 +22,14 @@ impl Weights {
     /// N(0, `initializer_range`), biases 0, layer normalisation the identity.
     pub fn scratch(config: &BertConfig, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // The classifier is drawn from the same seed's first stream; this is another.
+        rng.set_stream(u64::MAX);
         let mut weights = Self::default();
         for (name, shape) in config.tensors() {
             let array = match (name.ends_with(".bias"), name.contains("LayerNorm")) {
                 (true, _) => ArrayD::zeros(shape),
                 (false, true) => ArrayD::ones(shape),
-                (false, false) => normal(&mut rng, &shape, config.initializer_range),
+                (false, false) => normal(&mut rng, &shape, config.initializer_range as f32),
             };
             weights.insert(name, array);
         }
@@ -52,6 +56,23 @@ impl Weights {
     /// Takes the tensor `name` out.
     pub fn remove(&mut self, name: &str) -> Option<ArrayD<f32>> {
         self.0.remove(name)
+    }
+
+    /// The tensors that `graph` has as parameters and `wanted` asks for, by name: what is handed to
+    /// a session.
+    ///
+    /// # Errors
+    /// When one of them is not here.
+    pub fn for_graph(
+        &self,
+        graph: &Graph,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<(String, ArrayD<f32>)>> {
+        let of = |name: &str| {
+            let tensor = self.get(name).ok_or_else(|| Error::Unfilled(name.to_owned()))?;
+            Ok((name.to_owned(), tensor.clone()))
+        };
+        graph.parameters().filter(|(name, _)| wanted(name)).map(|(name, _)| of(name)).collect()
     }
 
     /// All tensors by name.

@@ -19,6 +19,9 @@ use serde_json::json;
 
 use crate::model::{Answer, Model};
 
+/// Raised when this stage's code gives other results for the same input.
+const REVISION: u32 = 1;
+
 /// Classifies the test split and writes predictions.parquet, attention.parquet and metrics.json
 #[derive(Parser)]
 #[command(version)]
@@ -31,7 +34,9 @@ struct Arguments {
 #[derive(Serialize)]
 struct Settings {
     evaluate: Evaluate,
-    /// Sums are split among threads, so their number decides the last digits.
+    /// What computes decides the last digits.
+    onnxruntime: String,
+    device: String,
     threads: usize,
 }
 
@@ -41,9 +46,15 @@ fn main() -> ExitCode {
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
-    let stage = Stage::open("evaluate", arguments)?;
+    let stage = Stage::open("evaluate", REVISION, arguments)?;
     let folder = stage.folder().clone();
-    let settings = Settings { evaluate: stage.config().evaluate.clone(), threads: stage.config().threads() };
+    let (runtime, device) = model::engine(stage.config())?;
+    let settings = Settings {
+        evaluate: stage.config().evaluate.clone(),
+        onnxruntime: runtime.version(),
+        device: device.to_string(),
+        threads: stage.config().threads(),
+    };
     let (tokens, model) = (folder.tokens(), folder.model());
     let outputs = [folder.predictions(), folder.attention(), folder.metrics()];
     let Some(work) = stage.begin(&settings, &[(&tokens, "tokenize"), (&model, "train")], &outputs)? else {
@@ -51,7 +62,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     };
 
     let corpus = TokenizedCorpus::read(&tokens)?;
-    let mut model = Model::open(&work, &corpus)?;
+    let mut model = Model::open(&work, &runtime, device, &corpus)?;
     let test = texts_of(&corpus, Split::Test);
     if test.is_empty() {
         bail!("the test split is empty; raise corpus.split.test and run `make all` again");
@@ -82,7 +93,6 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     write_attention(&folder.attention(), &attention, &work.provenance())?;
     metrics.write(&folder.metrics())?;
     work.finish(&json!({
-        "device": model.device().to_string(),
         "test_rows": test.len(),
         "attention_texts": shown.len(),
         "accuracy": metrics.accuracy,

@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use midashi_bert::{
     ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, Start, Storage, batches_by_length, classifier,
+    most_probable,
 };
-use midashi_pipeline::Work;
 use midashi_pipeline::artifact::{CategoryId, Features, FeaturesKey, TokenizedCorpus};
 use midashi_pipeline::config::DeviceChoice;
+use midashi_pipeline::{Config, Work};
 use midashi_runtime::{Choice, Device, Runtime, Session, SessionOptions};
 use ndarray::{ArrayView1, s};
 
@@ -18,7 +19,18 @@ pub struct Model<'a> {
     config: BertConfig,
     features: Option<Features>,
     session: Session,
-    device: Device,
+}
+
+/// Opens ONNX Runtime and says where the model will run.
+pub fn engine(config: &Config) -> Result<(Runtime, Device)> {
+    let runtime = Runtime::load(&config.run.cache.join("onnxruntime"))?;
+    let device = runtime.device(match config.evaluate.device {
+        DeviceChoice::Auto => Choice::Auto,
+        DeviceChoice::Cpu => Choice::Cpu,
+        DeviceChoice::Cuda => Choice::Cuda,
+    })?;
+    println!("  device {device}, {} threads", config.threads());
+    Ok((runtime, device))
 }
 
 /// What the model says of one text.
@@ -35,8 +47,8 @@ pub struct Answer {
 impl<'a> Model<'a> {
     /// Opens `model/`. If the features that it was trained on are still there and belong to these
     /// tokens, only the layers after them are computed.
-    pub fn open(work: &Work, corpus: &'a TokenizedCorpus) -> Result<Self> {
-        let (folder, settings) = (work.folder().model(), &work.config().evaluate);
+    pub fn open(work: &Work, runtime: &Runtime, device: Device, corpus: &'a TokenizedCorpus) -> Result<Self> {
+        let folder = work.folder().model();
         let labels: Vec<String> = read_json(&folder.join("labels.json"))?;
         if labels != corpus.categories {
             bail!(
@@ -53,30 +65,12 @@ impl<'a> Model<'a> {
             None => Start::InputIds,
         };
 
-        let runtime = Runtime::load(&work.config().run.cache.join("onnxruntime"))?;
-        let device = runtime.device(match settings.device {
-            DeviceChoice::Auto => Choice::Auto,
-            DeviceChoice::Cpu => Choice::Cpu,
-            DeviceChoice::Cuda => Choice::Cuda,
-        })?;
-        println!("  device {device}, {} threads", work.config().threads());
         let graph = classifier(&config, labels.len(), start)?;
-        let mut weights = checkpoint.encoder_and_classifier(labels.len())?;
-        let parameters = graph
-            .parameters()
-            .map(|(name, _)| {
-                let tensor = weights.remove(name).with_context(|| format!("there is no tensor {name}"))?;
-                Ok((name.to_owned(), tensor))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let weights = checkpoint.encoder_and_classifier(labels.len())?;
+        let parameters = weights.for_graph(&graph, |_| true)?;
         let options = SessionOptions::new(device, work.config().threads()).with_initializers(parameters);
         let session = runtime.session(&graph.to_model("classifier", |_| Storage::External), options)?;
-        Ok(Self { corpus, config, features: features.map(|(_, features)| features), session, device })
-    }
-
-    /// Where the model runs.
-    pub fn device(&self) -> Device {
-        self.device
+        Ok(Self { corpus, config, features: features.map(|(_, features)| features), session })
     }
 
     /// `texts` in batches of similar length.
@@ -107,7 +101,7 @@ impl<'a> Model<'a> {
             let probabilities = softmax(logits.slice(s![row, ..]));
             let head = |head| attention.slice(s![row, head, ..tokens]).to_vec();
             Answer {
-                category: CategoryId(most_probable(&probabilities) as u16),
+                category: CategoryId(most_probable(logits.slice(s![row, ..])) as u16),
                 attention: (0..heads).map(head).collect(),
                 probabilities,
             }
@@ -127,13 +121,19 @@ fn open_features(
         features: Option<FeaturesKey>,
     }
     let origin: Origin = read_json(&model.join("midashi.json"))?;
-    let tokens = work.input_sha256(0);
+    let tokens = work.sha256_of(&work.folder().tokens());
     let Some(key) = origin.features.filter(|key| Some(key.tokens_sha256.as_str()) == tokens) else {
         return Ok(None);
     };
     let texts: Vec<(&str, usize)> =
         corpus.texts.iter().map(|text| (text.id.as_str(), text.input_ids.len())).collect();
-    let features = Features::open(&work.folder().features(), &key, &texts)?;
+    let features = Features::open(&work.folder().features(), &key, &texts).unwrap_or_else(|error| {
+        println!("  {error}");
+        None
+    });
+    if features.is_none() {
+        println!("  the features that the model was trained on are gone: computing all layers");
+    }
     Ok(features.map(|features| (key, features)))
 }
 
@@ -151,12 +151,6 @@ fn softmax(logits: ArrayView1<'_, f32>) -> Vec<f32> {
     powers.into_iter().map(|power| (power / total) as f32).collect()
 }
 
-/// The first of the largest.
-fn most_probable(probabilities: &[f32]) -> usize {
-    let better = |best: usize, at: usize| if probabilities[at] > probabilities[best] { at } else { best };
-    (0..probabilities.len()).fold(0, better)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +162,5 @@ mod tests {
         assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
         // 1 / (1 + 1/e)
         assert!((probabilities[0] - 0.731_058_6).abs() < 1e-6);
-        assert_eq!(most_probable(&probabilities), 0);
-        assert_eq!(most_probable(&[0.25, 0.5, 0.5]), 1, "of equal ones the first");
     }
 }

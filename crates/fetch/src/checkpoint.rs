@@ -12,12 +12,14 @@ use crate::{Error, Result};
 /// Every checkpoint has it.
 pub const CONFIG: &str = "config.json";
 
-/// The lists of tokens, of which a tokenizer needs one.
-const VOCABULARIES: [&str; 2] = ["tokenizer.json", "vocab.txt"];
+const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
+const VOCABULARY: &str = "vocab.txt";
 
-/// Taken where they are there.
-const TOKENIZER_FILES: [&str; 4] =
-    ["tokenizer_config.json", "special_tokens_map.json", VOCABULARIES[0], VOCABULARIES[1]];
+/// Taken where they are there. The list is `midashi_tokenizer::TOKENIZER_FILES`, written out (a test
+/// compares them), because a program that downloads need not be built with MeCab and tokenizers.
+const TOKENIZER_FILES: [&str; 5] =
+    [TOKENIZER, TOKENIZER_SETTINGS, VOCABULARY, "special_tokens_map.json", "added_tokens.json"];
 
 const SAFETENSORS: &str = "model.safetensors";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";
@@ -73,9 +75,11 @@ pub fn check(folder: &Path) -> Result<()> {
 }
 
 /// Whether a folder needs nothing more: a program that only wanted the model may have left the
-/// tokenizer's files out.
+/// tokenizer's files out, or taken the vocabulary without the settings that say how to use it.
 pub fn is_complete(folder: &Path) -> bool {
-    check(folder).is_ok() && VOCABULARIES.iter().any(|name| folder.join(name).is_file())
+    let has = |name: &str| folder.join(name).is_file();
+    let has_tokenizer = if has(VOCABULARY) { has(TOKENIZER_SETTINGS) } else { has(TOKENIZER) };
+    has_tokenizer && check(folder).is_ok()
 }
 
 fn if_there(file: Result<PathBuf>) -> Result<Option<PathBuf>> {
@@ -108,4 +112,12 @@ pub(crate) fn is_plain_file_name(name: &str) -> bool {
     !name.starts_with('.')
         && !name.is_empty()
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_fetched_is_what_the_tokenizer_reads() {
+        assert_eq!(super::TOKENIZER_FILES, midashi_tokenizer::TOKENIZER_FILES);
+    }
 }

@@ -9,7 +9,7 @@ use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Timeout};
 
-use crate::{Error, Result};
+use crate::{BadCertificates, Error, Result};
 
 /// How long to wait and how often to try.
 #[derive(Clone, Debug)]
@@ -34,7 +34,8 @@ impl Default for Patience {
 /// Makes requests.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
+    /// Without certificates nothing can be asked for; what is on this machine needs none.
+    agent: Result<Agent, BadCertificates>,
     patience: Patience,
     hub: String,
     token: Option<String>,
@@ -43,7 +44,7 @@ pub struct Client {
 impl Client {
     /// A client that shows `token` to addresses below `hub` and to no others.
     pub fn new(patience: Patience, hub: &str, token: Option<String>) -> Self {
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(patience.connect))
             .timeout_per_read(Some(patience.silence))
@@ -51,10 +52,18 @@ impl Client {
             // Ranges and digests are of the file itself, not of a compressed form of it.
             .accept_encoding("identity")
             .user_agent(concat!("midashi/", env!("CARGO_PKG_VERSION")));
-        if let Some(roots) = certificates_of_the_environment() {
-            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
-        }
-        Self { agent: config.build().new_agent(), patience, hub: format!("{hub}/"), token }
+        let agent = certificates_of_the_environment().map(|roots| {
+            let config = match roots {
+                Some(roots) => config.tls_config(TlsConfig::builder().root_certs(roots).build()),
+                None => config,
+            };
+            config.build().new_agent()
+        });
+        Self { agent, patience, hub: format!("{hub}/"), token }
+    }
+
+    fn agent(&self) -> Result<&Agent> {
+        Ok(self.agent.as_ref().map_err(Clone::clone)?)
     }
 
     /// Asks for `url`, redirects followed, but without the token.
@@ -62,7 +71,7 @@ impl Client {
     /// # Errors
     /// When no answer comes; an answer of any status is none.
     pub(crate) fn get(&self, url: &str, headers: &[(&str, String)]) -> Result<Response<Body>> {
-        let mut request = self.agent.get(url);
+        let mut request = self.agent()?.get(url);
         for (name, value) in self.authorization(url).iter().chain(headers) {
             request = request.header(*name, value);
         }
@@ -74,7 +83,7 @@ impl Client {
     /// # Errors
     /// When no answer comes; an answer of any status is none.
     pub(crate) fn head(&self, url: &str) -> Result<Response<Body>> {
-        let request = self.agent.head(url).config().max_redirects(0).max_redirects_will_error(false);
+        let request = self.agent()?.head(url).config().max_redirects(0).max_redirects_will_error(false);
         let request = request.build();
         let request = match self.authorization(url) {
             Some((name, value)) => request.header(name, value),
@@ -175,13 +184,24 @@ fn is_a_lost_connection(error: &std::io::Error) -> bool {
 
 /// The roots in `SSL_CERT_FILE`, which networks with an inspecting proxy set for every program;
 /// otherwise `ureq`'s own (Mozilla's), which need nothing installed.
-fn certificates_of_the_environment() -> Option<RootCerts> {
-    let bundle = fs::read(Path::new(&std::env::var_os("SSL_CERT_FILE")?)).ok()?;
+fn certificates_of_the_environment() -> Result<Option<RootCerts>, BadCertificates> {
+    match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
+        Some(path) => certificates_in(Path::new(&path)).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn certificates_in(path: &Path) -> Result<RootCerts, BadCertificates> {
+    let bad = |reason: String| BadCertificates { path: path.to_owned(), reason };
+    let bundle = fs::read(path).map_err(|error| bad(format!("cannot read it: {error}")))?;
     let certificates: Vec<_> = parse_pem(&bundle)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
             _ => None,
         })
         .collect();
-    (!certificates.is_empty()).then(|| RootCerts::new_with_certs(&certificates))
+    if certificates.is_empty() {
+        return Err(bad("it holds no certificate".to_owned()));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
 }

@@ -105,6 +105,9 @@ pub enum Error {
         /// The cache that was searched.
         cache: PathBuf,
     },
+    /// `SSL_CERT_FILE` names no usable certificates.
+    #[error(transparent)]
+    Certificates(#[from] BadCertificates),
     /// A checkpoint comes without weights in a form that can be read.
     #[error(
         "{url} is not there, and neither are model.safetensors and model.safetensors.index.json beside it; \
@@ -125,6 +128,19 @@ pub enum Error {
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] midashi_pipeline::Error),
+}
+
+/// `SSL_CERT_FILE` is set to a file that holds no certificates.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "SSL_CERT_FILE is {}: {reason}; expected a file of certificates in PEM form, or unset it to trust \
+     Mozilla's list", path.display()
+)]
+pub struct BadCertificates {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 impl Error {

@@ -38,6 +38,15 @@ pub struct Hub {
     pub offline: bool,
 }
 
+/// One version of a checkpoint in the cache.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// The commit that the revision stands for.
+    pub commit: String,
+}
+
 /// What the hub says of one file.
 struct Metadata {
     /// Where the hub has it, after redirects between its own addresses.
@@ -68,17 +77,19 @@ impl Hub {
         }
     }
 
-    /// The folder with the checkpoint `id` at `revision`; a complete one is used without network.
+    /// The checkpoint `id` at `revision`; a complete one in the cache is used without network.
     ///
     /// # Errors
     /// When it is not in the cache and cannot be fetched.
-    pub fn snapshot(&self, client: &Client, id: &str, revision: &str) -> Result<PathBuf> {
+    pub fn snapshot(&self, client: &Client, id: &str, revision: &str) -> Result<Snapshot> {
         let repository = self.repository(id);
         let cached = cached_snapshot(&repository, revision);
         match cached {
-            Some(folder) if checkpoint::is_complete(&folder) => return Ok(folder),
+            Some(snapshot) if checkpoint::is_complete(&snapshot.folder) => return Ok(snapshot),
             // Without the network, what suffices to load the model has to do.
-            Some(folder) if self.offline && checkpoint::check(&folder).is_ok() => return Ok(folder),
+            Some(snapshot) if self.offline && checkpoint::check(&snapshot.folder).is_ok() => {
+                return Ok(snapshot);
+            }
             _ if self.offline => {
                 let (id, revision) = (id.to_owned(), revision.to_owned());
                 return Err(Error::Offline { id, revision, cache: self.cache.clone() });
@@ -97,7 +108,7 @@ impl Hub {
             let reference = repository.join("refs").join(revision);
             atomic::write_bytes(&reference, commit.as_bytes())?;
         }
-        Ok(repository.join("snapshots").join(commit))
+        Ok(Snapshot { folder: repository.join("snapshots").join(&commit), commit })
     }
 
     /// Where people see the checkpoint's files.
@@ -174,11 +185,12 @@ impl Metadata {
 }
 
 /// The snapshot that `revision` (a commit, or a branch or tag seen before) stands for.
-fn cached_snapshot(repository: &Path, revision: &str) -> Option<PathBuf> {
+fn cached_snapshot(repository: &Path, revision: &str) -> Option<Snapshot> {
     let known = fs::read_to_string(repository.join("refs").join(revision));
     let commit = known.unwrap_or_else(|_| revision.to_owned());
-    let folder = repository.join("snapshots").join(commit.trim());
-    folder.is_dir().then_some(folder)
+    let commit = commit.trim().to_owned();
+    let folder = repository.join("snapshots").join(&commit);
+    folder.is_dir().then_some(Snapshot { folder, commit })
 }
 
 fn repository_name(id: &str) -> String {

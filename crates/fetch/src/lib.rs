@@ -20,4 +20,4 @@ mod error;
 pub mod hub;
 pub mod resolve;
 
-pub use error::{Error, Result};
+pub use error::{BadCertificates, Error, Result};

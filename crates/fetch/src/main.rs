@@ -12,6 +12,9 @@ use midashi_pipeline::artifact::Sources;
 use midashi_pipeline::{Stage, StageArguments, run_stage};
 use serde_json::json;
 
+/// Raised when this stage's code gives other results for the same input.
+const REVISION: u32 = 1;
+
 /// Find the corpus and the checkpoint; download what is not on this machine
 #[derive(Parser)]
 #[command(version)]
@@ -27,16 +30,20 @@ fn main() -> ExitCode {
 
 /// Always resolves, because a cache may have been emptied; writes only what has changed.
 fn fetch(arguments: &Arguments) -> anyhow::Result<()> {
-    let stage = Stage::open("fetch", &arguments.stage)?;
+    let stage = Stage::open("fetch", REVISION, &arguments.stage)?;
     let config = stage.config();
     let hub = Hub::from_environment(|name| std::env::var(name).ok());
     let resolver = Resolver::new(&config.run.cache, hub, Patience::default());
 
+    let corpus = resolver.corpus(&config.corpus).context("corpus.source")?;
+    let checkpoint = resolver.checkpoint(&config.model).context("model.checkpoint")?;
+    let (checkpoint, commit) = checkpoint.map(|found| (found.folder, found.commit)).unzip();
     let sources = Sources {
         corpus_source: config.corpus.source.clone(),
-        corpus: resolver.corpus(&config.corpus).context("corpus.source")?,
+        corpus,
         checkpoint_source: config.model.checkpoint.clone(),
-        checkpoint: resolver.checkpoint(&config.model).context("model.checkpoint")?,
+        checkpoint,
+        revision: config.model.revision.clone(),
     };
     println!("  corpus: {}", sources.corpus.display());
     match &sources.checkpoint {
@@ -47,14 +54,7 @@ fn fetch(arguments: &Arguments) -> anyhow::Result<()> {
     let path = stage.folder().sources();
     if let Some(work) = stage.begin(&sources, &[], std::slice::from_ref(&path))? {
         sources.write(&path)?;
-        work.finish(&json!({"revision": revision_of(&sources)}))?;
+        work.finish(&json!({"revision": commit}))?;
     }
     Ok(())
-}
-
-/// The commit of a hub checkpoint, which the hub's cache names its folder by.
-fn revision_of(sources: &Sources) -> Option<String> {
-    let folder = sources.checkpoint.as_ref()?;
-    let is_snapshot = folder.parent()?.ends_with("snapshots");
-    is_snapshot.then(|| folder.file_name().map(|name| name.to_string_lossy().into_owned()))?
 }

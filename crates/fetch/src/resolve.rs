@@ -9,7 +9,7 @@ use ureq::http::Uri;
 use crate::checkpoint::{self, is_plain_file_name};
 use crate::client::{Client, Patience};
 use crate::download::{Download, sha256_of};
-use crate::hub::Hub;
+use crate::hub::{Hub, Snapshot};
 use crate::{Error, Result};
 
 /// Said with every failure of the network.
@@ -24,6 +24,15 @@ pub struct Resolver {
     client: Client,
     hub: Hub,
     downloads: PathBuf,
+}
+
+/// A checkpoint on this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// The commit of one from the hub.
+    pub commit: Option<String>,
 }
 
 /// The forms in which a source is given.
@@ -59,28 +68,31 @@ impl Resolver {
         }
     }
 
-    /// The checkpoint's folder; none for `"scratch"`.
+    /// The checkpoint; none for `"scratch"`.
     ///
     /// # Errors
     /// When nothing is named, a path does not exist or is no checkpoint, or a download fails.
-    pub fn checkpoint(&self, model: &Model) -> anyhow::Result<Option<PathBuf>> {
+    pub fn checkpoint(&self, model: &Model) -> anyhow::Result<Option<Checkpoint>> {
         const EXPECTED: &str = "expected a hub id (owner/name), a folder with a checkpoint's files, the \
              URL of one, or \"scratch\"";
         if model.checkpoint == SCRATCH {
             return Ok(None);
         }
         ensure!(!model.checkpoint.is_empty(), "nothing is named; {EXPECTED}");
-        let folder = match self.on_the_hub(Source::of(&model.checkpoint)?) {
-            Source::Url(url) => self.checkpoint_from(&url)?,
-            Source::Hub(id) => self.checkpoint_of(&id, &model.revision)?,
+        let (folder, commit) = match self.on_the_hub(Source::of(&model.checkpoint)?) {
+            Source::Url(url) => (self.checkpoint_from(&url)?, None),
+            Source::Hub(id) => {
+                let Snapshot { folder, commit } = self.checkpoint_of(&id, &model.revision)?;
+                (folder, Some(commit))
+            }
             Source::Path(path) => {
                 ensure!(path.exists(), "{} does not exist; {EXPECTED}", path.display());
                 ensure!(path.is_dir(), "{} is a file; {EXPECTED}", path.display());
-                path
+                (path, None)
             }
         };
         checkpoint::check(&folder)?;
-        Ok(Some(folder))
+        Ok(Some(Checkpoint { folder, commit }))
     }
 
     fn corpus_from(&self, url: &str, sha256: &str) -> anyhow::Result<PathBuf> {
@@ -122,7 +134,7 @@ impl Resolver {
         Ok(folder)
     }
 
-    fn checkpoint_of(&self, id: &str, revision: &str) -> anyhow::Result<PathBuf> {
+    fn checkpoint_of(&self, id: &str, revision: &str) -> anyhow::Result<Snapshot> {
         ensure!(!revision.is_empty(), "model.revision is empty; expected a branch, tag or commit, like main");
         ensure!(
             revision.split('/').all(is_plain_file_name),
@@ -207,10 +219,12 @@ fn file_name(segment: &str) -> String {
 
 /// Adds what to do without the network, if that is the trouble.
 fn advise(error: Error, by_hand: &str) -> anyhow::Error {
-    if error.is_of_the_network() {
-        anyhow!("{error}; run again later to go on from here, or {by_hand}; {WITHOUT_NETWORK}")
-    } else {
-        error.into()
+    match error {
+        Error::Offline { .. } => anyhow!("{error}, or {by_hand}; {WITHOUT_NETWORK}"),
+        _ if error.is_of_the_network() => {
+            anyhow!("{error}; run again later to go on from here, or {by_hand}; {WITHOUT_NETWORK}")
+        }
+        _ => error.into(),
     }
 }
 

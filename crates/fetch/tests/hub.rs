@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::{Answer, Request, Server, impatient, nobody};
 use midashi_fetch::client::Client;
-use midashi_fetch::hub::Hub;
+use midashi_fetch::hub::{Hub, Snapshot};
 use midashi_fetch::{Error, Result};
 use midashi_pipeline::sha256_of_bytes;
 
@@ -58,7 +58,10 @@ fn hub_at(endpoint: &str, cache: &Path) -> Hub {
 }
 
 fn snapshot(hub: &Hub, revision: &str) -> Result<std::path::PathBuf> {
-    hub.snapshot(&Client::new(impatient(), &hub.endpoint, hub.token.clone()), ID, revision)
+    let client = Client::new(impatient(), &hub.endpoint, hub.token.clone());
+    let Snapshot { folder, commit } = hub.snapshot(&client, ID, revision)?;
+    assert_eq!(commit, COMMIT);
+    Ok(folder)
 }
 
 const SMALL: [(&str, &str); 4] = [
@@ -119,7 +122,7 @@ fn what_python_left_out_is_added() {
     let storage = storage_of(&SMALL);
     let server = start_hub(&SMALL, &storage);
     let folder = tempfile::tempdir().unwrap();
-    // As `AutoModel.from_pretrained` leaves it: no tokenizer.
+    // As `AutoModel.from_pretrained` leaves it: no tokenizer; then with a vocabulary without settings.
     let repository = folder.path().join("models--owner--name");
     let there = repository.join("snapshots").join(COMMIT);
     fs::create_dir_all(&there).unwrap();
@@ -129,9 +132,13 @@ fn what_python_left_out_is_added() {
     fs::write(there.join("model.safetensors"), "weights").unwrap();
 
     let offline = Hub { offline: true, ..hub_at(&nobody(), folder.path()) };
-    assert_eq!(snapshot(&offline, "main").unwrap(), there, "offline it has to do");
-    assert_eq!(snapshot(&hub_at(&server.url, folder.path()), "main").unwrap(), there);
-    assert_eq!(fs::read_to_string(there.join("vocab.txt")).unwrap(), "[PAD]\n");
+    for missing in ["vocab.txt", "tokenizer_config.json"] {
+        let _ = fs::remove_file(there.join(missing));
+        assert_eq!(snapshot(&offline, "main").unwrap(), there, "offline it has to do");
+        assert_eq!(snapshot(&hub_at(&server.url, folder.path()), "main").unwrap(), there);
+        assert_eq!(fs::read_to_string(there.join("vocab.txt")).unwrap(), "[PAD]\n");
+        assert_eq!(fs::read_to_string(there.join("tokenizer_config.json")).unwrap(), "{\"a\":1}");
+    }
     assert_eq!(storage.count("GET"), 0, "the weights are not fetched again");
 }
 

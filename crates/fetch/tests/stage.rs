@@ -21,6 +21,10 @@ struct Outcome {
     stderr: String,
 }
 
+fn read_sources(path: &Path) -> Sources {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
 impl Project {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -51,11 +55,11 @@ impl Project {
     }
 
     fn sources(&self) -> Sources {
-        Sources::read(&self.path("artifacts/article/sources.json")).unwrap()
+        read_sources(&self.path("artifacts/article/sources.json"))
     }
 
     fn put_checkpoint(&self, folder: &str) {
-        for name in ["config.json", "model.safetensors", "vocab.txt"] {
+        for name in ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"] {
             fs::create_dir_all(self.path(folder)).unwrap();
             fs::write(self.path(folder).join(name), name).unwrap();
         }
@@ -175,6 +179,7 @@ fn a_checkpoint_comes_from_a_folders_address() {
     let server = Server::of_files(&[
         ("/m/config.json", b"{}"),
         ("/m/model.safetensors", b"weights"),
+        ("/m/tokenizer_config.json", b"{}"),
         ("/m/vocab.txt", b"[PAD]"),
     ]);
     let project = Project::new();
@@ -184,7 +189,7 @@ fn a_checkpoint_comes_from_a_folders_address() {
     let folder = project.path("").join(project.sources().checkpoint.unwrap());
     let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["config.json", "model.safetensors", "vocab.txt"]);
+    assert_eq!(names, ["config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"]);
     let before = server.requests().len();
     assert_eq!(project.run(&set, &[]).code, 0);
     assert_eq!(server.requests().len(), before, "the second time it is there");
@@ -204,6 +209,21 @@ fn a_hub_id_names_itself_when_it_fails() {
     assert!(run.stderr.contains("`make demo` needs no download"), "{}", run.stderr);
     let run = project.run(set, &[("HF_ENDPOINT", &nobody()), ("HF_HUB_OFFLINE", "1")]);
     assert!(run.stderr.contains("HF_HUB_OFFLINE is set"), "{}", run.stderr);
+    assert!(run.stderr.contains("set model.checkpoint to its path; `make demo` needs"), "{}", run.stderr);
+}
+
+#[test]
+fn a_certificate_file_without_certificates_is_named_when_the_network_is_needed() {
+    let project = Project::new();
+    fs::write(project.path("empty.pem"), "").unwrap();
+    let set = format!("corpus.source={}/corpus.tar.gz model.checkpoint=scratch", nobody());
+    for (file, reason) in [("absent.pem", "cannot read it"), ("empty.pem", "it holds no certificate")] {
+        let run = project.run(&set, &[("SSL_CERT_FILE", file)]);
+        assert_eq!(run.code, 2);
+        assert!(run.stderr.contains(&format!("SSL_CERT_FILE is {file}: {reason}")), "{}", run.stderr);
+        let local = project.run("corpus.source=text model.checkpoint=scratch", &[("SSL_CERT_FILE", file)]);
+        assert_eq!(local.code, 0, "{}", local.stderr);
+    }
 }
 
 #[test]
@@ -216,6 +236,8 @@ fn the_page_of_a_checkpoint_means_the_checkpoint() {
     let run = project.run(&set, &[("HF_ENDPOINT", &hub)]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert_eq!(project.sources().checkpoint.unwrap(), project.path(snapshot));
+    let record = fs::read_to_string(project.path("artifacts/article/run.json")).unwrap();
+    assert!(record.contains(r#""revision": "abc""#), "{record}");
 }
 
 #[test]
@@ -235,6 +257,6 @@ fn two_processes_fetch_a_corpus_once() {
         assert_eq!(run.code, 0, "{}", run.stderr);
     }
     assert_eq!(server.count("GET"), 1);
-    let sources = Sources::read(&project.path("artifacts/b/sources.json")).unwrap();
+    let sources = read_sources(&project.path("artifacts/b/sources.json"));
     assert_eq!(fs::read(project.path("").join(sources.corpus)).unwrap(), body);
 }

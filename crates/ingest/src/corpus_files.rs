@@ -114,15 +114,13 @@ fn visit_folder(folder: &Path, inside: &str, visit: &mut dyn FnMut(CorpusFile) -
 /// What a plain file is by its name; only a `.txt` file of sane size is read.
 fn classify(path: String, size: u64, read: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<CorpusFile> {
     let name = path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
-    let plain = match name.rsplit_once('.') {
-        Some((plain, extension)) if extension.eq_ignore_ascii_case("txt") => plain,
-        _ => name,
-    };
+    let stem = text_stem(name);
+    let plain = stem.unwrap_or(name);
     if let Some(note) = NOTES.into_iter().find(|note| note.eq_ignore_ascii_case(plain)) {
         return Ok(CorpusFile::Note(note));
     }
     let is_hidden = path.split('/').any(|part| part.starts_with('.'));
-    if is_hidden || !name.ends_with(".txt") {
+    if is_hidden || stem.is_none() {
         return Ok(CorpusFile::Other(path));
     }
     if size > LARGEST_FILE {
@@ -130,6 +128,12 @@ fn classify(path: String, size: u64, read: impl FnOnce() -> io::Result<Vec<u8>>)
         return Ok(CorpusFile::Bad { path, reason });
     }
     Ok(CorpusFile::Text { path, bytes: read()? })
+}
+
+/// A file's name without its `.txt` or `.TXT`; none if it has another extension.
+pub fn text_stem(name: &str) -> Option<&str> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    extension.eq_ignore_ascii_case("txt").then_some(stem)
 }
 
 const NAME_NOT_UTF8: &str = "has a name that is not UTF-8";
@@ -224,6 +228,7 @@ mod tests {
         ("./text/LICENSE", b"free"),
         ("text/a/license.TXT", b"free"),
         ("text/a/1.txt", b"one"),
+        ("text/a/2.TXT", b"two"),
         ("text/a/picture.png", b"\x89PNG"),
         ("text/a/._1.txt", b"\0\x05\x16\x07"),
     ];
@@ -233,6 +238,7 @@ mod tests {
             CorpusFile::Note("LICENSE"),
             CorpusFile::Note("LICENSE"),
             text("text/a/1.txt", b"one"),
+            text("text/a/2.TXT", b"two"),
             CorpusFile::Other("text/a/picture.png".into()),
             CorpusFile::Other("text/a/._1.txt".into()),
         ]

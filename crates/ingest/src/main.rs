@@ -17,6 +17,9 @@ use serde::Serialize;
 
 use crate::reading::Reading;
 
+/// Raised when this stage's code gives other results for the same input.
+const REVISION: u32 = 1;
+
 /// Reads the corpus (a .tar.gz archive, or a folder with one sub-folder per category) and writes
 /// corpus.parquet, one row per article, divided into train, validation and test
 #[derive(Parser)]
@@ -26,7 +29,7 @@ struct Arguments {
     stage: StageArguments,
 }
 
-/// What of `[corpus]` makes a difference here; where the corpus came from does not, its bytes do.
+/// What of `[corpus]` makes a difference here. The corpus itself is an input: its path and its bytes count.
 #[derive(Serialize)]
 struct Settings {
     layout: Layout,
@@ -40,8 +43,8 @@ fn main() -> ExitCode {
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
-    let stage = Stage::open("ingest", arguments)?;
-    let sources = Sources::read(&stage.folder().sources())?;
+    let stage = Stage::open("ingest", REVISION, arguments)?;
+    let sources = Sources::read(&stage.folder().sources(), stage.config())?;
     let CorpusSection { layout, bad_files, split, .. } = stage.config().corpus.clone();
     let settings = Settings { layout, bad_files, split };
     let output = stage.folder().corpus();
@@ -54,6 +57,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     report::print_left_out(&reading);
     split::assign(&mut reading.corpus, &settings.split)?;
     report::print_splits(&reading.corpus);
+    report::print_untrained(&split::untrained_categories(&reading.corpus));
     reading.corpus.write(&output, &work.provenance())?;
 
     work.finish(&report::details(&reading))?;

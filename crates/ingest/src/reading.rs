@@ -8,7 +8,7 @@ use midashi_pipeline::artifact::{Article, CategoryId, Corpus, Split};
 use midashi_pipeline::config::{BadFiles, Layout};
 
 use crate::article::{Published, Text};
-use crate::corpus_files::{CorpusFile, visit_files};
+use crate::corpus_files::{CorpusFile, text_stem, visit_files};
 
 /// The artifacts number the categories with an int16.
 const MOST_CATEGORIES: usize = i16::MAX as usize;
@@ -43,12 +43,13 @@ struct Draft {
     text: Text,
 }
 
-/// Where an article lies: `<root>/<category>/<id>.txt`.
+/// Where an article lies: `<root>/<category>/<id>.txt`, or `.TXT`.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     category: String,
     id: String,
     root: String,
+    path: String,
 }
 
 /// Stops at the first bad file, or keeps the list of them.
@@ -98,20 +99,15 @@ impl Place {
     fn of(path: &str) -> Option<Self> {
         let (folder, name) = path.rsplit_once('/')?;
         let (root, category) = folder.rsplit_once('/').unwrap_or(("", folder));
-        let id = name.strip_suffix(".txt")?;
-        Some(Self { category: category.into(), id: id.into(), root: root.into() })
-    }
-
-    fn path(&self) -> String {
-        let Self { category, id, root } = self;
-        if root.is_empty() { format!("{category}/{id}.txt") } else { format!("{root}/{category}/{id}.txt") }
+        let id = text_stem(name)?;
+        Some(Self { category: category.into(), id: id.into(), root: root.into(), path: path.into() })
     }
 }
 
 impl Draft {
     fn date_remark(&self) -> Option<Remark> {
         let Published::Unreadable(line) = &self.text.published else { return None };
-        Some(Remark { path: self.place.path(), what: line.clone() })
+        Some(Remark { path: self.place.path.clone(), what: line.clone() })
     }
 }
 
@@ -138,9 +134,10 @@ fn in_category_folders(drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draf
     let root = articles_below.into_iter().max_by_key(|&(_, articles)| articles);
     let root = root.map_or_else(String::new, |(root, _)| root.to_owned());
     let (inside, outside): (Vec<_>, Vec<_>) = drafts.into_iter().partition(|draft| draft.place.root == root);
-    let expected = Place { category: "<category>".into(), id: "<id>".into(), root }.path();
+    let root = if root.is_empty() { root } else { root + "/" };
     for draft in outside {
-        bad.add(draft.place.path(), format!("lies elsewhere than most articles; expected {expected}"))?;
+        let reason = format!("lies elsewhere than most articles; expected {root}<category>/<id>.txt");
+        bad.add(draft.place.path, reason)?;
     }
     Ok(inside)
 }
@@ -151,7 +148,7 @@ fn in_order(mut drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draft>> {
     let mut paths = HashMap::<String, String>::new();
     let mut kept = Vec::with_capacity(drafts.len());
     for draft in drafts {
-        let path = draft.place.path();
+        let path = draft.place.path.clone();
         if let Some(first) = paths.get(&draft.place.id) {
             bad.add(path, format!("has the same id as {first}; expected a file name of its own"))?;
         } else {
@@ -285,6 +282,11 @@ mod tests {
             &[("b/1.txt", "t"), ("a/1.txt", "t"), ("b/2.txt", "t")],
             "b/1.txt",
             "has the same id as a/1.txt; expected a file name of its own",
+        );
+        assert_bad(
+            &[("b/2.txt", "t"), ("a/1.TXT", "t"), ("a/1.txt", "t")],
+            "a/1.txt",
+            "has the same id as a/1.TXT; expected a file name of its own",
         );
     }
 

@@ -21,7 +21,7 @@ pub fn print_left_out(reading: &Reading) {
     print_list("skipped", "files that are no .txt", reading.others.iter().map(String::clone));
     print_list(
         "skipped",
-        "bad files",
+        "bad files (run.json lists them all)",
         reading.bad.iter().map(|Remark { path, what }| format!("{path} {what}")),
     );
     print_list(
@@ -48,6 +48,17 @@ fn print_list(doing: &str, what: &str, lines: impl ExactSizeIterator<Item = Stri
 /// The table of categories and splits.
 pub fn print_splits(corpus: &Corpus) {
     print!("{}", splits_table(corpus));
+}
+
+/// Says which categories the model cannot learn, if there are any.
+pub fn print_untrained(categories: &[&str]) {
+    if !categories.is_empty() {
+        println!(
+            "  no training text in {}: the model cannot learn them; corpus.split.stratified=true divides \
+             every category",
+            categories.join(", ")
+        );
+    }
 }
 
 /// One line a category. Names come last because they may be in any script, and so of any width.
@@ -85,14 +96,34 @@ pub fn details(reading: &Reading) -> Value {
         "notes_left_out": reading.notes.values().sum::<usize>(),
         "other_files_skipped": reading.others.len(),
         "bad_files_skipped": reading.bad.len(),
+        "bad_files": reading.bad.iter().map(bad_file).collect::<Vec<_>>(),
         "without_date": reading.undated.len(),
     })
+}
+
+fn bad_file(Remark { path, what }: &Remark) -> Value {
+    json!({"file": path, "reason": what})
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use midashi_pipeline::artifact::{Article, CategoryId};
+
+    #[test]
+    fn the_record_lists_every_bad_file_however_many() {
+        let bad = (0..LISTED + 5).map(|at| Remark { path: format!("a/{at}.txt"), what: "is empty".into() });
+        let reading = Reading {
+            corpus: Corpus { categories: vec![], articles: vec![] },
+            notes: Default::default(),
+            others: vec![],
+            bad: bad.collect(),
+            undated: vec![],
+        };
+        let files = &details(&reading)["bad_files"];
+        assert_eq!(files.as_array().unwrap().len(), LISTED + 5);
+        assert_eq!(files[LISTED + 4], json!({"file": "a/24.txt", "reason": "is empty"}));
+    }
 
     #[test]
     fn the_table_counts_every_article_once() {

@@ -14,7 +14,7 @@ use rand_chacha::rand_core::SeedableRng;
 /// the end of the training part. Stratified, each category is divided so.
 ///
 /// # Errors
-/// When a split that has a share gets no article.
+/// When a split that has a share gets no article, or, stratified, a category gets none for training.
 pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
     let mut random = ChaCha8Rng::seed_from_u64(shares.seed);
     let mut divide = |articles: &mut [Article]| {
@@ -31,7 +31,27 @@ pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
     } else {
         divide(&mut corpus.articles);
     }
-    check_none_is_empty(&corpus.articles, shares)
+    check_none_is_empty(&corpus.articles, shares)?;
+    if shares.stratified {
+        let untrained = untrained_categories(corpus);
+        ensure!(
+            untrained.is_empty(),
+            "no article is left for training in: {}; expected more articles there, or smaller shares in \
+             [corpus.split]",
+            untrained.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// The categories of which no article is for training: the model cannot learn them.
+pub fn untrained_categories(corpus: &Corpus) -> Vec<&str> {
+    let mut is_trained = vec![false; corpus.categories.len()];
+    for article in corpus.articles.iter().filter(|article| article.split == Split::Train) {
+        is_trained[article.category.index()] = true;
+    }
+    let untrained = corpus.categories.iter().zip(is_trained).filter(|(_, is_trained)| !is_trained);
+    untrained.map(|(name, _)| name.as_str()).collect()
 }
 
 /// How many articles each split gets; the test gets the rest.
@@ -155,6 +175,26 @@ mod tests {
             rest = others;
         }
         assert_ne!(drawn[..10], drawn[50..60], "each category has its own shuffle");
+    }
+
+    /// The categories of these corpora are called by their sizes.
+    #[test]
+    fn a_category_without_training_texts_is_named() {
+        let mut stratified = corpus(&[1, 20, 2]);
+        let message = assign(&mut stratified, &shares(0.5, 0.2, true, 0)).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "no article is left for training in: 1; expected more articles there, or smaller shares in \
+             [corpus.split]"
+        );
+        let mut shuffled = corpus(&[1, 3, 96]);
+        let untrained_with = |corpus: &mut Corpus, seed| {
+            assign(corpus, &shares(0.5, 0.0, false, seed)).unwrap();
+            untrained_categories(corpus).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let mut seen: Vec<_> = (0..20).map(|seed| untrained_with(&mut shuffled, seed)).collect();
+        seen.sort();
+        assert!(seen.contains(&vec![]) && seen.contains(&vec!["1".to_owned()]), "{seen:?}");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Graph {
         if let Some((value, _)) = same {
             return *value;
         }
-        let name = format!("constant_{}", self.constants.len());
+        let name = format!("constant_{}", self.values.len());
         let value = self.new_value(name, element, shape.to_vec());
         self.constants.push((value, bytes));
         value
@@ -202,7 +202,8 @@ impl Graph {
         attributes: Vec<(&'static str, Attribute)>,
         outputs: &[(ElementType, Shape)],
     ) -> Vec<Value> {
-        let name = format!("{}{op}_{}", self.scope, self.nodes.len());
+        // Numbered by values, of which there are never fewer: pruning removes nodes and constants.
+        let name = format!("{}{op}_{}", self.scope, self.values.len());
         let outputs: Vec<Value> = outputs
             .iter()
             .enumerate()

@@ -323,7 +323,8 @@ impl Graph {
             .collect();
         let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
         let axes = self.integers(&axes);
-        let attributes = vec![("keepdims", Int(i64::from(keep)))];
+        // Without the second attribute no axes would mean all axes.
+        let attributes = vec![("keepdims", Int(i64::from(keep))), ("noop_with_empty_axes", Int(1))];
         Ok(self.node(op, &[x, axes], attributes, &[(self.element(x), shape)])[0])
     }
 

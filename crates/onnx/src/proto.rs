@@ -1,5 +1,5 @@
 //! The part of `onnx.proto3` that Midashi writes: messages and field numbers of the ONNX
-//! repository's `onnx/onnx.proto3` (IR version 10). Fields we never set are left out, as protobuf
+//! repository's `onnx/onnx.proto3` (IR version 9). Fields we never set are left out, as protobuf
 //! allows.
 
 use bytes::Bytes;
@@ -16,8 +16,6 @@ pub struct ModelProto {
     pub producer_name: String,
     #[prost(string, tag = "3")]
     pub producer_version: String,
-    #[prost(string, tag = "6")]
-    pub doc_string: String,
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
 }
@@ -64,7 +62,7 @@ pub struct NodeProto {
 pub struct AttributeProto {
     #[prost(string, tag = "1")]
     pub name: String,
-    /// `AttributeProto.AttributeType`: 1 float, 2 int, 3 string, 4 tensor, 7 ints.
+    /// `AttributeProto.AttributeType`: 1 float, 2 int, 3 string, 7 ints.
     #[prost(int32, tag = "20")]
     pub kind: i32,
     #[prost(float, tag = "2")]
@@ -73,8 +71,6 @@ pub struct AttributeProto {
     pub i: i64,
     #[prost(bytes = "bytes", tag = "4")]
     pub s: Bytes,
-    #[prost(message, optional, tag = "5")]
-    pub t: Option<TensorProto>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
 }

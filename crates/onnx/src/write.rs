@@ -46,7 +46,6 @@ impl Graph {
             opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPERATOR_SET }],
             producer_name: "midashi".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-            doc_string: String::new(),
             graph: Some(GraphProto {
                 node: self.nodes.iter().map(|node| self.node_proto(node)).collect(),
                 name: name.to_owned(),

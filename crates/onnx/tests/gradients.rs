@@ -223,6 +223,33 @@ fn layer_normalization() {
 }
 
 #[test]
+fn layer_normalization_of_a_single_row() {
+    let width = fixed(6);
+    Check::new(1).compare(&[vec![width], vec![width], vec![width]], |g, x| {
+        g.layer_normalization(x[0], x[1], x[2], 1e-5)
+    });
+}
+
+#[test]
+fn a_pruned_graph_can_be_built_on() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", ElementType::Float32, &["batch".into(), 2.into()]).unwrap();
+    let unused = graph.scale(x, 2.0).unwrap();
+    let _ = graph.scale(unused, 3.0).unwrap();
+    let kept = graph.scale(x, 4.0).unwrap();
+    graph.output("kept", kept).unwrap();
+    graph.prune();
+    let five = graph.scale(kept, 5.0).unwrap();
+    let six = graph.scale(five, 6.0).unwrap();
+    graph.output("more", six).unwrap();
+    let model = graph.to_model("pruned", |_| Storage::Input);
+    let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    let x = ArrayD::from_elem(IxDyn(&[1, 2]), 1.0_f32);
+    let outputs = session.run(vec![("x", x.view().into())]).unwrap();
+    assert_eq!(outputs.float32("more").unwrap().as_slice().unwrap(), [120.0, 120.0]);
+}
+
+#[test]
 fn gemm_with_every_transposition_and_bias() {
     for seed in 0..4 {
         let mut check = Check::new(seed);

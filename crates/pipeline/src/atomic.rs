@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
+/// How the names of temporary files and folders begin.
+pub(crate) const TEMPORARY: &str = ".tmp";
+
 /// Writes a file: a temporary one in the same folder, flushed to disk, then renamed.
 ///
 /// # Errors
@@ -15,14 +18,12 @@ pub fn write<E: From<Error>>(
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
 ) -> Result<(), E> {
     let folder = parent(path)?;
-    let mut temporary =
-        tempfile::NamedTempFile::new_in(folder).map_err(Error::io("create a file in", folder))?;
+    let mut temporary = temporary_file(folder)?;
     let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
     fill(&mut writer)?;
     writer.flush().map_err(Error::io("write", path))?;
     drop(writer);
     temporary.as_file().sync_all().map_err(Error::io("flush", path))?;
-    make_readable_by_all(temporary.as_file(), path)?;
     temporary.persist(path).map_err(|error| Error::io("rename to", path)(error.error))?;
     sync_folder(folder)?;
     Ok(())
@@ -36,22 +37,20 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
 
-/// Makes a folder: `fill` writes into a temporary one beside it, which then takes its place.
+/// Makes a flat folder: `fill` writes files into a temporary one beside it, which then takes its
+/// place.
 ///
 /// # Errors
-/// When `fill` fails, or the folder cannot be made; the old folder is then untouched.
+/// When `fill` fails, or the folder cannot be made; the old folder is then still there.
 pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     let parent = parent(path)?;
-    let temporary = tempfile::tempdir_in(parent).map_err(Error::io("create a folder in", parent))?;
+    let temporary = temporary_folder(parent)?;
     fill(temporary.path())?;
-    let made = temporary.keep();
-    make_folder_readable_by_all(&made)?;
-    for entry in fs::read_dir(&made).map_err(Error::io("list", &made))? {
-        let path = entry.map_err(Error::io("list", &made))?.path();
-        let file = File::open(&path).map_err(Error::io("read", &path))?;
-        make_readable_by_all(&file, &path)?;
-        file.sync_all().map_err(Error::io("flush", &path))?;
+    for entry in fs::read_dir(temporary.path()).map_err(Error::io("list", temporary.path()))? {
+        let file = entry.map_err(Error::io("list", temporary.path()))?.path();
+        File::open(&file).and_then(|file| file.sync_all()).map_err(Error::io("flush", &file))?;
     }
+    sync_folder(temporary.path())?;
     // A folder cannot be renamed over a full one, so the old one steps aside first.
     let aside = parent.join(format!(".{}.old", path.file_name().unwrap_or_default().to_string_lossy()));
     if aside.exists() {
@@ -60,7 +59,14 @@ pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     if path.exists() {
         fs::rename(path, &aside).map_err(Error::io("rename", path))?;
     }
-    fs::rename(&made, path).map_err(Error::io("rename to", path))?;
+    if let Err(error) = fs::rename(temporary.path(), path) {
+        if aside.exists() {
+            fs::rename(&aside, path).map_err(Error::io("put back", path))?;
+        }
+        return Err(Error::io("rename to", path)(error).into());
+    }
+    // It has moved away, so there is nothing left to remove.
+    let _ = temporary.keep();
     sync_folder(parent)?;
     if aside.exists() {
         fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
@@ -82,28 +88,22 @@ fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("flush", folder))
 }
 
-/// Temporary files are made private; artifacts are for everybody on the machine to open.
-#[cfg(unix)]
-pub(crate) fn make_readable_by_all(file: &File, path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644)).map_err(Error::io("set permissions of", path))
+/// A temporary file in `folder` with the permissions of an ordinary file: temporary files are made
+/// private otherwise, and artifacts are for everybody whom the umask lets read them.
+pub(crate) fn temporary_file(folder: &Path) -> Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder).map_err(Error::io("create a file in", folder))
 }
 
-#[cfg(unix)]
-fn make_folder_readable_by_all(folder: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-        .map_err(Error::io("set permissions of", folder))
-}
-
-#[cfg(not(unix))]
-pub(crate) fn make_readable_by_all(_: &File, _: &Path) -> Result<()> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_folder_readable_by_all(_: &Path) -> Result<()> {
-    Ok(())
+fn temporary_folder(folder: &Path) -> Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    builder.tempdir_in(folder).map_err(Error::io("create a folder in", folder))
 }
 
 #[cfg(test)]

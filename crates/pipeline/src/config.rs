@@ -1,8 +1,9 @@
 //! The configuration: one TOML file, one struct per section, and overrides of single keys.
 //!
 //! Every key has a default, so a configuration names only what it changes; a key that is not in
-//! these structs is an error that names its nearest neighbour. Each stage reads only its own
-//! section (and `[run]`), which is why changing `[render]` never retrains.
+//! these structs is an error that names its nearest neighbour. Each stage reads its own section,
+//! `[run]`, and where it needs them `[corpus]` and `[model]`, but never a later stage's: changing
+//! `[render]` never retrains.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -329,7 +330,7 @@ impl Config {
         let text = fs::read_to_string(path).map_err(Error::io("read the configuration", path))?;
         let origin = path.display().to_string();
         let wrong = |origin: &str, message: String| Error::Config { origin: origin.to_owned(), message };
-        let mut table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&origin, e.to_string()))?;
+        let mut table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&origin, on_one_line(&e)))?;
         let known = Table::try_from(Self::default())
             .map_err(|e| wrong(&origin, format!("the default configuration is broken: {e}")))?;
         check_names(&table, &known, "").map_err(|message| wrong(&origin, message))?;
@@ -337,12 +338,8 @@ impl Config {
             apply_override(&mut table, &known, word)
                 .map_err(|message| wrong(&format!("SET {word}"), message))?;
         }
-        let config: Self = table.try_into().map_err(|e: toml::de::Error| {
-            wrong(
-                &if overrides.is_empty() { origin.clone() } else { format!("{origin} with SET") },
-                on_one_line(&e),
-            )
-        })?;
+        let origin = if overrides.is_empty() { origin } else { format!("{origin} with SET") };
+        let config: Self = table.try_into().map_err(|e| wrong(&origin, on_one_line(&e)))?;
         config.check().map_err(|message| wrong(&origin, message))?;
         Ok(config)
     }
@@ -456,9 +453,10 @@ fn apply_override(table: &mut Table, known: &Table, word: &str) -> Result<(), St
     let last = keys.pop().unwrap_or_default();
     let (mut table, mut known, mut section) = (table, known, String::new());
     for key in keys {
-        let inner = known.get(key).and_then(Value::as_table);
-        known = inner.ok_or_else(|| unknown(&join(&section, key), known, &section))?;
-        section = join(&section, key);
+        let path = join(&section, key);
+        let inner = known.get(key).ok_or_else(|| unknown(&path, known, &section))?;
+        known = inner.as_table().ok_or_else(|| format!("{path} is a key and has no keys of its own"))?;
+        section = path;
         table = table
             .entry(key)
             .or_insert_with(|| Value::Table(Table::new()))
@@ -466,7 +464,11 @@ fn apply_override(table: &mut Table, known: &Table, word: &str) -> Result<(), St
             .ok_or_else(|| format!("{section} is a section"))?;
     }
     let expected = known.get(last).ok_or_else(|| unknown(path, known, &section))?;
-    let value = if expected.is_str() { Value::String(written.to_owned()) } else { parse_value(written) };
+    let value = match parse_value(written) {
+        // A word for a string key is that word, whatever else it could mean; quotes are TOML's.
+        value if expected.is_str() && !value.is_str() => Value::String(written.to_owned()),
+        value => value,
+    };
     let mut single = Table::new();
     single.insert(last.to_owned(), value.clone());
     check_names(&single, known, &section)?;
@@ -544,6 +546,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.run.name, "7", "a string key takes any word");
+        assert_eq!(load("", "run.name=\"e5\"").unwrap().run.name, "e5", "quotes are not part of it");
         assert_eq!(config.train.epochs, 3);
         assert_eq!(config.train.trainable_layers, TrainableLayers::All);
         assert_eq!(config.train.learning_rate.encoder, 1e-3);
@@ -577,6 +580,8 @@ mod tests {
         assert!(message("", "train.trainable_layers=most").contains("\"all\""));
         assert!(message("", "train.device=gpu").contains("device"));
         assert!(message("", "corpus=x").contains("corpus is a section"));
+        assert!(message("", "train.epochs.x=1").contains("train.epochs is a key"));
+        assert_eq!(message("[train\n", "").lines().count(), 1);
         assert!(message("train = 3", "").contains("train is a section"));
     }
 

@@ -74,25 +74,45 @@ impl DigestMemory {
 
     fn of_folder(&mut self, folder: &Path) -> Result<String> {
         let mut listing = String::new();
-        for file in files_below(folder)? {
-            let relative = file.strip_prefix(folder).unwrap_or(&file);
-            listing.push_str(&format!("{}  {}\n", self.of(&file)?, relative.display()));
+        for (path, kind) in entries_below(folder)? {
+            let content = match kind {
+                Kind::File => self.of(&path)?,
+                Kind::Other => "not a file".to_owned(),
+            };
+            let relative = path.strip_prefix(folder).unwrap_or(&path);
+            listing.push_str(&format!("{content}  {}\n", relative.display()));
         }
         Ok(sha256_of_bytes(listing.as_bytes()))
     }
 }
 
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// What a folder holds besides folders.
+enum Kind {
+    /// A file, or a link to one (the Hugging Face cache is made of such links).
+    File,
+    /// A link to a folder, which may lead back here; a dangling link; a pipe or a device, which
+    /// may never end. They are named and not read.
+    Other,
+}
+
+fn entries_below(folder: &Path) -> Result<Vec<(PathBuf, Kind)>> {
+    let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
-            let path = entry.map_err(Error::io("list", &folder))?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+            let entry = entry.map_err(Error::io("list", &folder))?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io("list", &folder))?);
+            if kind.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                found.push((path, Kind::File));
+            } else {
+                found.push((path, Kind::Other));
+            }
         }
     }
-    files.sort();
-    Ok(files)
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(found)
 }
 
 fn digest_file(path: &Path) -> Result<String> {
@@ -151,5 +171,21 @@ mod tests {
         let before = memory.of(&inside).unwrap();
         fs::rename(inside.join("a"), inside.join("b")).unwrap();
         assert_ne!(memory.of(&inside).unwrap(), before);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_back_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("in");
+        fs::create_dir(&inside).unwrap();
+        fs::write(inside.join("a"), "text").unwrap();
+        std::os::unix::fs::symlink(&inside, inside.join("again")).unwrap();
+        std::os::unix::fs::symlink("nowhere", inside.join("dangling")).unwrap();
+        std::os::unix::fs::symlink("a", inside.join("link")).unwrap();
+        let mut memory = DigestMemory::open(folder.path().join("memory"));
+        let before = memory.of(&inside).unwrap();
+        fs::write(inside.join("a"), "other").unwrap();
+        assert_ne!(memory.of(&inside).unwrap(), before, "a link to a file is read");
     }
 }

@@ -9,7 +9,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused a file operation.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {doing} {}", path.display())]
     Io {
         /// The operation, as a verb: "read", "write", "rename".
         doing: &'static str,
@@ -25,6 +25,12 @@ pub enum Error {
         origin: String,
         /// What was found and what was expected.
         message: String,
+    },
+    /// Another process works in the run's folder.
+    #[error("another stage is at work in {}: wait for it, or choose another run.name", folder.display())]
+    Busy {
+        /// The run's folder.
+        folder: PathBuf,
     },
     /// An artifact of an earlier stage is not there.
     #[error("{} is missing: run `make {stage}` first", path.display())]

@@ -43,6 +43,8 @@ artifacts! {
     record = "run.json";
     /// Digests of files already read (a cache, not an artifact).
     digests = ".digests.json";
+    /// Locked by the stage at work.
+    lock = ".lock";
 }
 
 impl RunFolder {

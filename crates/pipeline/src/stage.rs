@@ -1,6 +1,7 @@
 //! One run of one stage: its command line, whether there is anything to do, and its record.
 
 use std::fmt::Debug;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -37,11 +38,13 @@ pub fn run_stage(recipe: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
 /// A stage with its configuration, before it knows whether there is work.
 pub struct Stage {
     name: &'static str,
-    version: &'static str,
+    version: String,
     config: Config,
     folder: RunFolder,
     digests: DigestMemory,
     started: Instant,
+    /// Held as long as the stage runs; the system lets go of it however the process ends.
+    _lock: File,
 }
 
 /// A stage at work: holds what its record will say.
@@ -66,7 +69,7 @@ pub struct RunRecord {
 /// One stage's entry in `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageRecord {
-    /// Midashi's version.
+    /// Midashi's version, and after `+` the revision of the stage's code.
     pub version: String,
     /// The part of the configuration that the stage depends on.
     pub settings: Value,
@@ -92,17 +95,24 @@ pub struct FileDigest {
 }
 
 impl Stage {
-    /// Reads the configuration for the stage `name`.
+    /// Reads the configuration for the stage `name` and takes the run's folder for this process.
+    ///
+    /// `revision` is raised whenever the stage's code gives other results for the same input: what
+    /// an earlier revision made is then made again.
     ///
     /// # Errors
-    /// When the configuration cannot be read or says something unknown.
-    pub fn open(name: &'static str, arguments: &StageArguments) -> Result<Self> {
+    /// When the configuration cannot be read or says something unknown, or another stage is at
+    /// work in the run's folder.
+    pub fn open(name: &'static str, revision: u32, arguments: &StageArguments) -> Result<Self> {
         let started = Instant::now();
         let config = Config::load(&arguments.config, &arguments.set)?;
         let folder = config.folder();
+        let lock = lock(&folder)?;
+        remove_leftovers(folder.path())?;
         let digests = DigestMemory::open(folder.digests());
         println!("{name} · {}", folder.path().display());
-        Ok(Self { name, version: env!("CARGO_PKG_VERSION"), config, folder, digests, started })
+        let version = format!("{}+{revision}", env!("CARGO_PKG_VERSION"));
+        Ok(Self { name, version, config, folder, digests, started, _lock: lock })
     }
 
     /// The whole configuration.
@@ -152,7 +162,12 @@ impl Stage {
         outputs: &[PathBuf],
     ) -> Result<bool> {
         let Some(record) = RunRecord::read(&self.folder).stage(self.name) else { return Ok(false) };
-        if record.version != self.version || &record.settings != settings || record.inputs != inputs {
+        // Where an input lies does not matter, its name and its bytes do.
+        let same = |one: &[FileDigest], other: &[FileDigest]| {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(a, b)| a.name() == b.name() && a.sha256 == b.sha256)
+        };
+        if record.version != self.version || &record.settings != settings || !same(&record.inputs, inputs) {
             return Ok(false);
         }
         let mut found = Vec::new();
@@ -166,8 +181,12 @@ impl Stage {
     }
 
     fn digest(&mut self, path: &Path) -> Result<FileDigest> {
-        let inside = path.strip_prefix(self.folder.path()).unwrap_or(path);
-        Ok(FileDigest { path: inside.display().to_string(), sha256: self.digests.of(path)? })
+        Ok(FileDigest { path: self.shown(path), sha256: self.digests.of(path)? })
+    }
+
+    /// A path as the record shows it: what lies in the run's folder without that folder.
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(self.folder.path()).unwrap_or(path).display().to_string()
     }
 }
 
@@ -182,9 +201,10 @@ impl Work {
         &self.stage.folder
     }
 
-    /// SHA-256 of the `index`-th input given to [`Stage::begin`].
-    pub fn input_sha256(&self, index: usize) -> Option<&str> {
-        self.inputs.get(index).map(|input| input.sha256.as_str())
+    /// SHA-256 of an input given to [`Stage::begin`].
+    pub fn sha256_of(&self, input: &Path) -> Option<&str> {
+        let path = self.stage.shown(input);
+        self.inputs.iter().find(|input| input.path == path).map(|input| input.sha256.as_str())
     }
 
     /// For the schema metadata of the artifacts: stage, version, settings, inputs.
@@ -192,17 +212,11 @@ impl Work {
     /// Inputs are named without their folders, so that the same inputs make the same bytes
     /// wherever they lie.
     pub fn provenance(&self) -> Provenance {
-        let inputs: Map<String, Value> = self
-            .inputs
-            .iter()
-            .map(|input| {
-                let name = Path::new(&input.path).file_name().unwrap_or_default().to_string_lossy();
-                (name.into_owned(), json!(input.sha256))
-            })
-            .collect();
+        let inputs: Map<String, Value> =
+            self.inputs.iter().map(|input| (input.name(), json!(input.sha256))).collect();
         Provenance(vec![
             ("midashi.stage".into(), self.stage.name.into()),
-            ("midashi.version".into(), self.stage.version.into()),
+            ("midashi.version".into(), self.stage.version.clone()),
             ("midashi.settings".into(), self.settings.to_string()),
             ("midashi.inputs".into(), Value::Object(inputs).to_string()),
         ])
@@ -219,7 +233,7 @@ impl Work {
         }
         self.stage.digests.save()?;
         let record = StageRecord {
-            version: self.stage.version.to_owned(),
+            version: self.stage.version.clone(),
             settings: self.settings,
             inputs: self.inputs,
             outputs,
@@ -239,8 +253,16 @@ impl Work {
     }
 }
 
+impl FileDigest {
+    /// The file's name without its folders.
+    fn name(&self) -> String {
+        Path::new(&self.path).file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
 impl RunRecord {
-    /// Reads `run.json`; a run without one has done nothing yet.
+    /// Reads `run.json`; a run without one, or with one that cannot be read, has done nothing yet:
+    /// its stages work again.
     pub fn read(folder: &RunFolder) -> Self {
         std::fs::read(folder.record())
             .ok()
@@ -259,6 +281,31 @@ impl RunRecord {
             .map_err(|error| Error::Encode { path: path.clone(), message: error.to_string() })?;
         atomic::write_bytes(&path, text.as_bytes())
     }
+}
+
+/// Takes the run's folder: two stages at once would mix their artifacts and records.
+fn lock(folder: &RunFolder) -> Result<File> {
+    std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
+    let path = folder.lock();
+    let file = File::create(&path).map_err(Error::io("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy { folder: folder.path().to_owned() }),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+    }
+}
+
+/// Removes temporary files that a killed process has left; the lock says that none is in use.
+fn remove_leftovers(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(atomic::TEMPORARY)) {
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            removed.map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Settings and details are plain structs and maps, which JSON can always say.
@@ -284,7 +331,7 @@ mod tests {
             std::fs::write(&config, "").unwrap();
         }
         let set = format!("run.artifacts={} {set}", folder.display());
-        Stage::open("ingest", &StageArguments { config, set }).unwrap()
+        Stage::open("ingest", 1, &StageArguments { config, set }).unwrap()
     }
 
     fn begin(folder: &Path, set: &str) -> Option<Work> {
@@ -314,6 +361,41 @@ mod tests {
         assert!(begin(folder, "").is_none());
         std::fs::write(folder.join("article/corpus.parquet"), "touched by hand").unwrap();
         assert!(begin(folder, "").is_some(), "a changed output is made again");
+    }
+
+    #[test]
+    fn two_stages_cannot_work_in_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = stage(folder.path(), "");
+        let set = format!("run.artifacts={}", folder.path().display());
+        let again = || {
+            let config = folder.path().join("pipeline.toml");
+            Stage::open("train", 1, &StageArguments { config, set: set.clone() })
+        };
+        assert!(again().err().unwrap().to_string().contains("another stage is at work"));
+        std::fs::write(first.folder().path().join(".tmpleft"), "half").unwrap();
+        drop(first);
+        let second = again().unwrap();
+        assert!(!second.folder().path().join(".tmpleft").exists(), "what a killed stage left is removed");
+    }
+
+    #[test]
+    fn another_revision_works_again_and_another_place_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        std::fs::write(folder.join("in"), "text").unwrap();
+        work(folder, "");
+        std::fs::create_dir(folder.join("moved")).unwrap();
+        std::fs::rename(folder.join("in"), folder.join("moved/in")).unwrap();
+        let begin = |revision| {
+            let set = format!("run.artifacts={}", folder.display());
+            let config = folder.join("pipeline.toml");
+            let stage = Stage::open("ingest", revision, &StageArguments { config, set }).unwrap();
+            let (settings, output) = (stage.config().corpus.clone(), stage.folder().corpus());
+            stage.begin(&settings, &[(&folder.join("moved/in"), "fetch")], &[output]).unwrap()
+        };
+        assert!(begin(1).is_none());
+        assert!(begin(2).is_some());
     }
 
     #[test]

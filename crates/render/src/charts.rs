@@ -3,13 +3,17 @@
 //! plotters writes colours into attributes. Each colour here is the one of the light page; the
 //! style sheet finds it by its attribute and exchanges it on a dark page.
 
+use std::ops::Range;
+
 use anyhow::Context;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use crate::report::{Lengths, Training};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Units of the view box. plotters rounds to whole units, so they are finer than pixels: the page
 /// shows a chart at about half this size.
@@ -41,26 +45,7 @@ pub fn loss(training: &Training) -> anyhow::Result<Option<String>> {
     let top = heights.filter(|loss| loss.is_finite()).fold(0.0, f64::max) * 1.05;
     let range = (first.step as f64 - 1.0)..(last.step as f64).max(first.step as f64 + 1.0);
     let svg = draw(|area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .margin_right(36)
-            .x_label_area_size(100)
-            .y_label_area_size(120)
-            .build_cartesian_2d(range, 0.0..top.max(1e-3))?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(2))
-            .axis_style(INK.stroke_width(2))
-            .label_style(FONT.into_font().color(&INK))
-            .x_labels(6)
-            .y_labels(6)
-            .x_label_formatter(&|step| format!("{step:.0}"))
-            .y_label_formatter(&|loss| short(*loss))
-            .x_desc("Optimiser step")
-            .y_desc("Loss (nats per text)")
-            .draw()?;
+        let mut chart = axes(area, range, top.max(1e-3), "Optimiser step", "Loss (nats per text)")?;
         chart.draw_series(LineSeries::new(steps.iter().copied(), PALE.stroke_width(3)))?;
         for epoch in &training.epochs {
             let (from, to) = (epoch.first_step as f64 - 1.0, epoch.last_step as f64);
@@ -100,26 +85,7 @@ pub fn lengths(lengths: &Lengths) -> anyhow::Result<Option<String>> {
     // A bar reaches from half a token below its first length to half a token above its last.
     let (left, right) = (first.first as f64 - 0.5, last.last as f64 + 0.5);
     let svg = draw(|area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(12)
-            .margin_right(36)
-            .x_label_area_size(100)
-            .y_label_area_size(136)
-            .build_cartesian_2d(left..right, 0.0..top.max(1.0))?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID.stroke_width(2))
-            .axis_style(INK.stroke_width(2))
-            .label_style(FONT.into_font().color(&INK))
-            .x_labels(7)
-            .y_labels(6)
-            .x_label_formatter(&|length| format!("{length:.0}"))
-            .y_label_formatter(&|texts| format!("{texts:.0}"))
-            .x_desc("Length (tokens)")
-            .y_desc("Number of texts")
-            .draw()?;
+        let mut chart = axes(area, left..right, top.max(1.0), "Length (tokens)", "Number of texts")?;
         let gap = (right - left) / f64::from(SIZE.0) * 3.0;
         chart.draw_series(lengths.bins.iter().map(|bin| {
             let corners =
@@ -143,6 +109,37 @@ fn draw(fill: impl FnOnce(&Area) -> anyhow::Result<()>) -> anyhow::Result<String
     area.present()?;
     drop(area);
     Ok(svg)
+}
+
+/// Empty axes: `x` to the right, 0 to `top` upwards.
+fn axes<'a>(
+    area: &Area<'a>,
+    x: Range<f64>,
+    top: f64,
+    x_title: &str,
+    y_title: &str,
+) -> anyhow::Result<Chart<'a>> {
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .margin_right(36)
+        .x_label_area_size(100)
+        .y_label_area_size(136)
+        .build_cartesian_2d(x, 0.0..top)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID.stroke_width(2))
+        .axis_style(INK.stroke_width(2))
+        .label_style(FONT.into_font().color(&INK))
+        .x_labels(6)
+        .y_labels(6)
+        .x_label_formatter(&|value| short(*value))
+        .y_label_formatter(&|value| short(*value))
+        .x_desc(x_title)
+        .y_desc(y_title)
+        .draw()?;
+    Ok(chart)
 }
 
 /// At most this many points: a page 1,000 pixels wide shows no more.

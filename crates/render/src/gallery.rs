@@ -54,7 +54,7 @@ pub struct Piece {
     pub text: String,
     /// How the vocabulary spells it.
     pub token: String,
-    /// Whether `text` stands for something that has no shape of its own, or is not in the vocabulary.
+    /// Whether `text` only stands for a token that covers no text or has no shape.
     pub stand_in: bool,
     /// Attention of `[CLS]`, summed over the heads.
     pub weight: f64,
@@ -143,7 +143,7 @@ impl GalleryText {
                 continue;
             };
             let continues = word == word_before;
-            let (text, stand_in) = shown(token, continues, surface(tokenized, at));
+            let (text, stand_in) = shown(token, &surface(tokenized, at));
             let piece = Piece {
                 text,
                 token: token.clone(),
@@ -191,33 +191,25 @@ fn summed_over_heads(row: &AttentionRow) -> anyhow::Result<Vec<f64>> {
 }
 
 /// The part of the normalised text that token `at` stands for.
+///
+/// Text that several tokens claim goes to the last of them: the `▁` that Unigram puts before a
+/// text claims the first character, which is the next token's.
 fn surface(tokenized: &TokenizedText, at: usize) -> String {
     let (start, end) = tokenized.offsets.get(at).copied().unwrap_or_default();
+    let next_is_in_text = tokenized.word_ids.get(at + 1).is_some_and(Option::is_some);
+    let next = tokenized.offsets.get(at + 1).filter(|_| next_is_in_text);
+    let end = next.map_or(end, |&(start, _)| end.min(start));
     tokenized.text.chars().skip(start as usize).take(end.saturating_sub(start) as usize).collect()
 }
 
-/// What a reader sees of a token, and whether that only stands for it.
-///
-/// `##` opens a WordPiece that continues a word, `▁` (U+2581) stands for a space in Unigram; a
-/// token that is not in the vocabulary shows what the text has there, and what would be
-/// invisible shows its code points.
-fn shown(token: &str, continues: bool, surface: String) -> (String, bool) {
-    if matches!(token, "[UNK]" | "<unk>") {
-        let text = if surface.is_empty() { token.to_owned() } else { surface };
-        return (code_points_if_invisible(&text).unwrap_or(text), true);
-    }
-    let text = match token.strip_prefix("##") {
-        Some(rest) if continues && !rest.is_empty() => rest,
-        _ => token,
-    };
-    let text = match text.strip_prefix('\u{2581}') {
-        Some("") => return ("␣".to_owned(), true),
-        Some(rest) => rest,
-        None => text,
-    };
+/// What a reader sees of a token, and whether that only stands for it: the text it covers, or its
+/// spelling where it covers none, or the code points of what would be invisible.
+fn shown(token: &str, surface: &str) -> (String, bool) {
+    let surface = surface.trim();
+    let text = if surface.is_empty() { token } else { surface };
     match code_points_if_invisible(text) {
         Some(codes) => (codes, true),
-        None => (text.to_owned(), false),
+        None => (text.to_owned(), surface.is_empty()),
     }
 }
 
@@ -301,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_a_word_stand_together_without_their_marks() {
+    fn pieces_of_a_word_stand_together_as_the_text_has_them() {
         let text = text(&row(vec![vec![0.2; 5]])).unwrap();
         let words: Vec<Vec<_>> = text
             .words
@@ -309,6 +301,15 @@ mod tests {
             .map(|word| word.pieces.iter().map(|p| (p.text.as_str(), p.token.as_str())).collect())
             .collect();
         assert_eq!(words, [vec![("モ", "モ"), ("デル", "##デル")], vec![("😀", "[UNK]")]]);
+    }
+
+    #[test]
+    fn text_that_two_tokens_claim_is_shown_once() {
+        let mut tokenized = tokenized();
+        // As the Unigram tokenizer of multilingual-e5-small has it: ▁ claims what モデル covers.
+        tokenized.offsets = vec![(0, 0), (0, 1), (0, 3), (3, 4), (0, 0)];
+        let surfaces: Vec<String> = (1..4).map(|at| surface(&tokenized, at)).collect();
+        assert_eq!(surfaces, ["", "モデル", "😀"]);
     }
 
     #[test]
@@ -327,14 +328,13 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_shown_sensibly() {
-        let shown = |token, continues| shown(token, continues, "字".into()).0;
-        assert_eq!(shown("##グ", true), "グ");
-        assert_eq!(shown("##グ", false), "##グ", "a word of the text may begin with ##");
-        assert_eq!(shown("##", true), "##");
-        assert_eq!(shown("▁iPhone", false), "iPhone");
-        assert_eq!(shown("▁", false), "␣");
-        assert_eq!(shown("<unk>", false), "字");
-        assert_eq!(shown("\u{200D}\u{202E}", false), "U+200D U+202E");
+    fn a_token_shows_the_text_it_covers_and_its_spelling_where_it_covers_none() {
+        assert_eq!(shown("##グ", "グ"), ("グ".into(), false));
+        assert_eq!(shown("##", "##"), ("##".into(), false), "the text itself may say ##");
+        assert_eq!(shown("▁iphone", " iPhone"), ("iPhone".into(), false));
+        assert_eq!(shown("<unk>", "字"), ("字".into(), false));
+        assert_eq!(shown("▁", " "), ("▁".into(), true));
+        assert_eq!(shown("▁", ""), ("▁".into(), true));
+        assert_eq!(shown("[UNK]", "\u{200D}\u{202E}"), ("U+200D U+202E".into(), true));
     }
 }

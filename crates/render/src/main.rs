@@ -11,11 +11,14 @@ mod summary;
 use std::process::ExitCode;
 
 use clap::Parser;
-use midashi_pipeline::{Stage, StageArguments, atomic, run_stage};
+use midashi_pipeline::{RunRecord, Stage, StageArguments, atomic, run_stage};
 use serde_json::json;
 
 use crate::artifacts::Artifacts;
 use crate::report::Report;
+
+/// Raised when this stage's code gives other results for the same input.
+const REVISION: u32 = 1;
 
 /// Write report.html: the run in figures, its curves, its confusion matrix and what it attended to
 #[derive(Parser)]
@@ -31,11 +34,12 @@ fn main() -> ExitCode {
 }
 
 fn render(arguments: &Arguments) -> anyhow::Result<()> {
-    let stage = Stage::open("render", &arguments.stage)?;
+    let stage = Stage::open("render", REVISION, &arguments.stage)?;
     let (folder, config) = (stage.folder().clone(), stage.config().clone());
-    // run.json is read but is no input here: every stage rewrites it, this one too, so its digest
-    // would make the report out of date the moment it is done. Whatever matters in it (settings)
-    // is also in the provenance of the artifacts below, whose digests do count.
+    // run.json is no input: every stage rewrites it, this one too, so its digest would make the
+    // report out of date the moment it is done. What the report shows of it, the entries of the
+    // stages before, counts among the settings instead.
+    let stages = summary::stages(&RunRecord::read(&folder));
     let inputs = [
         (folder.corpus(), "ingest"),
         (folder.tokens(), "tokenize"),
@@ -45,7 +49,7 @@ fn render(arguments: &Arguments) -> anyhow::Result<()> {
         (folder.metrics(), "evaluate"),
     ];
     let inputs = inputs.each_ref().map(|(path, made_by)| (path.as_path(), *made_by));
-    let Some(work) = stage.begin(&config.render, &inputs, &[folder.report()])? else {
+    let Some(work) = stage.begin(&(&config.render, stages), &inputs, &[folder.report()])? else {
         return Ok(());
     };
 

@@ -26,8 +26,8 @@ pub struct Report {
     pub metrics: Metrics,
     /// 95 % interval of the accuracy.
     pub accuracy_interval: Interval,
-    /// The article's own figures, when the corpus has its categories.
-    pub article: Option<Article>,
+    /// The published article's figures, when the corpus has its categories.
+    pub published: Option<PublishedResult>,
     /// The loss while training.
     pub training: Training,
     /// How long the texts are.
@@ -47,9 +47,9 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What the article reports of its own run.
+/// What the published article reports of its own run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Article {
+pub struct PublishedResult {
     /// Share of its test rows classified rightly, to two digits.
     pub accuracy: f64,
     /// Mean F1 of the categories, to two digits.
@@ -174,7 +174,7 @@ impl Report {
             stages: summary::stages(record),
             metrics: metrics.clone(),
             accuracy_interval: wilson_interval(metrics.accuracy, metrics.test_rows),
-            article: Article::beside(metrics, corpus.articles.len() as u64),
+            published: PublishedResult::beside(metrics, corpus.articles.len() as u64),
             training: Training::of(training),
             lengths: Lengths::of(&tokens.texts),
             confusion: confusion(metrics)?,
@@ -183,7 +183,7 @@ impl Report {
     }
 }
 
-impl Article {
+impl PublishedResult {
     /// The livedoor news corpus's categories, sorted.
     const CATEGORIES: [&str; 9] = [
         "dokujo-tsushin",
@@ -419,11 +419,11 @@ mod tests {
     }
 
     #[test]
-    fn the_article_stands_only_beside_its_own_categories() {
-        let nine = metrics(&Article::CATEGORIES, vec![]);
-        assert!(Article::beside(&nine, 7367).is_some_and(|article| article.same_corpus));
-        assert!(Article::beside(&nine, 540).is_some_and(|article| !article.same_corpus));
-        assert_eq!(Article::beside(&metrics(&["a", "b"], vec![]), 7367), None);
+    fn the_published_result_stands_only_beside_its_own_categories() {
+        let nine = metrics(&PublishedResult::CATEGORIES, vec![]);
+        assert!(PublishedResult::beside(&nine, 7367).is_some_and(|published| published.same_corpus));
+        assert!(PublishedResult::beside(&nine, 540).is_some_and(|published| !published.same_corpus));
+        assert_eq!(PublishedResult::beside(&metrics(&["a", "b"], vec![]), 7367), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `run.json` says of the run: its settings in a few lines, and each stage's cost.
 //!
-//! A stage's settings and details are its own business, so values are looked up by key wherever
-//! they stand, and what is not there is left out.
+//! Settings and details are JSON as each stage writes them, so values are named by JSON pointers,
+//! and what is not there is left out.
 
 use midashi_pipeline::artifact::{Corpus, Split, TokenizedCorpus};
 use midashi_pipeline::{RunRecord, StageRecord};
@@ -37,26 +37,26 @@ const STAGES: [&str; 5] = ["fetch", "ingest", "tokenize", "train", "evaluate"];
 
 /// The run in a few lines.
 pub fn facts(record: &RunRecord, corpus: &Corpus, tokens: &TokenizedCorpus) -> Vec<Fact> {
-    let recorded = |name: &str, stage: &str, key: &str| {
-        let record = record.stage(stage)?;
-        let found = find(&record.settings, key).or(find(&record.details, key))?;
-        Some(Fact { name: name.to_owned(), value: display(found) })
-    };
     let fact = |name: &str, value: String| Some(Fact { name: name.to_owned(), value });
+    let at = |name: &str, part: &Value, pointer: &str| {
+        fact(name, display(part.pointer(pointer).filter(|value| says_something(value))?))
+    };
+    let setting = |name, stage, pointer| at(name, &record.stage(stage)?.settings, pointer);
+    let detail = |name, stage, pointer| at(name, &record.stage(stage)?.details, pointer);
     [
-        recorded("Corpus", "fetch", "corpus_source"),
+        setting("Corpus", "fetch", "/corpus_source"),
         fact("Articles", articles(corpus)),
-        recorded("Checkpoint", "fetch", "checkpoint_source"),
-        recorded("Checkpoint revision", "fetch", "revision"),
+        setting("Checkpoint", "fetch", "/checkpoint_source"),
+        detail("Checkpoint revision", "fetch", "/revision"),
         fact("Tokenizer", tokens.tokenizer.clone()),
-        recorded("Dictionary", "tokenize", "dictionary"),
-        recorded("Trainable layers", "train", "trainable_layers"),
-        recorded("Epochs", "train", "epochs"),
-        recorded("Batch size", "train", "batch_size"),
-        recorded("Learning rates", "train", "learning_rate"),
-        recorded("Seed", "train", "seed"),
-        device(record),
-        recorded("ONNX Runtime", "train", "onnxruntime"),
+        setting("Dictionary", "tokenize", "/dictionary"),
+        setting("Trainable layers", "train", "/train/trainable_layers"),
+        setting("Epochs", "train", "/train/epochs"),
+        setting("Batch size", "train", "/train/batch_size"),
+        setting("Learning rates", "train", "/train/learning_rate"),
+        setting("Seed", "train", "/train/seed"),
+        setting("Device", "train", "/engine/device"),
+        setting("ONNX Runtime", "train", "/engine/onnxruntime"),
     ]
     .into_iter()
     .flatten()
@@ -80,13 +80,6 @@ pub fn stages(record: &RunRecord) -> Vec<StageSummary> {
     STAGES.iter().filter_map(|stage| Some(summary(stage, record.stage(stage)?))).collect()
 }
 
-/// The device that was taken, which `details` tell; `settings` only tell what was asked for.
-fn device(record: &RunRecord) -> Option<Fact> {
-    let record = record.stage("train")?;
-    let device = find(&record.details, "device").or(find(&record.settings, "device"))?;
-    Some(Fact { name: "Device".into(), value: display(device) })
-}
-
 fn articles(corpus: &Corpus) -> String {
     let count = |split| corpus.articles.iter().filter(|article| article.split == split).count();
     let splits: Vec<String> = Split::ALL
@@ -96,15 +89,6 @@ fn articles(corpus: &Corpus) -> String {
         .map(|(split, count)| format!("{count} {}", split.name()))
         .collect();
     format!("{} in {} categories: {}", corpus.articles.len(), corpus.categories.len(), splits.join(", "))
-}
-
-/// The first value of `key` in `value`, at any depth, that says something.
-fn find<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
-    let here = value.get(key).filter(|found| says_something(found));
-    here.or_else(|| match value {
-        Value::Object(entries) => entries.values().find_map(|inner| find(inner, key)),
-        _ => None,
-    })
 }
 
 fn says_something(value: &Value) -> bool {
@@ -151,14 +135,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_value_is_found_at_any_depth_unless_it_is_empty() {
-        let value = json!({"a": {"device": null}, "b": {"c": {"device": "CPU"}}, "seed": 7});
-        assert_eq!(find(&value, "device"), Some(&json!("CPU")));
-        assert_eq!(find(&value, "seed"), Some(&json!(7)));
-        assert_eq!(find(&value, "epochs"), None);
-    }
 
     #[test]
     fn values_are_written_for_people() {

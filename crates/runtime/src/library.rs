@@ -53,9 +53,7 @@ impl Runtime {
 /// The library in the folder that `make setup` fills, whatever the system calls it.
 fn find_in(folder: &Path) -> Option<PathBuf> {
     let is_library = |name: &str| {
-        (name.starts_with("libonnxruntime.so") || name.starts_with("libonnxruntime."))
-            && !name.contains("providers")
-            || name == "onnxruntime.dll"
+        (name.starts_with("libonnxruntime.") && !name.contains("providers")) || name == "onnxruntime.dll"
     };
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .ok()?

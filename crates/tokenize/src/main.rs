@@ -4,7 +4,6 @@ mod encode;
 mod plan;
 mod report;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -14,6 +13,9 @@ use midashi_pipeline::{Stage, StageArguments, run_stage};
 
 use crate::plan::Plan;
 use crate::report::Statistics;
+
+/// Raised when this stage's code gives other results for the same input.
+const REVISION: u32 = 1;
 
 /// Makes tokens.arrow from the titles in corpus.parquet, with the checkpoint's tokenizer or, for a
 /// model from scratch, with a vocabulary learned from the training split
@@ -30,15 +32,14 @@ fn main() -> ExitCode {
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
-    let stage = Stage::open("tokenize", arguments)?;
+    let stage = Stage::open("tokenize", REVISION, arguments)?;
     let folder = stage.folder().clone();
-    let sources = Sources::read(&folder.sources())?;
+    let sources = Sources::read(&folder.sources(), stage.config())?;
     let plan = Plan::new(stage.config(), sources.checkpoint)?;
 
     let corpus_path = folder.corpus();
     let mut inputs = vec![(corpus_path.as_path(), "ingest")];
-    inputs.extend(plan.files.iter().map(|file| (file.as_path(), "fetch")));
-    inputs.extend(plan.dictionary_folder.as_deref().map(|folder: &Path| (folder, "setup")));
+    inputs.extend(plan.inputs());
     let outputs = [folder.tokens(), folder.tokenizer()];
     let Some(work) = stage.begin(&plan.settings, &inputs, &outputs)? else { return Ok(()) };
 

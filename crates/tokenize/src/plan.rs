@@ -7,29 +7,29 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use midashi_pipeline::artifact::{Corpus, Split};
 use midashi_pipeline::{Config, atomic};
-use midashi_tokenizer::{Dictionaries, MecabDictionary, Tokenizer, VocabularySize, learn_vocabulary};
+use midashi_tokenizer::{
+    Dictionaries, MecabDictionary, Requirements, Tokenizer, VocabularySize, learn_vocabulary,
+};
 use serde::{Deserialize, Serialize};
-
-/// The files of a checkpoint that its tokenizer may read, as transformers names them.
-const TOKENIZER_FILES: [&str; 5] =
-    ["tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
-
-/// MeCab dictionaries are unpacked to `<run.cache>/<package>`.
-const DICTIONARIES: [MecabDictionary; 3] =
-    [MecabDictionary::Ipadic, MecabDictionary::UnidicLite, MecabDictionary::Unidic];
 
 /// What is going to be done.
 #[derive(Debug)]
 pub struct Plan {
     /// What the result depends on beside the inputs.
     pub settings: Settings,
-    /// The tokenizer's files in the checkpoint; none when its vocabulary is learned.
-    pub files: Vec<PathBuf>,
-    /// Where the MeCab dictionary lies, if one is used.
+    /// Where the files of the MeCab dictionary lie, if one is used.
     pub dictionary_folder: Option<PathBuf>,
-    checkpoint: Option<PathBuf>,
+    origin: Origin,
     dictionaries: Dictionaries,
-    default_dictionary: MecabDictionary,
+}
+
+/// Where the tokenizer comes from.
+#[derive(Debug)]
+enum Origin {
+    /// From a checkpoint's folder; the dictionary is for settings that name none.
+    Checkpoint { folder: PathBuf, requirements: Requirements, default_dictionary: MecabDictionary },
+    /// From the training split: so many pieces at most, of the words of this dictionary.
+    Learned { pieces: usize, dictionary: MecabDictionary },
 }
 
 /// What the result depends on beside the inputs.
@@ -48,29 +48,43 @@ impl Plan {
     /// Looks at the checkpoint's small files; without a checkpoint a vocabulary will be learned.
     ///
     /// # Errors
-    /// When `model.dictionary` is no dictionary, or the checkpoint's `config.json` is none.
+    /// When the checkpoint has no tokenizer or no `config.json` that can be read, or when the MeCab
+    /// dictionary is unknown or not installed.
     pub fn new(config: &Config, checkpoint: Option<PathBuf>) -> Result<Self> {
-        let default_dictionary = config.model.dictionary.parse().context("model.dictionary")?;
-        let cache = &config.run.cache;
-        let folder_of = |dictionary: MecabDictionary| cache.join(dictionary.package()).join("dicdir");
-        let dictionaries = DICTIONARIES
-            .into_iter()
-            .fold(Dictionaries::new(cache.join("dictionaries")), |all, one| all.with(one, folder_of(one)));
-        let scratch = &config.model.scratch;
-        let (positions, files, dictionary, learned_vocabulary_size) = match &checkpoint {
+        let configured: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
+        let (positions, origin) = match checkpoint {
             Some(folder) => {
-                let dictionary = dictionary_of(folder, default_dictionary);
-                (positions_of(folder)?, tokenizer_files(folder), dictionary, None)
+                let requirements = Requirements::of(&folder, Some(configured))?;
+                let positions = positions_of(&folder)?;
+                (positions, Origin::Checkpoint { folder, requirements, default_dictionary: configured })
             }
-            None => (scratch.max_positions, vec![], Some(default_dictionary), Some(scratch.vocabulary_size)),
+            None => {
+                let scratch = &config.model.scratch;
+                let pieces = scratch.vocabulary_size;
+                (scratch.max_positions, Origin::Learned { pieces, dictionary: configured })
+            }
         };
         let settings = Settings {
             max_length: config.tokenize.max_length.min(positions),
-            dictionary: dictionary.map(MecabDictionary::name),
-            learned_vocabulary_size,
+            dictionary: origin.dictionary().map(MecabDictionary::name),
+            learned_vocabulary_size: match origin {
+                Origin::Learned { pieces, .. } => Some(pieces),
+                Origin::Checkpoint { .. } => None,
+            },
         };
-        let dictionary_folder = dictionary.map(folder_of);
-        Ok(Self { settings, files, dictionary_folder, checkpoint, dictionaries, default_dictionary })
+        let dictionaries = dictionaries_in(&config.run.cache);
+        let dictionary_folder = origin.dictionary().map(|name| dictionaries.folder(name)).transpose()?;
+        Ok(Self { settings, dictionary_folder, origin, dictionaries })
+    }
+
+    /// What the tokenizer is made of beside the corpus, and the stage or target that brings it.
+    pub fn inputs(&self) -> Vec<(&Path, &'static str)> {
+        let files = match &self.origin {
+            Origin::Checkpoint { requirements, .. } => requirements.files.as_slice(),
+            Origin::Learned { .. } => &[],
+        };
+        let files = files.iter().map(|file| (file.as_path(), "fetch"));
+        files.chain(self.dictionary_folder.as_deref().map(|folder| (folder, "setup"))).collect()
     }
 
     /// Loads the checkpoint's tokenizer and copies its files to the folder `keep`, or learns one there.
@@ -78,26 +92,48 @@ impl Plan {
     /// # Errors
     /// When the tokenizer cannot be loaded or learned, or `keep` cannot be written.
     pub fn make_tokenizer(&self, corpus: &Corpus, keep: &Path) -> Result<Tokenizer> {
-        let load = |folder| Tokenizer::load(folder, &self.dictionaries, Some(self.default_dictionary));
-        let Some(checkpoint) = &self.checkpoint else {
-            atomic::write_folder(keep, |folder| self.learn(corpus, folder))?;
-            return Ok(load(keep)?);
-        };
-        let tokenizer = load(checkpoint)?;
-        atomic::write_folder(keep, |folder| copy_files(tokenizer.files(), folder))?;
-        Ok(tokenizer)
+        match &self.origin {
+            Origin::Checkpoint { folder, requirements, default_dictionary } => {
+                let tokenizer = Tokenizer::load(folder, &self.dictionaries, Some(*default_dictionary))?;
+                atomic::write_folder(keep, |copy| anyhow::Ok(requirements.copy_files(copy)?))?;
+                Ok(tokenizer)
+            }
+            Origin::Learned { pieces, dictionary } => {
+                atomic::write_folder(keep, |folder| self.learn(corpus, *pieces, *dictionary, folder))?;
+                Ok(Tokenizer::load(keep, &self.dictionaries, None)?)
+            }
+        }
     }
 
     /// Learns from the training split alone: what stands in the test titles must not be known.
-    fn learn(&self, corpus: &Corpus, folder: &Path) -> Result<()> {
+    fn learn(
+        &self,
+        corpus: &Corpus,
+        pieces: usize,
+        dictionary: MecabDictionary,
+        folder: &Path,
+    ) -> Result<()> {
         let titles = corpus.articles.iter().filter(|article| article.split == Split::Train);
         let titles = titles.map(|article| &article.title);
-        let pieces = self.settings.learned_vocabulary_size.unwrap_or_default();
-        let size = vocabulary_size(pieces);
-        learn_vocabulary(titles, &self.dictionaries, self.default_dictionary, &size, folder)
+        learn_vocabulary(titles, &self.dictionaries, dictionary, &vocabulary_size(pieces), folder)
             .with_context(|| format!("cannot learn model.scratch.vocabulary_size = {pieces} pieces"))?;
         Ok(())
     }
+}
+
+impl Origin {
+    fn dictionary(&self) -> Option<MecabDictionary> {
+        match self {
+            Self::Checkpoint { requirements, .. } => requirements.dictionary,
+            Self::Learned { dictionary, .. } => Some(*dictionary),
+        }
+    }
+}
+
+/// MeCab dictionaries are unpacked to `<run.cache>/<package>`.
+fn dictionaries_in(cache: &Path) -> Dictionaries {
+    let converted = Dictionaries::new(cache.join("dictionaries"));
+    MecabDictionary::ALL.into_iter().fold(converted, |all, one| all.with(one, cache.join(one.package())))
 }
 
 /// A vocabulary that always holds its alphabet: a character takes up to two pieces, one for the start
@@ -107,18 +143,6 @@ fn vocabulary_size(pieces: usize) -> VocabularySize {
     let default = VocabularySize::default();
     let alphabet = default.alphabet.min(pieces.saturating_sub(SPECIAL_TOKENS) / 2);
     VocabularySize { pieces, alphabet, ..default }
-}
-
-fn copy_files(files: &[PathBuf], folder: &Path) -> Result<()> {
-    for file in files {
-        let name = file.file_name().unwrap_or_default();
-        fs::copy(file, folder.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
-    }
-    Ok(())
-}
-
-fn tokenizer_files(checkpoint: &Path) -> Vec<PathBuf> {
-    TOKENIZER_FILES.iter().map(|name| checkpoint.join(name)).filter(|file| file.is_file()).collect()
 }
 
 /// `max_position_embeddings` of the checkpoint's `config.json`.
@@ -144,32 +168,6 @@ fn positions_of(checkpoint: &Path) -> Result<usize> {
     Ok(positions)
 }
 
-/// The MeCab dictionary that the checkpoint's tokenizer will open. What is wrong with its settings, the
-/// tokenizer says when it is loaded.
-fn dictionary_of(checkpoint: &Path, default: MecabDictionary) -> Option<MecabDictionary> {
-    #[derive(Deserialize)]
-    struct TokenizerConfig {
-        word_tokenizer_type: String,
-        mecab_kwargs: Option<MecabSettings>,
-    }
-    #[derive(Deserialize)]
-    struct MecabSettings {
-        mecab_dic: Option<String>,
-    }
-    if !checkpoint.join("vocab.txt").is_file() {
-        return None;
-    }
-    let text = fs::read(checkpoint.join("tokenizer_config.json")).ok()?;
-    let config: TokenizerConfig = serde_json::from_slice(&text).ok()?;
-    if config.word_tokenizer_type != "mecab" {
-        return None;
-    }
-    match config.mecab_kwargs.and_then(|mecab| mecab.mecab_dic) {
-        Some(name) => name.parse().ok(),
-        None => Some(default),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,18 +180,38 @@ mod tests {
         folder
     }
 
-    fn plan(set: &str, folder: Option<&Path>) -> Result<Plan, String> {
+    /// A plan where the dictionaries of these packages are installed.
+    fn plan_with(packages: &[&str], set: &str, folder: Option<&Path>) -> Result<(Plan, PathBuf), String> {
         let files = checkpoint(&[("pipeline.toml", "")]);
-        let config = Config::load(&files.path().join("pipeline.toml"), set).unwrap();
-        Plan::new(&config, folder.map(Path::to_owned)).map_err(|error| format!("{error:#}"))
+        let cache = files.path().join("cache");
+        for package in packages {
+            let dicdir = cache.join(package).join("dicdir");
+            fs::create_dir_all(&dicdir).unwrap();
+            fs::write(dicdir.join("sys.dic"), "").unwrap();
+        }
+        let set = format!("run.cache={} {set}", cache.display());
+        let config = Config::load(&files.path().join("pipeline.toml"), &set).unwrap();
+        let plan = Plan::new(&config, folder.map(Path::to_owned)).map_err(|error| format!("{error:#}"))?;
+        Ok((plan, cache))
+    }
+
+    fn plan(set: &str, folder: Option<&Path>) -> Result<Plan, String> {
+        plan_with(&["ipadic"], set, folder).map(|(plan, _)| plan)
     }
 
     const CONFIG: (&str, &str) = ("config.json", r#"{"max_position_embeddings": 64, "model_type": "bert"}"#);
     const VOCABULARY: (&str, &str) = ("vocab.txt", "[PAD]\n");
+    /// A vocabulary of words, the smallest tokenizer.json there is.
+    const WORDS: (&str, &str) = (
+        "tokenizer.json",
+        r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+            "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+            "model": {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}}"#,
+    );
 
     #[test]
     fn a_text_is_no_longer_than_the_model_has_positions() {
-        let folder = checkpoint(&[CONFIG]);
+        let folder = checkpoint(&[CONFIG, WORDS]);
         assert_eq!(plan("", Some(folder.path())).unwrap().settings.max_length, 64);
         assert_eq!(plan("tokenize.max_length=32", Some(folder.path())).unwrap().settings.max_length, 32);
         assert_eq!(plan("model.scratch.max_positions=48", None).unwrap().settings.max_length, 48);
@@ -201,62 +219,70 @@ mod tests {
 
     #[test]
     fn the_dictionary_is_the_one_that_the_checkpoint_names() {
-        let dictionary = |settings: &str, set: &str| {
-            let folder = checkpoint(&[CONFIG, VOCABULARY, ("tokenizer_config.json", settings)]);
-            let plan = plan(set, Some(folder.path())).unwrap();
-            (plan.settings.dictionary, plan.dictionary_folder)
+        let found = |settings: &str, set: &str| {
+            let folder = checkpoint(&[CONFIG, VOCABULARY, WORDS, ("tokenizer_config.json", settings)]);
+            let packages = ["ipadic", "unidic-lite", "unidic"];
+            let (plan, cache) = plan_with(&packages, set, Some(folder.path())).unwrap();
+            let place = plan.dictionary_folder.map(|place| place.strip_prefix(cache).unwrap().to_owned());
+            (plan.settings.dictionary, place)
         };
         let named = r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}"#;
-        assert_eq!(dictionary(named, ""), (Some("unidic_lite"), Some("cache/unidic-lite/dicdir".into())));
+        assert_eq!(found(named, ""), (Some("unidic_lite"), Some("unidic-lite/dicdir".into())));
         let unnamed = r#"{"word_tokenizer_type": "mecab"}"#;
-        assert_eq!(dictionary(unnamed, ""), (Some("ipadic"), Some("cache/ipadic/dicdir".into())));
-        let (by_configuration, _) = dictionary(unnamed, "model.dictionary=unidic");
+        assert_eq!(found(unnamed, ""), (Some("ipadic"), Some("ipadic/dicdir".into())));
+        let (by_configuration, _) = found(unnamed, "model.dictionary=unidic");
         assert_eq!(by_configuration, Some("unidic"));
-        assert_eq!(dictionary(r#"{"tokenizer_class": "BertTokenizer"}"#, ""), (None, None));
+        assert_eq!(found(r#"{"tokenizer_class": "BertTokenizer"}"#, ""), (None, None));
         assert!(plan("model.dictionary=jumandic", None).unwrap_err().contains("\"jumandic\""));
     }
 
     #[test]
-    fn weights_are_no_input_of_the_tokenizer() {
-        let folder = checkpoint(&[CONFIG, VOCABULARY, ("model.safetensors", "")]);
-        assert_eq!(plan("", Some(folder.path())).unwrap().files, [folder.path().join("vocab.txt")]);
+    fn a_dictionary_that_is_not_installed_is_reported_before_anything_is_read() {
+        let settings = r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}"#;
+        let folder = checkpoint(&[CONFIG, VOCABULARY, ("tokenizer_config.json", settings)]);
+        let message = plan("", Some(folder.path())).unwrap_err();
+        assert!(message.contains("unpack the PyPI package unidic-lite"), "{message}");
+        let message = plan_with(&[], "", None).unwrap_err();
+        assert!(message.contains("ipadic") && message.contains("run `make setup`"), "{message}");
     }
 
     #[test]
-    fn every_file_that_the_tokenizer_reads_is_an_input() {
-        // A vocabulary of words, the smallest tokenizer.json there is.
-        let words = r#"{"version": "1.0", "truncation": null, "padding": null,
-            "added_tokens": [{"id": 1, "content": "[PAD]", "special": true, "single_word": false,
-                "lstrip": false, "rstrip": false, "normalized": false}],
-            "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
-            "model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "[PAD]": 1}, "unk_token": "[UNK]"}}"#;
-        let folder = checkpoint(&[
-            CONFIG,
-            VOCABULARY,
-            ("tokenizer.json", words),
-            ("tokenizer_config.json", "{}"),
-            ("special_tokens_map.json", "{}"),
-            ("added_tokens.json", "{}"),
-        ]);
+    fn broken_settings_are_reported() {
+        let folder = checkpoint(&[CONFIG, VOCABULARY, ("tokenizer_config.json", "{")]);
+        let message = plan("", Some(folder.path())).unwrap_err();
+        assert!(message.contains("tokenizer_config.json: line 1"), "{message}");
+    }
+
+    #[test]
+    fn weights_are_no_input_of_the_tokenizer() {
+        let folder = checkpoint(&[CONFIG, WORDS, ("model.safetensors", "")]);
+        let plan = plan("", Some(folder.path())).unwrap();
+        assert_eq!(plan.inputs(), [(folder.path().join("tokenizer.json").as_path(), "fetch")]);
+    }
+
+    #[test]
+    fn the_tokenizers_files_are_inputs_and_are_kept() {
+        let mut files = vec![WORDS, ("tokenizer_config.json", "{}"), VOCABULARY];
+        files.extend([("special_tokens_map.json", "{}"), ("added_tokens.json", "{}")]);
+        let folder = checkpoint(&files);
+        fs::write(folder.path().join(CONFIG.0), CONFIG.1).unwrap();
         let plan = plan("", Some(folder.path())).unwrap();
         let keep = folder.path().join("kept");
-        let corpus = Corpus { categories: vec![], articles: vec![] };
-        let tokenizer = plan.make_tokenizer(&corpus, &keep).unwrap();
-        let mut read = tokenizer.files().to_vec();
-        let mut inputs = plan.files.clone();
-        read.sort();
-        inputs.sort();
-        assert_eq!(read, inputs);
-        assert_eq!(fs::read_to_string(keep.join("tokenizer.json")).unwrap(), words);
+        plan.make_tokenizer(&Corpus { categories: vec![], articles: vec![] }, &keep).unwrap();
+        assert_eq!(plan.inputs().len(), files.len());
+        for (name, text) in files {
+            assert!(plan.inputs().contains(&(folder.path().join(name).as_path(), "fetch")), "{name}");
+            assert_eq!(fs::read_to_string(keep.join(name)).unwrap(), text);
+        }
     }
 
     #[test]
     fn a_checkpoint_without_configuration_is_refused() {
-        let message = plan("", Some(checkpoint(&[]).path())).unwrap_err();
+        let message = plan("", Some(checkpoint(&[WORDS]).path())).unwrap_err();
         assert!(message.contains("config.json; expected the checkpoint's configuration"), "{message}");
-        let message = plan("", Some(checkpoint(&[("config.json", "{}")]).path())).unwrap_err();
+        let message = plan("", Some(checkpoint(&[WORDS, ("config.json", "{}")]).path())).unwrap_err();
         assert!(message.contains("max_position_embeddings"), "{message}");
-        let none = checkpoint(&[("config.json", r#"{"max_position_embeddings": 2}"#)]);
+        let none = checkpoint(&[WORDS, ("config.json", r#"{"max_position_embeddings": 2}"#)]);
         let message = plan("", Some(none.path())).unwrap_err();
         assert!(message.contains("max_position_embeddings is 2, expected at least 3"), "{message}");
     }

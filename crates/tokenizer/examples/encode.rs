@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let checkpoint = arguments.next().ok_or("usage: encode CHECKPOINT [IPADIC_FOLDER [CACHE_FOLDER]]")?;
     let ipadic = arguments.next().unwrap_or_else(|| "cache/ipadic".into());
-    let cache = arguments.next().unwrap_or_else(|| "cache/converted".into());
+    let cache = arguments.next().unwrap_or_else(|| "cache/dictionaries".into());
 
     let start = Instant::now();
     let dictionaries = Dictionaries::new(cache).with(MecabDictionary::Ipadic, ipadic);

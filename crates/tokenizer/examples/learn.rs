@@ -15,13 +15,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = arguments.next().ok_or(USAGE)?;
     let pieces = arguments.next().ok_or(USAGE)?.parse()?;
     let ipadic = arguments.next().unwrap_or_else(|| "cache/ipadic".into());
-    let cache = arguments.next().unwrap_or_else(|| "cache/converted".into());
+    let cache = arguments.next().unwrap_or_else(|| "cache/dictionaries".into());
 
     let mut texts = String::new();
     std::io::stdin().read_to_string(&mut texts)?;
     let dictionaries = Dictionaries::new(cache).with(MecabDictionary::Ipadic, ipadic);
     let size = VocabularySize { pieces, ..VocabularySize::default() };
     let folder = Path::new(&folder);
+    std::fs::create_dir_all(folder)?;
     let learned = learn_vocabulary(texts.lines(), &dictionaries, MecabDictionary::Ipadic, &size, folder)?;
     println!("{learned} pieces in {}", folder.display());
     Ok(())

@@ -29,7 +29,8 @@ pub enum MecabDictionary {
 }
 
 impl MecabDictionary {
-    const ALL: [Self; 3] = [Self::Ipadic, Self::UnidicLite, Self::Unidic];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ipadic, Self::UnidicLite, Self::Unidic];
 
     /// The name in `tokenizer_config.json`.
     pub fn name(self) -> &'static str {
@@ -40,12 +41,29 @@ impl MecabDictionary {
         }
     }
 
-    /// The PyPI package that carries the compiled dictionary.
+    /// The PyPI package of the compiled dictionary: it carries it, or, `unidic` being too large, downloads it.
     pub fn package(self) -> &'static str {
         match self {
             Self::Ipadic => "ipadic",
             Self::UnidicLite => "unidic-lite",
             Self::Unidic => "unidic",
+        }
+    }
+
+    /// How the dictionary gets to `folder`.
+    pub(crate) fn advice(self, folder: &Path) -> String {
+        let place = folder.join("dicdir");
+        let place = place.display();
+        match self {
+            Self::Ipadic => "run `make setup`".into(),
+            Self::UnidicLite => format!(
+                "unpack the PyPI package unidic-lite (`pip download --no-deps unidic-lite`) and move its folder \
+                 unidic_lite/dicdir to {place}"
+            ),
+            Self::Unidic => format!(
+                "the PyPI package unidic does not hold the dictionary, it only downloads it: install it, run \
+                 `python -m unidic download`, and copy the folder dicdir that this makes in the package to {place}"
+            ),
         }
     }
 }
@@ -80,7 +98,7 @@ impl FromStr for MecabDictionary {
 /// ```
 /// use midashi_tokenizer::{Dictionaries, MecabDictionary};
 ///
-/// let dictionaries = Dictionaries::new("cache/converted").with(MecabDictionary::Ipadic, "cache/ipadic");
+/// let dictionaries = Dictionaries::new("cache/dictionaries").with(MecabDictionary::Ipadic, "cache/ipadic");
 /// ```
 #[derive(Debug, Clone)]
 pub struct Dictionaries {
@@ -102,13 +120,22 @@ impl Dictionaries {
         self
     }
 
-    /// MeCab's word splitter with this dictionary.
-    pub(crate) fn open(&self, name: MecabDictionary) -> Result<vibrato::Tokenizer> {
+    /// The folder in which this dictionary's files lie.
+    ///
+    /// # Errors
+    ///
+    /// If no folder was given for it, or the one that was given does not hold it.
+    pub fn folder(&self, name: MecabDictionary) -> Result<PathBuf> {
         let folder = self.folders.get(&name).ok_or(Error::DictionaryNotConfigured { name })?;
-        let folder = [folder.clone(), folder.join("dicdir")]
+        [folder.clone(), folder.join("dicdir")]
             .into_iter()
             .find(|folder| folder.join("sys.dic").is_file())
-            .ok_or_else(|| Error::DictionaryNotInstalled { name, folder: folder.clone() })?;
+            .ok_or_else(|| Error::DictionaryNotInstalled { name, folder: folder.clone() })
+    }
+
+    /// MeCab's word splitter with this dictionary.
+    pub(crate) fn open(&self, name: MecabDictionary) -> Result<vibrato::Tokenizer> {
+        let folder = self.folder(name)?;
         let source = CompiledDictionary::read(&folder)?;
         let copy =
             self.cache.join(format!("{name}-{}.vibrato-{}.zst", fingerprint(&source), vibrato::VERSION));
@@ -158,7 +185,7 @@ fn save(dictionary: &vibrato::Dictionary, file: &Path) -> Result<()> {
 }
 
 /// Writes a file beside its place and moves it there, so that nobody reads half of it.
-pub(crate) fn write_atomically(file: &Path, bytes: &[u8]) -> Result<()> {
+fn write_atomically(file: &Path, bytes: &[u8]) -> Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     let write = || {
         std::fs::create_dir_all(folder)?;

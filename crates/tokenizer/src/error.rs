@@ -82,7 +82,7 @@ pub enum Error {
     },
 
     /// The folder of a dictionary does not hold one.
-    #[error("{}: found no sys.dic there or in its dicdir folder, expected the compiled MeCab dictionary {name}; unpack the PyPI package {package} there", folder.display(), package = name.package())]
+    #[error("{}: found no sys.dic there or in its dicdir folder, expected the compiled MeCab dictionary {name}; {advice}", folder.display(), advice = name.advice(folder))]
     DictionaryNotInstalled {
         /// The dictionary.
         name: crate::MecabDictionary,
@@ -157,4 +157,9 @@ pub(crate) fn read_text(file: &std::path::Path) -> Result<String> {
         expected: "UTF-8 text".into(),
         advice: "fetch the file again",
     })
+}
+
+/// Writes a whole file, or says which one could not be written.
+pub(crate) fn write(file: &std::path::Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    std::fs::write(file, bytes).map_err(|source| Error::Write { file: file.to_owned(), source })
 }

@@ -35,7 +35,6 @@ pub(crate) struct JapaneseTokenizer {
 pub(crate) struct SpecialIds {
     pub(crate) unknown: u32,
     pub(crate) separator: u32,
-    pub(crate) padding: u32,
     pub(crate) classification: u32,
 }
 
@@ -68,13 +67,12 @@ impl JapaneseTokenizer {
         let special = SpecialIds {
             unknown: required("unk_token", &tokens.unknown)?,
             separator: required("sep_token", &tokens.separator)?,
-            padding: required("pad_token", &tokens.padding)?,
             classification: required("cls_token", &tokens.classification)?,
         };
         let mut special_ids: BTreeSet<u32> =
             settings.added_tokens.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect();
         for token in tokens.iter() {
-            // [MASK] alone may be missing: sorting texts never masks anything.
+            // [MASK] and [PAD] may be missing: no text gets them here.
             if let Some(id) = vocabulary.id(&token.content) {
                 set_apart.entry(token.content.clone()).or_insert_with(|| (token.clone(), id));
                 special_ids.insert(id);
@@ -107,7 +105,7 @@ impl JapaneseTokenizer {
         self.settings.subwords
     }
 
-    pub(crate) fn is_special(&self, id: u32) -> bool {
+    fn is_special(&self, id: u32) -> bool {
         self.special_ids.contains(&id)
     }
 
@@ -262,9 +260,7 @@ impl<'k> Line<'k> {
 
     fn finish(mut self) -> Encoding {
         self.room += 1;
-        let truncated = self.encoding.truncated;
         self.push(self.tokenizer.special.separator, None, (0, 0));
-        self.encoding.truncated = truncated;
         self.encoding
     }
 }

@@ -7,7 +7,6 @@ use tokenizers::{ModelWrapper, TruncationDirection};
 
 use crate::Encoding;
 use crate::error::{Error, Result, read_text};
-use crate::settings::SpecialTokenNames;
 
 /// A tokenizer from `tokenizer.json`.
 pub(crate) struct JsonTokenizer {
@@ -15,10 +14,8 @@ pub(crate) struct JsonTokenizer {
     inner: tokenizers::Tokenizer,
     /// How many special tokens a text gets.
     special: usize,
-    padding: u32,
     unknown: Option<u32>,
-    /// Ids of the special tokens, in order.
-    special_ids: Vec<u32>,
+    vocabulary_size: usize,
 }
 
 impl JsonTokenizer {
@@ -26,24 +23,15 @@ impl JsonTokenizer {
         let failed =
             |error: tokenizers::Error| Error::Json { file: file.to_owned(), message: error.to_string() };
         let mut inner = tokenizers::Tokenizer::from_file(file).map_err(failed)?;
-        let padding_by_file = inner.get_padding().map(|padding| padding.pad_id);
         // Lengths are the caller's to say, text by text.
         inner.with_truncation(None).map_err(failed)?;
         inner.with_padding(None);
-        let mut special_ids: Vec<u32> = inner
-            .get_added_tokens_decoder()
-            .into_iter()
-            .filter(|(_, token)| token.special)
-            .map(|(id, _)| id)
-            .collect();
-        special_ids.sort_unstable();
-        let padding = match padding_by_file {
-            Some(id) => id,
-            None => padding_id(file, &inner, &special_ids)?,
-        };
         let unknown = unknown_id(file, &inner)?;
         let special = inner.encode("", true).map_err(failed)?.len();
-        Ok(Self { file: file.to_owned(), inner, special, padding, unknown, special_ids })
+        // The ids may have gaps, so counting them would not do.
+        let largest = inner.get_vocab(true).into_values().max();
+        let vocabulary_size = largest.map_or(0, |id| id as usize + 1);
+        Ok(Self { file: file.to_owned(), inner, special, unknown, vocabulary_size })
     }
 
     /// The library, with which its file's own kind of model is named.
@@ -57,23 +45,11 @@ impl JsonTokenizer {
     }
 
     pub(crate) fn vocabulary_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
-    }
-
-    pub(crate) fn padding(&self) -> u32 {
-        self.padding
+        self.vocabulary_size
     }
 
     pub(crate) fn unknown(&self) -> Option<u32> {
         self.unknown
-    }
-
-    pub(crate) fn is_special(&self, id: u32) -> bool {
-        self.special_ids.binary_search(&id).is_ok()
-    }
-
-    pub(crate) fn token(&self, id: u32) -> Option<String> {
-        self.inner.id_to_token(id)
     }
 
     /// Encodes one text; pieces that do not fit are dropped at its end, before the closing special token.
@@ -96,19 +72,6 @@ impl JsonTokenizer {
             truncated,
         })
     }
-}
-
-/// The padding token that the files beside `file` name, else the usual spellings.
-fn padding_id(file: &Path, inner: &tokenizers::Tokenizer, special_ids: &[u32]) -> Result<u32> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let named = SpecialTokenNames::read(folder)?.pad_token.map(|name| name.into_token().content);
-    let candidates = named.as_deref().map_or(vec!["<pad>", "[PAD]"], |name| vec![name]);
-    let found = candidates.iter().find_map(|token| inner.token_to_id(token));
-    found.filter(|id| named.is_some() || special_ids.contains(id)).ok_or_else(|| Error::SpecialToken {
-        file: file.to_owned(),
-        role: "pad_token",
-        token: candidates.join(" or "),
-    })
 }
 
 /// What the model makes of text it cannot spell. The library keeps this to itself for some models, so the file is

@@ -11,10 +11,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::dictionaries::write_atomically;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, write};
 use crate::japanese::{WordSplitter, normalise};
-use crate::settings::SETTINGS;
+use crate::settings::{SETTINGS, VOCABULARY};
 use crate::vocabulary::CONTINUATION;
 use crate::wordpiece::is_python_space;
 use crate::{Dictionaries, MecabDictionary};
@@ -41,7 +40,8 @@ impl Default for VocabularySize {
 }
 
 /// Learns a WordPiece vocabulary from `texts` and writes `vocab.txt` and `tokenizer_config.json` into `folder`, which
-/// both [`Tokenizer::load`](crate::Tokenizer::load) and transformers' `BertJapaneseTokenizer` can load.
+/// both [`Tokenizer::load`](crate::Tokenizer::load) and transformers' `BertJapaneseTokenizer` can load. The folder must
+/// be there; that readers see it whole or not at all is its maker's business.
 ///
 /// The same texts give the same vocabulary, in whatever order they come. Returns the number of pieces.
 ///
@@ -70,7 +70,7 @@ pub fn learn_vocabulary<T: AsRef<str>>(
         });
     }
     let pieces = learn(&counts, size)?;
-    write_atomically(&folder.join("vocab.txt"), (pieces.join("\n") + "\n").as_bytes())?;
+    write(&folder.join(VOCABULARY), pieces.join("\n") + "\n")?;
     let settings = json!({
         "tokenizer_class": "BertJapaneseTokenizer",
         "do_lower_case": false,
@@ -78,7 +78,7 @@ pub fn learn_vocabulary<T: AsRef<str>>(
         "subword_tokenizer_type": "wordpiece",
         "mecab_kwargs": { "mecab_dic": dictionary.name() },
     });
-    write_atomically(&folder.join(SETTINGS), format!("{settings:#}\n").as_bytes())?;
+    write(&folder.join(SETTINGS), format!("{settings:#}\n"))?;
     Ok(pieces.len())
 }
 

@@ -1,4 +1,4 @@
-//! Japanese text to BERT ids and back, identical to what transformers makes of it.
+//! Japanese text to BERT ids, identical to what transformers makes of it.
 //!
 //! Two kinds of checkpoint are read. Those of transformers' `BertJapaneseTokenizer` (`vocab.txt` and
 //! `tokenizer_config.json`): NFKC, MeCab's words, then WordPiece or characters. And those with a `tokenizer.json`.
@@ -8,7 +8,7 @@
 //! use midashi_tokenizer::{Dictionaries, MecabDictionary, Tokenizer};
 //!
 //! # fn main() -> Result<(), midashi_tokenizer::Error> {
-//! let dictionaries = Dictionaries::new("cache/converted").with(MecabDictionary::Ipadic, "cache/ipadic");
+//! let dictionaries = Dictionaries::new("cache/dictionaries").with(MecabDictionary::Ipadic, "cache/ipadic");
 //! let tokenizer = Tokenizer::load("checkpoint".as_ref(), &dictionaries, None)?;
 //!
 //! let mut encoder = tokenizer.encoder(); // one a thread
@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! What it is not: it knows no corpus, no model and no padding of batches, reads no environment variables, and
-//! finds no folders by itself.
+//! What it is not: it knows no corpus, no model and no padding of batches (what fills them is the model's
+//! business: `pad_token_id` in its `config.json`), reads no environment variables, and finds no folders by itself.
 
 mod dictionaries;
 mod error;
@@ -27,11 +27,12 @@ mod japanese;
 mod json;
 mod learn;
 mod mecab;
+mod requirements;
 mod settings;
 mod vocabulary;
 mod wordpiece;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use dictionaries::{Dictionaries, MecabDictionary, UnknownDictionary};
 pub use error::Error;
@@ -39,7 +40,10 @@ use error::Result;
 use japanese::{JapaneseTokenizer, WordSplitter};
 use json::JsonTokenizer;
 pub use learn::{VocabularySize, learn_vocabulary};
-use settings::{SETTINGS, Settings};
+use requirements::Form;
+pub use requirements::Requirements;
+pub use settings::TOKENIZER_FILES;
+use settings::{JSON, VOCABULARY};
 use wordpiece::Subwords;
 
 /// One text as a model reads it, special tokens included. The vectors are equally long.
@@ -62,10 +66,7 @@ pub struct Encoding {
 }
 
 /// A checkpoint's tokenizer. It can be shared between threads; each makes its own [`Encoder`].
-pub struct Tokenizer {
-    kind: Kind,
-    files: Vec<PathBuf>,
-}
+pub struct Tokenizer(Kind);
 
 enum Kind {
     Japanese(Box<JapaneseTokenizer>),
@@ -86,32 +87,18 @@ impl Tokenizer {
         dictionaries: &Dictionaries,
         default_dictionary: Option<MecabDictionary>,
     ) -> Result<Self> {
-        let (vocabulary, json) = (folder.join("vocab.txt"), folder.join("tokenizer.json"));
-        let settings = Settings::read(folder)?;
-        let kind = match settings {
-            // As transformers does: BertJapaneseTokenizer never reads a tokenizer.json.
-            Some(settings) if settings.is_japanese() && vocabulary.is_file() => {
-                let settings = settings.japanese(folder, default_dictionary)?;
-                Kind::Japanese(Box::new(JapaneseTokenizer::load(&vocabulary, settings, dictionaries)?))
+        Ok(Self(match Form::of(folder, default_dictionary)? {
+            Form::Japanese(settings) => {
+                let vocabulary = folder.join(VOCABULARY);
+                Kind::Japanese(Box::new(JapaneseTokenizer::load(&vocabulary, *settings, dictionaries)?))
             }
-            _ if json.is_file() => Kind::Json(Box::new(JsonTokenizer::load(&json)?)),
-            settings if vocabulary.is_file() => {
-                let class = settings.as_ref().and_then(Settings::class).unwrap_or("missing");
-                return Err(Error::Unsupported {
-                    file: folder.join(SETTINGS),
-                    setting: "tokenizer_class",
-                    found: class.to_owned(),
-                    supported: "BertJapaneseTokenizer with vocab.txt, any class with tokenizer.json",
-                });
-            }
-            _ => return Err(Error::NoTokenizer { folder: folder.to_owned() }),
-        };
-        Ok(Self { kind, files: settings::tokenizer_files(folder) })
+            Form::Json => Kind::Json(Box::new(JsonTokenizer::load(&folder.join(JSON))?)),
+        }))
     }
 
     /// An encoder of this tokenizer, for one thread.
     pub fn encoder(&self) -> Encoder<'_> {
-        Encoder(match &self.kind {
+        Encoder(match &self.0 {
             Kind::Japanese(tokenizer) => EncoderKind::Japanese(tokenizer, Box::new(tokenizer.splitter())),
             Kind::Json(tokenizer) => EncoderKind::Json(tokenizer),
         })
@@ -128,48 +115,24 @@ impl Tokenizer {
 
     /// How many ids there are, from 0: the rows that a model's word embeddings must have.
     pub fn vocabulary_size(&self) -> usize {
-        match &self.kind {
+        match &self.0 {
             Kind::Japanese(tokenizer) => tokenizer.vocabulary().len(),
             Kind::Json(tokenizer) => tokenizer.vocabulary_size(),
         }
     }
 
-    /// The id that fills up a batch.
-    pub fn pad_id(&self) -> u32 {
-        match &self.kind {
-            Kind::Japanese(tokenizer) => tokenizer.special.padding,
-            Kind::Json(tokenizer) => tokenizer.padding(),
-        }
-    }
-
     /// The id of what the vocabulary cannot spell, if there is one.
     pub fn unknown_id(&self) -> Option<u32> {
-        match &self.kind {
+        match &self.0 {
             Kind::Japanese(tokenizer) => Some(tokenizer.special.unknown),
             Kind::Json(tokenizer) => tokenizer.unknown(),
-        }
-    }
-
-    /// Whether this is the id of a special token, `[UNK]` among them.
-    pub fn is_special(&self, id: u32) -> bool {
-        match &self.kind {
-            Kind::Japanese(tokenizer) => tokenizer.is_special(id),
-            Kind::Json(tokenizer) => tokenizer.is_special(id),
-        }
-    }
-
-    /// The piece with this id, as the vocabulary spells it.
-    pub fn token(&self, id: u32) -> Option<String> {
-        match &self.kind {
-            Kind::Japanese(tokenizer) => tokenizer.vocabulary().token(id).map(str::to_owned),
-            Kind::Json(tokenizer) => tokenizer.token(id),
         }
     }
 
     /// One line: the kind of tokenizer, its dictionary, the size of its vocabulary.
     pub fn describe(&self) -> String {
         let pieces = self.vocabulary_size();
-        match &self.kind {
+        match &self.0 {
             Kind::Japanese(tokenizer) => {
                 let subwords = match tokenizer.subwords() {
                     Subwords::WordPiece => "WordPiece",
@@ -182,11 +145,6 @@ impl Tokenizer {
             }
             Kind::Json(tokenizer) => format!("tokenizer.json: {}, {pieces} pieces", tokenizer.model()),
         }
-    }
-
-    /// The tokenizer's files, which a copy of the checkpoint must carry.
-    pub fn files(&self) -> &[PathBuf] {
-        &self.files
     }
 }
 

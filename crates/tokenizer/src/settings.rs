@@ -1,19 +1,26 @@
 //! `tokenizer_config.json` and its companions: what a checkpoint says of its tokenizer.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::error::{Error, Result, read_text};
 use crate::{MecabDictionary, wordpiece::Subwords};
 
+/// The whole tokenizer in one file.
+pub(crate) const JSON: &str = "tokenizer.json";
 /// The settings file.
 pub(crate) const SETTINGS: &str = "tokenizer_config.json";
+/// The vocabulary, one piece a line.
+pub(crate) const VOCABULARY: &str = "vocab.txt";
 /// Special tokens, in a file of their own, as transformers 4 wrote them.
-pub(crate) const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 /// Tokens added behind the vocabulary, as transformers 4 wrote them.
-pub(crate) const ADDED_TOKENS: &str = "added_tokens.json";
+const ADDED_TOKENS: &str = "added_tokens.json";
+
+/// The files of a checkpoint that its tokenizer may read, as transformers names them.
+pub const TOKENIZER_FILES: [&str; 5] = [JSON, SETTINGS, VOCABULARY, SPECIAL_TOKENS_MAP, ADDED_TOKENS];
 
 /// `tokenizer_config.json`, the keys that BertJapaneseTokenizer and special tokens use.
 #[derive(Debug, Default, Deserialize)]
@@ -45,32 +52,24 @@ struct MecabSettings {
 /// The special tokens, by role.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct SpecialTokenNames {
+struct SpecialTokenNames {
     unk_token: Option<TokenName>,
     sep_token: Option<TokenName>,
-    pub(crate) pad_token: Option<TokenName>,
+    pad_token: Option<TokenName>,
     cls_token: Option<TokenName>,
     mask_token: Option<TokenName>,
-}
-
-impl SpecialTokenNames {
-    /// What the folder's files name.
-    pub(crate) fn read(folder: &Path) -> Result<Self> {
-        let settings: Settings = read_json(&folder.join(SETTINGS))?.unwrap_or_default();
-        settings.special_token_names(folder)
-    }
 }
 
 /// A token as its text or as an object with it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum TokenName {
+enum TokenName {
     Text(String),
     Object(AddedToken),
 }
 
 impl TokenName {
-    pub(crate) fn into_token(self) -> AddedToken {
+    fn into_token(self) -> AddedToken {
         match self {
             Self::Text(text) => AddedToken::plain(&text),
             Self::Object(token) => token,
@@ -250,7 +249,7 @@ impl Settings {
 }
 
 /// A JSON file, or none if it is not there.
-fn read_json<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Option<T>> {
+pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Option<T>> {
     if !file.is_file() {
         return Ok(None);
     }
@@ -261,15 +260,6 @@ fn read_json<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Option<T>> {
         expected: "a tokenizer's settings as transformers writes them".into(),
         advice: "correct it or fetch it again",
     })
-}
-
-/// The tokenizer files that are in `folder`.
-pub(crate) fn tokenizer_files(folder: &Path) -> Vec<PathBuf> {
-    ["vocab.txt", SETTINGS, "tokenizer.json", SPECIAL_TOKENS_MAP, ADDED_TOKENS]
-        .into_iter()
-        .map(|name| folder.join(name))
-        .filter(|file| file.is_file())
-        .collect()
 }
 
 #[cfg(test)]

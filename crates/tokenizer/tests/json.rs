@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use midashi_tokenizer::{Dictionaries, Tokenizer};
+use midashi_tokenizer::{Dictionaries, MecabDictionary, Requirements, Tokenizer};
 
 /// A word a piece, with `<s>` and `</s>` around the text; truncation and padding are set, as in many published files.
 const TOKENIZER: &str = r#"{
@@ -48,24 +48,28 @@ fn a_tokenizer_json_is_used_with_the_callers_length() {
     assert_eq!((cut.input_ids, cut.truncated), (vec![0, 4, 5, 2], true));
     assert!(tokenizer.encode("東京", 2).is_err());
 
-    assert_eq!((tokenizer.pad_id(), tokenizer.unknown_id(), tokenizer.vocabulary_size()), (1, Some(3), 7));
-    assert!(tokenizer.is_special(2) && !tokenizer.is_special(4));
-    assert_eq!(tokenizer.token(4).as_deref(), Some("東京"));
+    assert_eq!((tokenizer.unknown_id(), tokenizer.vocabulary_size()), (Some(3), 7));
     assert_eq!(tokenizer.describe(), "tokenizer.json: words, 7 pieces");
-    assert_eq!(tokenizer.files(), [folder.path().join("tokenizer.json")]);
+    let requirements = Requirements::of(folder.path(), None).unwrap();
+    let files = vec![folder.path().join("tokenizer.json")];
+    assert_eq!(requirements, Requirements { files, dictionary: None });
 }
 
 #[test]
-fn the_padding_token_is_named_by_the_settings_where_the_file_is_silent() {
-    let mut silent: serde_json::Value = serde_json::from_str(TOKENIZER).unwrap();
-    silent["padding"] = serde_json::Value::Null;
-    let silent = silent.to_string();
-    assert_eq!(load(&[("tokenizer.json", &silent)]).1.unwrap().pad_id(), 1);
-    let settings = ("tokenizer_config.json", r#"{"pad_token": "<unk>"}"#);
-    assert_eq!(load(&[("tokenizer.json", &silent), settings]).1.unwrap().pad_id(), 3);
-    let settings = ("tokenizer_config.json", r#"{"pad_token": "<none>"}"#);
-    let message = load(&[("tokenizer.json", &silent), settings]).1.err().unwrap().to_string();
-    assert!(message.contains(r#"special token "<none>" (pad_token)"#), "{message}");
+fn a_padding_token_is_not_required() {
+    let mut without: serde_json::Value = serde_json::from_str(TOKENIZER).unwrap();
+    without["padding"] = serde_json::Value::Null;
+    without["added_tokens"].as_array_mut().unwrap().remove(1);
+    without["model"]["vocab"].as_object_mut().unwrap().remove("<pad>");
+    let (_folder, tokenizer) = load(&[("tokenizer.json", &without.to_string())]);
+    assert_eq!(tokenizer.unwrap().encode("東京", 512).unwrap().input_ids, [0, 4, 2]);
+}
+
+/// Embeddings are looked up by id, so there must be a row for the largest, whatever is missing below it.
+#[test]
+fn gaps_among_the_ids_count_as_rows() {
+    let gap = TOKENIZER.replace(r#""都": 6"#, r#""都": 60"#);
+    assert_eq!(load(&[("tokenizer.json", &gap)]).1.unwrap().vocabulary_size(), 61);
 }
 
 #[test]
@@ -91,4 +95,19 @@ fn a_missing_dictionary_says_which_package_to_unpack() {
         .unwrap()
         .to_string();
     assert!(message.contains(r#"special token "[UNK]" (unk_token)"#), "{message}");
+}
+
+#[test]
+fn a_dictionary_that_is_not_installed_says_how_to_install_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (dictionary, advice) in [
+        (MecabDictionary::Ipadic, "run `make setup`"),
+        (MecabDictionary::UnidicLite, "unpack the PyPI package unidic-lite"),
+        (MecabDictionary::Unidic, "run `python -m unidic download`"),
+    ] {
+        let place = folder.path().join(dictionary.package());
+        let dictionaries = Dictionaries::new(folder.path()).with(dictionary, &place);
+        let message = dictionaries.folder(dictionary).unwrap_err().to_string();
+        assert!(message.contains(advice) && message.starts_with(&place.display().to_string()), "{message}");
+    }
 }

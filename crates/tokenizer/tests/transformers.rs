@@ -101,7 +101,6 @@ fn tokens_set_apart_in_the_text_keep_their_place() {
     assert_eq!(encoding.tokens, ["[CLS]", "東京都", "と", "[MASK]", "a", "[SEP]"]);
     assert_eq!(encoding.word_ids, [None, Some(0), Some(1), None, Some(2), None]);
     assert_eq!(encoding.offsets, [(0, 0), (0, 3), (3, 4), (4, 10), (10, 11), (0, 0)]);
-    assert!(tokenizer.is_special(encoding.input_ids[3]) && !tokenizer.is_special(encoding.input_ids[1]));
 }
 
 #[test]
@@ -165,8 +164,7 @@ fn a_learned_vocabulary_is_the_same_twice_and_loads() {
     assert_eq!(first, second);
 
     let tokenizer = Tokenizer::load(folders[0].path(), &dictionaries(), None).unwrap();
-    assert_eq!(tokenizer.pad_id(), 0);
-    assert_eq!(tokenizer.files().len(), 2);
+    assert!(first.starts_with(b"[PAD]\n"));
     let encoding = tokenizer.encode("東京都", 128).unwrap();
     assert!(!encoding.input_ids.contains(&tokenizer.unknown_id().unwrap()), "{:?}", encoding.tokens);
 }

@@ -70,10 +70,12 @@ pub fn train(tail: &mut Tail<'_>, train: &Train) -> Result<History> {
         for batch in &batches {
             let result = tail.step(batch)?;
             step += 1;
-            if !result.loss.is_finite() {
+            if !(result.loss.is_finite() && result.gradient_norm.is_finite()) {
                 bail!(
-                    "the loss is {} at step {step}: training has diverged; lower train.learning_rate.encoder and .classifier",
-                    result.loss
+                    "the loss is {} and the gradient's norm {} at step {step}: training has diverged; \
+                     lower train.learning_rate.encoder and .classifier",
+                    result.loss,
+                    result.gradient_norm
                 );
             }
             totals.add(&result);

@@ -53,6 +53,10 @@ fn config_json(config: &BertConfig, labels: &[String]) -> Result<Value> {
     let mut value = serde_json::to_value(config).context("cannot write config.json")?;
     let numbered = || labels.iter().enumerate();
     value["architectures"] = json!(["BertModel"]);
+    // Whatever the checkpoint held, this model holds float32 (transformers 5 reads `dtype`, older
+    // versions `torch_dtype`).
+    value["dtype"] = json!("float32");
+    value["torch_dtype"] = json!("float32");
     value["id2label"] = numbered().map(|(id, label)| (id.to_string(), json!(label))).collect();
     value["label2id"] = numbered().map(|(id, label)| (label.clone(), json!(id))).collect();
     Ok(value)
@@ -67,7 +71,7 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
         let path = entry.with_context(|| format!("cannot list {}", from.display()))?.path();
-        if let Some(name) = path.file_name().filter(|name| *name != "config.json") {
+        if let Some(name) = path.file_name() {
             fs::copy(&path, to.join(name)).with_context(|| format!("cannot copy {}", path.display()))?;
         }
     }

@@ -16,15 +16,28 @@ pub struct Settings {
     pub train: Train,
     /// The size of the model when it is made from nothing.
     pub scratch: Option<Scratch>,
-    /// Sums are split among threads, so their number decides the last digits.
+    /// What computes; it decides the last digits.
+    pub engine: Engine,
+}
+
+/// What computes the graphs.
+#[derive(Serialize)]
+pub struct Engine {
+    /// ONNX Runtime's version.
+    pub onnxruntime: String,
+    /// Where the graphs run.
+    pub device: String,
+    /// ONNX Runtime splits sums among its threads.
     pub threads: usize,
 }
 
+/// All that training starts from, before anything is computed.
 pub struct Setup {
     pub settings: Settings,
     pub checkpoint_files: Vec<PathBuf>,
+    pub runtime: Runtime,
+    pub device: Device,
     checkpoint: Option<Checkpoint>,
-    library_folder: PathBuf,
 }
 
 impl Setup {
@@ -37,25 +50,22 @@ impl Setup {
                  layers that were never trained must not be frozen"
             );
         }
-        Ok(Self {
-            settings: Settings { train: config.train.clone(), scratch, threads: config.threads() },
-            checkpoint_files: checkpoint.as_ref().map(Checkpoint::files).unwrap_or_default(),
-            checkpoint,
-            library_folder: config.run.cache.join("onnxruntime"),
-        })
-    }
-
-    /// Opens ONNX Runtime and says where the graphs will run.
-    pub fn runtime(&self) -> Result<(Runtime, Device)> {
-        let runtime = Runtime::load(&self.library_folder)?;
-        let choice = match self.settings.train.device {
+        let runtime = Runtime::load(&config.run.cache.join("onnxruntime"))?;
+        let device = runtime.device(match config.train.device {
             DeviceChoice::Auto => Choice::Auto,
             DeviceChoice::Cpu => Choice::Cpu,
             DeviceChoice::Cuda => Choice::Cuda,
-        };
-        let device = runtime.device(choice)?;
-        println!("  device {device}, {} threads", self.settings.threads);
-        Ok((runtime, device))
+        })?;
+        let engine =
+            Engine { onnxruntime: runtime.version(), device: device.to_string(), threads: config.threads() };
+        println!("  device {device}, {} threads", engine.threads);
+        Ok(Self {
+            settings: Settings { train: config.train.clone(), scratch, engine },
+            checkpoint_files: checkpoint.as_ref().map(Checkpoint::files).unwrap_or_default(),
+            runtime,
+            device,
+            checkpoint,
+        })
     }
 
     /// The encoder before training: the checkpoint's, or one made from nothing for the vocabulary
@@ -123,5 +133,6 @@ fn scratch_config(scratch: &Scratch, vocabulary_size: usize) -> BertConfig {
         initializer_range: 0.02,
         pad_token_id: 0,
         position_embedding_type: "absolute".to_owned(),
+        other: serde_json::Map::new(),
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use midashi_bert::{Batch, BertConfig, Graph, LABELS, LOGITS, LOSS, Start, Storage, Weights, gradient_name};
+use midashi_bert::{
+    Batch, BertConfig, Graph, LABELS, LOGITS, LOSS, Start, Storage, Weights, gradient_name, most_probable,
+};
 use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus};
 use midashi_pipeline::config::LearningRates;
-use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
+use midashi_runtime::{Session, SessionOptions, Tensor};
 use ndarray::{Array1, ArrayD, ArrayViewD};
 
 use crate::adam::{Moments, sum_of_squares};
@@ -42,10 +44,8 @@ pub struct BatchResult {
 }
 
 impl<'a> Tail<'a> {
-    #[expect(clippy::too_many_arguments, reason = "called once, from the recipe, which has these at hand")]
+    /// Prepares the training of `weights`, of which those that learn are fed at every step.
     pub fn new(
-        runtime: &Runtime,
-        device: Device,
         setup: &'a Setup,
         config: &'a BertConfig,
         start: Start,
@@ -55,18 +55,15 @@ impl<'a> Tail<'a> {
     ) -> Result<Self> {
         let learns = |name: &str| setup.learns(config, name);
         let graph = midashi_bert::training(config, corpus.categories.len(), start, learns)?;
-        let mut frozen = Vec::new();
-        let mut moments = Vec::new();
-        for (name, shape) in graph.parameters() {
-            if learns(name) {
-                moments.push((name.to_owned(), Moments::new(shape.iter().product())));
-            } else {
-                frozen.push((name.to_owned(), weights.get(name).context("a tensor is missing")?.clone()));
-            }
-        }
-        let threads = setup.settings.threads;
-        let options = SessionOptions::new(device, threads).with_initializers(frozen);
-        let training = runtime.session(&training_model(&graph, learns), options)?;
+        let frozen = weights.for_graph(&graph, |name| !learns(name))?;
+        let moments = graph
+            .parameters()
+            .filter(|(name, _)| learns(name))
+            .map(|(name, shape)| (name.to_owned(), Moments::new(shape.iter().product())))
+            .collect();
+        let threads = setup.settings.engine.threads;
+        let options = SessionOptions::new(setup.device, threads).with_initializers(frozen);
+        let training = setup.runtime.session(&training_model(&graph, learns), options)?;
         Ok(Self {
             corpus,
             features: features.map(|(_, features)| features),
@@ -130,7 +127,8 @@ impl<'a> Tail<'a> {
         Ok(result)
     }
 
-    /// Looks at one batch without learning from it.
+    /// Looks at one batch without learning from it. The gradients are computed all the same: the
+    /// validation split is small beside the training split.
     pub fn look(&mut self, texts: &[usize]) -> Result<BatchResult> {
         let batch = LabelledBatch::new(self.corpus, self.features, self.config, texts);
         let outputs = self.training.run(batch.inputs(&self.weights, &self.moments)?)?;
@@ -185,10 +183,7 @@ impl LabelledBatch {
     }
 
     fn result(&self, loss: f32, logits: ArrayViewD<'_, f32>) -> BatchResult {
-        let right = |(row, &label): (ndarray::ArrayView1<'_, f32>, &i64)| {
-            let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-            best.is_some_and(|(category, _)| category as i64 == label)
-        };
+        let right = |(row, &label): (ndarray::ArrayView1<'_, f32>, &i64)| most_probable(row) as i64 == label;
         BatchResult {
             loss: f64::from(loss),
             correct: logits.rows().into_iter().zip(&self.labels).filter(|pair| right(*pair)).count(),

@@ -1,13 +1,16 @@
 //! The frozen layers, once per text: `features.arrow`.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use midashi_bert::{Batch, BertConfig, HIDDEN_STATES, Start, Storage, Weights, batches_by_length};
 use midashi_pipeline::artifact::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
 use midashi_pipeline::{Progress, Work};
-use midashi_runtime::{Device, Runtime, SessionOptions};
+use midashi_runtime::SessionOptions;
 use ndarray::s;
+
+use crate::setup::Setup;
 
 /// Raised when the trunk's arithmetic changes, so that features made before are made again.
 const REVISION: u32 = 1;
@@ -16,8 +19,7 @@ const REVISION: u32 = 1;
 /// changed, computed otherwise. `None` when there are no frozen layers.
 pub fn features(
     work: &Work,
-    runtime: &Runtime,
-    device: Device,
+    setup: &Setup,
     config: &BertConfig,
     weights: &Weights,
     start: Start,
@@ -25,32 +27,40 @@ pub fn features(
 ) -> Result<Option<(FeaturesKey, Features)>> {
     let Some(layers) = start.trunk_layers() else { return Ok(None) };
     let path = work.folder().features();
+    let digest = |path: &Path| work.sha256_of(path).unwrap_or_default().to_owned();
+    let settings = &setup.settings;
+    let engine = serde_json::to_string(&settings.engine).context("cannot describe the engine")?;
     let key = FeaturesKey {
-        checkpoint_sha256: (2..).map_while(|input| work.input_sha256(input)).collect(),
-        tokens_sha256: work.input_sha256(0).unwrap_or_default().to_owned(),
+        checkpoint_sha256: setup.checkpoint_files.iter().map(|file| digest(file)).collect(),
+        tokens_sha256: digest(&work.folder().tokens()),
         trunk_layers: layers,
         hidden_size: config.hidden_size,
-        revision: REVISION,
+        computed_by: format!(
+            "{engine} {} tokens a batch, revision {REVISION}",
+            settings.train.trunk_batch_tokens
+        ),
     };
     let texts: Vec<(&str, usize)> =
         corpus.texts.iter().map(|text| (text.id.as_str(), text.input_ids.len())).collect();
-    if let Some(features) = Features::open(&path, &key, &texts)? {
+    // Features are a cache: ones that cannot be read are made again, and that is said.
+    let known = Features::open(&path, &key, &texts).unwrap_or_else(|error| {
+        println!("  {error}");
+        None
+    });
+    if let Some(features) = known {
         println!("  features of {layers} frozen layers: taken from {}", path.display());
         return Ok(Some((key, features)));
     }
 
     let started = Instant::now();
     let graph = midashi_bert::trunk(config, layers)?;
-    let parameters = graph
-        .parameters()
-        .map(|(name, _)| Ok((name.to_owned(), weights.get(name).context("a tensor is missing")?.clone())))
-        .collect::<Result<Vec<_>>>()?;
-    let options = SessionOptions::new(device, work.config().threads()).with_initializers(parameters);
-    let mut session = runtime.session(&graph.to_model("trunk", |_| Storage::External), options)?;
+    let parameters = weights.for_graph(&graph, |_| true)?;
+    let options = SessionOptions::new(setup.device, settings.engine.threads).with_initializers(parameters);
+    let mut session = setup.runtime.session(&graph.to_model("trunk", |_| Storage::External), options)?;
 
     let lengths: Vec<usize> = texts.iter().map(|(_, length)| *length).collect();
-    let batches = batches_by_length(&lengths, work.config().train.trunk_batch_tokens);
-    let mut writer = FeaturesWriter::create(&path, &key, &work.provenance())?;
+    let batches = batches_by_length(&lengths, settings.train.trunk_batch_tokens);
+    let mut writer = FeaturesWriter::create(&path, &key)?;
     let mut progress = Progress::new(format!("{layers} frozen layers"), lengths.len() as u64, "texts");
     for batch in batches {
         let lengths: Vec<usize> = batch.iter().map(|&text| lengths[text]).collect();

@@ -58,7 +58,8 @@ pub(super) fn lists<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ListAr
     column.as_list_opt().ok_or_else(|| format!("column {name} is {}, expected lists", column.data_type()))
 }
 
-/// A list column whose items are not null, from the rows' lengths and all items in a row.
+/// A list column from the rows' lengths and all items one after the other; items may be null if
+/// there are nulls among them.
 pub(super) fn list_column(lengths: impl Iterator<Item = usize>, items: ArrayRef) -> ArrayRef {
     let field = Arc::new(Field::new_list_field(items.data_type().clone(), items.is_nullable()));
     Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(lengths), items, None))

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::{list_column, lists, string_column, strings};
 use super::files::{MappedFile, bad_artifact, with_metadata};
-use crate::atomic::make_readable_by_all;
+use crate::atomic::temporary_file;
 use crate::{Error, Provenance, Result};
 
 const STAGE: &str = "train";
@@ -21,16 +21,17 @@ const KEY: &str = "midashi.features";
 /// All that the features depend on. Features made under another key are made again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeaturesKey {
-    /// SHA-256 of the checkpoint.
-    pub checkpoint_sha256: String,
+    /// SHA-256 of each of the checkpoint's files.
+    pub checkpoint_sha256: Vec<String>,
     /// SHA-256 of `tokens.arrow`.
     pub tokens_sha256: String,
     /// How many layers were computed.
     pub trunk_layers: usize,
     /// Width of a hidden state.
     pub hidden_size: usize,
-    /// Revision of the trunk's arithmetic: raised when its numbers change.
-    pub revision: u32,
+    /// What computed them: device, library, threads, batch size and the code's own revision, all of
+    /// which decide the last digits.
+    pub computed_by: String,
 }
 
 /// Hidden states of all texts, in the order of `tokens.arrow`.
@@ -113,18 +114,17 @@ impl FeaturesWriter {
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub fn create(path: &Path, key: &FeaturesKey, provenance: &Provenance) -> Result<Self> {
+    pub fn create(path: &Path, key: &FeaturesKey) -> Result<Self> {
         let items = Arc::new(Field::new_list_field(DataType::Float32, false));
         let schema = Schema::new(vec![
             Field::new("id", DataType::Utf8, false),
             Field::new("hidden", DataType::List(items), false),
         ]);
         let key = serde_json::to_string(key).map_err(Error::encode(path))?;
-        let schema = with_metadata(schema, provenance, &[(KEY, key)]);
+        // The key says all that the numbers depend on; the run's other settings do not belong here.
+        let schema = with_metadata(schema, &Provenance(vec![]), &[(KEY, key)]);
         let folder = path.parent().unwrap_or(Path::new("."));
-        let (file, temporary) = tempfile::NamedTempFile::new_in(folder)
-            .map_err(Error::io("create a file in", folder))?
-            .into_parts();
+        let (file, temporary) = temporary_file(folder)?.into_parts();
         let writer = FileWriter::try_new(BufWriter::with_capacity(1 << 20, file), &schema)
             .map_err(Error::encode(path))?;
         Ok(Self { path: path.to_owned(), schema, writer, temporary })
@@ -136,17 +136,11 @@ impl FeaturesWriter {
     /// When the disk is full or the lengths do not add up.
     pub fn add(&mut self, ids: &[&str], lengths: &[usize], hidden: Vec<f32>) -> Result<()> {
         let values: ArrayRef = Arc::new(Float32Array::from(hidden));
-        let nullable = list_column(lengths.iter().copied(), values);
-        let DataType::List(items) = self.schema.field(1).data_type() else { return Ok(()) };
-        let list = nullable.as_list::<i32>();
-        let list = arrow::array::ListArray::try_new(
-            items.clone(),
-            list.offsets().clone(),
-            list.values().clone(),
-            None,
-        )
-        .map_err(Error::encode(&self.path))?;
-        let columns: Vec<ArrayRef> = vec![string_column(ids.iter()), Arc::new(list)];
+        if lengths.iter().sum::<usize>() != values.len() {
+            return Err(Error::encode(&self.path)("the lengths do not add up to the numbers"));
+        }
+        let hidden = list_column(lengths.iter().copied(), values);
+        let columns: Vec<ArrayRef> = vec![string_column(ids.iter()), hidden];
         let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(Error::encode(&self.path))?;
         self.writer.write(&batch).map_err(Error::encode(&self.path))
     }
@@ -160,7 +154,6 @@ impl FeaturesWriter {
         let file = self.writer.into_inner().map_err(Error::encode(&self.path))?;
         let file = file.into_inner().map_err(|error| Error::io("write", &self.path)(error.into_error()))?;
         file.sync_all().map_err(Error::io("flush", &self.path))?;
-        make_readable_by_all(&file, &self.path)?;
         self.temporary.persist(&self.path).map_err(|error| Error::io("rename to", &self.path)(error.error))
     }
 }
@@ -171,11 +164,11 @@ mod tests {
 
     fn key(trunk_layers: usize) -> FeaturesKey {
         FeaturesKey {
-            checkpoint_sha256: "c".into(),
+            checkpoint_sha256: vec!["c".into()],
             tokens_sha256: "t".into(),
             trunk_layers,
             hidden_size: 2,
-            revision: 1,
+            computed_by: "test".into(),
         }
     }
 
@@ -183,7 +176,7 @@ mod tests {
     fn features_come_back_by_text_whatever_the_order_they_were_made_in() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("features.arrow");
-        let mut writer = FeaturesWriter::create(&path, &key(1), &Provenance(vec![])).unwrap();
+        let mut writer = FeaturesWriter::create(&path, &key(1)).unwrap();
         writer.add(&["b", "c"], &[2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
         writer.add(&["a"], &[4], vec![5.0, 6.0, 7.0, 8.0]).unwrap();
         writer.finish().unwrap();

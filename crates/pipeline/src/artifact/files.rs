@@ -19,7 +19,7 @@ use parquet::file::properties::WriterProperties;
 use crate::folder::require;
 use crate::{Error, Provenance, Result, atomic};
 
-/// A schema's metadata, in the order that makes equal files equal bytes.
+/// A schema with metadata; the writers sort its keys, so equal metadata are equal bytes.
 pub(super) fn with_metadata(schema: Schema, provenance: &Provenance, more: &[(&str, String)]) -> SchemaRef {
     let mut metadata: HashMap<String, String> = provenance.0.iter().cloned().collect();
     metadata.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));

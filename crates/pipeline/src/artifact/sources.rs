@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::metrics::read_json;
-use crate::{Error, Result, atomic};
+use crate::{Config, Error, Result, atomic};
 
 /// What `fetch` resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Sources {
     pub checkpoint_source: String,
     /// The folder it stands for; none when the model is made from scratch.
     pub checkpoint: Option<PathBuf>,
+    /// `model.revision` as it was configured.
+    pub revision: String,
 }
 
 impl Sources {
@@ -33,8 +35,21 @@ impl Sources {
     /// Reads `sources.json`.
     ///
     /// # Errors
-    /// When the file is missing or is not what [`Sources::write`] writes.
-    pub fn read(path: &Path) -> Result<Self> {
-        read_json(path, "fetch")
+    /// When the file is missing or is not what [`Sources::write`] writes, or when it was made for
+    /// another corpus or checkpoint than `config` names.
+    pub fn read(path: &Path, config: &Config) -> Result<Self> {
+        let sources: Self = read_json(path, "fetch")?;
+        for (key, made_for, configured) in [
+            ("corpus.source", &sources.corpus_source, &config.corpus.source),
+            ("model.checkpoint", &sources.checkpoint_source, &config.model.checkpoint),
+            ("model.revision", &sources.revision, &config.model.revision),
+        ] {
+            if made_for != configured {
+                let message =
+                    format!("it was made for {key} = {made_for:?}, now {configured:?} is configured");
+                return Err(Error::BadArtifact { path: path.to_owned(), stage: "fetch", message });
+            }
+        }
+        Ok(sources)
     }
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Field, Float32Type, Float64Type, Int64Type, Schema};
 
 use super::columns::{column, numbers};
@@ -102,7 +102,7 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<StepRow>, String> {
             tokens: tokens.value(row),
             learning_rate_encoder: encoder.value(row),
             learning_rate_classifier: classifier.value(row),
-            gradient_norm: norm.iter().nth(row).flatten(),
+            gradient_norm: norm.is_valid(row).then(|| norm.value(row)),
         })
         .collect())
 }

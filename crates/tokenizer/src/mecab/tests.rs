@@ -1,7 +1,10 @@
 //! A dictionary of a few words, compiled as MeCab does it, read back whole and damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
+use super::categories::{CATEGORY_NAME, CHARACTERS};
+use super::entries::{HEADER, MAGIC, VERSION};
 use super::*;
 use crate::japanese::WordSplitter;
 

@@ -1,0 +1,155 @@
+//! `sys.dic` and `unk.dic`: known and unknown words.
+
+use std::fmt::Write as _;
+
+use super::Source;
+use super::double_array::DoubleArray;
+use super::matrix::Matrix;
+use crate::error::Result;
+
+/// XORed with the file's length, this is the first number of a `.dic` (`DictionaryMagicID`).
+pub(super) const MAGIC: u32 = 0xef71_8f77;
+/// The only version there has been since 2006 (`DIC_VERSION`).
+pub(super) const VERSION: u32 = 102;
+/// Ten 32-bit numbers and 32 bytes of charset name.
+pub(super) const HEADER: usize = 10 * 4 + 32;
+/// left id, right id, part of speech (u16), cost (i16), feature, compound (u32).
+const TOKEN: usize = 16;
+/// Vibrato's CSV reader holds a field in a buffer of 4,096 bytes.
+const LONGEST_SURFACE: usize = 4095;
+
+/// The words of `sys.dic` or `unk.dic`.
+///
+/// Header: magic, version, type, number of words, left ids, right ids, bytes of the double array, of the tokens, of
+/// the features, zero; charset. Then those three parts. The double array (Darts) maps a surface's bytes to
+/// `token index << 8 | number of tokens`.
+pub(super) struct Entries<'s, 'b> {
+    pub(super) source: &'s Source<'b>,
+    words: Vec<(String, Entry)>,
+}
+
+struct Entry {
+    left_id: u16,
+    right_id: u16,
+    cost: i16,
+}
+
+impl<'s, 'b> Entries<'s, 'b> {
+    pub(super) fn new(source: &'s Source<'b>, matrix: &Matrix) -> Result<Self> {
+        let length = source.bytes.len();
+        let magic = source.u32(0)?;
+        if u64::from(magic ^ MAGIC) != length as u64 {
+            return Err(source.malformed(
+                "byte 0",
+                format!("a dictionary of {} bytes in a file of {length}", magic ^ MAGIC),
+                "a complete MeCab dictionary",
+            ));
+        }
+        let version = source.u32(4)?;
+        if version != VERSION {
+            return Err(source.malformed(
+                "byte 4",
+                format!("version {version}"),
+                format!("version {VERSION}"),
+            ));
+        }
+        let charset = source.name(40, 32)?;
+        if !["utf8", "utf-8"].contains(&charset.to_ascii_lowercase().as_str()) {
+            return Err(source.malformed(
+                "byte 40",
+                format!("charset {charset:?}"),
+                "a dictionary compiled to UTF-8",
+            ));
+        }
+        for (at, side, ids) in [(16, "left", matrix.right_ids), (20, "right", matrix.left_ids)] {
+            let found = source.u32(at)?;
+            if found as usize != ids {
+                let expected = format!("{ids}, as in matrix.bin");
+                return Err(source.malformed(
+                    format!("byte {at}"),
+                    format!("{found} ids on the {side}"),
+                    expected,
+                ));
+            }
+        }
+        let part = |at| source.u32(at).map(|bytes| bytes as usize);
+        let (count, array, tokens, features) = (part(12)?, part(24)?, part(28)?, part(32)?);
+        if HEADER as u64 + array as u64 + tokens as u64 + features as u64 != length as u64 {
+            return Err(source.malformed(
+                "byte 24",
+                format!("parts of {array}, {tokens} and {features} bytes"),
+                format!("parts that fill the file's {length} bytes"),
+            ));
+        }
+        let tokens = Tokens { source, start: HEADER + array, count: tokens / TOKEN };
+        let array = DoubleArray::new(source, HEADER, array);
+        let mut words = Vec::with_capacity(tokens.count);
+        array.walk(|surface, value| tokens.add(surface, value, &mut words))?;
+        if words.len() != count {
+            return Err(source.malformed(
+                "words",
+                format!("{} words", words.len()),
+                format!("{count}, as the header says"),
+            ));
+        }
+        Ok(Self { source, words })
+    }
+
+    pub(super) fn has(&self, surface: &str) -> bool {
+        self.words.iter().any(|(word, _)| word == surface)
+    }
+
+    /// As `lex.csv`: surface, left id, right id, cost.
+    pub(super) fn csv(&self) -> String {
+        let mut csv = String::with_capacity(self.words.len() * 32);
+        for (surface, Entry { left_id, right_id, cost }) in &self.words {
+            // Writing to a string cannot fail.
+            let _ = writeln!(csv, "\"{}\",{left_id},{right_id},{cost}", surface.replace('"', "\"\""));
+        }
+        csv
+    }
+}
+
+/// The token records of a dictionary.
+struct Tokens<'s, 'b> {
+    source: &'s Source<'b>,
+    start: usize,
+    count: usize,
+}
+
+impl Tokens<'_, '_> {
+    /// Adds the words that are spelled `surface`.
+    ///
+    /// Last first: of two words with the same spelling and the same cost, MeCab's path goes through the one
+    /// compiled first, Vibrato's through the one read last.
+    fn add(&self, surface: &[u8], value: u32, words: &mut Vec<(String, Entry)>) -> Result<()> {
+        let (first, count) = ((value >> 8) as usize, (value & 0xff) as usize);
+        let surface = std::str::from_utf8(surface).map_err(|_| {
+            self.source.malformed("words", format!("{surface:?}, which is not UTF-8"), "UTF-8")
+        })?;
+        if first + count > self.count {
+            return Err(self.source.malformed(
+                format!("word {surface:?}"),
+                format!("tokens {first} to {}", first + count),
+                format!("at most {} tokens", self.count),
+            ));
+        }
+        if surface.len() > LONGEST_SURFACE {
+            return Err(self.source.malformed(
+                "words",
+                format!("a word of {} bytes", surface.len()),
+                format!("at most {LONGEST_SURFACE}"),
+            ));
+        }
+        for token in (first..first + count).rev() {
+            let at = self.start + token * TOKEN;
+            let entry = Entry {
+                left_id: self.source.u16(at)?,
+                right_id: self.source.u16(at + 2)?,
+                cost: self.source.array(at + 6).map(i16::from_le_bytes)?,
+            };
+            words.push((surface.to_owned(), entry));
+        }
+        Ok(())
+    }
+}
