@@ -1,5 +1,6 @@
 //! Named tensors: loaded, made from nothing, written as safetensors.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, View};
 
 use midashi_onnx::Graph;
 
@@ -90,22 +91,34 @@ impl Weights {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let bytes: Vec<(&str, Vec<usize>, Vec<u8>)> = self
-            .iter()
-            .map(|(name, tensor)| (name, tensor.shape().to_vec(), little_endian(tensor)))
-            .collect();
-        let broken = |error: safetensors::SafeTensorError| Error::Weights {
-            path: path.to_owned(),
-            message: error.to_string(),
-        };
-        let views = bytes
-            .iter()
-            .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(broken)?;
         // The key that transformers looks for.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        safetensors::serialize_to_file(views, Some(metadata), path).map_err(broken)
+        let tensors = self.iter().map(|(name, tensor)| (name, Float32(tensor)));
+        let bytes = safetensors::serialize(tensors, Some(metadata))
+            .map_err(|error| Error::Weights { path: path.to_owned(), message: error.to_string() })?;
+        // Not the library's own writing to a file, which makes files that only their owner may read.
+        std::fs::write(path, bytes).map_err(Error::io("write", path))
+    }
+}
+
+/// A tensor as safetensors wants it, turned into bytes one at a time.
+struct Float32<'a>(&'a ArrayD<f32>);
+
+impl View for Float32<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.shape()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(little_endian(self.0))
+    }
+
+    fn data_len(&self) -> usize {
+        size_of::<f32>() * self.0.len()
     }
 }
 

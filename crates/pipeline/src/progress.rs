@@ -1,9 +1,10 @@
 //! Progress of long work: a bar with rate and time left on a terminal, plain lines in a log.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// A log gets a line at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -26,10 +27,14 @@ impl Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
             let template = format!(
-                "  {{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{eta}} left"
+                "  {{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}  {{rate}}/s  {{eta}} left"
             );
             if let Ok(style) = ProgressStyle::with_template(&template) {
-                bar.set_style(style);
+                let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+                    // A bar that cannot be drawn is no reason to stop.
+                    let _ = write!(text, "{:.0}", state.per_sec());
+                };
+                bar.set_style(style.with_key("rate", rate));
             }
             bar.set_prefix(label.clone());
             bar
