@@ -7,7 +7,7 @@ use std::path::Path;
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal};
+use rand_distr::{Distribution, StandardNormal};
 use safetensors::tensor::{Dtype, View};
 
 use midashi_onnx::Graph;
@@ -128,10 +128,8 @@ pub fn little_endian(tensor: &ArrayD<f32>) -> Vec<u8> {
 }
 
 fn normal(rng: &mut ChaCha8Rng, shape: &[usize], deviation: f32) -> ArrayD<f32> {
-    // A deviation that is no number gives a constant tensor rather than a panic; configurations
-    // are checked where they are read.
-    match Normal::new(0.0, deviation) {
-        Ok(distribution) => ArrayD::from_shape_simple_fn(shape, || distribution.sample(rng)),
-        Err(_) => ArrayD::zeros(shape),
-    }
+    ArrayD::from_shape_simple_fn(shape, || {
+        let standard: f32 = StandardNormal.sample(rng);
+        deviation * standard
+    })
 }

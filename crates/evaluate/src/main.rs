@@ -7,7 +7,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use midashi_pipeline::artifact::{
     AttentionRow, Prediction, Predictions, Split, TokenizedCorpus, write_attention,
@@ -79,13 +79,14 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     }
     progress.finish();
 
-    let answered = |texts: &[usize]| -> Vec<(usize, &Answer)> {
-        texts.iter().filter_map(|&text| Some((text, answers[text].as_ref()?))).collect()
+    let answered = |texts: &[usize]| -> Result<Vec<(usize, &Answer)>> {
+        let of = |&text: &usize| Some((text, answers[text].as_ref()?));
+        texts.iter().map(of).collect::<Option<_>>().context("a test text was not classified")
     };
-    let rows = answered(&test).into_iter().map(|(text, answer)| prediction(&corpus, text, answer)).collect();
+    let rows = answered(&test)?.into_iter().map(|(text, answer)| prediction(&corpus, text, answer)).collect();
     let predictions = Predictions { categories: corpus.categories.clone(), rows };
     let attention: Vec<AttentionRow> =
-        answered(&shown).into_iter().map(|(text, answer)| attention(&corpus, text, answer)).collect();
+        answered(&shown)?.into_iter().map(|(text, answer)| attention(&corpus, text, answer)).collect();
     let metrics = metrics::metrics(&predictions)?;
     print!("{}", table::classification_report(&metrics));
 

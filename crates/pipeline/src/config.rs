@@ -41,7 +41,8 @@ pub struct Run {
     pub name: String,
     /// Folder of all runs.
     pub artifacts: PathBuf,
-    /// Folder of downloads and converted dictionaries, shared by all runs.
+    /// Folder of downloads and of what `make setup` brings, shared by all runs. Another one than
+    /// `cache` is filled by `make setup CACHE=<folder>`.
     pub cache: PathBuf,
     /// Worker threads; 0 is one per core. Results are reproducible for a given number.
     pub threads: usize,

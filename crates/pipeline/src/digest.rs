@@ -65,7 +65,7 @@ impl DigestMemory {
     /// Writes the memory back if it learned something.
     pub(crate) fn save(&mut self) -> Result<()> {
         if self.changed {
-            let text = serde_json::to_vec(&self.known).unwrap_or_default();
+            let text = serde_json::to_vec(&self.known).map_err(Error::encode(&self.store))?;
             atomic::write_bytes(&self.store, &text)?;
             self.changed = false;
         }

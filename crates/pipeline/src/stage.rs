@@ -139,7 +139,7 @@ impl Stage {
         inputs: &[(&Path, &'static str)],
         outputs: &[PathBuf],
     ) -> Result<Option<Work>> {
-        let settings = to_json(settings);
+        let settings = to_json(settings, &self.folder)?;
         let mut digested = Vec::new();
         for (path, made_by) in inputs {
             require(path, made_by)?;
@@ -239,10 +239,10 @@ impl Work {
             outputs,
             wall_seconds: self.stage.started.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory_bytes(),
-            details: to_json(details),
+            details: to_json(details, &self.stage.folder)?,
         };
         let mut all = RunRecord::read(&self.stage.folder);
-        all.stages.insert(self.stage.name.to_owned(), to_json(&record));
+        all.stages.insert(self.stage.name.to_owned(), to_json(&record, &self.stage.folder)?);
         all.write(&self.stage.folder)?;
         let memory = record
             .peak_memory_bytes
@@ -308,9 +308,9 @@ fn remove_leftovers(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Settings and details are plain structs and maps, which JSON can always say.
-fn to_json(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or(Value::Null)
+/// As JSON. What JSON cannot say is an error: settings that all read `null` would look unchanged.
+fn to_json(value: &impl Serialize, folder: &RunFolder) -> Result<Value> {
+    serde_json::to_value(value).map_err(Error::encode(&folder.record()))
 }
 
 /// `VmHWM` of `/proc/self/status`, proc(5); other systems have no such file.

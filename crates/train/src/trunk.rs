@@ -27,12 +27,16 @@ pub fn features(
 ) -> Result<Option<(FeaturesKey, Features)>> {
     let Some(layers) = start.trunk_layers() else { return Ok(None) };
     let path = work.folder().features();
-    let digest = |path: &Path| work.sha256_of(path).unwrap_or_default().to_owned();
+    let digest = |path: &Path| {
+        let sha256 =
+            work.sha256_of(path).with_context(|| format!("{} is no input of this stage", path.display()));
+        sha256.map(str::to_owned)
+    };
     let settings = &setup.settings;
     let engine = serde_json::to_string(&settings.engine).context("cannot describe the engine")?;
     let key = FeaturesKey {
-        checkpoint_sha256: setup.checkpoint_files.iter().map(|file| digest(file)).collect(),
-        tokens_sha256: digest(&work.folder().tokens()),
+        checkpoint_sha256: setup.checkpoint_files.iter().map(|file| digest(file)).collect::<Result<_>>()?,
+        tokens_sha256: digest(&work.folder().tokens())?,
         trunk_layers: layers,
         hidden_size: config.hidden_size,
         computed_by: format!(
