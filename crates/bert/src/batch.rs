@@ -59,6 +59,17 @@ impl Batch {
         Self { texts: Texts::Hidden(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
     }
 
+    /// The batch without its attention mask: padding is attended to like any token, so what is
+    /// computed of a text depends on the longest of its batch.
+    ///
+    /// For ids only: what stands for padding in [`Batch::of_hidden`] is not what the layers before
+    /// make of it.
+    #[must_use]
+    pub fn attending_to_padding(mut self) -> Self {
+        self.attention_mask.fill(1);
+        self
+    }
+
     /// Names and arrays to feed, as whatever tensor type the engine has.
     pub fn inputs<'a, T>(&'a self) -> Vec<(&'static str, T)>
     where
@@ -133,6 +144,8 @@ mod tests {
         let mask = || (ATTENTION_MASK, Tensor::Int64(array![[1, 1, 1], [1, 0, 0]].into_dyn()));
         let ids = Tensor::Int64(array![[4, 5, 6], [7, 1, 1]].into_dyn());
         assert_eq!(Batch::of_ids(&[&[4, 5, 6], &[7]], 1).inputs::<Tensor>(), [(INPUT_IDS, ids), mask()]);
+        let (_, all) = &Batch::of_ids(&[&[4, 5, 6], &[7]], 1).attending_to_padding().inputs::<Tensor>()[1];
+        assert_eq!(all, &Tensor::Int64(array![[1, 1, 1], [1, 1, 1]].into_dyn()), "without a mask");
         let hidden = array![[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[7.0, 8.0], [0.0, 0.0], [0.0, 0.0]]];
         let hidden = Tensor::Float32(hidden.into_dyn());
         let batch = Batch::of_hidden(&[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[7.0, 8.0]], 2);

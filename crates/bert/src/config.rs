@@ -1,16 +1,20 @@
 //! `config.json` of a checkpoint, in Hugging Face's keys.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::checkpoint::Architecture;
+
+/// Twenty times the deepest published encoder: a number beyond it is damage, and every layer costs
+/// memory before its first tensor is found missing.
+const MAX_LAYERS: usize = 1024;
 
 /// The geometry of a BERT encoder (Devlin et al. 2019, section 3).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BertConfig {
-    /// `bert`; other architectures are refused by name.
+    /// `bert`: what another architecture calls otherwise is renamed when it is read.
     pub model_type: String,
     /// Number of ids, the rows of the word embeddings.
     pub vocab_size: usize,
@@ -49,7 +53,7 @@ pub struct BertConfig {
 
 /// `hidden_act`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub enum Activation {
     /// `x·Φ(x)`
     #[default]
@@ -58,6 +62,24 @@ pub enum Activation {
     GeluNew,
     /// `max(x, 0)`
     Relu,
+}
+
+impl TryFrom<String> for Activation {
+    type Error = String;
+
+    /// transformers has several names for one formula (`ACT2FN` in its `activations.py`).
+    fn try_from(name: String) -> Result<Self, String> {
+        match name.as_str() {
+            "gelu" | "gelu_python" => Ok(Self::Gelu),
+            "gelu_new" | "gelu_fast" | "gelu_accurate" | "gelu_pytorch_tanh" | "gelu_python_tanh" => {
+                Ok(Self::GeluNew)
+            }
+            "relu" => Ok(Self::Relu),
+            _ => Err(format!(
+                "hidden_act is {name:?}; expected gelu, gelu_new or relu, or another of their names"
+            )),
+        }
+    }
 }
 
 fn two() -> usize {
@@ -77,26 +99,15 @@ fn absolute() -> String {
 }
 
 impl BertConfig {
-    /// Reads `config.json`.
+    /// Reads the `config.json` of a BERT, or of an architecture that is one in all but name.
     ///
     /// # Errors
-    /// When the file is missing, or describes something that is not BERT.
+    /// When the file is missing, or describes something that does not compute what BERT does.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read(path).map_err(Error::io("read", path))?;
-        let wrong = |message: String| Error::Config { path: path.to_owned(), message };
-        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
-        // Looked at first: another architecture lacks BERT's keys, and its name is the better message.
-        match value.get("model_type").and_then(|name| name.as_str()) {
-            Some("bert") => {}
-            Some(other) => return Err(wrong(format!("model_type is {other:?}; expected \"bert\""))),
-            None => return Err(wrong("there is no model_type; expected \"bert\"".to_owned())),
-        }
-        let config: Self = serde_json::from_value(value).map_err(|e| wrong(e.to_string()))?;
-        config.check().map_err(wrong)?;
-        Ok(config)
+        Architecture::read(path).map(|(_, config)| config)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let positive = [
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
@@ -108,6 +119,12 @@ impl BertConfig {
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{key} is 0; expected at least 1"));
+        }
+        if self.num_hidden_layers > MAX_LAYERS {
+            return Err(format!(
+                "num_hidden_layers is {}; expected at most {MAX_LAYERS}",
+                self.num_hidden_layers
+            ));
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!(
@@ -127,12 +144,34 @@ impl BertConfig {
                 self.position_embedding_type
             ));
         }
+        if self.other.get("is_decoder") == Some(&true.into()) {
+            return Err("is_decoder is true; expected an encoder, which reads in both directions".to_owned());
+        }
         Ok(())
+    }
+
+    /// Longest input in tokens, special tokens included.
+    pub fn max_tokens(&self) -> usize {
+        self.max_position_embeddings
     }
 
     /// Width of one attention head.
     pub fn head_size(&self) -> usize {
         self.hidden_size / self.num_attention_heads
+    }
+
+    /// Whether the tensor `name` learns when the last `layers` layers do; everything does with
+    /// `None`, embeddings included. What is no part of the encoder, the classifier, always learns.
+    pub fn learns(&self, name: &str, layers: Option<usize>) -> bool {
+        let (Some(layers), Some(name)) = (layers, name.strip_prefix("bert.")) else { return true };
+        let layer = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
+        layer.is_some_and(|layer: usize| layer >= self.num_hidden_layers.saturating_sub(layers))
+    }
+
+    /// Names and shapes of the pooler's tensors, which a checkpoint may lack.
+    pub fn pooler_tensors(&self) -> [(String, Vec<usize>); 2] {
+        let hidden = self.hidden_size;
+        [(format!("{POOLER}.weight"), vec![hidden, hidden]), (format!("{POOLER}.bias"), vec![hidden])]
     }
 
     /// Names and shapes of all tensors the encoder uses, with Hugging Face's names and the prefix
@@ -166,6 +205,9 @@ impl BertConfig {
         tensors
     }
 }
+
+/// The linear layer on `[CLS]` that learned which sentence follows which.
+pub(crate) const POOLER: &str = "bert.pooler.dense";
 
 /// `bert.encoder.layer.7`
 pub(crate) fn layer_name(layer: usize) -> String {

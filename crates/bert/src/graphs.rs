@@ -1,4 +1,4 @@
-//! The three graphs a run needs: trunk, classifier, training.
+//! The graphs: trunk, classifier and training, which a run needs, and all that an encoder gives.
 //!
 //! *Trunk* is the embeddings and the frozen layers, computed once per text. *Tail* is what comes
 //! after it; a tail that starts at the input ids is the whole model.
@@ -25,6 +25,17 @@ pub const LOGITS: &str = "logits";
 pub const ATTENTION: &str = "attention";
 /// Name of the training graph's output, the mean cross-entropy of the batch, a float32 scalar.
 pub const LOSS: &str = "loss";
+
+/// Name of the encoder's output after the last layer, float32 `[batch, tokens, hidden_size]`.
+pub const LAST_HIDDEN_STATE: &str = "last_hidden_state";
+/// Name of the pooler's output, float32 `[batch, hidden_size]`.
+pub const POOLER_OUTPUT: &str = "pooler_output";
+
+/// Name of the output of one layer's attention, float32 `[batch, heads, tokens, tokens]`: of each
+/// token in the third axis to all tokens in the fourth, where it sums to 1.
+pub fn attentions_name(layer: usize) -> String {
+    format!("attentions.{layer}")
+}
 
 /// Where a tail begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +70,29 @@ pub fn gradient_name(name: &str) -> String {
     format!("gradient.{name}")
 }
 
+/// Inputs [`INPUT_IDS`] and [`ATTENTION_MASK`]; outputs [`LAST_HIDDEN_STATE`], [`POOLER_OUTPUT`] if
+/// there is a `pooler`, and every layer's attention ([`attentions_name`]).
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
+    let mut graph = Graph::new();
+    let (mut hidden, bias) = inputs(&mut graph, config)?;
+    for layer in 0..config.num_hidden_layers {
+        let output = encoder_layer(&mut graph, config, layer, hidden, bias, Rows::All)?;
+        graph.output(&attentions_name(layer), output.attention)?;
+        hidden = output.hidden;
+    }
+    let by_text = graph.reshape(hidden, &[BATCH.into(), TOKENS.into(), config.hidden_size.into()])?;
+    graph.output(LAST_HIDDEN_STATE, by_text)?;
+    if pooler {
+        let pooled = layers::pooler(&mut graph, config, hidden)?;
+        graph.output(POOLER_OUTPUT, pooled)?;
+    }
+    graph.prune();
+    Ok(graph)
+}
+
 /// Inputs [`INPUT_IDS`] and [`ATTENTION_MASK`]; output [`HIDDEN_STATES`] after the first `layers`
 /// layers.
 ///
@@ -66,10 +100,7 @@ pub fn gradient_name(name: &str) -> String {
 /// When the configuration does not fit together.
 pub fn trunk(config: &BertConfig, layers: usize) -> Result<Graph> {
     let mut graph = Graph::new();
-    let input_ids = graph.input(INPUT_IDS, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
-    let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
-    let bias = attention_bias(&mut graph, attention_mask)?;
-    let mut hidden = embeddings(&mut graph, config, input_ids)?;
+    let (mut hidden, bias) = inputs(&mut graph, config)?;
     for layer in 0..layers {
         hidden = encoder_layer(&mut graph, config, layer, hidden, bias, Rows::All)?.hidden;
     }
@@ -120,6 +151,14 @@ pub fn training(
     }
     graph.prune();
     Ok(graph)
+}
+
+/// Adds [`INPUT_IDS`] and [`ATTENTION_MASK`]; returns the embeddings and the bias of attention.
+fn inputs(graph: &mut Graph, config: &BertConfig) -> midashi_onnx::Result<(Value, Value)> {
+    let input_ids = graph.input(INPUT_IDS, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
+    let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
+    let bias = attention_bias(graph, attention_mask)?;
+    Ok((embeddings(graph, config, input_ids)?, bias))
 }
 
 /// Mean over the batch of `−log softmax(logits)[answer]`.

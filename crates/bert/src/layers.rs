@@ -5,7 +5,7 @@
 
 use midashi_onnx::{Dim, Gelu, Graph, Result, Value};
 
-use crate::config::{Activation, BertConfig, layer_name};
+use crate::config::{Activation, BertConfig, POOLER, layer_name};
 
 /// Axis of the texts in a batch.
 pub(crate) const BATCH: &str = "batch";
@@ -152,6 +152,15 @@ pub(crate) fn cls_rows(g: &mut Graph, config: &BertConfig, hidden: Value) -> Res
     let by_text = g.reshape(hidden, &[BATCH.into(), TOKENS.into(), width.into()])?;
     let first = g.take_first(by_text, 1, 1)?;
     g.reshape(first, &[BATCH.into(), width.into()])
+}
+
+/// A linear layer on `[CLS]` and tanh: `[batch, hidden_size]`.
+pub(crate) fn pooler(graph: &mut Graph, config: &BertConfig, hidden: Value) -> Result<Value> {
+    graph.within("bert.pooler", |g| {
+        let cls = cls_rows(g, config, hidden)?;
+        let dense = linear(g, POOLER, cls, config.hidden_size, config.hidden_size)?;
+        Ok(g.tanh(dense))
+    })
 }
 
 /// `x·Wᵀ + b` with the parameters `name.weight` `[out, in]` and `name.bias` `[out]`.

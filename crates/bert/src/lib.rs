@@ -1,4 +1,5 @@
-//! BERT as plain ONNX graphs, and the checkpoints that fill them.
+//! BERT as plain ONNX graphs, and the checkpoints that fill them: of a BERT, or of an architecture
+//! that is one in all but name.
 //!
 //! ```no_run
 //! use midashi_bert::{Checkpoint, Start, classifier, training};
@@ -24,12 +25,15 @@ mod layers;
 mod weights;
 
 pub use batch::{Batch, batches_by_length, most_probable};
-pub use checkpoint::Checkpoint;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use checkpoint::fuzzing;
+pub use checkpoint::{Checkpoint, WeightsFile};
 pub use config::{Activation, BertConfig};
 pub use error::{Error, Result};
 pub use graphs::{
-    ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LABELS, LOGITS, LOSS, Start, classifier,
-    gradient_name, training, trunk,
+    ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LABELS, LAST_HIDDEN_STATE, LOGITS, LOSS,
+    POOLER_OUTPUT, Start, attentions_name, classifier, gradient_name, outputs, training, trunk,
 };
 pub use midashi_onnx::{Graph, Storage};
 pub use weights::{Weights, little_endian};

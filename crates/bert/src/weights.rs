@@ -12,6 +12,7 @@ use safetensors::tensor::{Dtype, View};
 
 use midashi_onnx::Graph;
 
+use crate::config::POOLER;
 use crate::{BertConfig, Error, Result};
 
 /// Tensors under their Hugging Face names (`bert.…`, `classifier.…`), float32, row-major.
@@ -52,6 +53,11 @@ impl Weights {
     /// The tensor `name`.
     pub fn get(&self, name: &str) -> Option<&ArrayD<f32>> {
         self.0.get(name)
+    }
+
+    /// Whether there is a pooler.
+    pub fn has_pooler(&self) -> bool {
+        self.0.keys().any(|name| name.starts_with(POOLER))
     }
 
     /// Takes the tensor `name` out.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_bert::{
-    ATTENTION, ATTENTION_MASK, BertConfig, Graph, HIDDEN_STATES, INPUT_IDS, LABELS, LOGITS, LOSS, Start,
-    Storage, classifier, gradient_name, training, trunk,
+    ATTENTION, ATTENTION_MASK, Batch, BertConfig, Graph, HIDDEN_STATES, INPUT_IDS, LABELS, LOGITS, LOSS,
+    Start, Storage, classifier, gradient_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -55,6 +55,18 @@ impl Reference {
             }
         }
         Self { config, floats, integers }
+    }
+
+    /// The fixture `name`, which holds only what is other than in the main one.
+    fn variant(name: &str) -> Self {
+        let (mut variant, main) = (Self::read(name), main_reference());
+        for (name, tensor) in main.floats {
+            variant.floats.entry(name).or_insert(tensor);
+        }
+        for (name, tensor) in main.integers {
+            variant.integers.entry(name).or_insert(tensor);
+        }
+        variant
     }
 
     fn labels(&self) -> usize {
@@ -177,12 +189,7 @@ fn loss_and_every_gradient_are_pytorch_wherever_the_tail_starts() {
 #[test]
 fn every_activation_has_pytorch_gradients() {
     for activation in ["gelu_new", "relu"] {
-        let mut reference = Reference::read(&format!("gradient_reference_{activation}.safetensors"));
-        let main = main_reference();
-        for (name, tensor) in main.floats {
-            reference.floats.entry(name).or_insert(tensor);
-        }
-        reference.integers.extend(main.integers);
+        let reference = Reference::variant(&format!("gradient_reference_{activation}.safetensors"));
         compare_training(&reference, Start::InputIds);
     }
 }
@@ -215,5 +222,45 @@ fn padding_does_not_change_a_prediction() {
             session.run(vec![(INPUT_IDS, ids.view().into()), (ATTENTION_MASK, mask.view().into())]).unwrap();
         let expected = reference.floats["logits"].slice_axis(Axis(0), Slice::from(text..text + 1));
         assert_close("logits", outputs.float32(LOGITS).unwrap(), expected);
+    }
+}
+
+#[test]
+fn without_a_mask_loss_and_every_gradient_are_pytorch() {
+    compare_training(&Reference::variant("gradient_reference_unmasked.safetensors"), Start::InputIds);
+}
+
+#[test]
+fn without_a_mask_padding_is_attended_to_as_in_pytorch_and_changes_predictions() {
+    let reference = Reference::variant("gradient_reference_unmasked.safetensors");
+    let (ids, lengths) = (&reference.integers["input_ids"], &main_reference().integers["attention_mask"]);
+    let texts: Vec<Vec<i32>> = ids
+        .rows()
+        .into_iter()
+        .zip(lengths.rows())
+        .map(|(ids, mask)| ids.iter().take(mask.sum() as usize).map(|&id| id as i32).collect())
+        .collect();
+    let texts: Vec<&[i32]> = texts.iter().map(Vec::as_slice).collect();
+    let graph = classifier(&reference.config, reference.labels(), Start::InputIds).unwrap();
+    let mut session = reference.session(&graph);
+    let pad_id = reference.config.pad_token_id;
+
+    let together = Batch::of_ids(&texts, pad_id).attending_to_padding();
+    let outputs = session.run(together.inputs()).unwrap();
+    let logits = &reference.floats["logits"];
+    assert_close("logits", outputs.float32(LOGITS).unwrap(), logits.view());
+    let last = reference.config.num_hidden_layers - 1;
+    let attention = reference.floats[&format!("attention.{last}")].index_axis(Axis(2), 0).to_owned();
+    assert_close("attention", outputs.float32(ATTENTION).unwrap(), attention.view());
+    drop(outputs);
+
+    for (row, text) in texts.iter().enumerate() {
+        let alone = Batch::of_ids(&[text], pad_id).attending_to_padding();
+        let outputs = session.run(alone.inputs()).unwrap();
+        let difference =
+            &outputs.float32(LOGITS).unwrap().index_axis(Axis(0), 0) - &logits.index_axis(Axis(0), row);
+        let largest = difference.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
+        let is_longest = text.len() == ids.shape()[1];
+        assert_eq!(largest > 1e-2, !is_longest, "{} tokens: logits differ by {largest}", text.len());
     }
 }

@@ -3,17 +3,24 @@
 //! Published checkpoints differ in four ways, all of which are read: the container
 //! (`model.safetensors`, the same in shards, `pytorch_model.bin`), Hugging Face's names with or
 //! without the prefix `bert.`, LayerNorm as `weight`/`bias` or as `gamma`/`beta`, float32, float16
-//! or bfloat16. Heads of other tasks are left alone.
+//! or bfloat16. Heads of other tasks are left alone. Architectures that are BERT in all but name
+//! become one here.
 
+mod architecture;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod pickle;
 mod pytorch;
 mod safetensors;
 mod tensor_file;
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis, Slice};
 
+pub(crate) use self::architecture::Architecture;
+use self::architecture::Source;
 use self::tensor_file::TensorFile;
 use crate::{BertConfig, Error, Result, Weights};
 
@@ -22,8 +29,20 @@ const SAFETENSORS: &str = "model.safetensors";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";
 const PICKLE: &str = "pytorch_model.bin";
 
+/// One of the files that hold a checkpoint's tensors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// `safetensors`, `PyTorch zip archive` or `PyTorch legacy stream`.
+    pub container: &'static str,
+    /// How many tensors it holds of each kind of number (`F32`, `F16`, `BF16`, …).
+    pub tensors: BTreeMap<String, usize>,
+}
+
 /// A checkpoint's folder.
 pub struct Checkpoint {
+    architecture: &'static Architecture,
     config: BertConfig,
     /// What messages call the weights: the file itself, or the index of its shards.
     weights: PathBuf,
@@ -36,9 +55,10 @@ impl Checkpoint {
     /// whole, safetensors in shards, `pytorch_model.bin`.
     ///
     /// # Errors
-    /// When `config.json`, the weights or a shard is missing, or the architecture is not BERT.
+    /// When `config.json`, the weights or a shard is missing, or the architecture is not BERT
+    /// in all but name.
     pub fn open(folder: &Path) -> Result<Self> {
-        let config = BertConfig::read(&folder.join(CONFIG))?;
+        let (architecture, config) = Architecture::read(&folder.join(CONFIG))?;
         let weights = [SAFETENSORS, SAFETENSORS_INDEX, PICKLE]
             .map(|name| folder.join(name))
             .into_iter()
@@ -48,12 +68,17 @@ impl Checkpoint {
             true => safetensors::shards(&weights)?,
             false => vec![weights.clone()],
         };
-        Ok(Self { config, weights, parts })
+        Ok(Self { architecture, config, weights, parts })
     }
 
-    /// The model's geometry.
+    /// The model's geometry, as that of a BERT.
     pub fn config(&self) -> &BertConfig {
         &self.config
+    }
+
+    /// What was made a BERT: `bert`, `roberta` (and its namesakes), `distilbert` or `electra`.
+    pub fn architecture(&self) -> &'static str {
+        self.architecture.name
     }
 
     /// The files that the weights depend on.
@@ -83,8 +108,55 @@ impl Checkpoint {
         self.read(&tensors)
     }
 
+    /// Reads the encoder and, if the checkpoint has one, the pooler.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::encoder`].
+    pub fn encoder_and_pooler(&self) -> Result<Weights> {
+        let mut tensors = self.config.tensors();
+        let pooler = self.config.pooler_tensors();
+        let parts = self.open_parts()?;
+        if pooler.iter().any(|(name, _)| self.find(&parts, name).is_some()) {
+            tensors.extend(pooler);
+        }
+        self.read(&tensors)
+    }
+
+    /// The files that hold tensors, used or not.
+    ///
+    /// # Errors
+    /// When a file is damaged.
+    pub fn weights_files(&self) -> Result<Vec<WeightsFile>> {
+        let describe = |part: &TensorFile| {
+            let mut tensors = BTreeMap::new();
+            for stored in part.tensors().values() {
+                *tensors.entry(format!("{:?}", stored.dtype)).or_default() += 1;
+            }
+            WeightsFile { path: part.path().to_owned(), container: part.container(), tensors }
+        };
+        Ok(self.open_parts()?.iter().map(describe).collect())
+    }
+
+    /// Names of the tensors in the files from which none of `weights` was read, sorted: heads of
+    /// other tasks, buffers.
+    ///
+    /// # Errors
+    /// When a file is damaged.
+    pub fn unused(&self, weights: &Weights) -> Result<Vec<String>> {
+        let parts = self.open_parts()?;
+        let used: HashSet<String> =
+            weights.iter().filter_map(|(name, _)| Some(self.find(&parts, name)?.1)).collect();
+        let names = parts.iter().flat_map(|part| part.tensors().keys());
+        let unused: BTreeSet<&String> = names.filter(|name| !used.contains(*name)).collect();
+        Ok(unused.into_iter().cloned().collect())
+    }
+
+    fn open_parts(&self) -> Result<Vec<TensorFile>> {
+        self.parts.iter().map(|path| TensorFile::open(path)).collect()
+    }
+
     fn read(&self, wanted: &[(String, Vec<usize>)]) -> Result<Weights> {
-        let parts = self.parts.iter().map(|path| TensorFile::open(path)).collect::<Result<Vec<_>>>()?;
+        let parts = self.open_parts()?;
         let mut weights = Weights::default();
         for (name, shape) in wanted {
             weights.insert(name.clone(), self.tensor(&parts, name, shape)?);
@@ -92,30 +164,35 @@ impl Checkpoint {
         Ok(weights)
     }
 
+    /// BERT's tensor `name`, wherever it comes from.
     fn tensor(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
-        spellings(name)
-            .iter()
-            .find_map(|spelled| parts.iter().find_map(|part| part.read(spelled, shape)))
-            .unwrap_or_else(|| {
-                Err(Error::TensorMissing {
-                    path: self.weights.clone(),
-                    name: name.to_owned(),
-                    expected: shape.to_vec(),
-                })
-            })
+        match self.architecture.source(name, &self.config) {
+            Source::Zeros => Ok(ArrayD::zeros(shape)),
+            Source::Stored { rows_before: 0 } => self.stored(parts, name, shape),
+            Source::Stored { rows_before } => {
+                let mut shape = shape.to_vec();
+                shape[0] += rows_before;
+                let all = self.stored(parts, name, &shape)?;
+                Ok(all.slice_axis(Axis(0), Slice::from(rows_before..)).to_owned())
+            }
+        }
     }
-}
 
-/// The names under which published checkpoints keep `bert.…`.
-fn spellings(name: &str) -> Vec<String> {
-    let plain = name.strip_prefix("bert.").unwrap_or(name);
-    [name, plain]
-        .into_iter()
-        .flat_map(|name| {
-            let old = name
-                .replace("LayerNorm.weight", "LayerNorm.gamma")
-                .replace("LayerNorm.bias", "LayerNorm.beta");
-            [name.to_owned(), old]
+    fn stored(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
+        let missing = || Error::TensorMissing {
+            path: self.weights.clone(),
+            name: self.architecture.spellings(name).into_iter().next().unwrap_or_default(),
+            expected: shape.to_vec(),
+        };
+        let found = self.find(parts, name).and_then(|(part, spelled)| part.read(&spelled, shape));
+        found.unwrap_or_else(|| Err(missing()))
+    }
+
+    /// The file that holds BERT's tensor `name`, and what the tensor is called there.
+    fn find<'p>(&self, parts: &'p [TensorFile], name: &str) -> Option<(&'p TensorFile, String)> {
+        self.architecture.spellings(name).into_iter().find_map(|spelled| {
+            let part = parts.iter().find(|part| part.tensors().contains_key(&spelled))?;
+            Some((part, spelled))
         })
-        .collect()
+    }
 }

@@ -17,7 +17,8 @@ type Result<T> = std::result::Result<T, String>;
 const MAX_STEPS: usize = 1 << 22;
 /// Most dimensions a tensor may have; BERT's have two.
 const MAX_DIMENSIONS: usize = 8;
-/// Longest module or name of a global.
+/// Longest name: of a global, its module, a tensor, a storage. A pickle may say one name a million
+/// times, and each time it is looked up.
 const MAX_NAME: usize = 256;
 
 /// What lies on the stack.
@@ -77,7 +78,8 @@ enum Object<'a> {
     List(Vec<Value<'a>>),
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
-    Tensor(Tensor<'a>),
+    // Boxed, for it is far larger than the others: an object can be a single byte of the file.
+    Tensor(Box<Tensor<'a>>),
 }
 
 /// A run of numbers that tensors are views of.
@@ -171,13 +173,13 @@ impl<'a> Pickle<'a> {
         items.iter().map(text).collect()
     }
 
-    /// The named tensors of a state dict. Other entries are left out.
+    /// The named tensors of a state dict. Other entries are left out, and endless names.
     ///
     /// # Errors
     /// When the value is no dict.
     pub fn tensors(&self) -> Result<impl Iterator<Item = (&'a str, &Tensor<'a>)>> {
         Ok(self.entries()?.iter().filter_map(|(key, value)| match (key, self.object(*value)?) {
-            (Value::Text(name), Object::Tensor(tensor)) => Some((*name, tensor)),
+            (Value::Text(name), Object::Tensor(tensor)) if name.len() <= MAX_NAME => Some((*name, &**tensor)),
             _ => None,
         }))
     }
@@ -415,7 +417,7 @@ impl<'a> Machine<'a> {
             (Value::Global(Global::RebuildParameter), [tensor, ..]) => Ok(*tensor),
             (Value::Global(Global::RebuildTensor), [storage, offset, shape, strides, ..]) => {
                 let tensor = self.tensor(*storage, *offset, *shape, *strides)?;
-                Ok(self.object(Object::Tensor(tensor)))
+                Ok(self.object(Object::Tensor(Box::new(tensor))))
             }
             _ => Err(format!("{callee:?} is called with {} arguments", arguments.len())),
         }
@@ -454,7 +456,9 @@ impl<'a> Machine<'a> {
         let id = self.pop()?;
         let items = self.tuple(id)?;
         match *items.strip_suffix(&[Value::None]).unwrap_or(items) {
-            [Value::Text("storage"), Value::Global(Global::Storage(dtype)), Value::Text(key), _, count] => {
+            [Value::Text("storage"), Value::Global(Global::Storage(dtype)), Value::Text(key), _, count]
+                if key.len() <= MAX_NAME =>
+            {
                 let count = size(count)?;
                 Ok(self.object(Object::Storage(Storage { key, dtype, count })))
             }

@@ -20,7 +20,7 @@ use super::tensor_file::{Directory, Stored};
 type Result<T> = std::result::Result<T, String>;
 
 /// How a zip archive begins.
-const ZIP: &[u8] = b"PK\x03\x04";
+pub const ZIP: &[u8] = b"PK\x03\x04";
 /// How a legacy stream begins: the pickle of 0x1950a86a20f9469cfc6c.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 /// The legacy stream's only version.

@@ -1,6 +1,7 @@
 //! Safetensors: one file, or shards with an index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,29 +35,30 @@ pub fn directory(bytes: &[u8]) -> Result<Directory, String> {
 /// # Errors
 /// When the index is broken, or one of the files is missing.
 pub fn shards(index: &Path) -> Result<Vec<PathBuf>> {
+    let wrong = |message: String| Error::Weights { path: index.to_owned(), message };
+    let text = fs::read(index).map_err(Error::io("read", index))?;
+    let shard = |name: String| match index.with_file_name(&name) {
+        path if path.is_file() => Ok(path),
+        _ => Err(wrong(format!("{name} is missing, which weight_map names; fetch the checkpoint again"))),
+    };
+    shard_names(&text).map_err(wrong)?.into_iter().map(shard).collect()
+}
+
+/// The names of an index's files, sorted, each once: plain names, beside the index.
+///
+/// # Errors
+/// What is wrong with the index.
+pub fn shard_names(index: &[u8]) -> Result<BTreeSet<String>, String> {
     /// `model.safetensors.index.json`, as far as it matters.
     #[derive(Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let wrong = |message: String| Error::Weights { path: index.to_owned(), message };
-    let text = fs::read(index).map_err(Error::io("read", index))?;
-    let parsed: Index = serde_json::from_slice(&text)
-        .map_err(|error| wrong(format!("{error}; expected an object with a weight_map")))?;
-    let mut names: Vec<String> = parsed.weight_map.into_values().collect();
-    names.sort();
-    names.dedup();
-    let shard = |name: String| {
-        let path = index.with_file_name(&name);
-        if path.file_name() != Some(name.as_ref()) || path.parent() != index.parent() {
-            return Err(wrong(format!("weight_map names {name:?}; expected plain file names")));
-        }
-        if !path.is_file() {
-            return Err(wrong(format!(
-                "{name} is missing, which weight_map names; fetch the checkpoint again"
-            )));
-        }
-        Ok(path)
-    };
-    names.into_iter().map(shard).collect()
+    let index: Index = serde_json::from_slice(index)
+        .map_err(|error| format!("{error}; expected an object with a weight_map"))?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    match names.iter().find(|name| Path::new(name).file_name() != Some(OsStr::new(name))) {
+        Some(name) => Err(format!("weight_map names {name:?}; expected plain file names")),
+        None => Ok(names),
+    }
 }

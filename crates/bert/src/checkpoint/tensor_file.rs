@@ -32,6 +32,7 @@ pub struct Stored {
 /// An open file of tensors.
 pub struct TensorFile {
     path: PathBuf,
+    container: &'static str,
     file: File,
     tensors: Directory,
 }
@@ -48,7 +49,27 @@ impl TensorFile {
         let is_pickle = path.extension().is_some_and(|extension| extension == "bin");
         let directory = if is_pickle { pytorch::directory(&bytes) } else { container::directory(&bytes) };
         let tensors = directory.map_err(|message| Error::Weights { path: path.to_owned(), message })?;
-        Ok(Self { path: path.to_owned(), file, tensors })
+        let container = match (is_pickle, bytes.starts_with(pytorch::ZIP)) {
+            (false, _) => "safetensors",
+            (true, true) => "PyTorch zip archive",
+            (true, false) => "PyTorch legacy stream",
+        };
+        Ok(Self { path: path.to_owned(), container, file, tensors })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What kind of file it is.
+    pub fn container(&self) -> &'static str {
+        self.container
+    }
+
+    /// What the file holds.
+    pub fn tensors(&self) -> &Directory {
+        &self.tensors
     }
 
     /// Reads the tensor called `name` as float32 in row-major order; `None` if there is none.
@@ -68,13 +89,18 @@ impl TensorFile {
             };
             // Mapped alone, so that the pages of one tensor are gone when the next one comes.
             let bytes = map(&self.file, stored.bytes.clone()).map_err(Error::io("map", &self.path))?;
-            stored.array(numbers(stored.dtype, &bytes).map_err(broken)?).map_err(broken)
+            stored.read(&bytes).map_err(broken)
         })
     }
 }
 
 impl Stored {
-    fn array(&self, numbers: Vec<f32>) -> Result<ArrayD<f32>, String> {
+    /// The tensor as float32 in row-major order, from its `bytes`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(&self, bytes: &[u8]) -> Result<ArrayD<f32>, String> {
+        let numbers = numbers(self.dtype, bytes)?;
         let shape = IxDyn(&self.shape);
         let layout: StrideShape<IxDyn> = match &self.strides {
             Some(strides) => shape.strides(IxDyn(strides)),

@@ -1,0 +1,74 @@
+//! All that an encoder gives for a batch: `outputs CHECKPOINT BATCH RESULT`.
+//!
+//! BATCH is a safetensors file with `input_ids` and `attention_mask` (int64, `[batch, tokens]`) and,
+//! if logits are wanted, `classifier.weight` and `classifier.bias`. RESULT becomes one with all
+//! outputs. `tests/parity/output_parity.py` compares it with transformers.
+
+use std::error::Error;
+use std::path::Path;
+
+use midashi_bert::{
+    ATTENTION_MASK, Checkpoint, Graph, INPUT_IDS, Start, Storage, Weights, classifier, outputs,
+};
+use midashi_runtime::{Choice, Engine};
+use ndarray::ArrayD;
+use safetensors::SafeTensors;
+
+/// Threads of ONNX Runtime.
+const THREADS: usize = 2;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [checkpoint, batch, result] = &arguments[..] else {
+        return Err("usage: outputs CHECKPOINT BATCH RESULT".into());
+    };
+    let checkpoint = Checkpoint::open(Path::new(checkpoint))?;
+    let (config, mut weights) = (checkpoint.config(), checkpoint.encoder_and_pooler()?);
+    let bytes = std::fs::read(batch)?;
+    let batch = SafeTensors::deserialize(&bytes)?;
+    let ids = integers(&batch, INPUT_IDS)?;
+    let mask = integers(&batch, ATTENTION_MASK)?;
+
+    let engine = Engine::open(Path::new("cache/onnxruntime"), Choice::Cpu, THREADS)?;
+    let mut all = Weights::default();
+    run(&engine, &outputs(config, weights.has_pooler())?, &weights, &ids, &mask, &mut all)?;
+    if batch.tensor("classifier.weight").is_ok() {
+        for name in ["classifier.weight", "classifier.bias"] {
+            weights.insert(name.to_owned(), floats(&batch, name)?);
+        }
+        let labels = weights.get("classifier.bias").map_or(0, ArrayD::len);
+        run(&engine, &classifier(config, labels, Start::InputIds)?, &weights, &ids, &mask, &mut all)?;
+    }
+    all.write(Path::new(result))?;
+    Ok(())
+}
+
+/// Adds all outputs of a graph to `results`.
+fn run(
+    engine: &Engine,
+    graph: &Graph,
+    weights: &Weights,
+    ids: &ArrayD<i64>,
+    mask: &ArrayD<i64>,
+    results: &mut Weights,
+) -> Result<(), Box<dyn Error>> {
+    let model = graph.to_model("outputs", |_| Storage::External);
+    let mut session = engine.session(&model, weights.for_graph(graph, |_| true)?)?;
+    let outputs = session.run(vec![(INPUT_IDS, ids.view().into()), (ATTENTION_MASK, mask.view().into())])?;
+    for name in graph.output_names() {
+        results.insert(name.to_owned(), outputs.float32(name)?.to_owned());
+    }
+    Ok(())
+}
+
+fn integers(tensors: &SafeTensors<'_>, name: &str) -> Result<ArrayD<i64>, Box<dyn Error>> {
+    let tensor = tensors.tensor(name)?;
+    let numbers = tensor.data().as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+    Ok(ArrayD::from_shape_vec(tensor.shape(), numbers)?)
+}
+
+fn floats(tensors: &SafeTensors<'_>, name: &str) -> Result<ArrayD<f32>, Box<dyn Error>> {
+    let tensor = tensors.tensor(name)?;
+    let numbers = tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    Ok(ArrayD::from_shape_vec(tensor.shape(), numbers)?)
+}

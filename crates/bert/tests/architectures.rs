@@ -1,0 +1,231 @@
+//! Every architecture that is BERT in all but name, against transformers.
+//!
+//! The models of `tests/fixtures/architectures` and what transformers computes with them are
+//! written by `tests/parity/architecture_reference.py`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use midashi_bert::{
+    ATTENTION_MASK, Checkpoint, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Storage, attentions_name,
+    outputs,
+};
+use midashi_runtime::{Choice, Engine, Outputs, Session};
+use ndarray::{ArrayD, ArrayViewD, Axis};
+use safetensors::SafeTensors;
+use tempfile::TempDir;
+
+/// Largest absolute difference accepted.
+const TOLERANCE: f32 = 1e-4;
+
+/// All, and whether the fixture has a pooler.
+const ARCHITECTURES: [(&str, bool); 6] = [
+    ("bert", true),
+    ("roberta", false),
+    ("xlm-roberta", false),
+    ("camembert", true),
+    ("distilbert", false),
+    ("electra", false),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn fixture(architecture: &str) -> PathBuf {
+    root().join("tests/fixtures/architectures").join(architecture)
+}
+
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        Engine::open(&root().join("cache/onnxruntime"), Choice::Cpu, 1)
+            .unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+fn integers(tensors: &SafeTensors<'_>, name: &str) -> ArrayD<i64> {
+    let tensor = tensors.tensor(name).unwrap();
+    let numbers = tensor.data().as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+    ArrayD::from_shape_vec(tensor.shape(), numbers).unwrap()
+}
+
+fn floats(tensors: &SafeTensors<'_>, name: &str) -> ArrayD<f32> {
+    let tensor = tensors.tensor(name).unwrap();
+    let numbers = tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    ArrayD::from_shape_vec(tensor.shape(), numbers).unwrap()
+}
+
+/// A session that gives all outputs of a checkpoint.
+fn session(checkpoint: &Checkpoint) -> Session {
+    let weights = checkpoint.encoder_and_pooler().unwrap();
+    let graph = outputs(checkpoint.config(), weights.has_pooler()).unwrap();
+    let parameters = weights.for_graph(&graph, |_| true).unwrap();
+    engine().session(&graph.to_model("test", |_| Storage::External), parameters).unwrap()
+}
+
+/// Compares an output's numbers of tokens; those of padding mean nothing.
+#[track_caller]
+fn assert_tokens_agree(what: &str, found: ArrayViewD<'_, f32>, expected: ArrayViewD<'_, f32>, tokens: i64) {
+    let (found, expected) = (found.axis_iter(Axis(0)), expected.axis_iter(Axis(0)));
+    for (found, expected) in found.zip(expected).take(tokens as usize) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= TOLERANCE, "{what}: {found}, transformers has {expected}");
+        }
+    }
+}
+
+/// Compares all outputs with those of transformers.
+fn compare(
+    architecture: &str,
+    found: &Outputs<'_>,
+    truth: &SafeTensors<'_>,
+    mask: &ArrayD<i64>,
+    pooler: bool,
+) {
+    for (text, mask) in mask.axis_iter(Axis(0)).enumerate() {
+        let tokens = mask.sum();
+        let what = |name: &str| format!("{architecture}, text {text}, {name}");
+        let of_text = |name: &str| {
+            let (found, expected) = (found.float32(name).unwrap(), floats(truth, name));
+            assert_eq!(found.shape(), expected.shape(), "{}", what(name));
+            (found.index_axis(Axis(0), text).to_owned(), expected.index_axis(Axis(0), text).to_owned())
+        };
+        let (found_hidden, hidden) = of_text(LAST_HIDDEN_STATE);
+        assert_tokens_agree(&what(LAST_HIDDEN_STATE), found_hidden.view(), hidden.view(), tokens);
+        for layer in 0..2 {
+            let name = attentions_name(layer);
+            let (found, expected) = of_text(&name);
+            for (found, expected) in found.axis_iter(Axis(0)).zip(expected.axis_iter(Axis(0))) {
+                assert_tokens_agree(&what(&name), found, expected, tokens);
+            }
+        }
+        if pooler {
+            let (found, expected) = of_text(POOLER_OUTPUT);
+            assert_tokens_agree(&what(POOLER_OUTPUT), found.view(), expected.view(), i64::MAX);
+        }
+    }
+    assert_eq!(found.float32(POOLER_OUTPUT).is_ok(), pooler, "{architecture}: pooler");
+    assert_eq!(truth.tensor(POOLER_OUTPUT).is_ok(), pooler, "{architecture}: transformers' pooler");
+}
+
+#[test]
+fn hidden_states_pooler_and_attention_of_every_architecture_are_transformers() {
+    for (architecture, pooler) in ARCHITECTURES {
+        let bytes = fs::read(fixture(architecture).join("reference.safetensors")).unwrap();
+        let truth = SafeTensors::deserialize(&bytes).unwrap();
+        let (ids, mask) = (integers(&truth, INPUT_IDS), integers(&truth, ATTENTION_MASK));
+        let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
+        let mut session = session(&checkpoint);
+        let inputs = vec![(INPUT_IDS, ids.view().into()), (ATTENTION_MASK, mask.view().into())];
+        compare(architecture, &session.run(inputs).unwrap(), &truth, &mask, pooler);
+    }
+}
+
+#[test]
+fn what_is_written_is_a_bert_with_the_same_weights() {
+    for (architecture, pooler) in ARCHITECTURES {
+        let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
+        let weights = checkpoint.encoder_and_pooler().unwrap();
+        let written = TempDir::new().unwrap();
+        weights.write(&written.path().join("model.safetensors")).unwrap();
+        let config = serde_json::to_value(checkpoint.config()).unwrap();
+        assert_eq!(config["model_type"], "bert");
+        fs::write(written.path().join("config.json"), config.to_string()).unwrap();
+
+        let reopened = Checkpoint::open(written.path()).unwrap();
+        assert_eq!(reopened.architecture(), "bert");
+        assert_eq!(reopened.config(), checkpoint.config(), "{architecture}");
+        let again = reopened.encoder_and_pooler().unwrap();
+        assert!(again.iter().eq(weights.iter()), "{architecture}");
+        assert_eq!(again.has_pooler(), pooler);
+        assert!(again.iter().all(|(name, _)| name.starts_with("bert.")));
+    }
+}
+
+#[test]
+fn a_text_may_be_as_long_as_there_are_positions() {
+    // What transformers' embeddings have room for; the fixtures' longest text has 9 tokens.
+    let longest = [("bert", 11), ("roberta", 9), ("xlm-roberta", 9), ("camembert", 10), ("distilbert", 9)];
+    for (architecture, expected) in longest {
+        let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
+        assert_eq!(checkpoint.config().max_tokens(), expected, "{architecture}");
+    }
+}
+
+#[test]
+fn what_stands_beside_the_encoder_is_listed() {
+    let unused = |architecture: &str| {
+        let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
+        checkpoint.unused(&checkpoint.encoder_and_pooler().unwrap()).unwrap()
+    };
+    assert_eq!(unused("camembert"), Vec::<String>::new());
+    let head = ["classifier.dense.bias", "classifier.dense.weight", "classifier.out_proj.bias"];
+    assert_eq!(unused("xlm-roberta")[..3], head);
+    assert!(unused("bert").iter().all(|name| name.starts_with("cls.")) && unused("bert").len() > 5);
+    assert!(unused("distilbert").iter().all(|name| name.starts_with("vocab_")));
+
+    let checkpoint = Checkpoint::open(&fixture("bert")).unwrap();
+    let unused = checkpoint.unused(&checkpoint.encoder().unwrap()).unwrap();
+    assert_eq!(unused[..2], ["bert.pooler.dense.bias", "bert.pooler.dense.weight"]);
+}
+
+#[test]
+fn a_missing_or_misshapen_tensor_has_the_architectures_own_name() {
+    for (architecture, key, layer, words) in [
+        (
+            "roberta",
+            "num_hidden_layers",
+            "roberta.encoder.layer.2.",
+            "roberta.embeddings.word_embeddings.weight",
+        ),
+        (
+            "distilbert",
+            "n_layers",
+            "distilbert.transformer.layer.2.",
+            "distilbert.embeddings.word_embeddings.weight",
+        ),
+        (
+            "electra",
+            "num_hidden_layers",
+            "electra.encoder.layer.2.",
+            "electra.embeddings.word_embeddings.weight",
+        ),
+        ("camembert", "num_hidden_layers", "roberta.encoder.layer.2.", "embeddings.word_embeddings.weight"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let weights = folder.path().join("model.safetensors");
+        fs::copy(fixture(architecture).join("model.safetensors"), &weights).unwrap();
+        let text = fs::read_to_string(fixture(architecture).join("config.json")).unwrap();
+        let refusal = |key: &str, value: usize| {
+            let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+            config[key] = value.into();
+            fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+            let message = Checkpoint::open(folder.path()).unwrap().encoder().err().unwrap().to_string();
+            assert!(message.starts_with(&format!("{}: ", weights.display())), "{message}");
+            message
+        };
+        let missing = refusal(key, 3);
+        assert!(missing.contains(&format!("no tensor {layer}")) && missing.contains("[16, 16]"), "{missing}");
+        let misshapen = refusal("vocab_size", 31);
+        assert!(misshapen.contains(&format!("tensor {words} has shape [30, 16]")), "{misshapen}");
+        assert!(misshapen.contains("[31, 16]"), "{misshapen}");
+    }
+}
+
+#[test]
+fn positions_are_checked_with_the_rows_that_no_token_uses() {
+    let folder = TempDir::new().unwrap();
+    for name in ["model.safetensors", "config.json"] {
+        fs::copy(fixture("roberta").join(name), folder.path().join(name)).unwrap();
+    }
+    let config = folder.path().join("config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("\"max_position_embeddings\": 11", "\"max_position_embeddings\": 12"))
+        .unwrap();
+    let message = Checkpoint::open(folder.path()).unwrap().encoder().err().unwrap().to_string();
+    assert!(message.contains("position_embeddings.weight has shape [11, 16]"), "{message}");
+    assert!(message.contains("[12, 16]"), "{message}");
+}

@@ -1,0 +1,107 @@
+//! What a checkpoint holds: how many parameters, in which files.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use midashi_bert::{BertConfig, Checkpoint, Weights};
+use midashi_pipeline::config::TrainableLayers;
+
+/// How many parameters there are and how many learn.
+pub fn parameters(
+    report: &mut String,
+    config: &BertConfig,
+    weights: &Weights,
+    trainable: TrainableLayers,
+) -> Result<()> {
+    let (layers, hidden) = (config.num_hidden_layers, config.hidden_size);
+    let last = trainable.last();
+    if let Some(last) = last {
+        ensure!(last <= layers, "train.trainable_layers is {last} but the checkpoint has {layers} layers");
+    }
+    let count = |wanted: &dyn Fn(&str) -> bool| -> usize {
+        weights.iter().filter(|(name, _)| wanted(name)).map(|(_, tensor)| tensor.len()).sum()
+    };
+    // The classifier does not read the pooler, so nothing in it learns.
+    let is_pooler = |name: &str| name.starts_with("bert.pooler.");
+    let encoder = count(&|name| name.starts_with("bert.encoder."));
+    let rows = [
+        ("embeddings", count(&|name| name.starts_with("bert.embeddings.")), String::new()),
+        ("encoder", encoder, format!("{layers} layers of {}", grouped(encoder / layers))),
+        ("pooler", count(&is_pooler), String::new()),
+        ("total", count(&|_| true), String::new()),
+        (
+            "trainable",
+            count(&|name| !is_pooler(name) && config.learns(name, last)),
+            match last {
+                None => "embeddings and all layers".to_owned(),
+                Some(count) => format!("the last {count} of {layers} layers"),
+            },
+        ),
+    ];
+    writeln!(report, "parameters")?;
+    for (name, count, note) in rows.iter().filter(|(_, count, note)| *count > 0 || !note.is_empty()) {
+        writeln!(report, "{}", format!("  {name:12}{:>15}  {note}", grouped(*count)).trim_end())?;
+    }
+    writeln!(
+        report,
+        "  A linear classifier adds {} for each category; all of them learn.\n",
+        grouped(hidden + 1)
+    )?;
+    Ok(())
+}
+
+/// What the checkpoint was published as, its files, and what in them is not used.
+pub fn files(report: &mut String, checkpoint: &Checkpoint, weights: &Weights) -> Result<()> {
+    writeln!(report, "files of a {}", checkpoint.architecture())?;
+    for file in checkpoint.weights_files()? {
+        let bytes = std::fs::metadata(&file.path)
+            .with_context(|| format!("cannot read {}", file.path.display()))?
+            .len();
+        let tensors: Vec<String> =
+            file.tensors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        writeln!(
+            report,
+            "  {}: {}, {:.1} MiB, tensors: {}",
+            name(&file.path),
+            file.container,
+            bytes as f64 / f64::from(1 << 20),
+            tensors.join(", ")
+        )?;
+    }
+    let unused = checkpoint.unused(weights)?;
+    if !unused.is_empty() {
+        writeln!(report, "  beside the encoder: {}", unused.join(", "))?;
+    }
+    writeln!(report)?;
+    Ok(())
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// `110,617,344`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        for (number, text) in [(0, "0"), (768, "768"), (1000, "1,000"), (110_617_344, "110,617,344")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `midashi-inspect`: what a checkpoint is, and what it makes of a sentence. A tool beside the
+//! stages: it reads a checkpoint's folder or a run's `model/`, and writes no artifact.
+
+mod contents;
+mod modules;
+mod reading;
+mod tokens;
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use midashi_bert::Checkpoint;
+use midashi_pipeline::{Config, StageArguments, run_stage};
+
+/// Prints what a checkpoint is: its modules, parameters, files and tokenizer, and what it makes of a text
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// A checkpoint's folder, or a run's model/
+    checkpoint: PathBuf,
+    /// How many of the last layers learn, or "all"; otherwise what the configuration says
+    #[arg(long, value_name = "LAYERS")]
+    trainable_layers: Option<String>,
+    /// Runs the model on this text
+    #[arg(long)]
+    text: Option<String>,
+    #[command(flatten)]
+    stage: StageArguments,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run_stage(|| recipe(&arguments))
+}
+
+fn recipe(arguments: &Arguments) -> Result<()> {
+    let config = configuration(arguments)?;
+    let checkpoint = Checkpoint::open(&arguments.checkpoint)?;
+    let weights = checkpoint.encoder_and_pooler()?;
+    let tokenizer = tokens::load(&arguments.checkpoint, &config);
+
+    let mut report = format!("{}\n\n", modules::bert(checkpoint.config(), weights.has_pooler()));
+    contents::parameters(&mut report, checkpoint.config(), &weights, config.train.trainable_layers)?;
+    contents::files(&mut report, &checkpoint, &weights)?;
+    tokens::describe(&mut report, &tokenizer, checkpoint.config())?;
+    if let Some(text) = &arguments.text {
+        let encoding = tokens::encode(&tokenizer?.tokenizer, text, checkpoint.config())?;
+        tokens::pieces(&mut report, &encoding)?;
+        reading::run(&mut report, &config, checkpoint.config(), &weights, &encoding)?;
+    }
+    print(&report)
+}
+
+/// The configuration, with the command line's number of trainable layers.
+fn configuration(arguments: &Arguments) -> Result<Config> {
+    let mut set = arguments.stage.set.clone();
+    if let Some(layers) = &arguments.trainable_layers {
+        write!(set, " train.trainable_layers={layers}")?;
+    }
+    Ok(Config::load(&arguments.stage.config, &set)?)
+}
+
+/// Prints the report; that its reader has seen enough (`| head`) is no error.
+fn print(report: &str) -> Result<()> {
+    match std::io::stdout().write_all(report.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print"),
+        _ => Ok(()),
+    }
+}
