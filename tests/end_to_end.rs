@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use midashi_bert::{ATTENTION, ATTENTION_MASK, Batch, Checkpoint, INPUT_IDS, LOGITS};
 use midashi_pipeline::artifact::{
-    Corpus, Metrics, Predictions, Split, TokenizedCorpus, read_attention, read_training,
+    Corpus, Metrics, Predictions, Split, TokenizedCorpus, TokenizedText, read_attention, read_training,
 };
 use midashi_runtime::{Device, Runtime, SessionOptions, Tensor};
 use midashi_tests::{Run, STAGES, root};
@@ -233,6 +233,122 @@ fn the_exported_classifier_gives_the_predictions() {
             }
         }
     }
+}
+
+/// Two categories in the livedoor layout, each with its licence.
+fn corpus_with_licences(folder: &Path) {
+    for (category, words) in [("魚", ["鯛", "鮪", "鰯の群れ"]), ("鳥", ["雀の巣", "鷹", "燕"])] {
+        let category = folder.join(category);
+        fs::create_dir_all(&category).unwrap();
+        fs::write(category.join("LICENSE.txt"), "この記事には\n条件があります\n出所を示すこと\n").unwrap();
+        for at in 0..18 {
+            // Titles of 2 to 25 characters, so that batches have padding.
+            let title = format!("{}{}", words[at % 3], "が来た".repeat(at % 8));
+            let name = format!("{}{at}.txt", category.file_name().unwrap().display());
+            fs::write(category.join(name), format!("http://a/\n2012-05-04T09:55:00+0900\n{title}\n本文"))
+                .unwrap();
+        }
+    }
+}
+
+/// What the exported classifier says of `texts`, with or without an attention mask.
+fn probabilities(run: &Run, texts: &[&TokenizedText], masked: bool) -> Vec<Vec<f32>> {
+    let runtime = Runtime::load(&root().join("cache/onnxruntime")).unwrap();
+    let model = fs::read(run.artifact("model/classifier.onnx")).unwrap();
+    let mut session = runtime.session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    let ids: Vec<&[i32]> = texts.iter().map(|text| &text.input_ids[..]).collect();
+    let batch = Batch::of_ids(&ids, 0);
+    let batch = if masked { batch } else { batch.attending_to_padding() };
+    let outputs = session.run(batch.inputs()).unwrap();
+    let softmax = |row: ndarray::ArrayView1<'_, f32>| {
+        let total: f32 = row.iter().map(|logit| logit.exp()).sum();
+        row.iter().map(|logit| logit.exp() / total).collect()
+    };
+    outputs.float32(LOGITS).unwrap().rows().into_iter().map(softmax).collect()
+}
+
+#[test]
+fn the_articles_choices_are_made_and_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    corpus_with_licences(&folder.path().join("texts"));
+    let ours = || {
+        further(folder.path(), "article").set(&format!(
+            "corpus.source={} corpus.split.stratified=false corpus.split.test=0.5 corpus.split.seed=1 \
+             train.batch_size=4 train.learning_rate.encoder=1e-2 evaluate.attention_texts=100",
+            folder.path().join("texts").display()
+        ))
+    };
+    let (ours, theirs) = (ours(), ours().set("compat.article=true"));
+    let text = theirs.stages(&STAGES);
+    assert!(text.contains("counted 2 licences as titles"), "{text}");
+    assert!(text.contains("classification_report(prediction, answer)"), "{text}");
+
+    // The licences are rows, and nothing is computed once for all batches.
+    let corpus = Corpus::read(&theirs.artifact("corpus.parquet")).unwrap();
+    assert_eq!(corpus.articles.len(), 38);
+    let licences: Vec<_> = corpus.articles.iter().filter(|row| row.id.starts_with("LICENSE-")).collect();
+    assert_eq!(licences.len(), 2);
+    assert!(licences.iter().all(|row| row.title == "出所を示すこと" && row.url.is_none()));
+    assert!(!theirs.artifact("features.arrow").exists());
+    let weights = |run: &Run| Checkpoint::open(&run.artifact("model")).unwrap().encoder().unwrap();
+    let (before, after) = (weights(finished()), weights(&theirs));
+    let learned = |name: &str| before.get(name).unwrap() != after.get(name).unwrap();
+    assert!(learned("bert.encoder.layer.1.attention.self.value.weight"));
+    assert!(!learned("bert.encoder.layer.0.attention.self.value.weight"), "frozen layers stay frozen");
+
+    // Predictions are those of batches of train.batch_size in the corpus's order, without a mask.
+    let tokens = TokenizedCorpus::read(&theirs.artifact("tokens.arrow")).unwrap();
+    let test: Vec<&TokenizedText> = tokens.texts.iter().filter(|text| text.split == Split::Test).collect();
+    let predictions = Predictions::read(&theirs.artifact("predictions.parquet")).unwrap();
+    let (mut masked_right, mut changed, mut differences) = (0, 0, 0);
+    let most_probable = |row: &[f32]| usize::from(row[1] > row[0]);
+    for (texts, rows) in test.chunks(4).zip(predictions.rows.chunks(4)) {
+        let (unmasked, masked) = (probabilities(&theirs, texts, false), probabilities(&theirs, texts, true));
+        for (at, row) in rows.iter().enumerate() {
+            assert_eq!(row.id, texts[at].id);
+            for (found, expected) in row.probabilities.iter().zip(&unmasked[at]) {
+                assert!((found - expected).abs() < 1e-5, "{}: {found}, {expected}", row.id);
+            }
+            differences += usize::from((unmasked[at][0] - masked[at][0]).abs() > 1e-4);
+            changed += u64::from(row.predicted.index() != most_probable(&masked[at]));
+            masked_right += usize::from(row.label.index() == most_probable(&masked[at]));
+        }
+    }
+    assert!(differences > 0, "the mask matters");
+
+    let metrics = Metrics::read(&theirs.artifact("metrics.json")).unwrap();
+    let right = predictions.rows.iter().filter(|row| row.label == row.predicted).count();
+    assert!((metrics.accuracy - right as f64 / test.len() as f64).abs() < 1e-12);
+    let article = metrics.article.expect("what the article's choices do");
+    assert!((article.masked.accuracy - masked_right as f64 / test.len() as f64).abs() < 1e-12);
+    assert_eq!(article.masked.changed_predictions, changed);
+    for (swapped, class) in article.swapped.per_class.iter().zip(&metrics.per_class) {
+        assert_eq!(
+            (swapped.scores.precision, swapped.scores.recall),
+            (class.scores.recall, class.scores.precision)
+        );
+    }
+
+    // What a text's own tokens lack of attention went to padding.
+    let attention = read_attention(&theirs.artifact("attention.parquet")).unwrap();
+    assert_eq!(attention.len(), test.len());
+    let left: f32 = attention.iter().flat_map(|row| row.attention.iter().flatten()).sum();
+    let heads = (2 * test.len()) as f64;
+    assert!((1.0 - f64::from(left) / heads - article.padding.attention).abs() < 1e-5);
+    assert!(article.padding.attention > 0.0 && article.padding.positions > 0.0);
+    let report = fs::read_to_string(theirs.artifact("report.html")).unwrap();
+    assert!(report.contains("As the article measures it"));
+
+    // Off again, everything is as if it had never been on.
+    assert_eq!(theirs.stages(&STAGES).matches("up to date").count(), STAGES.len());
+    let text = ours.stages(&STAGES);
+    assert_eq!(text.matches("up to date").count(), 1, "fetch alone has nothing to do:\n{text}");
+    assert_eq!(Corpus::read(&ours.artifact("corpus.parquet")).unwrap().articles.len(), 36);
+    assert!(ours.artifact("features.arrow").exists());
+    let metrics = fs::read_to_string(ours.artifact("metrics.json")).unwrap();
+    assert!(!metrics.contains("\"article\""), "{metrics}");
+    let report = fs::read_to_string(ours.artifact("report.html")).unwrap();
+    assert!(!report.contains("As the article measures it"));
 }
 
 #[test]

@@ -1,23 +1,26 @@
 //! Stage 5, `midashi-evaluate`: what the fine-tuned model says of the test split, how right it is,
 //! and what it attended to.
 
+mod article;
 mod metrics;
 mod model;
 mod table;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser;
 use midashi_pipeline::artifact::{
-    AttentionRow, Prediction, Predictions, Split, TokenizedCorpus, write_attention,
+    AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus, write_attention,
 };
 use midashi_pipeline::config::Evaluate;
 use midashi_pipeline::{Progress, Stage, StageArguments, run_stage};
+use midashi_runtime::{Engine, EngineDescription};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::model::{Answer, Model};
+use crate::model::{Answer, Model, Padding};
 
 /// Raised when this stage's code gives other results for the same input.
 const REVISION: u32 = 1;
@@ -35,10 +38,15 @@ struct Arguments {
 struct Settings {
     evaluate: Evaluate,
     /// What computes decides the last digits.
-    onnxruntime: String,
-    device: String,
-    threads: usize,
+    #[serde(flatten)]
+    engine: EngineDescription,
+    /// With `compat.article`, how many texts are classified together, attending to padding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    article_batch_size: Option<usize>,
 }
+
+/// By text, in the order of tokens.arrow.
+type Answers = BTreeMap<usize, Answer>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -47,13 +55,14 @@ fn main() -> ExitCode {
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("evaluate", REVISION, arguments)?;
-    let folder = stage.folder().clone();
-    let (runtime, device) = model::engine(stage.config())?;
+    let (folder, config) = (stage.folder().clone(), stage.config().clone());
+    let device = config.evaluate.device.name().parse()?;
+    let engine = Engine::open(&config.run.cache.join("onnxruntime"), device, config.threads())?;
+    println!("  {engine}");
     let settings = Settings {
-        evaluate: stage.config().evaluate.clone(),
-        onnxruntime: runtime.version(),
-        device: device.to_string(),
-        threads: stage.config().threads(),
+        evaluate: config.evaluate.clone(),
+        engine: engine.description(),
+        article_batch_size: config.compat.article.then_some(config.train.batch_size),
     };
     let (tokens, model) = (folder.tokens(), folder.model());
     let outputs = [folder.predictions(), folder.attention(), folder.metrics()];
@@ -62,40 +71,43 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     };
 
     let corpus = TokenizedCorpus::read(&tokens)?;
-    let mut model = Model::open(&work, &runtime, device, &corpus)?;
     let test = texts_of(&corpus, Split::Test);
     if test.is_empty() {
         bail!("the test split is empty; raise corpus.split.test and run `make all` again");
     }
-    let shown = spread(&test, settings.evaluate.attention_texts);
+    let padding = settings.article_batch_size.map_or(Padding::Masked, |_| Padding::Attended);
+    let mut model = Model::open(&work, &engine, &corpus, padding)?;
+    let by_length = model.batches_by_length(&test, settings.evaluate.batch_tokens);
+    let masked = classify(&mut model, &by_length, Padding::Masked)?;
+    let attended = settings.article_batch_size.map(|size| {
+        let in_order: Vec<Vec<usize>> = test.chunks(size).map(<[usize]>::to_vec).collect();
+        classify(&mut model, &in_order, Padding::Attended)
+    });
+    let attended = attended.transpose()?;
 
-    let mut progress = Progress::new("test texts", test.len() as u64, "texts");
-    let mut answers: Vec<Option<Answer>> = vec![None; corpus.texts.len()];
-    for batch in model.batches(&test, settings.evaluate.batch_tokens) {
-        for (&text, answer) in batch.iter().zip(model.classify(&batch)?) {
-            answers[text] = Some(answer);
-        }
-        progress.advance(batch.len() as u64);
+    // With the article's choices its answers are the run's, and ours stand beside them.
+    let answers = attended.as_ref().unwrap_or(&masked);
+    let predicted = predictions(&corpus, answers);
+    let mut metrics = metrics::metrics(&predicted)?;
+    if attended.is_some() {
+        let padding: Vec<PaddingShares> = answers.values().map(|answer| answer.padding).collect();
+        let article = article::article_metrics(&predicted, &predictions(&corpus, &masked), &padding)?;
+        print!("{}", article::both_reports(&metrics, &article));
+        metrics.article = Some(article);
+    } else {
+        print!("{}", table::classification_report(&metrics));
     }
-    progress.finish();
-
-    let answered = |texts: &[usize]| -> Result<Vec<(usize, &Answer)>> {
-        let of = |&text: &usize| Some((text, answers[text].as_ref()?));
-        texts.iter().map(of).collect::<Option<_>>().context("a test text was not classified")
-    };
-    let rows = answered(&test)?.into_iter().map(|(text, answer)| prediction(&corpus, text, answer)).collect();
-    let predictions = Predictions { categories: corpus.categories.clone(), rows };
+    let answered: Vec<(&usize, &Answer)> = answers.iter().collect();
+    let shown = spread(&answered, settings.evaluate.attention_texts);
     let attention: Vec<AttentionRow> =
-        answered(&shown)?.into_iter().map(|(text, answer)| attention(&corpus, text, answer)).collect();
-    let metrics = metrics::metrics(&predictions)?;
-    print!("{}", table::classification_report(&metrics));
+        shown.into_iter().map(|(&text, answer)| attention(&corpus, text, answer)).collect();
 
-    predictions.write(&folder.predictions(), &work.provenance())?;
+    predicted.write(&folder.predictions(), &work.provenance())?;
     write_attention(&folder.attention(), &attention, &work.provenance())?;
     metrics.write(&folder.metrics())?;
     work.finish(&json!({
         "test_rows": test.len(),
-        "attention_texts": shown.len(),
+        "attention_texts": attention.len(),
         "accuracy": metrics.accuracy,
         "macro_f1": metrics.macro_f1,
     }))?;
@@ -106,21 +118,33 @@ fn texts_of(corpus: &TokenizedCorpus, split: Split) -> Vec<usize> {
     (0..corpus.texts.len()).filter(|&text| corpus.texts[text].split == split).collect()
 }
 
-/// `count` of the texts at equal distances, so that every category is among them in its share
-/// (texts are sorted by category).
-fn spread(texts: &[usize], count: usize) -> Vec<usize> {
-    let count = count.min(texts.len());
-    (0..count).map(|at| texts[at * texts.len() / count]).collect()
+fn classify(model: &mut Model<'_>, batches: &[Vec<usize>], padding: Padding) -> Result<Answers> {
+    let texts = batches.iter().map(Vec::len).sum::<usize>();
+    let mut progress = Progress::new("test texts", texts as u64, "texts");
+    let mut answers = Answers::new();
+    for batch in batches {
+        answers.extend(batch.iter().copied().zip(model.classify(batch, padding)?));
+        progress.advance(batch.len() as u64);
+    }
+    progress.finish();
+    Ok(answers)
 }
 
-fn prediction(corpus: &TokenizedCorpus, text: usize, answer: &Answer) -> Prediction {
-    let text = &corpus.texts[text];
-    Prediction {
-        id: text.id.clone(),
-        label: text.label,
+/// `count` of the items at equal distances: of texts sorted by category, every category is among
+/// them in its share.
+fn spread<T: Copy>(items: &[T], count: usize) -> Vec<T> {
+    let count = count.min(items.len());
+    (0..count).map(|at| items[at * items.len() / count]).collect()
+}
+
+fn predictions(corpus: &TokenizedCorpus, answers: &Answers) -> Predictions {
+    let row = |(&text, answer): (&usize, &Answer)| Prediction {
+        id: corpus.texts[text].id.clone(),
+        label: corpus.texts[text].label,
         predicted: answer.category,
         probabilities: answer.probabilities.clone(),
-    }
+    };
+    Predictions { categories: corpus.categories.clone(), rows: answers.iter().map(row).collect() }
 }
 
 fn attention(corpus: &TokenizedCorpus, text: usize, answer: &Answer) -> AttentionRow {
@@ -141,6 +165,6 @@ mod tests {
     fn shown_texts_are_spread_over_the_split() {
         assert_eq!(spread(&[5, 6, 7, 8, 9, 10], 3), [5, 7, 9]);
         assert_eq!(spread(&[5, 6], 10), [5, 6], "no more than there are");
-        assert!(spread(&[5, 6], 0).is_empty());
+        assert!(spread::<usize>(&[5, 6], 0).is_empty());
     }
 }

@@ -30,6 +30,7 @@ pub fn metrics(predictions: &Predictions) -> anyhow::Result<Metrics> {
         confusion,
         labels,
         test_rows,
+        article: None,
     })
 }
 
@@ -103,6 +104,8 @@ pub(crate) mod tests {
         macro_average: (f64, f64, f64),
         weighted_average: (f64, f64, f64),
         pub(crate) printed: String,
+        /// As `printed`, with the arguments swapped.
+        pub(crate) swapped: String,
     }
 
     impl Reference {
@@ -110,8 +113,12 @@ pub(crate) mod tests {
             serde_json::from_str(include_str!("../tests/fixtures/metrics_reference.json")).unwrap()
         }
 
+        pub(crate) fn predictions(&self) -> Predictions {
+            predictions(&self.categories, &self.answer, &self.prediction)
+        }
+
         pub(crate) fn metrics(&self) -> Metrics {
-            metrics(&predictions(&self.categories, &self.answer, &self.prediction)).unwrap()
+            metrics(&self.predictions()).unwrap()
         }
     }
 

@@ -7,10 +7,9 @@ use midashi_bert::{
     ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, Start, Storage, batches_by_length, classifier,
     most_probable,
 };
-use midashi_pipeline::artifact::{CategoryId, Features, FeaturesKey, TokenizedCorpus};
-use midashi_pipeline::config::DeviceChoice;
-use midashi_pipeline::{Config, Work};
-use midashi_runtime::{Choice, Device, Runtime, Session, SessionOptions};
+use midashi_pipeline::Work;
+use midashi_pipeline::artifact::{CategoryId, Features, FeaturesKey, PaddingShares, TokenizedCorpus};
+use midashi_runtime::{Engine, Session};
 use ndarray::{ArrayView1, s};
 
 /// A model and the texts it is asked about.
@@ -21,16 +20,13 @@ pub struct Model<'a> {
     session: Session,
 }
 
-/// Opens ONNX Runtime and says where the model will run.
-pub fn engine(config: &Config) -> Result<(Runtime, Device)> {
-    let runtime = Runtime::load(&config.run.cache.join("onnxruntime"))?;
-    let device = runtime.device(match config.evaluate.device {
-        DeviceChoice::Auto => Choice::Auto,
-        DeviceChoice::Cpu => Choice::Cpu,
-        DeviceChoice::Cuda => Choice::Cuda,
-    })?;
-    println!("  device {device}, {} threads", config.threads());
-    Ok((runtime, device))
+/// What becomes of the padding in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// It is masked: a text's answer does not depend on its batch.
+    Masked,
+    /// It is attended to like any token, as in the article.
+    Attended,
 }
 
 /// What the model says of one text.
@@ -42,12 +38,15 @@ pub struct Answer {
     pub probabilities: Vec<f32>,
     /// Last layer's row of `[CLS]`, shape `[heads, tokens]`.
     pub attention: Vec<Vec<f32>>,
+    /// What padding the text had.
+    pub padding: PaddingShares,
 }
 
 impl<'a> Model<'a> {
     /// Opens `model/`. If the features that it was trained on are still there and belong to these
-    /// tokens, only the layers after them are computed.
-    pub fn open(work: &Work, runtime: &Runtime, device: Device, corpus: &'a TokenizedCorpus) -> Result<Self> {
+    /// tokens, only the layers after them are computed; not where `padding` is attended to, of which
+    /// there are no features.
+    pub fn open(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus, padding: Padding) -> Result<Self> {
         let folder = work.folder().model();
         let labels: Vec<String> = read_json(&folder.join("labels.json"))?;
         if labels != corpus.categories {
@@ -59,7 +58,10 @@ impl<'a> Model<'a> {
         }
         let checkpoint = Checkpoint::open(&folder)?;
         let config = checkpoint.config().clone();
-        let features = open_features(work, &folder, corpus)?;
+        let features = match padding {
+            Padding::Masked => open_features(work, &folder, corpus)?,
+            Padding::Attended => None,
+        };
         let start = match &features {
             Some((key, _)) => Start::AfterLayers(key.trunk_layers),
             None => Start::InputIds,
@@ -68,34 +70,22 @@ impl<'a> Model<'a> {
         let graph = classifier(&config, labels.len(), start)?;
         let weights = checkpoint.encoder_and_classifier(labels.len())?;
         let parameters = weights.for_graph(&graph, |_| true)?;
-        let options = SessionOptions::new(device, work.config().threads()).with_initializers(parameters);
-        let session = runtime.session(&graph.to_model("classifier", |_| Storage::External), options)?;
+        let session = engine.session(&graph.to_model("classifier", |_| Storage::External), parameters)?;
         Ok(Self { corpus, config, features: features.map(|(_, features)| features), session })
     }
 
     /// `texts` in batches of similar length.
-    pub fn batches(&self, texts: &[usize], budget: usize) -> Vec<Vec<usize>> {
+    pub fn batches_by_length(&self, texts: &[usize], budget: usize) -> Vec<Vec<usize>> {
         let lengths: Vec<usize> = texts.iter().map(|&text| self.corpus.texts[text].input_ids.len()).collect();
         let batches = batches_by_length(&lengths, budget);
         batches.into_iter().map(|batch| batch.into_iter().map(|at| texts[at]).collect()).collect()
     }
 
     /// Classifies a batch of texts.
-    pub fn classify(&mut self, texts: &[usize]) -> Result<Vec<Answer>> {
-        let batch = match &self.features {
-            Some(features) => {
-                let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
-                Batch::of_hidden(&hidden, self.config.hidden_size)
-            }
-            None => {
-                let ids: Vec<&[i32]> =
-                    texts.iter().map(|&text| &self.corpus.texts[text].input_ids[..]).collect();
-                Batch::of_ids(&ids, self.config.pad_token_id)
-            }
-        };
-        let outputs = self.session.run(batch.inputs())?;
+    pub fn classify(&mut self, texts: &[usize], padding: Padding) -> Result<Vec<Answer>> {
+        let outputs = self.session.run(self.batch(texts, padding).inputs())?;
         let (logits, attention) = (outputs.float32(LOGITS)?, outputs.float32(ATTENTION)?);
-        let heads = self.config.num_attention_heads;
+        let (heads, longest) = (self.config.num_attention_heads, attention.shape()[2]);
         let answer = |(row, &text): (usize, &usize)| {
             let tokens = self.corpus.texts[text].input_ids.len();
             let probabilities = softmax(logits.slice(s![row, ..]));
@@ -104,9 +94,26 @@ impl<'a> Model<'a> {
                 category: CategoryId(most_probable(logits.slice(s![row, ..])) as u16),
                 attention: (0..heads).map(head).collect(),
                 probabilities,
+                padding: PaddingShares {
+                    positions: 1.0 - tokens as f64 / longest as f64,
+                    attention: f64::from(attention.slice(s![row, .., tokens..]).sum()) / heads as f64,
+                },
             }
         };
         Ok(texts.iter().enumerate().map(answer).collect())
+    }
+
+    fn batch(&self, texts: &[usize], padding: Padding) -> Batch {
+        if let Some(features) = &self.features {
+            let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
+            return Batch::of_hidden(&hidden, self.config.hidden_size);
+        }
+        let ids: Vec<&[i32]> = texts.iter().map(|&text| &self.corpus.texts[text].input_ids[..]).collect();
+        let batch = Batch::of_ids(&ids, self.config.pad_token_id);
+        match padding {
+            Padding::Masked => batch,
+            Padding::Attended => batch.attending_to_padding(),
+        }
     }
 }
 

@@ -13,7 +13,10 @@ use tar::{Archive, EntryType};
 const LARGEST_FILE: u64 = 16 << 20;
 
 /// Files beside the articles that are none, with or without `.txt`.
-const NOTES: [&str; 3] = ["LICENSE", "README", "CHANGES"];
+const NOTES: [&str; 3] = [LICENCE, "README", "CHANGES"];
+
+/// The note that goes with each category of the livedoor corpus.
+pub const LICENCE: &str = "LICENSE";
 
 /// One file of the corpus. Paths are relative, parts separated by `/`.
 #[derive(Debug, PartialEq)]
@@ -22,6 +25,8 @@ pub enum CorpusFile {
     Text { path: String, bytes: Vec<u8> },
     /// A note about the corpus, under which of the [`NOTES`].
     Note(&'static str),
+    /// `LICENSE.txt`: a note too, but one that the reproduced article took for a text.
+    Licence { path: String, bytes: Vec<u8> },
     /// A file that is no `.txt`.
     Other(String),
     /// A file that cannot be read, and why.
@@ -67,7 +72,7 @@ fn visit_archive(
             })
             .context(BROKEN)?,
         };
-        if let CorpusFile::Text { path, bytes } = &found {
+        if let CorpusFile::Text { path, bytes } | CorpusFile::Licence { path, bytes } = &found {
             ensure!(bytes.len() as u64 == size, "{path} is cut off; {BROKEN}");
         }
         visit(found)?;
@@ -116,8 +121,12 @@ fn classify(path: String, size: u64, read: impl FnOnce() -> io::Result<Vec<u8>>)
     let name = path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
     let stem = text_stem(name);
     let plain = stem.unwrap_or(name);
-    if let Some(note) = NOTES.into_iter().find(|note| note.eq_ignore_ascii_case(plain)) {
-        return Ok(CorpusFile::Note(note));
+    let note = NOTES.into_iter().find(|note| note.eq_ignore_ascii_case(plain));
+    let is_licence = note == Some(LICENCE) && stem.is_some() && size <= LARGEST_FILE;
+    match note {
+        Some(_) if is_licence => return Ok(CorpusFile::Licence { path, bytes: read()? }),
+        Some(note) => return Ok(CorpusFile::Note(note)),
+        None => {}
     }
     let is_hidden = path.split('/').any(|part| part.starts_with('.'));
     if is_hidden || stem.is_none() {
@@ -236,7 +245,7 @@ mod tests {
     fn corpus_files() -> Vec<CorpusFile> {
         vec![
             CorpusFile::Note("LICENSE"),
-            CorpusFile::Note("LICENSE"),
+            CorpusFile::Licence { path: "text/a/license.TXT".into(), bytes: b"free".into() },
             text("text/a/1.txt", b"one"),
             text("text/a/2.TXT", b"two"),
             CorpusFile::Other("text/a/picture.png".into()),

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use midashi_pipeline::artifact::Sources;
-use midashi_pipeline::config::{BadFiles, Corpus as CorpusSection, Layout, SplitShares};
+use midashi_pipeline::config::{BadFiles, Compat, Corpus as CorpusSection, Layout, SplitShares};
 use midashi_pipeline::{Stage, StageArguments, run_stage};
 use serde::Serialize;
 
@@ -35,6 +35,8 @@ struct Settings {
     layout: Layout,
     bad_files: BadFiles,
     split: SplitShares,
+    #[serde(skip_serializing_if = "Compat::is_off")]
+    compat: Compat,
 }
 
 fn main() -> ExitCode {
@@ -46,16 +48,20 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("ingest", REVISION, arguments)?;
     let sources = Sources::read(&stage.folder().sources(), stage.config())?;
     let CorpusSection { layout, bad_files, split, .. } = stage.config().corpus.clone();
-    let settings = Settings { layout, bad_files, split };
+    let compat = stage.config().compat;
+    let settings = Settings { layout, bad_files, split, compat };
     let output = stage.folder().corpus();
     let inputs = [(sources.corpus.as_path(), "fetch")];
     let Some(work) = stage.begin(&settings, &inputs, std::slice::from_ref(&output))? else {
         return Ok(());
     };
 
-    let mut reading = Reading::of(&sources.corpus, layout, bad_files)?;
+    let mut reading = Reading::of(&sources.corpus, layout, bad_files, compat)?;
     report::print_left_out(&reading);
     split::assign(&mut reading.corpus, &settings.split)?;
+    if compat.article {
+        split::shuffle(&mut reading.corpus, settings.split.seed);
+    }
     report::print_splits(&reading.corpus);
     report::print_untrained(&split::untrained_categories(&reading.corpus));
     reading.corpus.write(&output, &work.provenance())?;

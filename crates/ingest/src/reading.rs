@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use midashi_pipeline::artifact::{Article, CategoryId, Corpus, Split};
-use midashi_pipeline::config::{BadFiles, Layout};
+use midashi_pipeline::config::{BadFiles, Compat, Layout};
 
 use crate::article::{Published, Text};
-use crate::corpus_files::{CorpusFile, text_stem, visit_files};
+use crate::corpus_files::{CorpusFile, LICENCE, text_stem, visit_files};
 
 /// The artifacts number the categories with an int16.
 const MOST_CATEGORIES: usize = i16::MAX as usize;
@@ -20,6 +20,8 @@ pub struct Reading {
     pub corpus: Corpus,
     /// How many files of each kind of note were left out.
     pub notes: BTreeMap<&'static str, usize>,
+    /// How many licences are among the articles, as `compat.article` asks.
+    pub licences: usize,
     /// Paths of files that are no `.txt`.
     pub others: Vec<String>,
     /// Files that were left out because they are no articles, and why.
@@ -65,9 +67,10 @@ impl Reading {
     /// # Errors
     /// When `source` is broken, when a file is bad and `bad_files` says to stop, or when there are
     /// not at least two categories.
-    pub fn of(source: &Path, layout: Layout, bad_files: BadFiles) -> Result<Self> {
+    pub fn of(source: &Path, layout: Layout, bad_files: BadFiles, compat: Compat) -> Result<Self> {
         let mut drafts = Vec::new();
         let mut notes = BTreeMap::new();
+        let mut licence_files = Vec::new();
         let mut others = Vec::new();
         let mut bad = BadList { source, policy: bad_files, files: Vec::new() };
         visit_files(source, &mut |file| {
@@ -78,18 +81,27 @@ impl Reading {
                     (_, Err(reason)) => bad.add(path, reason)?,
                 },
                 CorpusFile::Note(name) => *notes.entry(name).or_default() += 1,
+                CorpusFile::Licence { path, bytes } if compat.article => licence_files.push((path, bytes)),
+                CorpusFile::Licence { .. } => *notes.entry(LICENCE).or_default() += 1,
                 CorpusFile::Other(path) => others.push(path),
                 CorpusFile::Bad { path, reason } => bad.add(path, reason)?,
             }
             Ok(())
         })?;
-        let drafts = in_order(in_category_folders(drafts, &mut bad)?, &mut bad)?;
+        let mut drafts = in_category_folders(drafts, &mut bad)?;
+        let (licences, apart) = licences_beside(&drafts, licence_files, layout, &mut bad)?;
+        if apart > 0 {
+            *notes.entry(LICENCE).or_default() += apart;
+        }
+        let licence_count = licences.len();
+        drafts.extend(licences);
+        let drafts = in_order(drafts, &mut bad)?;
         let undated = drafts.iter().filter_map(Draft::date_remark).collect();
         let corpus = number_categories(drafts);
         check_categories(&corpus, source, bad.files.len())?;
         others.sort();
         bad.files.sort();
-        Ok(Self { corpus, notes, others, bad: bad.files, undated })
+        Ok(Self { corpus, notes, licences: licence_count, others, bad: bad.files, undated })
     }
 }
 
@@ -101,6 +113,17 @@ impl Place {
         let (root, category) = folder.rsplit_once('/').unwrap_or(("", folder));
         let id = text_stem(name)?;
         Some(Self { category: category.into(), id: id.into(), root: root.into(), path: path.into() })
+    }
+
+    /// A licence's place; all have one file name, so the category makes the id.
+    fn of_licence(path: &str) -> Option<Self> {
+        let place = Self::of(path)?;
+        Some(Self { id: format!("{LICENCE}-{}", place.category), ..place })
+    }
+
+    /// Whether both lie in one folder.
+    fn is_beside(&self, other: &Self) -> bool {
+        (&self.root, &self.category) == (&other.root, &other.category)
     }
 }
 
@@ -140,6 +163,33 @@ fn in_category_folders(drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draf
         bad.add(draft.place.path, reason)?;
     }
     Ok(inside)
+}
+
+/// The licences that lie beside articles, as articles of that category, and how many lie elsewhere.
+///
+/// What stands where others have a URL and a date is neither.
+fn licences_beside(
+    articles: &[Draft],
+    files: Vec<(String, Vec<u8>)>,
+    layout: Layout,
+    bad: &mut BadList,
+) -> Result<(Vec<Draft>, usize)> {
+    let (mut licences, mut apart) = (Vec::new(), 0);
+    for (path, bytes) in files {
+        let is_beside = |place: &Place| articles.iter().any(|article| article.place.is_beside(place));
+        let Some(place) = Place::of_licence(&path).filter(is_beside) else {
+            apart += 1;
+            continue;
+        };
+        match Text::parse(&bytes, layout) {
+            Ok(text) => {
+                licences
+                    .push(Draft { place, text: Text { url: None, published: Published::Unsaid, ..text } });
+            }
+            Err(reason) => bad.add(path, reason)?,
+        }
+    }
+    Ok((licences, apart))
 }
 
 /// Sorts by category and id, and keeps the first article of each id.
@@ -206,12 +256,19 @@ mod tests {
     use super::*;
     use crate::corpus_files::samples::{gzip, tar};
 
-    fn read_as(files: &[(&str, &str)], bad_files: BadFiles) -> Result<Reading, String> {
+    const OURS: Compat = Compat { article: false };
+    const THE_ARTICLES: Compat = Compat { article: true };
+
+    fn read_with(files: &[(&str, &str)], bad_files: BadFiles, compat: Compat) -> Result<Reading, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("corpus.tar.gz");
         let files: Vec<_> = files.iter().map(|&(path, text)| (path, text.as_bytes())).collect();
         std::fs::write(&path, gzip(&tar(&files))).unwrap();
-        Reading::of(&path, Layout::TitleFirst, bad_files).map_err(|error| format!("{error:#}"))
+        Reading::of(&path, Layout::TitleFirst, bad_files, compat).map_err(|error| format!("{error:#}"))
+    }
+
+    fn read_as(files: &[(&str, &str)], bad_files: BadFiles) -> Result<Reading, String> {
+        read_with(files, bad_files, OURS)
     }
 
     fn read(files: &[(&str, &str)]) -> Result<Reading, String> {
@@ -298,10 +355,49 @@ mod tests {
             std::fs::create_dir(path.parent().unwrap()).unwrap();
             std::fs::write(path, format!("http://a/\n{date}\ntitle\n")).unwrap();
         }
-        let reading = Reading::of(folder.path(), Layout::Livedoor, BadFiles::Error).unwrap();
+        let reading = Reading::of(folder.path(), Layout::Livedoor, BadFiles::Error, OURS).unwrap();
         assert_eq!(reading.undated, [Remark { path: "b/2.txt".into(), what: "yesterday".into() }]);
         let dated: Vec<_> = reading.corpus.articles.iter().map(|a| a.published_at.is_some()).collect();
         assert_eq!(dated, [true, false]);
+    }
+
+    /// A licence of the livedoor corpus in all but its words: eight lines, none of them a URL or a date.
+    const LICENCE_TEXT: &str = "この場所の記事には\n次の条件があります。\n出所を示すこと。\n\n提供元：";
+
+    #[test]
+    fn with_the_articles_choices_the_licences_of_the_categories_are_articles() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["text/a/1.txt", "text/b/2.txt"] {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "http://a/\n2012-05-04T09:55:00+0900\ntitle\n").unwrap();
+        }
+        for path in
+            ["LICENSE.txt", "text/LICENSE.txt", "text/README.txt", "text/a/LICENSE.txt", "text/b/LICENSE.txt"]
+        {
+            std::fs::write(folder.path().join(path), LICENCE_TEXT).unwrap();
+        }
+        let read = |compat| Reading::of(folder.path(), Layout::Livedoor, BadFiles::Error, compat).unwrap();
+        let ours = read(OURS);
+        assert_eq!(ids(&ours), [(0, "1"), (1, "2")]);
+        assert_eq!((ours.licences, ours.notes), (0, BTreeMap::from([("LICENSE", 4), ("README", 1)])));
+
+        let theirs = read(THE_ARTICLES);
+        assert_eq!(ids(&theirs), [(0, "1"), (0, "LICENSE-a"), (1, "2"), (1, "LICENSE-b")]);
+        let notes = BTreeMap::from([("LICENSE", 2), ("README", 1)]);
+        assert_eq!((theirs.licences, theirs.notes), (2, notes), "those of no category stay notes");
+        let licence = &theirs.corpus.articles[1];
+        assert_eq!((licence.title.as_str(), licence.body.as_str()), ("出所を示すこと。", "\n提供元："));
+        assert_eq!((&licence.url, licence.published_at), (&None, None), "its first lines are neither");
+        assert_eq!(theirs.undated, [], "and nobody expects a date of it");
+    }
+
+    #[test]
+    fn a_licence_that_is_no_text_is_bad() {
+        let files = [("a/1.txt", "t"), ("b/2.txt", "t"), ("b/LICENSE.txt", " \n")];
+        let message = read_with(&files, BadFiles::Error, THE_ARTICLES).unwrap_err();
+        assert!(message.contains("b/LICENSE.txt the title, line 1, is empty; mend it"), "{message}");
+        assert_eq!(read(&files).unwrap().corpus.articles.len(), 2);
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub fn print_left_out(reading: &Reading) {
     if reading.notes.contains_key("LICENSE") {
         println!("    (the article that Midashi reproduces counted the nine licences as titles)");
     }
+    if reading.licences > 0 {
+        println!("  counted {} licences as titles, as the article did (compat.article)", reading.licences);
+    }
     print_list("skipped", "files that are no .txt", reading.others.iter().map(String::clone));
     print_list(
         "skipped",
@@ -93,6 +96,7 @@ pub fn details(reading: &Reading) -> Value {
         "train": in_split(Split::Train),
         "validation": in_split(Split::Validation),
         "test": in_split(Split::Test),
+        "licences_as_titles": reading.licences,
         "notes_left_out": reading.notes.values().sum::<usize>(),
         "other_files_skipped": reading.others.len(),
         "bad_files_skipped": reading.bad.len(),
@@ -116,6 +120,7 @@ mod tests {
         let reading = Reading {
             corpus: Corpus { categories: vec![], articles: vec![] },
             notes: Default::default(),
+            licences: 0,
             others: vec![],
             bad: bad.collect(),
             undated: vec![],

@@ -44,6 +44,13 @@ pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
     Ok(())
 }
 
+/// Puts the articles in the order of [`assign`]'s shuffle with the same seed, as the reproduced
+/// article has them: the training part, then the test, each in random order. (After a stratified
+/// split the order is as random, but the splits are mixed.)
+pub fn shuffle(corpus: &mut Corpus, seed: u64) {
+    corpus.articles.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+}
+
 /// The categories of which no article is for training: the model cannot learn them.
 pub fn untrained_categories(corpus: &Corpus) -> Vec<&str> {
     let mut is_trained = vec![false; corpus.categories.len()];
@@ -162,6 +169,21 @@ mod tests {
         };
         assert_eq!(drawn.iter().map(sign).collect::<String>(), "t·tv····tv");
         assert_ne!(drawn, splits(&[5, 5], &shares(0.3, 0.2, false, 43)));
+    }
+
+    #[test]
+    fn the_shuffle_of_the_rows_is_that_of_the_split() {
+        let mut corpus = corpus(&[30, 70]);
+        assign(&mut corpus, &shares(0.2, 0.1, false, 7)).unwrap();
+        let before = corpus.clone();
+        shuffle(&mut corpus, 7);
+        assert!(corpus.articles.is_sorted_by_key(|article| article.split as u16));
+        assert!(!corpus.articles.is_sorted_by_key(|article| article.category));
+        corpus.articles.sort_by(|one, other| {
+            let at = |article: &Article| before.articles.iter().position(|known| known.id == article.id);
+            at(one).cmp(&at(other))
+        });
+        assert_eq!(corpus, before, "no article is lost or changed");
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Config {
     pub evaluate: Evaluate,
     /// The report.
     pub render: Render,
+    /// Other people's choices where ours differ.
+    pub compat: Compat,
 }
 
 /// `[run]`
@@ -212,6 +214,20 @@ pub struct Render {
     pub title: String,
 }
 
+/// `[compat]`
+///
+/// A stage that heeds it has it among its settings only when something is on: what is off leaves no
+/// trace in the artifacts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Compat {
+    /// Do as the reproduced article does where we would not: licence files are texts, rows are in
+    /// random order, padding is attended to (so every layer is computed at every step), the test
+    /// split is classified in batches of `train.batch_size`, and the report with swapped arguments
+    /// is printed too. ARCHITECTURE.md says what each of them does to the numbers.
+    pub article: bool,
+}
+
 impl Default for Run {
     fn default() -> Self {
         Self { name: "article".into(), artifacts: "artifacts".into(), cache: "cache".into(), threads: 0 }
@@ -286,12 +302,30 @@ impl Default for Render {
     }
 }
 
-impl TrainableLayers {
-    /// How many of `layers` learn.
-    pub fn count(self, layers: usize) -> usize {
+impl DeviceChoice {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Last(count) => count,
-            Self::All => layers,
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
+impl Compat {
+    /// Whether nothing is on.
+    pub fn is_off(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl TrainableLayers {
+    /// How many of the last layers learn; `None` when all do, embeddings included.
+    pub fn last(self) -> Option<usize> {
+        match self {
+            Self::Last(count) => Some(count),
+            Self::All => None,
         }
     }
 }
@@ -555,6 +589,13 @@ mod tests {
     }
 
     #[test]
+    fn compatibility_is_asked_for_by_name() {
+        assert!(load("", "").unwrap().compat.is_off());
+        assert!(!load("", "compat.article=true").unwrap().compat.is_off());
+        assert!(message("", "compat.artcle=true").ends_with("did you mean compat.article?"));
+    }
+
+    #[test]
     fn unknown_names_are_refused_with_the_nearest() {
         assert!(
             message("[train]\nepoch = 3", "")
@@ -580,6 +621,9 @@ mod tests {
         assert!(message("", "train.epochs=-1").contains("epochs"));
         assert!(message("", "train.trainable_layers=most").contains("\"all\""));
         assert!(message("", "train.device=gpu").contains("device"));
+        assert!(
+            message("", "compat.article=1").contains("compat.article is an integer 1; expected a boolean")
+        );
         assert!(message("", "corpus=x").contains("corpus is a section"));
         assert!(message("", "train.epochs.x=1").contains("train.epochs is a key"));
         assert_eq!(message("[train\n", "").lines().count(), 1);

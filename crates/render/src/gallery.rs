@@ -11,7 +11,8 @@ use crate::artifacts::Artifacts;
 /// All shown texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gallery {
-    /// Attention heads that are summed; the sum over all tokens of a text is this number.
+    /// Attention heads that are summed; the sum over all tokens of a text is this number, less what
+    /// padding took where it was attended to.
     pub heads: usize,
     /// In the order of `attention.parquet`.
     pub texts: Vec<GalleryText>,
@@ -251,11 +252,13 @@ mod tests {
             id: "x".into(),
             label: CategoryId(0),
             split: Split::Test,
+            original: "モデル😀".into(),
             text: "モデル😀".into(),
             input_ids: vec![2, 5, 6, 1, 3],
             tokens: TOKENS.map(str::to_owned).to_vec(),
             word_ids: WORDS.to_vec(),
             offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
+            original_offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
         }
     }
 

@@ -55,6 +55,7 @@ pub fn facts(record: &RunRecord, corpus: &Corpus, tokens: &TokenizedCorpus) -> V
         setting("Batch size", "train", "/train/batch_size"),
         setting("Learning rates", "train", "/train/learning_rate"),
         setting("Seed", "train", "/train/seed"),
+        setting("The article’s choices", "train", "/compat/article"),
         setting("Device", "train", "/engine/device"),
         setting("ONNX Runtime", "train", "/engine/onnxruntime"),
     ]

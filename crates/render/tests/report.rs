@@ -9,8 +9,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::RwLock;
 
 use midashi_pipeline::artifact::{
-    Article, AttentionRow, Averages, CategoryId, ClassMetrics, Corpus, Metrics, Prediction, Predictions,
-    Split, StepRow, TokenizedCorpus, TokenizedText, write_attention, write_training,
+    Article, ArticleMetrics, AttentionRow, Averages, CategoryId, ClassMetrics, Corpus, MaskedMetrics,
+    Metrics, PaddingShares, Prediction, Predictions, Split, StepRow, SwappedReport, TokenizedCorpus,
+    TokenizedText, write_attention, write_training,
 };
 use midashi_pipeline::{Stage, StageArguments};
 use roxmltree::{Document, Node, ParsingOptions};
@@ -184,17 +185,20 @@ fn tokenized((at, title): (usize, &&str)) -> TokenizedText {
         id: format!("text-{at}"),
         label: CategoryId((at % 9) as u16),
         split: [Split::Train, Split::Test][at % 2],
+        original: words.concat().concat(),
         text: words.concat().concat(),
         input_ids: vec![],
         tokens: vec![],
         word_ids: vec![],
         offsets: vec![],
+        original_offsets: vec![],
     };
     let mut push = |token: String, word: Option<usize>, offsets| {
         text.input_ids.push(0);
         text.tokens.push(token);
         text.word_ids.push(word.map(|word| word as i32));
         text.offsets.push(offsets);
+        text.original_offsets.push(offsets);
     };
     push("[CLS]".into(), None, (0, 0));
     let mut start = 0;
@@ -301,6 +305,7 @@ fn metrics(rows: &[Prediction]) -> Metrics {
         confusion,
         labels: CATEGORIES.map(str::to_owned).to_vec(),
         test_rows: rows.len() as u64,
+        article: None,
     }
 }
 
@@ -353,6 +358,44 @@ fn the_page_is_balanced_and_says_what_the_artifacts_say() {
     let confusion = with_class(&page, "confusion").next().unwrap();
     assert_eq!(confusion.descendants().filter(|node| node.has_tag_name("td")).count(), 81);
     assert!(html.len() < 200_000, "{} bytes for 20 texts", html.len());
+}
+
+#[test]
+fn with_the_articles_choices_the_page_states_both_ways_of_measuring() {
+    let run = Run::invented("article");
+    let plain = text_of(parse(&run.report()).root_element());
+    assert!(!plain.contains("As the article measures it"));
+
+    let path = run.folder.join("metrics.json");
+    let mut metrics = Metrics::read(&path).unwrap();
+    let mut swapped = metrics.per_class.clone();
+    swapped[0].support = 123_456;
+    metrics.article = Some(ArticleMetrics {
+        swapped: SwappedReport {
+            macro_average: Averages { precision: 0.1234, recall: 0.2345, f1: 0.6375 },
+            weighted_average: Averages::default(),
+            per_class: swapped,
+        },
+        masked: MaskedMetrics { accuracy: 0.7654, macro_f1: 0.7543, changed_predictions: 5 },
+        padding: PaddingShares { positions: 0.311, attention: 0.207 },
+    });
+    metrics.write(&path).unwrap();
+    let html = run.report();
+    let text = text_of(parse(&html).root_element());
+    for part in [
+        "classification_report(prediction, answer)",
+        "123,456",
+        "0.1234",
+        "0.7654",
+        "0.7543",
+        "changes 5 of 20 predictions",
+        "31.1% of a text’s positions and took 20.7% of the attention",
+        "without an attention mask",
+        "Padding, which took 20.7%",
+    ] {
+        assert!(text.contains(part), "{part} is missing");
+    }
+    assert!(text.contains("0.6500"), "the numbers of the run itself stay where they are");
 }
 
 #[test]

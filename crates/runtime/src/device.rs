@@ -2,6 +2,7 @@
 //! used, and what `auto` chose can be printed.
 
 use std::fmt;
+use std::str::FromStr;
 
 use ort::ep::{CUDA, ExecutionProvider};
 use ort::session::Session;
@@ -26,6 +27,19 @@ pub enum Device {
     Cpu,
     /// The first CUDA device.
     Cuda,
+}
+
+impl FromStr for Choice {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda),
+            other => Err(Error::UnknownDevice(other.to_owned())),
+        }
+    }
 }
 
 impl fmt::Display for Device {

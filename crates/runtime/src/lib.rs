@@ -1,13 +1,12 @@
 //! ONNX Runtime, as far as Midashi needs it: find the library, choose the device, run a model.
 //!
 //! ```no_run
-//! use midashi_runtime::{Choice, Runtime, SessionOptions};
+//! use midashi_runtime::{Choice, Engine};
 //! use ndarray::array;
 //!
-//! let runtime = Runtime::load("cache/onnxruntime".as_ref())?;
-//! let device = runtime.device(Choice::Auto)?;
+//! let engine = Engine::open("cache/onnxruntime".as_ref(), Choice::Auto, 2)?;
 //! let model = std::fs::read("model.onnx").unwrap();
-//! let mut session = runtime.session(&model, SessionOptions::new(device, 2))?;
+//! let mut session = engine.session(&model, vec![])?;
 //! let x = array![[1.0_f32, 2.0]].into_dyn();
 //! let outputs = session.run(vec![("x", x.view().into())])?;
 //! println!("{}", outputs.float32("y")?);
@@ -18,10 +17,12 @@
 //! CUDA builds of ONNX Runtime.
 
 mod device;
+mod engine;
 mod library;
 mod session;
 
 pub use device::{Choice, Device};
+pub use engine::{Engine, EngineDescription};
 pub use library::Runtime;
 pub use session::{Outputs, Session, SessionOptions, Tensor};
 
@@ -55,6 +56,9 @@ pub enum Error {
         "device \"cuda\" was asked for but cannot be used: {0}; set the device to \"cpu\" or \"auto\" to go on without it"
     )]
     CudaUnavailable(String),
+    /// A device of this name is not known.
+    #[error("device {0:?} is not known; expected \"auto\", \"cpu\" or \"cuda\"")]
+    UnknownDevice(String),
     /// ONNX Runtime refused a model or failed to run it.
     #[error("ONNX Runtime could not {doing}: {message}")]
     Failed {

@@ -1,12 +1,17 @@
 //! Finding and opening ONNX Runtime's shared library.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
 use crate::{Error, Result, failed};
 
+/// ONNX Runtime allows a process one environment, once: it is kept for whoever asks next.
+static OPENED: Mutex<Option<Runtime>> = Mutex::new(None);
+
 /// An opened ONNX Runtime.
+#[derive(Clone)]
 pub struct Runtime {
     pub(crate) environment: Environment,
     library: PathBuf,
@@ -19,6 +24,14 @@ impl Runtime {
     /// # Errors
     /// When there is no library or it cannot be opened.
     pub fn load(folder: &Path) -> Result<Self> {
+        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*opened {
+            Some(runtime) => Ok(runtime.clone()),
+            None => Ok(opened.insert(Self::open(folder)?).clone()),
+        }
+    }
+
+    fn open(folder: &Path) -> Result<Self> {
         let library = match std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
             Some(path) => PathBuf::from(path),
             None => find_in(folder).ok_or_else(|| Error::LibraryMissing { folder: folder.to_owned() })?,

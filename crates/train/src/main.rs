@@ -4,9 +4,11 @@
 mod adam;
 mod batches;
 mod epochs;
+mod model;
 mod model_folder;
 mod setup;
 mod tail;
+mod texts;
 mod trunk;
 
 use std::process::ExitCode;
@@ -18,9 +20,10 @@ use midashi_pipeline::{Stage, StageArguments, run_stage};
 
 use crate::setup::Setup;
 use crate::tail::Tail;
+use crate::texts::Texts;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// Fine-tunes the checkpoint on tokens.arrow and writes model/, features.arrow and training.parquet
 #[derive(Parser)]
@@ -48,16 +51,16 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let Some(work) = stage.begin(&setup.settings, &inputs, &outputs)? else { return Ok(()) };
 
     let corpus = TokenizedCorpus::read(&tokens)?;
-    let (config, mut weights) = setup.encoder(&corpus)?;
-    let start = setup.start(&config)?;
-    let features = trunk::features(&work, &setup, &config, &weights, start, &corpus)?;
+    let (model, mut weights) = setup.model(&corpus)?;
+    let features = trunk::features(&work, &setup, &model, &weights, &corpus)?;
+    let texts = Texts { corpus: &corpus, features, attend_to_padding: setup.settings.compat.article };
 
-    weights.add_classifier(corpus.categories.len(), config.hidden_size, setup.settings.train.seed);
-    let mut tail = Tail::new(&setup, &config, start, &corpus, features.as_ref(), weights)?;
+    weights.add_classifier(model.labels.len(), model.config.hidden_size, setup.settings.train.seed);
+    let mut tail = Tail::new(&setup, &model, &texts, weights)?;
     let history = epochs::train(&mut tail, &setup.settings.train)?;
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
-    model_folder::write(&folder, &setup, &tail.into_weights(), &config, start, &corpus, features.as_ref())?;
+    model_folder::write(&folder, &model, &tail.into_weights(), &texts)?;
     work.finish(&serde_json::json!({ "parameters": history.parameters, "epochs": history.epochs }))?;
     Ok(())
 }

@@ -5,38 +5,30 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use midashi_bert::{BertConfig, Graph, Start, Storage, Weights, classifier, little_endian, training};
-use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus};
+use midashi_bert::{Graph, Start, Storage, Weights, little_endian};
 use midashi_pipeline::{RunFolder, atomic};
 use serde_json::{Value, json};
 
-use crate::setup::Setup;
+use crate::model::Model;
+use crate::texts::Texts;
 
 /// Writes `model.safetensors`, `config.json`, the tokenizer's files, `labels.json`,
 /// `classifier.onnx`, `training.onnx` and `midashi.json`.
-pub fn write(
-    folder: &RunFolder,
-    setup: &Setup,
-    weights: &Weights,
-    config: &BertConfig,
-    start: Start,
-    corpus: &TokenizedCorpus,
-    features: Option<&(FeaturesKey, Features)>,
-) -> Result<()> {
-    let labels = &corpus.categories;
-    atomic::write_folder(&folder.model(), |model| {
-        weights.write(&model.join("model.safetensors"))?;
-        write_json(&model.join("config.json"), &config_json(config, labels)?)?;
-        write_json(&model.join("labels.json"), &json!(labels))?;
-        write_json(&model.join("midashi.json"), &json!({ "features": features.map(|(key, _)| key) }))?;
-        let whole = classifier(config, labels.len(), Start::InputIds)?;
-        fs::write(model.join("classifier.onnx"), with_weights(&whole, "classifier", weights, |_| false))
+pub fn write(folder: &RunFolder, model: &Model, weights: &Weights, texts: &Texts<'_>) -> Result<()> {
+    let key = texts.features.as_ref().map(|(key, _)| key);
+    atomic::write_folder(&folder.model(), |path| {
+        weights.write(&path.join("model.safetensors"))?;
+        write_json(&path.join("config.json"), &config_json(model)?)?;
+        write_json(&path.join("labels.json"), &json!(model.labels))?;
+        write_json(&path.join("midashi.json"), &json!({ "features": key }))?;
+        let whole = model.classifier(Start::InputIds)?;
+        fs::write(path.join("classifier.onnx"), with_weights(&whole, "classifier", weights, |_| false))
             .context("cannot write classifier.onnx")?;
-        let learns = |name: &str| setup.learns(config, name);
-        let tail = training(config, labels.len(), start, learns)?;
-        fs::write(model.join("training.onnx"), with_weights(&tail, "training", weights, learns))
+        let tail = model.training()?;
+        let learns = |name: &str| model.learns(name);
+        fs::write(path.join("training.onnx"), with_weights(&tail, "training", weights, learns))
             .context("cannot write training.onnx")?;
-        copy_files(&folder.tokenizer(), model)
+        copy_files(&folder.tokenizer(), path)
     })
 }
 
@@ -49,9 +41,9 @@ fn with_weights(graph: &Graph, name: &str, weights: &Weights, fed: impl Fn(&str)
 }
 
 /// Hugging Face's keys, with the categories as `id2label` and `label2id`.
-fn config_json(config: &BertConfig, labels: &[String]) -> Result<Value> {
-    let mut value = serde_json::to_value(config).context("cannot write config.json")?;
-    let numbered = || labels.iter().enumerate();
+fn config_json(model: &Model) -> Result<Value> {
+    let mut value = serde_json::to_value(&model.config).context("cannot write config.json")?;
+    let numbered = || model.labels.iter().enumerate();
     value["architectures"] = json!(["BertModel"]);
     // Whatever the checkpoint held, this model holds float32 (transformers 5 reads `dtype`, older
     // versions `torch_dtype`).

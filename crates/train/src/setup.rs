@@ -1,4 +1,4 @@
-//! What training starts from: settings, checkpoint, ONNX Runtime and the device.
+//! What training starts from: settings, checkpoint and the engine.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,11 @@ use anyhow::{Context, Result, bail};
 use midashi_bert::{Activation, BertConfig, Checkpoint, Start, Weights};
 use midashi_pipeline::Config;
 use midashi_pipeline::artifact::{Sources, TokenizedCorpus};
-use midashi_pipeline::config::{DeviceChoice, Scratch, Train, TrainableLayers};
-use midashi_runtime::{Choice, Device, Runtime};
+use midashi_pipeline::config::{Compat, Scratch, Train, TrainableLayers};
+use midashi_runtime::{Engine, EngineDescription};
 use serde::Serialize;
+
+use crate::model::Model;
 
 /// What the trained model depends on, besides its inputs.
 #[derive(Serialize)]
@@ -17,26 +19,16 @@ pub struct Settings {
     /// The size of the model when it is made from nothing.
     pub scratch: Option<Scratch>,
     /// What computes; it decides the last digits.
-    pub engine: Engine,
-}
-
-/// What computes the graphs.
-#[derive(Serialize)]
-pub struct Engine {
-    /// ONNX Runtime's version.
-    pub onnxruntime: String,
-    /// Where the graphs run.
-    pub device: String,
-    /// ONNX Runtime splits sums among its threads.
-    pub threads: usize,
+    pub engine: EngineDescription,
+    #[serde(skip_serializing_if = "Compat::is_off")]
+    pub compat: Compat,
 }
 
 /// All that training starts from, before anything is computed.
 pub struct Setup {
     pub settings: Settings,
     pub checkpoint_files: Vec<PathBuf>,
-    pub runtime: Runtime,
-    pub device: Device,
+    pub engine: Engine,
     checkpoint: Option<Checkpoint>,
 }
 
@@ -50,29 +42,31 @@ impl Setup {
                  layers that were never trained must not be frozen"
             );
         }
-        let runtime = Runtime::load(&config.run.cache.join("onnxruntime"))?;
-        let device = runtime.device(match config.train.device {
-            DeviceChoice::Auto => Choice::Auto,
-            DeviceChoice::Cpu => Choice::Cpu,
-            DeviceChoice::Cuda => Choice::Cuda,
-        })?;
-        let engine =
-            Engine { onnxruntime: runtime.version(), device: device.to_string(), threads: config.threads() };
-        println!("  device {device}, {} threads", engine.threads);
+        let device = config.train.device.name().parse()?;
+        let engine = Engine::open(&config.run.cache.join("onnxruntime"), device, config.threads())?;
+        println!("  {engine}");
         Ok(Self {
-            settings: Settings { train: config.train.clone(), scratch, engine },
+            settings: Settings {
+                train: config.train.clone(),
+                scratch,
+                engine: engine.description(),
+                compat: config.compat,
+            },
             checkpoint_files: checkpoint.as_ref().map(Checkpoint::files).unwrap_or_default(),
-            runtime,
-            device,
+            engine,
             checkpoint,
         })
     }
 
-    /// The encoder before training: the checkpoint's, or one made from nothing for the vocabulary
-    /// that was learned.
-    pub fn encoder(&self, corpus: &TokenizedCorpus) -> Result<(BertConfig, Weights)> {
+    /// The model and the encoder's weights before training: the checkpoint's, or made from nothing
+    /// for the vocabulary that was learned.
+    pub fn model(&self, corpus: &TokenizedCorpus) -> Result<(Model, Weights)> {
         let (config, weights) = match (&self.checkpoint, &self.settings.scratch) {
-            (Some(checkpoint), _) => (checkpoint.config().clone(), checkpoint.encoder()?),
+            (Some(checkpoint), _) => {
+                let weights = checkpoint.encoder()?;
+                print_ignored(&checkpoint.unused(&weights)?);
+                (checkpoint.config().clone(), weights)
+            }
             (None, scratch) => {
                 let scratch =
                     scratch.as_ref().context("there is neither a checkpoint nor a size for a new model")?;
@@ -88,33 +82,33 @@ impl Setup {
                 config.vocab_size
             );
         }
-        Ok((config, weights))
+        let (start, trainable) = (self.start(&config)?, self.settings.train.trainable_layers);
+        Ok((Model { config, labels: corpus.categories.clone(), start, trainable }, weights))
     }
 
     /// Where the trainable part begins.
-    pub fn start(&self, config: &BertConfig) -> Result<Start> {
+    fn start(&self, config: &BertConfig) -> Result<Start> {
         match self.settings.train.trainable_layers {
-            TrainableLayers::All => Ok(Start::InputIds),
-            TrainableLayers::Last(count) if count <= config.num_hidden_layers => {
-                Ok(Start::for_trainable_layers(config, count))
-            }
-            TrainableLayers::Last(count) => bail!(
+            TrainableLayers::Last(count) if count > config.num_hidden_layers => bail!(
                 "train.trainable_layers is {count} but the checkpoint has {} layers",
                 config.num_hidden_layers
             ),
+            // Where padding is attended to, what the frozen layers say of a text depends on the
+            // batch that it is in: there is nothing to compute once.
+            _ if self.settings.compat.article => Ok(Start::InputIds),
+            TrainableLayers::All => Ok(Start::InputIds),
+            TrainableLayers::Last(count) => Ok(Start::for_trainable_layers(config, count)),
         }
     }
+}
 
-    /// Whether the parameter `name` learns.
-    pub fn learns(&self, config: &BertConfig, name: &str) -> bool {
-        let trainable = self.settings.train.trainable_layers;
-        let first = config.num_hidden_layers - trainable.count(config.num_hidden_layers);
-        let layer =
-            name.strip_prefix("bert.encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
-        match layer {
-            Some(layer) => (first..).contains(&layer),
-            None => name.starts_with("classifier.") || trainable == TrainableLayers::All,
-        }
+/// One line about the heads of other tasks; `midashi-inspect` lists them all.
+fn print_ignored(tensors: &[String]) {
+    const SHOWN: usize = 3;
+    let shown = tensors.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if tensors.len() > SHOWN { ", …" } else { "" };
+    if !tensors.is_empty() {
+        println!("  ignored tensors: {shown}{more} ({})", tensors.len());
     }
 }
 

@@ -3,24 +3,25 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use midashi_bert::{
-    Batch, BertConfig, Graph, LABELS, LOGITS, LOSS, Start, Storage, Weights, gradient_name, most_probable,
-};
-use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus};
+use midashi_bert::{Batch, Graph, LABELS, LOGITS, LOSS, Storage, Weights, gradient_name, most_probable};
+use midashi_pipeline::artifact::{Split, TokenizedCorpus};
 use midashi_pipeline::config::LearningRates;
-use midashi_runtime::{Session, SessionOptions, Tensor};
-use ndarray::{Array1, ArrayD, ArrayViewD};
+use midashi_runtime::{Session, Tensor};
+use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
 
 use crate::adam::{Moments, sum_of_squares};
+use crate::model::Model;
 use crate::setup::Setup;
+use crate::texts::Texts;
 
 /// The trainable part of the model with its optimiser.
 pub struct Tail<'a> {
-    corpus: &'a TokenizedCorpus,
-    features: Option<&'a Features>,
-    config: &'a BertConfig,
+    texts: &'a Texts<'a>,
+    model: &'a Model,
     learning_rates: &'a LearningRates,
     training: Session,
+    /// The same without loss and gradients, where there is a validation split to look at.
+    classifier: Option<Session>,
     weights: Weights,
     /// Names of what learns and its moments, in the order of the graph.
     moments: Vec<(String, Moments)>,
@@ -45,36 +46,33 @@ pub struct BatchResult {
 
 impl<'a> Tail<'a> {
     /// Prepares the training of `weights`, of which those that learn are fed at every step.
-    pub fn new(
-        setup: &'a Setup,
-        config: &'a BertConfig,
-        start: Start,
-        corpus: &'a TokenizedCorpus,
-        features: Option<&'a (FeaturesKey, Features)>,
-        weights: Weights,
-    ) -> Result<Self> {
-        let learns = |name: &str| setup.learns(config, name);
-        let graph = midashi_bert::training(config, corpus.categories.len(), start, learns)?;
-        let frozen = weights.for_graph(&graph, |name| !learns(name))?;
+    pub fn new(setup: &'a Setup, model: &'a Model, texts: &'a Texts<'a>, weights: Weights) -> Result<Self> {
+        let session = |name: &str, graph: &Graph| -> Result<Session> {
+            let frozen = weights.for_graph(graph, |name| !model.learns(name))?;
+            let stored = |name: &str| if model.learns(name) { Storage::Input } else { Storage::External };
+            Ok(setup.engine.session(&graph.to_model(name, stored), frozen)?)
+        };
+        let graph = model.training()?;
+        let training = session("training", &graph)?;
+        let is_watched = texts.corpus.texts.iter().any(|text| text.split == Split::Validation);
+        let classifier =
+            is_watched.then(|| session("classifier", &model.classifier(model.start)?)).transpose()?;
         let moments = graph
             .parameters()
-            .filter(|(name, _)| learns(name))
+            .filter(|(name, _)| model.learns(name))
             .map(|(name, shape)| (name.to_owned(), Moments::new(shape.iter().product())))
             .collect();
-        let threads = setup.settings.engine.threads;
-        let options = SessionOptions::new(setup.device, threads).with_initializers(frozen);
-        let training = setup.runtime.session(&training_model(&graph, learns), options)?;
         Ok(Self {
-            corpus,
-            features: features.map(|(_, features)| features),
-            config,
+            texts,
+            model,
             learning_rates: &setup.settings.train.learning_rate,
             training,
+            classifier,
             weights,
             moments,
             steps: 0,
             threads: rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
+                .num_threads(setup.engine.threads())
                 .build()
                 .context("cannot start run.threads threads")?,
         })
@@ -82,7 +80,7 @@ impl<'a> Tail<'a> {
 
     /// The corpus that is learned from.
     pub fn corpus(&self) -> &'a TokenizedCorpus {
-        self.corpus
+        self.texts.corpus
     }
 
     /// How many numbers learn.
@@ -97,9 +95,11 @@ impl<'a> Tail<'a> {
 
     /// Learns from one batch.
     pub fn step(&mut self, texts: &[usize]) -> Result<BatchResult> {
-        let batch = LabelledBatch::new(self.corpus, self.features, self.config, texts);
-        let outputs = self.training.run(batch.inputs(&self.weights, &self.moments)?)?;
-        let mut result = batch.result(outputs.float32(LOSS)?.sum(), outputs.float32(LOGITS)?);
+        let batch = LabelledBatch::new(self.texts, self.model, texts);
+        let mut inputs = batch.inputs(&self.weights, &self.moments)?;
+        inputs.push((LABELS, batch.labels.view().into_dyn().into()));
+        let outputs = self.training.run(inputs)?;
+        let mut result = batch.result(outputs.float32(LOSS)?.sum().into(), &outputs.float32(LOGITS)?);
 
         self.steps += 1;
         let gradients: Vec<ArrayViewD<'_, f32>> = self
@@ -127,54 +127,41 @@ impl<'a> Tail<'a> {
         Ok(result)
     }
 
-    /// Looks at one batch without learning from it. The gradients are computed all the same: the
-    /// validation split is small beside the training split.
+    /// Looks at one batch of the validation split without learning from it.
     pub fn look(&mut self, texts: &[usize]) -> Result<BatchResult> {
-        let batch = LabelledBatch::new(self.corpus, self.features, self.config, texts);
-        let outputs = self.training.run(batch.inputs(&self.weights, &self.moments)?)?;
-        Ok(batch.result(outputs.float32(LOSS)?.sum(), outputs.float32(LOGITS)?))
+        let batch = LabelledBatch::new(self.texts, self.model, texts);
+        let inputs = batch.inputs(&self.weights, &self.moments)?;
+        let session = self.classifier.as_mut().context("there is no validation split to look at")?;
+        let outputs = session.run(inputs)?;
+        let logits = outputs.float32(LOGITS)?;
+        Ok(batch.result(cross_entropy(&logits, &batch.labels), &logits))
     }
-}
-
-/// The training graph with what learns as inputs and the rest handed over.
-fn training_model(graph: &Graph, learns: impl Fn(&str) -> bool) -> Vec<u8> {
-    graph.to_model("training", |name| if learns(name) { Storage::Input } else { Storage::External })
 }
 
 /// The arrays of one batch with its answers.
 struct LabelledBatch {
     texts: Batch,
-    labels: ArrayD<i64>,
+    labels: Array1<i64>,
     tokens: usize,
 }
 
 impl LabelledBatch {
-    fn new(
-        corpus: &TokenizedCorpus,
-        features: Option<&Features>,
-        config: &BertConfig,
-        texts: &[usize],
-    ) -> Self {
-        let ids: Vec<&[i32]> = texts.iter().map(|&text| &corpus.texts[text].input_ids[..]).collect();
-        let batch = match features {
-            Some(features) => {
-                let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
-                Batch::of_hidden(&hidden, config.hidden_size)
-            }
-            None => Batch::of_ids(&ids, config.pad_token_id),
-        };
-        let labels: Array1<i64> = texts.iter().map(|&text| i64::from(corpus.texts[text].label.0)).collect();
-        Self { texts: batch, labels: labels.into_dyn(), tokens: ids.iter().map(|ids| ids.len()).sum() }
+    fn new(texts: &Texts<'_>, model: &Model, batch: &[usize]) -> Self {
+        let of_batch = || batch.iter().map(|&text| &texts.corpus.texts[text]);
+        Self {
+            texts: texts.batch(batch, &model.config),
+            labels: of_batch().map(|text| i64::from(text.label.0)).collect(),
+            tokens: of_batch().map(|text| text.input_ids.len()).sum(),
+        }
     }
 
-    /// Inputs of the training graph: texts, answers, and the weights that learn.
+    /// The texts and the weights that learn.
     fn inputs<'a>(
         &'a self,
         weights: &'a Weights,
         moments: &'a [(String, Moments)],
     ) -> Result<Vec<(&'a str, Tensor<'a>)>> {
         let mut inputs: Vec<(&str, Tensor<'_>)> = self.texts.inputs();
-        inputs.push((LABELS, self.labels.view().into()));
         for (name, _) in moments {
             let tensor = weights.get(name).with_context(|| format!("there is no tensor {name}"))?;
             inputs.push((name, tensor.view().into()));
@@ -182,14 +169,37 @@ impl LabelledBatch {
         Ok(inputs)
     }
 
-    fn result(&self, loss: f32, logits: ArrayViewD<'_, f32>) -> BatchResult {
-        let right = |(row, &label): (ndarray::ArrayView1<'_, f32>, &i64)| most_probable(row) as i64 == label;
+    fn result(&self, loss: f64, logits: &ArrayViewD<'_, f32>) -> BatchResult {
+        let right = |(row, &label): (ArrayView1<'_, f32>, &i64)| most_probable(row) as i64 == label;
         BatchResult {
-            loss: f64::from(loss),
+            loss,
             correct: logits.rows().into_iter().zip(&self.labels).filter(|pair| right(*pair)).count(),
             texts: self.labels.len(),
             tokens: self.tokens,
             gradient_norm: 0.0,
         }
+    }
+}
+
+/// Mean over the texts of `−log softmax(logits)[label]`, as the training graph computes it.
+fn cross_entropy(logits: &ArrayViewD<'_, f32>, labels: &Array1<i64>) -> f64 {
+    let of_text = |(row, &label): (ArrayView1<'_, f32>, &i64)| {
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let powers: f64 = row.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
+        powers.ln() - f64::from(row[label as usize] - largest)
+    };
+    logits.rows().into_iter().zip(labels).map(of_text).sum::<f64>() / labels.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn the_cross_entropy_is_pytorchs_however_large_the_logits() {
+        // torch.nn.functional.cross_entropy of these in float64
+        let logits = array![[1.0, 2.0, 3.0], [1000.0, 999.0, -1000.0]].into_dyn();
+        assert!((cross_entropy(&logits.view(), &array![0, 0]) - 1.360_433_826).abs() < 1e-6);
     }
 }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use midashi_bert::{Batch, BertConfig, HIDDEN_STATES, Start, Storage, Weights, batches_by_length};
+use midashi_bert::{Batch, HIDDEN_STATES, Storage, Weights, batches_by_length};
 use midashi_pipeline::artifact::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
 use midashi_pipeline::{Progress, Work};
-use midashi_runtime::SessionOptions;
 use ndarray::s;
 
+use crate::model::Model;
 use crate::setup::Setup;
 
 /// Raised when the trunk's arithmetic changes, so that features made before are made again.
@@ -20,12 +20,12 @@ const REVISION: u32 = 1;
 pub fn features(
     work: &Work,
     setup: &Setup,
-    config: &BertConfig,
+    model: &Model,
     weights: &Weights,
-    start: Start,
     corpus: &TokenizedCorpus,
 ) -> Result<Option<(FeaturesKey, Features)>> {
-    let Some(layers) = start.trunk_layers() else { return Ok(None) };
+    let Some(layers) = model.start.trunk_layers() else { return Ok(None) };
+    let config = &model.config;
     let path = work.folder().features();
     let digest = |path: &Path| {
         let sha256 =
@@ -59,8 +59,7 @@ pub fn features(
     let started = Instant::now();
     let graph = midashi_bert::trunk(config, layers)?;
     let parameters = weights.for_graph(&graph, |_| true)?;
-    let options = SessionOptions::new(setup.device, settings.engine.threads).with_initializers(parameters);
-    let mut session = setup.runtime.session(&graph.to_model("trunk", |_| Storage::External), options)?;
+    let mut session = setup.engine.session(&graph.to_model("trunk", |_| Storage::External), parameters)?;
 
     let lengths: Vec<usize> = texts.iter().map(|(_, length)| *length).collect();
     let batches = batches_by_length(&lengths, settings.train.trunk_batch_tokens);

@@ -19,7 +19,8 @@ pub struct AttentionRow {
     pub tokens: Vec<String>,
     /// Which word of the text a piece belongs to; none for special tokens.
     pub word_ids: Vec<Option<i32>>,
-    /// Last layer's row of `[CLS]`, shape `[heads, tokens]`; each head's row sums to 1.
+    /// Last layer's row of `[CLS]`, shape `[heads, tokens]`; each head's row sums to 1, or, with
+    /// `compat.article`, to what padding left.
     pub attention: Vec<Vec<f32>>,
 }
 

@@ -28,6 +28,54 @@ pub struct Metrics {
     pub labels: Vec<String>,
     /// Number of test texts.
     pub test_rows: u64,
+    /// What the article's choices do to these numbers; with `compat.article` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub article: Option<ArticleMetrics>,
+}
+
+/// With `compat.article` all other numbers are of predictions without an attention mask, as the
+/// article's are, and still of `classification_report(answer, prediction)`. This is the rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArticleMetrics {
+    /// The table as the article prints it.
+    pub swapped: SwappedReport,
+    /// The same weights with padding masked.
+    pub masked: MaskedMetrics,
+    /// What padding the texts were classified with.
+    pub padding: PaddingShares,
+}
+
+/// The numbers of `classification_report(prediction, answer)`: what it calls precision is recall and
+/// the other way round, its support counts predictions, and so its weighted averages weigh by them.
+/// Accuracy and macro F1 are what they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SwappedReport {
+    /// Unweighted means over the categories.
+    pub macro_average: Averages,
+    /// Means over the categories, weighted by how often each was predicted.
+    pub weighted_average: Averages,
+    /// One entry per category, in the order of `labels`; `support` is how often it was predicted.
+    pub per_class: Vec<ClassMetrics>,
+}
+
+/// The same weights with padding masked.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaskedMetrics {
+    /// Share of test texts classified rightly.
+    pub accuracy: f64,
+    /// Mean F1 of the categories.
+    pub macro_f1: f64,
+    /// Number of test texts that are classified as something else than without a mask.
+    pub changed_predictions: u64,
+}
+
+/// How much of a text's batch is padding, as means over the test texts.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PaddingShares {
+    /// Share of the positions that `[CLS]` could attend to.
+    pub positions: f64,
+    /// Share of the last layer's attention of `[CLS]`, over all heads.
+    pub attention: f64,
 }
 
 /// Precision, recall and F1.

@@ -34,6 +34,13 @@ pub struct Predictions {
 }
 
 impl Predictions {
+    /// The same with answers and predictions exchanged, as the article hands them to its report.
+    pub fn swapped(&self) -> Self {
+        let swap =
+            |row: &Prediction| Prediction { label: row.predicted, predicted: row.label, ..row.clone() };
+        Self { categories: self.categories.clone(), rows: self.rows.iter().map(swap).collect() }
+    }
+
     /// Writes `predictions.parquet`.
     ///
     /// # Errors

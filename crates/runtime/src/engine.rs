@@ -1,0 +1,69 @@
+//! What computes: the library, the device and the number of threads, chosen once per process.
+
+use std::fmt;
+use std::path::Path;
+
+use ndarray::ArrayD;
+use serde::Serialize;
+
+use crate::{Choice, Device, Result, Runtime, Session, SessionOptions};
+
+/// ONNX Runtime on a device. Displayed, it says where and with how many threads it computes.
+pub struct Engine {
+    runtime: Runtime,
+    device: Device,
+    threads: usize,
+}
+
+/// What an engine's results depend on in their last digits, for records and fingerprints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EngineDescription {
+    /// ONNX Runtime's file, whose name ends in its version, and its build.
+    pub onnxruntime: String,
+    /// Where the graphs run.
+    pub device: String,
+    /// ONNX Runtime splits sums among its threads.
+    pub threads: usize,
+}
+
+impl Engine {
+    /// Opens the library in `folder` ([`Runtime::load`]) and takes the device for `choice`.
+    ///
+    /// # Errors
+    /// When there is no usable library, or CUDA is asked for and does not work.
+    pub fn open(folder: &Path, choice: Choice, threads: usize) -> Result<Self> {
+        let runtime = Runtime::load(folder)?;
+        let device = runtime.device(choice)?;
+        Ok(Self { runtime, device, threads })
+    }
+
+    /// Prepares a model for running, `initializers` being the numbers of the parameters that it
+    /// declares as external.
+    ///
+    /// # Errors
+    /// When ONNX Runtime refuses the model.
+    pub fn session(&self, model: &[u8], initializers: Vec<(String, ArrayD<f32>)>) -> Result<Session> {
+        let options = SessionOptions::new(self.device, self.threads).with_initializers(initializers);
+        self.runtime.session(model, options)
+    }
+
+    /// What the results depend on.
+    pub fn description(&self) -> EngineDescription {
+        EngineDescription {
+            onnxruntime: self.runtime.version(),
+            device: self.device.to_string(),
+            threads: self.threads,
+        }
+    }
+
+    /// How many threads compute.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "device {}, {} threads", self.device, self.threads)
+    }
+}

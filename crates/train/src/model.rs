@@ -1,0 +1,32 @@
+//! The model that is fine-tuned, without its weights: its geometry, its categories, where the trunk
+//! ends and what learns.
+
+use midashi_bert::{BertConfig, Graph, Result, Start, classifier, training};
+use midashi_pipeline::config::TrainableLayers;
+
+/// A model's shape and which part of it learns.
+pub struct Model {
+    pub config: BertConfig,
+    /// Category names.
+    pub labels: Vec<String>,
+    /// Where the trainable part begins.
+    pub start: Start,
+    pub trainable: TrainableLayers,
+}
+
+impl Model {
+    /// Whether the parameter `name` learns.
+    pub fn learns(&self, name: &str) -> bool {
+        self.config.learns(name, self.trainable.last())
+    }
+
+    /// From `start` to the logits.
+    pub fn classifier(&self, start: Start) -> Result<Graph> {
+        classifier(&self.config, self.labels.len(), start)
+    }
+
+    /// From the tail's start to the loss and its gradients.
+    pub fn training(&self) -> Result<Graph> {
+        training(&self.config, self.labels.len(), self.start, |name| self.learns(name))
+    }
+}

@@ -1,0 +1,25 @@
+//! The texts as the tail reads them: hidden states where a trunk has computed them, else ids.
+
+use midashi_bert::{Batch, BertConfig};
+use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus};
+
+/// The corpus and, where there are frozen layers, what they say of it.
+pub struct Texts<'a> {
+    pub corpus: &'a TokenizedCorpus,
+    pub features: Option<(FeaturesKey, Features)>,
+    /// Whether batches have no attention mask (`compat.article`); there are no features then.
+    pub attend_to_padding: bool,
+}
+
+impl Texts<'_> {
+    /// Some texts as a graph's inputs.
+    pub fn batch(&self, texts: &[usize], config: &BertConfig) -> Batch {
+        if let Some((_, features)) = &self.features {
+            let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
+            return Batch::of_hidden(&hidden, config.hidden_size);
+        }
+        let ids: Vec<&[i32]> = texts.iter().map(|&text| &self.corpus.texts[text].input_ids[..]).collect();
+        let batch = Batch::of_ids(&ids, config.pad_token_id);
+        if self.attend_to_padding { batch.attending_to_padding() } else { batch }
+    }
+}
