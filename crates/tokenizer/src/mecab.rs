@@ -12,6 +12,8 @@ mod categories;
 mod double_array;
 mod entries;
 mod matrix;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod packed;
 
 use std::path::{Path, PathBuf};
 
@@ -29,18 +31,15 @@ pub(crate) struct CompiledDictionary {
 }
 
 impl CompiledDictionary {
+    /// The file of the words, by which a dictionary's folder is known.
+    pub(crate) const WORDS: &'static str = "sys.dic";
     /// The files, in the order in which they are kept.
-    pub(crate) const FILES: [&'static str; 4] = ["sys.dic", "unk.dic", "matrix.bin", "char.bin"];
+    pub(crate) const FILES: [&'static str; 4] = [Self::WORDS, "unk.dic", "matrix.bin", "char.bin"];
 
     /// Reads the files of `folder`.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         let [words, unknown, matrix, characters] = Self::FILES.map(|name| read(&folder.join(name)));
         Ok(Self { folder: folder.to_owned(), files: [words?, unknown?, matrix?, characters?] })
-    }
-
-    /// The bytes of the files.
-    pub(crate) fn bytes(&self) -> impl Iterator<Item = &[u8]> {
-        self.files.iter().map(Vec::as_slice)
     }
 
     /// Builds Vibrato's dictionary.

@@ -84,7 +84,21 @@ impl<'s, 'b> Entries<'s, 'b> {
         let tokens = Tokens { source, start: HEADER + array, count: tokens / TOKEN };
         let array = DoubleArray::new(source, HEADER, array);
         let mut words = Vec::with_capacity(tokens.count);
-        array.walk(|surface, value| tokens.add(surface, value, &mut words))?;
+        // Keys may share bytes and tokens: without a limit, a small file could spell out gigabytes of words.
+        let mut spelled = 0;
+        array.walk(|surface, value| {
+            let before = words.len();
+            tokens.add(surface, value, &mut words)?;
+            spelled += (words.len() - before) * surface.len();
+            if words.len() > tokens.count || spelled > length {
+                return Err(source.malformed(
+                    "words",
+                    format!("more than {before} words or more than {length} bytes of them"),
+                    format!("{} words, one a token, shorter together than the file", tokens.count),
+                ));
+            }
+            Ok(())
+        })?;
         if words.len() != count {
             return Err(source.malformed(
                 "words",

@@ -6,7 +6,7 @@ use std::io::Read;
 use super::categories::{CATEGORY_NAME, CHARACTERS};
 use super::entries::{HEADER, MAGIC, VERSION};
 use super::*;
-use crate::japanese::WordSplitter;
+use crate::words::WordSplitter;
 
 /// A word of the test dictionary: left id, right id, cost.
 type Word = (&'static str, (u16, u16, i16));
@@ -70,7 +70,12 @@ fn dictionary(words: &[Word]) -> Vec<u8> {
     for (token, (surface, _)) in words.iter().enumerate() {
         *values.entry(surface.as_bytes()).or_insert((token as u32) << 8) += 1;
     }
-    let array = double_array(&values);
+    dictionary_of(&values, words.len(), words)
+}
+
+/// A `.dic` file with these keys, which says that it has `count` words, and these words' tokens.
+fn dictionary_of(keys: &BTreeMap<&[u8], u32>, count: usize, words: &[Word]) -> Vec<u8> {
+    let array = double_array(keys);
     let tokens: Vec<u8> = words
         .iter()
         .flat_map(|(_, (left, right, cost))| {
@@ -80,7 +85,7 @@ fn dictionary(words: &[Word]) -> Vec<u8> {
     let features = b"*\0";
     let parts = [array.len(), tokens.len(), features.len()].map(|length| length as u32);
     let length = HEADER as u32 + parts.iter().sum::<u32>();
-    let header = [length ^ MAGIC, VERSION, 0, words.len() as u32, 2, 2, parts[0], parts[1], parts[2], 0];
+    let header = [length ^ MAGIC, VERSION, 0, count as u32, 2, 2, parts[0], parts[1], parts[2], 0];
     let mut file: Vec<u8> = header.into_iter().flat_map(u32::to_le_bytes).collect();
     file.extend(b"utf8");
     file.resize(HEADER, 0);
@@ -121,7 +126,7 @@ fn compiled() -> CompiledDictionary {
 fn split(dictionary: vibrato::Dictionary, text: &str) -> Vec<String> {
     let words = vibrato::Tokenizer::new(dictionary).max_grouping_len(24).ignore_space(true).unwrap();
     let mut found = Vec::new();
-    WordSplitter::new(&words).split(text, |word, _| {
+    WordSplitter::mecab(&words).split(text, |word, _| {
         found.push(word.to_owned());
         true
     });
@@ -178,6 +183,26 @@ fn an_error_names_file_place_and_both_sides() {
     let expected = "test/sys.dic: byte 4: found version 101, expected version 102; \
                     unpack the dictionary's package again";
     assert_eq!(message, expected);
+}
+
+#[test]
+fn words_that_share_tokens_or_are_longer_than_their_file_are_refused() {
+    let text = "a".repeat(600);
+    let word: Word = ("", (1, 1, 1));
+    let refusal = |keys: &BTreeMap<&[u8], u32>, words: &[Word]| {
+        let mut compiled = compiled();
+        let count: u32 = keys.values().map(|value| value & 0xff).sum();
+        compiled.files[0] = dictionary_of(keys, count as usize, words);
+        compiled.convert().err().unwrap().to_string()
+    };
+    let all_tokens = (1..=60).map(|length| (&text.as_bytes()[..length], 200)).collect();
+    let message = refusal(&all_tokens, &[word; 200]);
+    assert!(message.contains("sys.dic: words: found more than 200 words"), "{message}");
+
+    let one_token =
+        (1..=600).map(|length| (&text.as_bytes()[..length], (length as u32 - 1) << 8 | 1)).collect();
+    let message = refusal(&one_token, &[word; 600]);
+    assert!(message.contains("shorter together than the file"), "{message}");
 }
 
 /// Every byte of the small files and of the large one's beginning is changed, every file cut short: there may be an

@@ -1,0 +1,109 @@
+//! The readers of a dictionary and of a tokenizer's settings as cargo-fuzz calls them (`tests/fuzz`), and their trial
+//! by its seeds.
+
+use std::fs;
+use std::path::Path;
+
+use crate::mecab::packed::unpack;
+use crate::{Dictionaries, Error, MecabDictionary, Requirements, Tokenizer};
+
+#[path = "../../../tests/fuzz/reader.rs"]
+mod reader;
+
+pub use reader::{Counting, Reader};
+
+/// The four files of a compiled MeCab dictionary, packed (`mecab/packed.rs`). `char.bin` alone is a quarter of a
+/// megabyte whatever the input; Vibrato's table of characters is, three times over while it is built, four bytes for
+/// each up to the highest, U+10FFFF.
+pub const MECAB: Reader = Reader {
+    name: "mecab",
+    bytes_per_byte: 64,
+    bytes: 16 << 20,
+    read: |input| {
+        let Ok(dictionary) = unpack(input).convert() else { return false };
+        // As a tokenizer uses it.
+        let Ok(words) = vibrato::Tokenizer::new(dictionary).max_grouping_len(24).ignore_space(true) else {
+            return false;
+        };
+        let mut worker = words.new_worker();
+        worker.reset_sentence("東京 abc都京都\"引用\"の東😀");
+        worker.tokenize();
+        (0..worker.num_tokens()).all(|token| !worker.token(token).surface().is_empty())
+    },
+};
+
+/// `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and `vocab.txt`, each ended by a NUL but the
+/// last; an empty one is not there. Words are split without MeCab where the settings say so, and not at all elsewhere.
+/// A number takes two bytes of JSON and, where any key is kept, 72 of memory, in vectors that double.
+pub const SETTINGS: Reader = Reader {
+    name: "settings",
+    bytes_per_byte: 128,
+    bytes: 1 << 16,
+    read: |input| {
+        with_folders(|folder, copy| write_settings(folder, input).is_ok() && read_settings(folder, copy))
+    },
+};
+
+/// Calls `read` with two empty folders, in memory where there is a file system for that.
+fn with_folders(read: impl FnOnce(&Path, &Path) -> bool) -> bool {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    match (tempfile::tempdir_in(&parent), tempfile::tempdir_in(&parent)) {
+        (Ok(folder), Ok(copy)) => read(folder.path(), copy.path()),
+        _ => false,
+    }
+}
+
+fn write_settings(folder: &Path, input: &[u8]) -> std::io::Result<()> {
+    let names = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt"];
+    let files = names.iter().zip(input.splitn(names.len(), |&byte| byte == 0));
+    files.filter(|(_, file)| !file.is_empty()).try_for_each(|(name, file)| fs::write(folder.join(name), file))
+}
+
+fn read_settings(folder: &Path, copy: &Path) -> bool {
+    let default = Some(&MecabDictionary::Ipadic);
+    let Ok(requirements) = Requirements::of(folder, default) else { return false };
+    // A copy means the same.
+    if requirements.copy_files(copy).is_err() {
+        return false;
+    }
+    match Tokenizer::load(copy, &Dictionaries::new(copy), default) {
+        Ok(tokenizer) => tokenizer.encode("[CLS]ＩＴ、 株式会社に入社İ\u{301}[MASK]東京都##都", 16).is_ok(),
+        Err(error) => matches!(error, Error::DictionaryNotConfigured { .. }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reader::replay::replay;
+    use super::*;
+
+    #[global_allocator]
+    static MEMORY: Counting = Counting;
+
+    #[test]
+    fn damaged_dictionaries_do_no_harm() {
+        replay(&MECAB, 500);
+    }
+
+    #[test]
+    fn damaged_settings_do_no_harm() {
+        replay(&SETTINGS, 2_000);
+    }
+
+    #[test]
+    fn long_lists_stay_within_the_bound() {
+        const NULS: &str = "\0\0\0";
+        const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+        // One more than a vector holds that has doubled until now.
+        let length = (1 << 17) + 1;
+        let numbers = vec!["0"; length].join(",");
+        let pieces = "\n".repeat(length);
+        for input in [
+            format!(r#"{{"word_tokenizer_type": "mecab", "other": [{numbers}]}}{NULS}{VOCABULARY}"#),
+            format!(r#"{{"word_tokenizer_type": "basic"}}{NULS}{VOCABULARY}{pieces}"#),
+        ] {
+            assert!(SETTINGS.run(input.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+#![no_main]
+
+use midashi_bert::fuzzing::{Counting, SAFETENSORS};
+
+#[global_allocator]
+static MEMORY: Counting = Counting;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    SAFETENSORS.run(input);
+});
