@@ -8,14 +8,19 @@ export MIDASHI_SET := $(SET)
 STAGES := fetch ingest tokenize train evaluate render
 BIN := $(or $(CARGO_TARGET_DIR),target)/release
 CACHE := cache
+FUZZ ?= mecab settings pytorch safetensors config
+FUZZ_SECONDS ?= 600
 
 # Pinned: the numbers in the README were measured with these.
 # The wheel is taken for one version of Python whatever this machine has: only its library is used.
 ONNXRUNTIME := 1.31.1
-IPADIC := 1.0.0
+IPADIC := $(CACHE)/ipadic/1.0.0
+UNIDIC_LITE := $(CACHE)/unidic-lite/1.0.8
+# The MeCab dictionary that `make setup` brings: ipadic or unidic-lite.
+DICTIONARY ?= ipadic
 
 .DEFAULT_GOAL := help
-.PHONY: help all demo test setup build clean $(STAGES)
+.PHONY: help all demo test fuzz setup build clean $(STAGES)
 
 help: ## This text
 	@echo 'Midashi: headlines in, fine-tuned Japanese BERT and its attention out.'
@@ -23,8 +28,11 @@ help: ## This text
 	@grep -hE '^[a-z][a-z $$()]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@printf '%-12s%s\n' $(foreach stage,$(STAGES),'$(stage)' 'one stage, if what it reads has changed')
 	@echo
+	@echo "$(BIN)/midashi-inspect CHECKPOINT --text '…'   what a checkpoint is and makes of a text"
+	@echo
 	@echo "CONFIG=other.toml   another configuration (now: $(CONFIG))"
 	@echo "SET='section.key=value ...'   override single keys"
+	@echo "DICTIONARY=unidic-lite   the MeCab dictionary for setup (now: $(DICTIONARY))"
 
 all: setup build ## Every stage of CONFIG, in order (the article's reproduction)
 	@set -e; for stage in $(STAGES); do $(BIN)/midashi-$$stage; done
@@ -35,15 +43,20 @@ demo: ## Set-up, then every stage on the sample corpus: needs no download but pa
 $(STAGES): setup build
 	@$(BIN)/midashi-$@
 
-test: setup build ## Set-up, then format, lints and all tests
+test: setup $(IPADIC) $(UNIDIC_LITE) build ## Set-up, then format, lints and all tests
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	cargo test --release --workspace --locked
 
+fuzz: | need-cargo ## Search for files that break a reader, FUZZ_SECONDS each; see tests/fuzz/README.md
+	@set -e; cd tests/fuzz; for target in $(FUZZ); do mkdir -p corpus/$$target; \
+	  cargo +nightly fuzz run --fuzz-dir . $$target corpus/$$target seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -max_len=65536; done
+
 build: | need-cargo ## Compile the stages
 	@cargo build --release --locked --bins
 
-setup: $(CACHE)/onnxruntime/$(ONNXRUNTIME) $(CACHE)/ipadic/$(IPADIC) ## Bring ONNX Runtime and the IPADIC dictionary
+setup: $(CACHE)/onnxruntime/$(ONNXRUNTIME) dictionary ## Bring ONNX Runtime and the MeCab dictionary DICTIONARY
 
 # A library that is already installed is used as it is.
 ifneq ($(ORT_DYLIB_PATH),)
@@ -58,15 +71,23 @@ $(CACHE)/onnxruntime/$(ONNXRUNTIME):
 	@$(call land)
 endif
 
-$(CACHE)/ipadic/$(IPADIC):
-	@echo 'setup: ipadic $(IPADIC)'
-	@$(call download,ipadic==$(IPADIC) --no-binary=ipadic)
-	@cd $(@D).new && tar -xzf *.tar.gz && mv ipadic-*/ipadic/dicdir . && rm -rf ipadic-* && touch $(IPADIC)
+.PHONY: dictionary
+dictionary: $(or $(filter $(CACHE)/$(DICTIONARY)/%,$(IPADIC) $(UNIDIC_LITE)),unknown-dictionary)
+
+.PHONY: unknown-dictionary
+unknown-dictionary:
+	@echo 'setup: found DICTIONARY=$(DICTIONARY), expected ipadic or unidic-lite' >&2; exit 2
+
+# Source packages with a compiled dictionary, of which nothing else is kept.
+$(IPADIC) $(UNIDIC_LITE):
+	@echo 'setup: $(notdir $(@D)) $(@F)'
+	@$(call download,$(notdir $(@D))==$(@F) --no-binary=$(notdir $(@D)))
+	@cd $(@D).new && tar -xzf *.tar.gz && mv */*/dicdir . && rm -rf *-$(@F)* && touch $(@F)
 	@$(call land)
 
 # A package is unpacked beside its place and takes it whole, so that a break leaves nothing half-made.
 download = command -v python3 >/dev/null || \
-    { echo 'setup: python3 is missing; install Python 3.9 or later (used only to download two packages)' >&2; exit 2; }; \
+    { echo 'setup: python3 is missing; install Python 3.9 or later (used only to download packages)' >&2; exit 2; }; \
   python3 -m pip --version >/dev/null 2>&1 || \
     { echo 'setup: pip is missing; install it (Debian: apt-get install python3-pip)' >&2; exit 2; }; \
   rm -rf $(@D).new && mkdir -p $(@D).new && \

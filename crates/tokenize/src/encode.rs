@@ -48,11 +48,13 @@ fn title(encoder: &mut Encoder<'_>, article: &Article, max_length: usize) -> Res
         id: article.id.clone(),
         label: article.category,
         split: article.split,
+        original: article.title.clone(),
         text: encoding.text,
         input_ids: encoding.input_ids.into_iter().map(u32::cast_signed).collect(),
         tokens: encoding.tokens,
         word_ids: encoding.word_ids.into_iter().map(|word| word.map(u32::cast_signed)).collect(),
         offsets: encoding.offsets,
+        original_offsets: encoding.original_offsets,
     };
     Ok((text, encoding.truncated))
 }

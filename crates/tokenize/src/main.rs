@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::report::Statistics;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// Makes tokens.arrow from the titles in corpus.parquet, with the checkpoint's tokenizer or, for a
 /// model from scratch, with a vocabulary learned from the training split
@@ -43,7 +43,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let outputs = [folder.tokens(), folder.tokenizer()];
     let Some(work) = stage.begin(&plan.settings, &inputs, &outputs)? else { return Ok(()) };
 
-    let corpus = Corpus::read(&corpus_path)?;
+    let corpus = Corpus::read_without_bodies(&corpus_path)?;
     let tokenizer = plan.make_tokenizer(&corpus, &folder.tokenizer())?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(work.config().threads()).build();
     let threads = threads.context("cannot start run.threads threads")?;

@@ -1,16 +1,17 @@
 //! Which tokenizer, made of what, and how long a text may be: all that is known before it is loaded, so
 //! that a run that is up to date loads nothing.
 
-use std::fs;
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
+use midashi_bert::BertConfig;
 use midashi_pipeline::artifact::{Corpus, Split};
 use midashi_pipeline::{Config, atomic};
 use midashi_tokenizer::{
     Dictionaries, MecabDictionary, Requirements, Tokenizer, VocabularySize, learn_vocabulary,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What is going to be done.
 #[derive(Debug)]
@@ -26,8 +27,14 @@ pub struct Plan {
 /// Where the tokenizer comes from.
 #[derive(Debug)]
 enum Origin {
-    /// From a checkpoint's folder; the dictionary is for settings that name none.
-    Checkpoint { folder: PathBuf, requirements: Requirements, default_dictionary: MecabDictionary },
+    /// From a checkpoint's folder; the dictionary is for settings that name none, the embeddings are the model's rows
+    /// for ids.
+    Checkpoint {
+        folder: PathBuf,
+        requirements: Requirements,
+        default_dictionary: MecabDictionary,
+        embeddings: usize,
+    },
     /// From the training split: so many pieces at most, of the words of this dictionary.
     Learned { pieces: usize, dictionary: MecabDictionary },
 }
@@ -39,7 +46,7 @@ pub struct Settings {
     /// fewer positions.
     pub max_length: usize,
     /// The MeCab dictionary, if one is used.
-    pub dictionary: Option<&'static str>,
+    pub dictionary: Option<String>,
     /// Size of the vocabulary that is learned.
     pub learned_vocabulary_size: Option<usize>,
 }
@@ -54,9 +61,12 @@ impl Plan {
         let configured: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
         let (positions, origin) = match checkpoint {
             Some(folder) => {
-                let requirements = Requirements::of(&folder, Some(configured))?;
-                let positions = positions_of(&folder)?;
-                (positions, Origin::Checkpoint { folder, requirements, default_dictionary: configured })
+                let requirements = Requirements::of(&folder, Some(&configured))?;
+                let model = BertConfig::read(&folder.join("config.json"))?;
+                let embeddings = model.vocab_size;
+                let default_dictionary = configured;
+                let origin = Origin::Checkpoint { folder, requirements, default_dictionary, embeddings };
+                (model.max_tokens(), origin)
             }
             None => {
                 let scratch = &config.model.scratch;
@@ -66,13 +76,13 @@ impl Plan {
         };
         let settings = Settings {
             max_length: config.tokenize.max_length.min(positions),
-            dictionary: origin.dictionary().map(MecabDictionary::name),
+            dictionary: origin.dictionary().map(MecabDictionary::to_string),
             learned_vocabulary_size: match origin {
                 Origin::Learned { pieces, .. } => Some(pieces),
                 Origin::Checkpoint { .. } => None,
             },
         };
-        let dictionaries = dictionaries_in(&config.run.cache);
+        let dictionaries = Dictionaries::below(&config.run.cache);
         let dictionary_folder = origin.dictionary().map(|name| dictionaries.folder(name)).transpose()?;
         Ok(Self { settings, dictionary_folder, origin, dictionaries })
     }
@@ -93,13 +103,14 @@ impl Plan {
     /// When the tokenizer cannot be loaded or learned, or `keep` cannot be written.
     pub fn make_tokenizer(&self, corpus: &Corpus, keep: &Path) -> Result<Tokenizer> {
         match &self.origin {
-            Origin::Checkpoint { folder, requirements, default_dictionary } => {
-                let tokenizer = Tokenizer::load(folder, &self.dictionaries, Some(*default_dictionary))?;
+            Origin::Checkpoint { folder, requirements, default_dictionary, embeddings } => {
+                let tokenizer = Tokenizer::load(folder, &self.dictionaries, Some(default_dictionary))?;
+                compare(&tokenizer, folder, *embeddings)?;
                 atomic::write_folder(keep, |copy| anyhow::Ok(requirements.copy_files(copy)?))?;
                 Ok(tokenizer)
             }
             Origin::Learned { pieces, dictionary } => {
-                atomic::write_folder(keep, |folder| self.learn(corpus, *pieces, *dictionary, folder))?;
+                atomic::write_folder(keep, |folder| self.learn(corpus, *pieces, dictionary, folder))?;
                 Ok(Tokenizer::load(keep, &self.dictionaries, None)?)
             }
         }
@@ -110,7 +121,7 @@ impl Plan {
         &self,
         corpus: &Corpus,
         pieces: usize,
-        dictionary: MecabDictionary,
+        dictionary: &MecabDictionary,
         folder: &Path,
     ) -> Result<()> {
         let titles = corpus.articles.iter().filter(|article| article.split == Split::Train);
@@ -122,18 +133,12 @@ impl Plan {
 }
 
 impl Origin {
-    fn dictionary(&self) -> Option<MecabDictionary> {
+    fn dictionary(&self) -> Option<&MecabDictionary> {
         match self {
-            Self::Checkpoint { requirements, .. } => requirements.dictionary,
-            Self::Learned { dictionary, .. } => Some(*dictionary),
+            Self::Checkpoint { requirements, .. } => requirements.dictionary.as_ref(),
+            Self::Learned { dictionary, .. } => Some(dictionary),
         }
     }
-}
-
-/// MeCab dictionaries are unpacked to `<run.cache>/<package>`.
-fn dictionaries_in(cache: &Path) -> Dictionaries {
-    let converted = Dictionaries::new(cache.join("dictionaries"));
-    MecabDictionary::ALL.into_iter().fold(converted, |all, one| all.with(one, cache.join(one.package())))
 }
 
 /// A vocabulary that always holds its alphabet: a character takes up to two pieces, one for the start
@@ -145,31 +150,33 @@ fn vocabulary_size(pieces: usize) -> VocabularySize {
     VocabularySize { pieces, alphabet, ..default }
 }
 
-/// `max_position_embeddings` of the checkpoint's `config.json`.
-fn positions_of(checkpoint: &Path) -> Result<usize> {
-    #[derive(Deserialize)]
-    struct ModelConfig {
-        max_position_embeddings: usize,
-    }
-    const LEAST: usize = 3;
-    let path = checkpoint.join("config.json");
-    let text = fs::read(&path).with_context(|| {
-        format!("cannot read {}; expected the checkpoint's configuration", path.display())
-    })?;
-    let config: ModelConfig = serde_json::from_slice(&text).with_context(|| {
-        format!("{}: expected the configuration of a BERT; fetch it again", path.display())
-    })?;
-    let positions = config.max_position_embeddings;
-    ensure!(
-        positions >= LEAST,
-        "{}: max_position_embeddings is {positions}, expected at least {LEAST}",
-        path.display()
+/// Every id must have a row in the model's word embeddings, and rows without an id are another model's vocabulary,
+/// save where a tokenizer is known to leave some.
+fn compare(tokenizer: &Tokenizer, checkpoint: &Path, embeddings: usize) -> Result<()> {
+    let pieces = tokenizer.vocabulary_size();
+    let found = format!(
+        "{}: the tokenizer has {pieces} ids, config.json says vocab_size {embeddings}",
+        checkpoint.display()
     );
-    Ok(positions)
+    match pieces.cmp(&embeddings) {
+        Ordering::Equal => {}
+        Ordering::Less if tokenizer.allows_unused_embeddings() => {
+            println!("  {} of the model's {embeddings} embeddings have no token", embeddings - pieces);
+        }
+        Ordering::Less => bail!(
+            "{found}, expected as many; vocab.txt is cut off or another model's: take it from the same checkpoint"
+        ),
+        Ordering::Greater => bail!(
+            "{found}, expected no more ids than that; take tokenizer and config.json from the same checkpoint"
+        ),
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn checkpoint(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -199,8 +206,14 @@ mod tests {
         plan_with(&["ipadic"], set, folder).map(|(plan, _)| plan)
     }
 
-    const CONFIG: (&str, &str) = ("config.json", r#"{"max_position_embeddings": 64, "model_type": "bert"}"#);
+    /// A model with rows for one id.
+    const CONFIG: (&str, &str) = (
+        "config.json",
+        r#"{"model_type": "bert", "vocab_size": 1, "hidden_size": 4, "num_hidden_layers": 1,
+            "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 64}"#,
+    );
     const VOCABULARY: (&str, &str) = ("vocab.txt", "[PAD]\n");
+    const BASIC: &str = r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#;
     /// A vocabulary of words, the smallest tokenizer.json there is.
     const WORDS: (&str, &str) = (
         "tokenizer.json",
@@ -226,12 +239,13 @@ mod tests {
             let place = plan.dictionary_folder.map(|place| place.strip_prefix(cache).unwrap().to_owned());
             (plan.settings.dictionary, place)
         };
+        let dictionary = |name: &str| Some(name.to_owned());
         let named = r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}"#;
-        assert_eq!(found(named, ""), (Some("unidic_lite"), Some("unidic-lite/dicdir".into())));
+        assert_eq!(found(named, ""), (dictionary("unidic_lite"), Some("unidic-lite/dicdir".into())));
         let unnamed = r#"{"word_tokenizer_type": "mecab"}"#;
-        assert_eq!(found(unnamed, ""), (Some("ipadic"), Some("ipadic/dicdir".into())));
+        assert_eq!(found(unnamed, ""), (dictionary("ipadic"), Some("ipadic/dicdir".into())));
         let (by_configuration, _) = found(unnamed, "model.dictionary=unidic");
-        assert_eq!(by_configuration, Some("unidic"));
+        assert_eq!(by_configuration, dictionary("unidic"));
         assert_eq!(found(r#"{"tokenizer_class": "BertTokenizer"}"#, ""), (None, None));
         assert!(plan("model.dictionary=jumandic", None).unwrap_err().contains("\"jumandic\""));
     }
@@ -241,7 +255,7 @@ mod tests {
         let settings = r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}"#;
         let folder = checkpoint(&[CONFIG, VOCABULARY, ("tokenizer_config.json", settings)]);
         let message = plan("", Some(folder.path())).unwrap_err();
-        assert!(message.contains("unpack the PyPI package unidic-lite"), "{message}");
+        assert!(message.contains("run `make setup DICTIONARY=unidic-lite`"), "{message}");
         let message = plan_with(&[], "", None).unwrap_err();
         assert!(message.contains("ipadic") && message.contains("run `make setup`"), "{message}");
     }
@@ -277,14 +291,51 @@ mod tests {
     }
 
     #[test]
+    fn a_dictionary_of_ones_own_is_named_by_its_folder() {
+        let mine = checkpoint(&[("sys.dic", "")]);
+        let set = format!("model.dictionary={}", mine.path().display());
+        let settings = plan(&set, None).unwrap();
+        assert_eq!(settings.dictionary_folder.as_deref(), Some(mine.path()));
+        assert_eq!(settings.settings.dictionary, Some(mine.path().display().to_string()));
+        let message = plan("model.dictionary=./nowhere", None).unwrap_err();
+        assert!(message.starts_with("./nowhere: found no sys.dic"), "{message}");
+    }
+
+    #[test]
     fn a_checkpoint_without_configuration_is_refused() {
         let message = plan("", Some(checkpoint(&[WORDS]).path())).unwrap_err();
-        assert!(message.contains("config.json; expected the checkpoint's configuration"), "{message}");
+        assert!(message.contains("config.json"), "{message}");
         let message = plan("", Some(checkpoint(&[WORDS, ("config.json", "{}")]).path())).unwrap_err();
-        assert!(message.contains("max_position_embeddings"), "{message}");
-        let none = checkpoint(&[WORDS, ("config.json", r#"{"max_position_embeddings": 2}"#)]);
-        let message = plan("", Some(none.path())).unwrap_err();
-        assert!(message.contains("max_position_embeddings is 2, expected at least 3"), "{message}");
+        assert!(message.contains("config.json") && message.contains("model_type"), "{message}");
+    }
+
+    /// What is said of a tokenizer with these files and a model with so many rows for ids.
+    fn compared(files: &[(&str, &str)], embeddings: usize) -> Result<(), String> {
+        let config = CONFIG.1.replace(r#""vocab_size": 1"#, &format!(r#""vocab_size": {embeddings}"#));
+        let folder = checkpoint(files);
+        fs::write(folder.path().join(CONFIG.0), config).unwrap();
+        let corpus = Corpus { categories: vec![], articles: vec![] };
+        let made = plan("", Some(folder.path()))?.make_tokenizer(&corpus, &folder.path().join("kept"));
+        made.map(drop).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn a_vocabulary_must_fit_the_models_embeddings() {
+        let files =
+            [("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n東\n"), ("tokenizer_config.json", BASIC)];
+        compared(&files, 6).unwrap();
+        let message = compared(&files, 5).unwrap_err();
+        assert!(message.contains("has 6 ids, config.json says vocab_size 5, expected no more"), "{message}");
+        let message = compared(&files, 7).unwrap_err();
+        assert!(message.contains("vocab.txt is cut off or another model's"), "{message}");
+    }
+
+    #[test]
+    fn embeddings_may_be_padded_beside_a_tokenizer_json() {
+        compared(&[WORDS], 8).unwrap();
+        let two = WORDS.1.replace(r#""[UNK]": 0"#, r#""[UNK]": 0, "東": 1"#);
+        let message = compared(&[(WORDS.0, &two)], 1).unwrap_err();
+        assert!(message.contains("has 2 ids, config.json says vocab_size 1, expected no more"), "{message}");
     }
 
     #[test]

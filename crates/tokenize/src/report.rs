@@ -121,9 +121,11 @@ mod tests {
             id: String::new(),
             label: CategoryId(0),
             split: Split::Train,
+            original: String::new(),
             text: String::new(),
             tokens: vec![String::new(); input_ids.len()],
             offsets: vec![(0, 0); input_ids.len()],
+            original_offsets: vec![(0, 0); input_ids.len()],
             word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
             input_ids,
         }

@@ -1,29 +1,26 @@
-//! Ids of the lines on standard input, one line of ids for each:
+//! Ids of the lines on standard input, one line of ids for each, not truncated:
 //!
 //! ```text
-//! encode CHECKPOINT [IPADIC_FOLDER [CACHE_FOLDER]] < texts.txt > ids.txt
+//! encode CHECKPOINT [CACHE] < texts.txt > ids.txt
 //! ```
 //!
-//! This is the library in use, and what the parity check compares with transformers.
+//! This is the library in use, and what the parity check compares with transformers. `CACHE`, by default `cache`, is
+//! the folder that `make setup` fills.
 
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use midashi_tokenizer::{Dictionaries, MecabDictionary, Tokenizer};
+use midashi_tokenizer::{Dictionaries, Tokenizer};
 use rayon::prelude::*;
-
-const MAX_LENGTH: usize = 512;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let checkpoint = arguments.next().ok_or("usage: encode CHECKPOINT [IPADIC_FOLDER [CACHE_FOLDER]]")?;
-    let ipadic = arguments.next().unwrap_or_else(|| "cache/ipadic".into());
-    let cache = arguments.next().unwrap_or_else(|| "cache/dictionaries".into());
+    let checkpoint = arguments.next().ok_or("usage: encode CHECKPOINT [CACHE]")?;
+    let cache = arguments.next().unwrap_or_else(|| "cache".into());
 
     let start = Instant::now();
-    let dictionaries = Dictionaries::new(cache).with(MecabDictionary::Ipadic, ipadic);
-    let tokenizer = Tokenizer::load(Path::new(&checkpoint), &dictionaries, None)?;
+    let tokenizer = Tokenizer::load(Path::new(&checkpoint), &Dictionaries::below(cache.as_ref()), None)?;
     eprintln!("{}, loaded in {:.0?}", tokenizer.describe(), start.elapsed());
 
     // Lines end at a line feed and nowhere else: the texts may hold every other kind of white space.
@@ -34,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let encodings = lines
         .par_iter()
-        .map_init(|| tokenizer.encoder(), |encoder, line| encoder.encode(line, MAX_LENGTH))
+        .map_init(|| tokenizer.encoder(), |encoder, line| encoder.encode(line, usize::MAX))
         .collect::<Result<Vec<_>, _>>()?;
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("{} texts in {seconds:.3} s, {:.0} a second", lines.len(), lines.len() as f64 / seconds);

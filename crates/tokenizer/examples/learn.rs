@@ -1,7 +1,7 @@
 //! A WordPiece vocabulary of the lines on standard input, written into a folder:
 //!
 //! ```text
-//! learn FOLDER PIECES [IPADIC_FOLDER [CACHE_FOLDER]] < texts.txt
+//! learn FOLDER PIECES [CACHE] < texts.txt
 //! ```
 
 use std::io::Read;
@@ -10,20 +10,19 @@ use std::path::Path;
 use midashi_tokenizer::{Dictionaries, MecabDictionary, VocabularySize, learn_vocabulary};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    const USAGE: &str = "usage: learn FOLDER PIECES [IPADIC_FOLDER [CACHE_FOLDER]]";
+    const USAGE: &str = "usage: learn FOLDER PIECES [CACHE]";
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or(USAGE)?;
     let pieces = arguments.next().ok_or(USAGE)?.parse()?;
-    let ipadic = arguments.next().unwrap_or_else(|| "cache/ipadic".into());
-    let cache = arguments.next().unwrap_or_else(|| "cache/dictionaries".into());
+    let cache = arguments.next().unwrap_or_else(|| "cache".into());
 
     let mut texts = String::new();
     std::io::stdin().read_to_string(&mut texts)?;
-    let dictionaries = Dictionaries::new(cache).with(MecabDictionary::Ipadic, ipadic);
+    let dictionaries = Dictionaries::below(cache.as_ref());
     let size = VocabularySize { pieces, ..VocabularySize::default() };
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder)?;
-    let learned = learn_vocabulary(texts.lines(), &dictionaries, MecabDictionary::Ipadic, &size, folder)?;
+    let learned = learn_vocabulary(texts.lines(), &dictionaries, &MecabDictionary::Ipadic, &size, folder)?;
     println!("{learned} pieces in {}", folder.display());
     Ok(())
 }

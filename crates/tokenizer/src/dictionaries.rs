@@ -1,24 +1,23 @@
-//! Where MeCab's dictionaries are, and the converted copies that load in a fraction of a second.
+//! Where MeCab's dictionaries are, and which converted copy is theirs.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 use std::str::FromStr;
+use std::time::UNIX_EPOCH;
 
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::cache;
+use crate::error::{Error, Result, read};
 use crate::mecab::CompiledDictionary;
 
 /// Raised when the conversion itself changes, so that older copies are not taken for current ones.
-const CONVERSION: u32 = 1;
-/// Characters that may follow the first of a grouped unknown word: MeCab's `max-grouping-size`.
-const MAX_GROUPING_LEN: usize = 24;
-/// zstd's own default: converted dictionaries are written once and read often.
-const COMPRESSION_LEVEL: i32 = 3;
-/// A MeCab dictionary, by the name that `mecab_kwargs.mecab_dic` has for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+const CONVERSION: u32 = 2;
+
+/// A MeCab dictionary.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MecabDictionary {
     /// `ipadic`, of Tohoku's first Japanese BERTs.
     Ipadic,
@@ -26,79 +25,102 @@ pub enum MecabDictionary {
     UnidicLite,
     /// `unidic`.
     Unidic,
+    /// Any other, by the folder that holds it compiled for MeCab.
+    Folder(PathBuf),
 }
 
 impl MecabDictionary {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ipadic, Self::UnidicLite, Self::Unidic];
+    /// Those that transformers knows by a name in `mecab_kwargs.mecab_dic`.
+    pub const NAMED: [Self; 3] = [Self::Ipadic, Self::UnidicLite, Self::Unidic];
 
-    /// The name in `tokenizer_config.json`.
-    pub fn name(self) -> &'static str {
+    /// The name that transformers has for it.
+    pub fn name(&self) -> Option<&'static str> {
         match self {
-            Self::Ipadic => "ipadic",
-            Self::UnidicLite => "unidic_lite",
-            Self::Unidic => "unidic",
+            Self::Ipadic => Some("ipadic"),
+            Self::UnidicLite => Some("unidic_lite"),
+            Self::Unidic => Some("unidic"),
+            Self::Folder(_) => None,
         }
     }
 
-    /// The PyPI package of the compiled dictionary: it carries it, or, `unidic` being too large, downloads it.
-    pub fn package(self) -> &'static str {
+    /// The PyPI package of a named dictionary: it carries it, or, `unidic` being too large, downloads it.
+    pub fn package(&self) -> Option<&'static str> {
         match self {
-            Self::Ipadic => "ipadic",
-            Self::UnidicLite => "unidic-lite",
-            Self::Unidic => "unidic",
+            Self::Ipadic => Some("ipadic"),
+            Self::UnidicLite => Some("unidic-lite"),
+            Self::Unidic => Some("unidic"),
+            Self::Folder(_) => None,
+        }
+    }
+
+    /// `mecab_kwargs` with which transformers uses this dictionary.
+    pub(crate) fn settings(&self) -> Value {
+        match self {
+            Self::Folder(folder) => {
+                let folder = folder.to_string_lossy();
+                let folder = shlex::try_quote(&folder).unwrap_or_default();
+                // MeCab does not start without an rcfile, and transformers names none.
+                json!({ "mecab_dic": null, "mecab_option": format!("-d {folder} -r /dev/null") })
+            }
+            named => json!({ "mecab_dic": named.name() }),
         }
     }
 
     /// How the dictionary gets to `folder`.
-    pub(crate) fn advice(self, folder: &Path) -> String {
-        let place = folder.join("dicdir");
-        let place = place.display();
+    pub(crate) fn advice(&self, folder: &Path) -> String {
         match self {
             Self::Ipadic => "run `make setup`".into(),
-            Self::UnidicLite => format!(
-                "unpack the PyPI package unidic-lite (`pip download --no-deps unidic-lite`) and move its folder \
-                 unidic_lite/dicdir to {place}"
-            ),
+            Self::UnidicLite => "run `make setup DICTIONARY=unidic-lite`".into(),
             Self::Unidic => format!(
                 "the PyPI package unidic does not hold the dictionary, it only downloads it: install it, run \
-                 `python -m unidic download`, and copy the folder dicdir that this makes in the package to {place}"
+                 `python -m unidic download`, and copy the folder dicdir that this makes in the package to {}",
+                folder.join("dicdir").display()
             ),
+            Self::Folder(_) => "name the folder into which MeCab's mecab-dict-index wrote it".into(),
         }
     }
 }
 
 impl fmt::Display for MecabDictionary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
+        match self {
+            Self::Folder(folder) => folder.display().fmt(formatter),
+            named => named.name().unwrap_or_default().fmt(formatter),
+        }
     }
 }
 
-/// A name that is no MeCab dictionary's.
+/// What is neither a MeCab dictionary's name nor a path.
 #[derive(Debug, thiserror::Error)]
-#[error("found the MeCab dictionary {0:?}, expected ipadic, unidic_lite or unidic")]
+#[error(
+    "found the MeCab dictionary {0:?}, expected ipadic, unidic_lite, unidic or a folder's path, such as ./mine"
+)]
 pub struct UnknownDictionary(String);
 
 impl FromStr for MecabDictionary {
     type Err = UnknownDictionary;
 
-    fn from_str(name: &str) -> std::result::Result<Self, UnknownDictionary> {
-        Self::ALL
-            .into_iter()
-            .find(|dictionary| dictionary.name() == name)
-            .ok_or_else(|| UnknownDictionary(name.into()))
+    /// A name, or a path, which has a separator in it so that a misspelled name is not taken for one.
+    fn from_str(text: &str) -> std::result::Result<Self, UnknownDictionary> {
+        match Self::NAMED.into_iter().find(|dictionary| dictionary.name() == Some(text)) {
+            Some(named) => Ok(named),
+            None if text.contains(is_separator) => Ok(Self::Folder(text.into())),
+            None => Err(UnknownDictionary(text.into())),
+        }
     }
 }
 
 /// The folders of the MeCab dictionaries, and of the copies converted for Vibrato.
 ///
-/// Converting IPADIC takes seconds, loading the converted copy a fraction of one. A copy's name holds the SHA-256 of
-/// the files it was made from and Vibrato's version, so it is never taken for another, and a damaged one is made anew.
+/// Converting takes seconds (UniDic: ten), loading the converted copy a fraction of one. A copy's name says which files
+/// of which size and modification time it was made from, and by which version of Vibrato: they are not read again to
+/// learn that nothing has changed. A damaged copy is made anew.
 ///
 /// ```
 /// use midashi_tokenizer::{Dictionaries, MecabDictionary};
 ///
-/// let dictionaries = Dictionaries::new("cache/dictionaries").with(MecabDictionary::Ipadic, "cache/ipadic");
+/// // As `make setup` leaves them, but with another IPADIC.
+/// let dictionaries = Dictionaries::below("cache".as_ref()).with(MecabDictionary::Ipadic, "/usr/lib/mecab/dic/ipadic-utf8");
 /// ```
 #[derive(Debug, Clone)]
 pub struct Dictionaries {
@@ -110,6 +132,13 @@ impl Dictionaries {
     /// No dictionary yet; converted ones go to the folder `cache`, which is made when needed.
     pub fn new(cache: impl Into<PathBuf>) -> Self {
         Self { cache: cache.into(), folders: BTreeMap::new() }
+    }
+
+    /// The named dictionaries in `<cache>/<package>`, converted ones in `<cache>/dictionaries`.
+    pub fn below(cache: &Path) -> Self {
+        let packages = MecabDictionary::NAMED.into_iter().filter_map(|named| Some((named.package()?, named)));
+        let folders = packages.map(|(package, named)| (named, cache.join(package))).collect();
+        Self { cache: cache.join("dictionaries"), folders }
     }
 
     /// Adds a dictionary: `folder` holds `sys.dic`, `unk.dic`, `matrix.bin` and `char.bin`, or a folder `dicdir` that
@@ -125,83 +154,118 @@ impl Dictionaries {
     /// # Errors
     ///
     /// If no folder was given for it, or the one that was given does not hold it.
-    pub fn folder(&self, name: MecabDictionary) -> Result<PathBuf> {
-        let folder = self.folders.get(&name).ok_or(Error::DictionaryNotConfigured { name })?;
-        [folder.clone(), folder.join("dicdir")]
-            .into_iter()
-            .find(|folder| folder.join("sys.dic").is_file())
-            .ok_or_else(|| Error::DictionaryNotInstalled { name, folder: folder.clone() })
+    pub fn folder(&self, dictionary: &MecabDictionary) -> Result<PathBuf> {
+        let folder = match dictionary {
+            MecabDictionary::Folder(folder) => folder,
+            named => self
+                .folders
+                .get(named)
+                .ok_or_else(|| Error::DictionaryNotConfigured { dictionary: named.clone() })?,
+        };
+        let found = [folder.clone(), folder.join("dicdir")].into_iter();
+        let mut found = found.filter(|folder| folder.join(CompiledDictionary::WORDS).is_file());
+        found.next().ok_or_else(|| Error::DictionaryNotInstalled {
+            dictionary: dictionary.clone(),
+            folder: folder.clone(),
+        })
     }
 
     /// MeCab's word splitter with this dictionary.
-    pub(crate) fn open(&self, name: MecabDictionary) -> Result<vibrato::Tokenizer> {
-        let folder = self.folder(name)?;
-        let source = CompiledDictionary::read(&folder)?;
-        let copy =
-            self.cache.join(format!("{name}-{}.vibrato-{}.zst", fingerprint(&source), vibrato::VERSION));
-        let dictionary = match load(&copy) {
-            Some(dictionary) => dictionary,
+    pub(crate) fn open(&self, dictionary: &MecabDictionary) -> Result<vibrato::Tokenizer> {
+        let folder = self.folder(dictionary)?;
+        let copy = self.copy_of(dictionary, &folder)?;
+        let words = match cache::load(&copy) {
+            Some(words) => words,
             None => {
-                let dictionary = source.convert()?;
-                save(&dictionary, &copy)?;
-                dictionary
+                let words = CompiledDictionary::read(&folder)?.convert()?;
+                cache::save(&words, &copy)?;
+                words
             }
         };
         // With these two, Vibrato's words are MeCab's.
-        vibrato::Tokenizer::new(dictionary)
-            .max_grouping_len(MAX_GROUPING_LEN)
+        vibrato::Tokenizer::new(words)
+            .max_grouping_len(max_grouping_size(&folder)?)
             .ignore_space(true)
             .map_err(|error| Error::Conversion { folder, message: error.to_string() })
     }
-}
 
-/// The first 16 hexadecimal digits of the SHA-256 over the conversion's version and the source files.
-fn fingerprint(source: &CompiledDictionary) -> String {
-    let mut hash = Sha256::new_with_prefix(CONVERSION.to_le_bytes());
-    for file in source.bytes() {
-        hash.update((file.len() as u64).to_le_bytes());
-        hash.update(file);
+    /// Where the converted copy of the dictionary in `folder` is, or will be.
+    fn copy_of(&self, dictionary: &MecabDictionary, folder: &Path) -> Result<PathBuf> {
+        let mut hash = Sha256::new_with_prefix(CONVERSION.to_le_bytes());
+        for name in CompiledDictionary::FILES {
+            let file = folder.join(name);
+            let failed = |source| Error::Read { file: file.clone(), source };
+            let metadata = file.metadata().map_err(failed)?;
+            let modified =
+                metadata.modified().map_err(failed)?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            hash.update(file.canonicalize().map_err(failed)?.as_os_str().as_encoded_bytes());
+            hash.update(metadata.len().to_le_bytes());
+            hash.update(modified.as_nanos().to_le_bytes());
+        }
+        let fingerprint: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = dictionary.name().unwrap_or("folder");
+        Ok(self.cache.join(format!("{name}-{fingerprint}.vibrato-{}.zst", vibrato::VERSION)))
     }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The converted dictionary in `file`; none if there is none or it is damaged, for then it is made anew.
-fn load(file: &Path) -> Option<vibrato::Dictionary> {
-    let compressed = std::fs::read(file).ok()?;
-    // All of it before any is looked at: zstd's checksum stands at the end, and Vibrato trusts what it reads.
-    let bytes = zstd::decode_all(compressed.as_slice()).ok()?;
-    vibrato::Dictionary::read(bytes.as_slice()).ok()
+/// How many characters may follow the first of a grouped unknown word: `max-grouping-size` of the dictionary's `dicrc`.
+fn max_grouping_size(folder: &Path) -> Result<usize> {
+    /// MeCab's own, also where the setting is 0.
+    const DEFAULT: usize = 24;
+    let file = folder.join("dicrc");
+    let settings = if file.is_file() { read(&file)? } else { Vec::new() };
+    let Some((line, size)) = setting(&settings, "max-grouping-size") else { return Ok(DEFAULT) };
+    match size.parse() {
+        Ok(0) => Ok(DEFAULT),
+        Ok(size) => Ok(size),
+        Err(_) => Err(Error::Malformed {
+            file,
+            place: format!("line {line}"),
+            found: format!("max-grouping-size = {size}"),
+            expected: "a number".into(),
+            advice: "correct it",
+        }),
+    }
 }
 
-/// Writes a converted dictionary, whole or not at all.
-fn save(dictionary: &vibrato::Dictionary, file: &Path) -> Result<()> {
-    let failed = |source: std::io::Error| Error::Write { file: file.to_owned(), source };
-    let mut bytes = Vec::new();
-    dictionary.write(&mut bytes).map_err(|error| failed(std::io::Error::other(error.to_string())))?;
-    let mut compressor = zstd::bulk::Compressor::new(COMPRESSION_LEVEL).map_err(failed)?;
-    compressor.include_checksum(true).map_err(failed)?;
-    let compressed = compressor.compress(&bytes).map_err(failed)?;
-    write_atomically(file, &compressed)
+/// The first value of `key` in MeCab's settings, `key = value` a line, and the line it stands in. Their charset may be
+/// any that agrees with ASCII.
+pub(crate) fn setting(settings: &[u8], key: &str) -> Option<(usize, String)> {
+    let settings = String::from_utf8_lossy(settings);
+    settings.lines().enumerate().find_map(|(line, text)| {
+        let (found, value) = text.split_once('=')?;
+        (found.trim() == key).then(|| (line + 1, value.trim().to_owned()))
+    })
 }
 
-/// Writes a file beside its place and moves it there, so that nobody reads half of it.
-fn write_atomically(file: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        let mut temporary = readable_by_all(&mut tempfile::Builder::new()).tempfile_in(folder)?;
-        temporary.write_all(bytes)?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(file).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(|source| Error::Write { file: file.to_owned(), source })
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
 
-/// As the user's mask has it for ordinary files; temporary ones are their owner's alone.
-fn readable_by_all<'b, 'p, 's>(
-    builder: &'b mut tempfile::Builder<'p, 's>,
-) -> &'b mut tempfile::Builder<'p, 's> {
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
+    #[test]
+    fn a_dictionary_is_a_name_or_a_path() {
+        for named in MecabDictionary::NAMED {
+            assert_eq!(named.to_string().parse::<MecabDictionary>().unwrap(), named);
+        }
+        let folder = "/usr/lib/mecab/dic/mine";
+        let dictionary: MecabDictionary = folder.parse().unwrap();
+        assert_eq!((dictionary.to_string(), dictionary.name()), (folder.to_owned(), None));
+        let message = "unidic-light".parse::<MecabDictionary>().unwrap_err().to_string();
+        assert!(message.contains("found the MeCab dictionary \"unidic-light\""), "{message}");
+    }
+
+    #[test]
+    fn the_dictionary_says_how_long_unknown_words_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |settings: &[u8]| {
+            std::fs::write(folder.path().join("dicrc"), settings).unwrap();
+            max_grouping_size(folder.path())
+        };
+        assert_eq!(with(b"cost-factor = 700\n;max-grouping-size = 10\n").unwrap(), 24);
+        assert_eq!(with(b"; \xc6\xfc\xcb\xdc\nmax-grouping-size=10\nmax-grouping-size = 3\n").unwrap(), 10);
+        assert_eq!(with(b"max-grouping-size = 0\n").unwrap(), 24);
+        let message = with(b"\nmax-grouping-size = ten\n").unwrap_err().to_string();
+        assert!(message.contains("dicrc: line 2: found max-grouping-size = ten"), "{message}");
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::MecabDictionary;
+
 /// Why a tokenizer could not be loaded, learned or used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -75,17 +77,20 @@ pub enum Error {
     },
 
     /// No folder was given for the dictionary that the tokenizer needs.
-    #[error("the tokenizer needs the MeCab dictionary {name}, but no folder was configured for it; configure where the PyPI package {package} is unpacked", package = name.package())]
+    #[error(
+        "the tokenizer needs the MeCab dictionary {dictionary}, but no folder was configured for it; configure where its PyPI package {package} is unpacked",
+        package = dictionary.package().unwrap_or_default()
+    )]
     DictionaryNotConfigured {
         /// The dictionary.
-        name: crate::MecabDictionary,
+        dictionary: MecabDictionary,
     },
 
     /// The folder of a dictionary does not hold one.
-    #[error("{}: found no sys.dic there or in its dicdir folder, expected the compiled MeCab dictionary {name}; {advice}", folder.display(), advice = name.advice(folder))]
+    #[error("{}: found no sys.dic there or in its dicdir folder, expected the compiled MeCab dictionary {dictionary}; {advice}", folder.display(), advice = dictionary.advice(folder))]
     DictionaryNotInstalled {
         /// The dictionary.
-        name: crate::MecabDictionary,
+        dictionary: MecabDictionary,
         /// The folder that was searched.
         folder: PathBuf,
     },

@@ -1,32 +1,30 @@
-//! transformers' `BertJapaneseTokenizer`: special tokens set apart, NFKC, MeCab's words, then their pieces.
+//! transformers' `BertJapaneseTokenizer`: special tokens set apart, text normalised, split into words, words cut into
+//! pieces.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
-use unicode_normalization::UnicodeNormalization;
-
+use crate::aligned::Aligned;
+use crate::basic;
 use crate::error::{Error, Result};
-use crate::settings::{AddedToken, JapaneseSettings};
+use crate::settings::{AddedToken, JapaneseSettings, WordSettings};
 use crate::vocabulary::Vocabulary;
 use crate::wordpiece::{Piece, is_python_space};
-use crate::{Dictionaries, Encoding, MecabDictionary};
-
-/// Vibrato adds costs in 32 bits. A word costs at most 2¹⁵ and its connection as much, so this many characters cannot
-/// overflow them; a longer text is split part by part. (MeCab gives up where the sum overflows.)
-const LONGEST_PART: usize = 1 << 15;
-/// The last words of a part are found again in the next one, since the path near an end depends on what follows.
-const OVERLAP: usize = 16;
+use crate::words::WordSplitter;
+use crate::{Dictionaries, Encoding};
 
 /// A `BertJapaneseTokenizer`.
 pub(crate) struct JapaneseTokenizer {
-    words: vibrato::Tokenizer,
+    /// MeCab with its dictionary, where words are MeCab's.
+    mecab: Option<vibrato::Tokenizer>,
     vocabulary: Vocabulary,
     settings: JapaneseSettings,
     /// Special and added tokens: found in the text as they stand, longest first.
     set_apart: Vec<(AddedToken, u32)>,
     special_ids: BTreeSet<u32>,
-    keep_case: HashSet<String>,
+    /// Words that stay as they are.
+    never_split: HashSet<String>,
     pub(crate) special: SpecialIds,
 }
 
@@ -58,51 +56,43 @@ impl JapaneseTokenizer {
             }
             set_apart.insert(token.content.clone(), (token.clone(), id));
         }
-        let tokens = &settings.special_tokens;
-        let required = |role, AddedToken { content, .. }: &AddedToken| {
-            let file = vocabulary_file.to_owned();
-            let missing = || Error::SpecialToken { file, role, token: content.clone() };
-            vocabulary.id(content).ok_or_else(missing)
-        };
-        let special = SpecialIds {
-            unknown: required("unk_token", &tokens.unknown)?,
-            separator: required("sep_token", &tokens.separator)?,
-            classification: required("cls_token", &tokens.classification)?,
-        };
-        let mut special_ids: BTreeSet<u32> =
-            settings.added_tokens.iter().filter(|(_, token)| token.special).map(|(&id, _)| id).collect();
-        for token in tokens.iter() {
-            // [MASK] and [PAD] may be missing: no text gets them here.
-            if let Some(id) = vocabulary.id(&token.content) {
-                set_apart.entry(token.content.clone()).or_insert_with(|| (token.clone(), id));
-                special_ids.insert(id);
+        // transformers gives a special token that the vocabulary lacks the next id, one that the model has no row for.
+        for (role, token) in settings.special_tokens.iter() {
+            if vocabulary.id(&token.content).is_none() {
+                let (file, token) = (vocabulary_file.to_owned(), token.content.clone());
+                return Err(Error::SpecialToken { file, role, token });
             }
+        }
+        let id = |token: &AddedToken| vocabulary.id(&token.content).unwrap_or_default();
+        let tokens = &settings.special_tokens;
+        let special = SpecialIds {
+            unknown: id(&tokens.unknown),
+            separator: id(&tokens.separator),
+            classification: id(&tokens.classification),
+        };
+        let added = settings.added_tokens.iter().filter(|(_, token)| token.special).map(|(&id, _)| id);
+        let special_ids = added.chain(tokens.iter().map(|(_, token)| id(token))).collect();
+        for (_, token) in tokens.iter() {
+            set_apart.entry(token.content.clone()).or_insert_with(|| (token.clone(), id(token)));
         }
         let mut set_apart: Vec<_> =
             set_apart.into_values().filter(|(token, _)| !token.content.is_empty()).collect();
         set_apart.sort_by_key(|(token, _)| std::cmp::Reverse(token.content.len()));
-        let special_words = settings.special_tokens.iter().map(|token| &token.content);
-        Ok(Self {
-            words: dictionaries.open(settings.dictionary)?,
-            keep_case: settings.never_split.iter().chain(special_words).cloned().collect(),
-            special,
-            special_ids,
-            vocabulary,
-            settings,
-            set_apart,
-        })
+        let special_words = tokens.iter().map(|(_, token)| &token.content);
+        let never_split = settings.never_split.iter().chain(special_words).cloned().collect();
+        let mecab = match &settings.words {
+            WordSettings::Mecab { dictionary, .. } => Some(dictionaries.open(dictionary)?),
+            WordSettings::Basic => None,
+        };
+        Ok(Self { mecab, never_split, special, special_ids, vocabulary, settings, set_apart })
     }
 
     pub(crate) fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 
-    pub(crate) fn dictionary(&self) -> MecabDictionary {
-        self.settings.dictionary
-    }
-
-    pub(crate) fn subwords(&self) -> crate::wordpiece::Subwords {
-        self.settings.subwords
+    pub(crate) fn settings(&self) -> &JapaneseSettings {
+        &self.settings
     }
 
     fn is_special(&self, id: u32) -> bool {
@@ -110,7 +100,32 @@ impl JapaneseTokenizer {
     }
 
     pub(crate) fn splitter(&self) -> WordSplitter<'_> {
-        WordSplitter::new(&self.words)
+        self.mecab.as_ref().map_or(WordSplitter::Basic, WordSplitter::mecab)
+    }
+
+    /// The text as words are looked for in it.
+    fn normalise<'t>(&self, text: &'t str) -> Aligned<'t> {
+        let text = Aligned::new(text);
+        match self.settings.words {
+            WordSettings::Mecab { normalise: true, .. } => text.nfkc(),
+            WordSettings::Mecab { normalise: false, .. } => text,
+            WordSettings::Basic => text.characters(basic::clean).nfc(),
+        }
+    }
+
+    /// A word as its pieces are looked up.
+    fn spell<'w>(&self, word: &'w str) -> Aligned<'w> {
+        let spelled = Aligned::new(word);
+        match self.settings.words {
+            _ if !self.settings.lower_case || self.never_split.contains(word) => spelled,
+            WordSettings::Mecab { .. } => spelled.lower_case(),
+            WordSettings::Basic => spelled.lower_case().nfd(|character| !basic::is_accent(character)),
+        }
+    }
+
+    /// Whether a run of characters is more than one word where punctuation stands in it.
+    fn splits_on_punctuation(&self, run: &str) -> bool {
+        self.settings.words == WordSettings::Basic && !self.never_split.contains(run)
     }
 
     /// Encodes one text. `splitter` is this tokenizer's, kept between texts.
@@ -124,11 +139,11 @@ impl JapaneseTokenizer {
         if max_length <= SPECIAL {
             return Err(Error::MaxLength { found: max_length, special: SPECIAL });
         }
-        let mut line = Line::new(self, max_length - SPECIAL);
+        let mut line = Line::new(self, max_length - SPECIAL, text.chars().count());
         for part in self.parts(text) {
             match part {
-                Part::Token(token, id) => line.push_token(token, id),
-                Part::Text(text) => line.push_text(splitter, text),
+                Part::Token { at, token, id } => line.push_token(at, token, id),
+                Part::Text { at, text } => line.push_text(splitter, at, text),
             }
         }
         Ok(line.finish())
@@ -138,45 +153,45 @@ impl JapaneseTokenizer {
     fn parts<'t>(&self, text: &'t str) -> Vec<Part<'t>> {
         let mut parts = Vec::new();
         let mut rest = text;
+        // Characters before `rest`.
+        let mut start = 0;
         let mut strip_left = false;
         loop {
             let next = rest.char_indices().find_map(|(at, _)| {
                 let token = self.set_apart.iter().find(|(token, _)| rest[at..].starts_with(&token.content));
                 token.map(|(token, id)| (at, token, *id))
             });
-            let mut between = next.map_or(rest, |(at, ..)| &rest[..at]);
-            if strip_left {
-                between = between.trim_start_matches(is_python_space);
-            }
-            if next.is_some_and(|(_, token, _)| token.lstrip) {
-                between = between.trim_end_matches(is_python_space);
-            }
+            let before = next.map_or(rest, |(at, ..)| &rest[..at]);
+            let stripped = if strip_left { before.trim_start_matches(is_python_space) } else { before };
+            let at = start + before.chars().count() - stripped.chars().count();
+            let between = match next {
+                Some((_, token, _)) if token.lstrip => stripped.trim_end_matches(is_python_space),
+                _ => stripped,
+            };
             if !between.is_empty() {
-                parts.push(Part::Text(between));
+                parts.push(Part::Text { at, text: between });
             }
-            let Some((at, token, id)) = next else { return parts };
-            let end = at + token.content.len();
-            parts.push(Part::Token(&rest[at..end], id));
+            let Some((_, token, id)) = next else { return parts };
+            let end = before.len() + token.content.len();
+            start += before.chars().count();
+            parts.push(Part::Token { at: start, token: &rest[before.len()..end], id });
+            start += token.content.chars().count();
             strip_left = token.rstrip;
             rest = &rest[end..];
         }
     }
 }
 
+/// A part of a text, from the text's character `at` on.
 enum Part<'t> {
-    Token(&'t str, u32),
-    Text(&'t str),
-}
-
-/// NFKC, as every Japanese BERT wants its text.
-pub(crate) fn normalise(text: &str) -> String {
-    text.nfkc().collect()
+    Token { at: usize, token: &'t str, id: u32 },
+    Text { at: usize, text: &'t str },
 }
 
 /// An encoding in the making.
 struct Line<'k> {
     tokenizer: &'k JapaneseTokenizer,
-    /// How many pieces there may be, special tokens at both ends not counted.
+    /// How many pieces there may be, the special token at the end not counted.
     room: usize,
     encoding: Encoding,
     /// Characters of the encoding's text so far.
@@ -186,20 +201,26 @@ struct Line<'k> {
 }
 
 impl<'k> Line<'k> {
-    fn new(tokenizer: &'k JapaneseTokenizer, room: usize) -> Self {
-        let mut line = Self {
-            tokenizer,
-            room: room + 1,
-            encoding: Encoding::default(),
-            characters: 0,
-            words: 0,
-            pieces: Vec::new(),
+    /// For a text of so many characters: it will hardly have more pieces.
+    fn new(tokenizer: &'k JapaneseTokenizer, room: usize, characters: usize) -> Self {
+        let capacity = 2 + characters.min(room);
+        let encoding = Encoding {
+            text: String::new(),
+            input_ids: Vec::with_capacity(capacity),
+            tokens: Vec::with_capacity(capacity),
+            word_ids: Vec::with_capacity(capacity),
+            offsets: Vec::with_capacity(capacity),
+            original_offsets: Vec::with_capacity(capacity),
+            truncated: false,
         };
-        line.push(tokenizer.special.classification, None, (0, 0));
+        let mut line =
+            Self { tokenizer, room: room + 1, encoding, characters: 0, words: 0, pieces: Vec::new() };
+        line.push(tokenizer.special.classification, None, 0..0, 0..0);
         line
     }
 
-    fn push(&mut self, id: u32, word: Option<u32>, offsets: (u32, u32)) {
+    /// A piece, what it covers of the encoding's text and of the original.
+    fn push(&mut self, id: u32, word: Option<u32>, range: Range<usize>, original: Range<usize>) {
         let encoding = &mut self.encoding;
         if encoding.input_ids.len() == self.room {
             encoding.truncated = true;
@@ -208,100 +229,63 @@ impl<'k> Line<'k> {
         encoding.input_ids.push(id);
         encoding.tokens.push(self.tokenizer.vocabulary.token(id).unwrap_or_default().to_owned());
         encoding.word_ids.push(word);
-        encoding.offsets.push(offsets);
+        encoding.offsets.push((range.start as u32, range.end as u32));
+        encoding.original_offsets.push((original.start as u32, original.end as u32));
     }
 
-    /// A special or added token that stands in the text.
-    fn push_token(&mut self, token: &str, id: u32) {
+    /// A special or added token that stands in the text, from the original's character `at` on.
+    fn push_token(&mut self, at: usize, token: &str, id: u32) {
         self.encoding.text.push_str(token);
-        let start = self.characters;
-        self.characters += token.chars().count();
+        let (start, length) = (self.characters, token.chars().count());
+        self.characters += length;
         let word = (!self.tokenizer.is_special(id)).then_some(self.words);
         self.words += u32::from(word.is_some());
-        self.push(id, word, (start as u32, self.characters as u32));
+        self.push(id, word, start..start + length, at..at + length);
     }
 
-    /// Text between such tokens.
-    fn push_text(&mut self, splitter: &mut WordSplitter<'_>, text: &str) {
-        let settings = &self.tokenizer.settings;
-        let text = if settings.normalise { normalise(text) } else { text.to_owned() };
-        let start = self.characters;
+    /// Text between such tokens, from the original's character `at` on.
+    fn push_text(&mut self, splitter: &mut WordSplitter<'_>, at: usize, text: &str) {
+        let text = self.tokenizer.normalise(text);
         // Once nothing more fits, the rest of the text is still told, but its words need not be found.
         if !self.encoding.truncated {
-            splitter.split(&text, |word, range| {
-                self.push_word(word, start + range.start..start + range.end);
+            splitter.split(text.text(), |run, range| {
+                self.push_run(run, range.start, at, &text);
                 !self.encoding.truncated
             });
         }
-        self.characters += text.chars().count();
-        self.encoding.text.push_str(&text);
+        self.characters += text.text().chars().count();
+        self.encoding.text.push_str(text.text());
     }
 
-    fn push_word(&mut self, word: &str, range: Range<usize>) {
+    /// A run of characters of `text`, from its character `start` on; the text stands in the original from `at` on.
+    fn push_run(&mut self, run: &str, start: usize, at: usize, text: &Aligned<'_>) {
         let tokenizer = self.tokenizer;
-        let lower = (tokenizer.settings.lower_case && !tokenizer.keep_case.contains(word))
-            .then(|| word.to_lowercase());
-        let cut = lower.as_deref().unwrap_or(word);
-        let mut pieces = std::mem::take(&mut self.pieces);
-        pieces.clear();
-        tokenizer.settings.subwords.cut(cut, &tokenizer.vocabulary, tokenizer.special.unknown, &mut pieces);
-        // Lower-casing can lengthen a word (İ becomes two characters); its pieces then cover all of it.
-        let same_length = lower.as_ref().is_none_or(|lower| lower.chars().count() == range.len());
-        for piece in &pieces {
-            let covered =
-                if same_length { range.start + piece.start..range.start + piece.end } else { range.clone() };
-            self.push(piece.id, Some(self.words), (covered.start as u32, covered.end as u32));
+        let spelled = tokenizer.spell(run);
+        let mut push = |word: &str, within: usize| {
+            let mut pieces = std::mem::take(&mut self.pieces);
+            pieces.clear();
+            let (vocabulary, unknown) = (&tokenizer.vocabulary, tokenizer.special.unknown);
+            tokenizer.settings.subwords.cut(word, vocabulary, unknown, &mut pieces);
+            for piece in &pieces {
+                let range = spelled.origin(within + piece.start..within + piece.end);
+                let range = start + range.start..start + range.end;
+                let original = text.origin(range.clone());
+                let range = self.characters + range.start..self.characters + range.end;
+                self.push(piece.id, Some(self.words), range, at + original.start..at + original.end);
+            }
+            self.words += u32::from(!pieces.is_empty());
+            self.pieces = pieces;
+        };
+        if tokenizer.splits_on_punctuation(spelled.text()) {
+            basic::split_on_punctuation(spelled.text()).for_each(|(word, range)| push(word, range.start));
+        } else {
+            push(spelled.text(), 0);
         }
-        if !pieces.is_empty() {
-            self.words += 1;
-        }
-        self.pieces = pieces;
     }
 
     fn finish(mut self) -> Encoding {
         self.room += 1;
-        self.push(self.tokenizer.special.separator, None, (0, 0));
+        self.push(self.tokenizer.special.separator, None, 0..0, 0..0);
         self.encoding
-    }
-}
-
-/// Splits normalised text into MeCab's words. Keeps its memory between texts; one a thread.
-pub(crate) struct WordSplitter<'t> {
-    worker: vibrato::tokenizer::worker::Worker<'t>,
-}
-
-impl<'t> WordSplitter<'t> {
-    pub(crate) fn new(words: &'t vibrato::Tokenizer) -> Self {
-        Self { worker: words.new_worker() }
-    }
-
-    /// Calls `found` with every word and the characters it covers, until it says `false`.
-    ///
-    /// Text behind a NUL is not seen: transformers hands MeCab a C string, which ends there.
-    pub(crate) fn split(&mut self, text: &str, mut found: impl FnMut(&str, Range<usize>) -> bool) {
-        let mut rest = text.split('\0').next().unwrap_or_default();
-        let mut start = 0;
-        loop {
-            let cut = rest.char_indices().nth(LONGEST_PART).map(|(at, _)| at);
-            self.worker.reset_sentence(cut.map_or(rest, |at| &rest[..at]));
-            self.worker.tokenize();
-            let count = self.worker.num_tokens();
-            // White space alone has no words; the last part's words are all its own.
-            let sure = if cut.is_some() { count.saturating_sub(OVERLAP).max(count.min(1)) } else { count };
-            let (mut bytes, mut characters) = (0, 0);
-            for index in 0..sure {
-                let word = self.worker.token(index);
-                (bytes, characters) = (word.range_byte().end, word.range_char().end);
-                if !found(word.surface(), start + word.range_char().start..start + characters) {
-                    return;
-                }
-            }
-            let Some(cut) = cut else { return };
-            if sure == 0 {
-                (bytes, characters) = (cut, LONGEST_PART);
-            }
-            rest = &rest[bytes..];
-            start += characters;
-        }
     }
 }

@@ -63,12 +63,14 @@ impl JsonTokenizer {
         pieces.truncate(room, 0, TruncationDirection::Right);
         let whole = self.inner.post_process(pieces, None, true).map_err(failed)?;
         let offsets = whole.get_offsets().iter().map(|&(start, end)| (start as u32, end as u32));
+        let offsets: Vec<_> = offsets.collect();
         Ok(Encoding {
             text: text.to_owned(),
             input_ids: whole.get_ids().to_vec(),
             tokens: whole.get_tokens().to_vec(),
             word_ids: whole.get_word_ids().to_vec(),
-            offsets: offsets.collect(),
+            original_offsets: offsets.clone(),
+            offsets,
             truncated,
         })
     }

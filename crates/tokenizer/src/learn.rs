@@ -11,11 +11,12 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::aligned::Aligned;
 use crate::error::{Error, Result, write};
-use crate::japanese::{WordSplitter, normalise};
 use crate::settings::{SETTINGS, VOCABULARY};
 use crate::vocabulary::CONTINUATION;
 use crate::wordpiece::is_python_space;
+use crate::words::WordSplitter;
 use crate::{Dictionaries, MecabDictionary};
 
 /// The special tokens, in the order in which BERT's vocabularies begin.
@@ -51,15 +52,15 @@ impl Default for VocabularySize {
 pub fn learn_vocabulary<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     dictionaries: &Dictionaries,
-    dictionary: MecabDictionary,
+    dictionary: &MecabDictionary,
     size: &VocabularySize,
     folder: &Path,
 ) -> Result<usize> {
     let words = dictionaries.open(dictionary)?;
-    let mut splitter = WordSplitter::new(&words);
+    let mut splitter = WordSplitter::mecab(&words);
     let mut counts = BTreeMap::<String, u64>::new();
     for text in texts {
-        splitter.split(&normalise(text.as_ref()), |word, _| {
+        splitter.split(Aligned::new(text.as_ref()).nfkc().text(), |word, _| {
             for run in word.split(is_python_space).filter(|run| !run.is_empty()) {
                 match counts.get_mut(run) {
                     Some(count) => *count += 1,
@@ -76,7 +77,7 @@ pub fn learn_vocabulary<T: AsRef<str>>(
         "do_lower_case": false,
         "word_tokenizer_type": "mecab",
         "subword_tokenizer_type": "wordpiece",
-        "mecab_kwargs": { "mecab_dic": dictionary.name() },
+        "mecab_kwargs": dictionary.settings(),
     });
     write(&folder.join(SETTINGS), format!("{settings:#}\n"))?;
     Ok(pieces.len())

@@ -1,14 +1,15 @@
 //! Japanese text to BERT ids, identical to what transformers makes of it.
 //!
 //! Two kinds of checkpoint are read. Those of transformers' `BertJapaneseTokenizer` (`vocab.txt` and
-//! `tokenizer_config.json`): NFKC, MeCab's words, then WordPiece or characters. And those with a `tokenizer.json`.
+//! `tokenizer_config.json`): NFKC and MeCab's words, or the words of white space and punctuation, then WordPiece or
+//! characters. And those with a `tokenizer.json`.
 //! What is not supported is an error that says so; nothing is guessed.
 //!
 //! ```no_run
-//! use midashi_tokenizer::{Dictionaries, MecabDictionary, Tokenizer};
+//! use midashi_tokenizer::{Dictionaries, Tokenizer};
 //!
 //! # fn main() -> Result<(), midashi_tokenizer::Error> {
-//! let dictionaries = Dictionaries::new("cache/dictionaries").with(MecabDictionary::Ipadic, "cache/ipadic");
+//! let dictionaries = Dictionaries::below("cache".as_ref()); // where `make setup` puts them
 //! let tokenizer = Tokenizer::load("checkpoint".as_ref(), &dictionaries, None)?;
 //!
 //! let mut encoder = tokenizer.encoder(); // one a thread
@@ -21,8 +22,14 @@
 //! What it is not: it knows no corpus, no model and no padding of batches (what fills them is the model's
 //! business: `pad_token_id` in its `config.json`), reads no environment variables, and finds no folders by itself.
 
+mod aligned;
+mod basic;
+mod cache;
 mod dictionaries;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod japanese;
 mod json;
 mod learn;
@@ -31,26 +38,28 @@ mod requirements;
 mod settings;
 mod vocabulary;
 mod wordpiece;
+mod words;
 
 use std::path::Path;
 
 pub use dictionaries::{Dictionaries, MecabDictionary, UnknownDictionary};
 pub use error::Error;
 use error::Result;
-use japanese::{JapaneseTokenizer, WordSplitter};
+use japanese::JapaneseTokenizer;
 use json::JsonTokenizer;
 pub use learn::{VocabularySize, learn_vocabulary};
 use requirements::Form;
 pub use requirements::Requirements;
 pub use settings::TOKENIZER_FILES;
-use settings::{JSON, VOCABULARY};
+use settings::{JSON, VOCABULARY, WordSettings};
 use wordpiece::Subwords;
+use words::WordSplitter;
 
 /// One text as a model reads it, special tokens included. The vectors are equally long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encoding {
-    /// The text that `offsets` refer to: normalised (NFKC) where the tokenizer normalises before it splits words, the
-    /// text as given where it is a `tokenizer.json`.
+    /// The text that `offsets` refer to: as it was normalised before words were looked for in it, or as given where the
+    /// tokenizer is a `tokenizer.json`.
     pub text: String,
     /// Ids of the pieces.
     pub input_ids: Vec<u32>,
@@ -61,6 +70,9 @@ pub struct Encoding {
     /// Start and end in characters (Unicode scalar values) of `text`. (0, 0) for the special tokens that the text did
     /// not contain itself.
     pub offsets: Vec<(u32, u32)>,
+    /// The same in characters of the text as given. Where normalisation made one character of several, or several of
+    /// one, a piece with one of them has them all: ㍿ stands for each part of 株式会社.
+    pub original_offsets: Vec<(u32, u32)>,
     /// Whether pieces at the end of the text were dropped.
     pub truncated: bool,
 }
@@ -85,7 +97,7 @@ impl Tokenizer {
     pub fn load(
         folder: &Path,
         dictionaries: &Dictionaries,
-        default_dictionary: Option<MecabDictionary>,
+        default_dictionary: Option<&MecabDictionary>,
     ) -> Result<Self> {
         Ok(Self(match Form::of(folder, default_dictionary)? {
             Form::Japanese(settings) => {
@@ -99,7 +111,7 @@ impl Tokenizer {
     /// An encoder of this tokenizer, for one thread.
     pub fn encoder(&self) -> Encoder<'_> {
         Encoder(match &self.0 {
-            Kind::Japanese(tokenizer) => EncoderKind::Japanese(tokenizer, Box::new(tokenizer.splitter())),
+            Kind::Japanese(tokenizer) => EncoderKind::Japanese(tokenizer, tokenizer.splitter()),
             Kind::Json(tokenizer) => EncoderKind::Json(tokenizer),
         })
     }
@@ -121,6 +133,12 @@ impl Tokenizer {
         }
     }
 
+    /// Whether a model's word embeddings may have more rows than there are ids. So they may beside a `tokenizer.json`,
+    /// which some checkpoints pad to a round number; a `vocab.txt` that is too short is another model's or cut off.
+    pub fn allows_unused_embeddings(&self) -> bool {
+        matches!(self.0, Kind::Json(_))
+    }
+
     /// The id of what the vocabulary cannot spell, if there is one.
     pub fn unknown_id(&self) -> Option<u32> {
         match &self.0 {
@@ -134,17 +152,47 @@ impl Tokenizer {
         let pieces = self.vocabulary_size();
         match &self.0 {
             Kind::Japanese(tokenizer) => {
-                let subwords = match tokenizer.subwords() {
+                let settings = tokenizer.settings();
+                let words = match &settings.words {
+                    WordSettings::Mecab { dictionary, .. } => format!("MeCab with {dictionary}"),
+                    WordSettings::Basic => "basic words".to_owned(),
+                };
+                let subwords = match settings.subwords {
                     Subwords::WordPiece => "WordPiece",
                     Subwords::Characters => "characters",
                 };
-                format!(
-                    "BertJapaneseTokenizer: MeCab with {}, {subwords}, {pieces} pieces",
-                    tokenizer.dictionary()
-                )
+                format!("BertJapaneseTokenizer: {words}, {subwords}, {pieces} pieces")
             }
             Kind::Json(tokenizer) => format!("tokenizer.json: {}, {pieces} pieces", tokenizer.model()),
         }
+    }
+
+    /// What it does, by the keys of `tokenizer_config.json`; of a `tokenizer.json` only what kind of model it is.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let settings = match &self.0 {
+            Kind::Japanese(tokenizer) => tokenizer.settings(),
+            Kind::Json(tokenizer) => return vec![("model", tokenizer.model().to_owned())],
+        };
+        let words = match &settings.words {
+            WordSettings::Basic => vec![("word_tokenizer_type", "basic".to_owned())],
+            WordSettings::Mecab { dictionary, normalise } => vec![
+                ("word_tokenizer_type", "mecab".to_owned()),
+                ("mecab_dic", dictionary.to_string()),
+                ("normalize_text", normalise.to_string()),
+            ],
+        };
+        let subwords = match settings.subwords {
+            Subwords::WordPiece => "wordpiece",
+            Subwords::Characters => "character",
+        };
+        let rest = [
+            ("subword_tokenizer_type", subwords.to_owned()),
+            ("do_lower_case", settings.lower_case.to_string()),
+            ("never_split", settings.never_split.join(" ")),
+        ];
+        let special = settings.special_tokens.iter().map(|(key, token)| (key, token.content.clone()));
+        let all = words.into_iter().chain(rest).chain(special);
+        all.filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 
@@ -152,7 +200,7 @@ impl Tokenizer {
 pub struct Encoder<'t>(EncoderKind<'t>);
 
 enum EncoderKind<'t> {
-    Japanese(&'t JapaneseTokenizer, Box<WordSplitter<'t>>),
+    Japanese(&'t JapaneseTokenizer, WordSplitter<'t>),
     Json(&'t JsonTokenizer),
 }
 

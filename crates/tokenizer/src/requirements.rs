@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::MecabDictionary;
 use crate::error::{Error, Result, read, write};
-use crate::settings::{JSON, JapaneseSettings, SETTINGS, Settings, TOKENIZER_FILES, VOCABULARY, read_json};
+use crate::settings::{
+    JSON, JapaneseSettings, SETTINGS, Settings, TOKENIZER_FILES, VOCABULARY, WordSettings, read_json,
+};
 
 /// The form in which a folder holds a tokenizer.
 pub(crate) enum Form {
@@ -17,7 +19,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    pub(crate) fn of(folder: &Path, default_dictionary: Option<MecabDictionary>) -> Result<Self> {
+    pub(crate) fn of(folder: &Path, default_dictionary: Option<&MecabDictionary>) -> Result<Self> {
         let has_vocabulary = folder.join(VOCABULARY).is_file();
         match Settings::read(folder)? {
             // As transformers does: BertJapaneseTokenizer never reads a tokenizer.json.
@@ -51,9 +53,12 @@ impl Requirements {
     /// # Errors
     ///
     /// If the folder holds no tokenizer, or its settings are malformed or ask for what is not supported.
-    pub fn of(folder: &Path, default_dictionary: Option<MecabDictionary>) -> Result<Self> {
+    pub fn of(folder: &Path, default_dictionary: Option<&MecabDictionary>) -> Result<Self> {
         let dictionary = match Form::of(folder, default_dictionary)? {
-            Form::Japanese(settings) => Some(settings.dictionary),
+            Form::Japanese(settings) => match settings.words {
+                WordSettings::Mecab { dictionary, .. } => Some(dictionary),
+                WordSettings::Basic => None,
+            },
             Form::Json => None,
         };
         let files = TOKENIZER_FILES.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
@@ -69,7 +74,7 @@ impl Requirements {
     pub fn copy_files(&self, target: &Path) -> Result<()> {
         for file in &self.files {
             let copy = target.join(file.file_name().unwrap_or_default());
-            match self.dictionary {
+            match &self.dictionary {
                 Some(dictionary) if file.ends_with(SETTINGS) => copy_settings(file, dictionary, &copy)?,
                 _ => copy_file(file, &copy)?,
             }
@@ -79,15 +84,20 @@ impl Requirements {
 }
 
 /// Copies `tokenizer_config.json`, byte by byte if it names a dictionary.
-fn copy_settings(file: &Path, dictionary: MecabDictionary, copy: &Path) -> Result<()> {
+fn copy_settings(file: &Path, dictionary: &MecabDictionary, copy: &Path) -> Result<()> {
     let mut settings: Map<String, Value> = read_json(file)?.unwrap_or_default();
     let mecab = settings.entry("mecab_kwargs").or_insert(Value::Null);
     if mecab.is_null() {
         *mecab = json!({});
     }
-    match mecab.as_object_mut() {
-        Some(mecab) if mecab.get("mecab_dic").is_none_or(Value::is_null) => {
-            mecab.insert("mecab_dic".into(), dictionary.name().into());
+    let named = |mecab: &Map<String, Value>| {
+        let given =
+            |key| mecab.get(key).and_then(Value::as_str).is_some_and(|value| !value.trim().is_empty());
+        given("mecab_dic") || given("mecab_option")
+    };
+    match (mecab.as_object_mut(), dictionary.settings()) {
+        (Some(mecab), Value::Object(dictionary)) if !named(mecab) => {
+            mecab.extend(dictionary);
             write(copy, format!("{:#}\n", Value::Object(settings)))
         }
         _ => copy_file(file, copy),
@@ -103,12 +113,22 @@ fn copy_file(file: &Path, copy: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// What becomes of these settings when they are copied, with IPADIC as the default.
-    fn copied(settings: &str) -> String {
-        let (folder, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    /// A folder with these settings and a vocabulary.
+    fn tokenizer(settings: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(VOCABULARY), "[UNK]\n").unwrap();
         std::fs::write(folder.path().join(SETTINGS), settings).unwrap();
-        let requirements = Requirements::of(folder.path(), Some(MecabDictionary::Ipadic)).unwrap();
+        folder
+    }
+
+    /// What becomes of these settings when they are copied, with IPADIC as the default.
+    fn copied(settings: &str) -> String {
+        copied_with(&MecabDictionary::Ipadic, settings)
+    }
+
+    fn copied_with(default: &MecabDictionary, settings: &str) -> String {
+        let (folder, target) = (tokenizer(settings), tempfile::tempdir().unwrap());
+        let requirements = Requirements::of(folder.path(), Some(default)).unwrap();
         requirements.copy_files(target.path()).unwrap();
         assert_eq!(std::fs::read_to_string(target.path().join(VOCABULARY)).unwrap(), "[UNK]\n");
         std::fs::read_to_string(target.path().join(SETTINGS)).unwrap()
@@ -130,6 +150,14 @@ mod tests {
             let expected = json!({"word_tokenizer_type": "mecab", "other": 1, "mecab_kwargs": expected});
             assert_eq!(serde_json::from_str::<Value>(&copy).unwrap(), expected);
         }
+        let folder = MecabDictionary::Folder("/my dictionaries/one".into());
+        let copy = copied_with(&folder, r#"{"word_tokenizer_type": "mecab"}"#);
+        let option = "-d '/my dictionaries/one' -r /dev/null";
+        let mecab = json!({"mecab_dic": null, "mecab_option": option});
+        let expected = json!({"word_tokenizer_type": "mecab", "mecab_kwargs": mecab});
+        assert_eq!(serde_json::from_str::<Value>(&copy).unwrap(), expected);
+        let read = Requirements::of(tokenizer(&copy).path(), None).unwrap();
+        assert_eq!(read.dictionary, Some(folder));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `tokenizer_config.json` and its companions: what a checkpoint says of its tokenizer.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result, read_text};
+use crate::dictionaries::setting;
+use crate::error::{Error, Result, read, read_text};
 use crate::{MecabDictionary, wordpiece::Subwords};
 
 /// The whole tokenizer in one file.
@@ -58,6 +59,10 @@ struct SpecialTokenNames {
     pad_token: Option<TokenName>,
     cls_token: Option<TokenName>,
     mask_token: Option<TokenName>,
+    bos_token: Option<TokenName>,
+    eos_token: Option<TokenName>,
+    #[serde(alias = "additional_special_tokens")]
+    extra_special_tokens: Option<Vec<TokenName>>,
 }
 
 /// A token as its text or as an object with it.
@@ -101,14 +106,22 @@ impl AddedToken {
 /// What BertJapaneseTokenizer is to do, all of it supported here.
 #[derive(Debug)]
 pub(crate) struct JapaneseSettings {
-    pub(crate) dictionary: MecabDictionary,
+    pub(crate) words: WordSettings,
     pub(crate) subwords: Subwords,
     pub(crate) lower_case: bool,
-    pub(crate) normalise: bool,
-    /// Words that keep their case.
+    /// Words that stay as they are.
     pub(crate) never_split: Vec<String>,
     pub(crate) special_tokens: SpecialTokens,
     pub(crate) added_tokens: BTreeMap<u32, AddedToken>,
+}
+
+/// How words are found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum WordSettings {
+    /// By MeCab, in text that was normalised (NFKC) before or was not.
+    Mecab { dictionary: MecabDictionary, normalise: bool },
+    /// By white space and punctuation.
+    Basic,
 }
 
 /// The special tokens, BERT's own where the settings name none.
@@ -119,12 +132,21 @@ pub(crate) struct SpecialTokens {
     pub(crate) padding: AddedToken,
     pub(crate) classification: AddedToken,
     pub(crate) mask: AddedToken,
+    /// Those that the settings name beyond BERT's five, with the key that names them.
+    pub(crate) others: Vec<(&'static str, AddedToken)>,
 }
 
 impl SpecialTokens {
-    /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &AddedToken> {
-        [&self.unknown, &self.separator, &self.padding, &self.classification, &self.mask].into_iter()
+    /// All of them, with the keys that name them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &AddedToken)> {
+        let own = [
+            ("unk_token", &self.unknown),
+            ("sep_token", &self.separator),
+            ("pad_token", &self.padding),
+            ("cls_token", &self.classification),
+            ("mask_token", &self.mask),
+        ];
+        own.into_iter().chain(self.others.iter().map(|(key, token)| (*key, token)))
     }
 }
 
@@ -158,6 +180,9 @@ impl Settings {
             pad_token: first.pad_token.or(second.pad_token),
             cls_token: first.cls_token.or(second.cls_token),
             mask_token: first.mask_token.or(second.mask_token),
+            bos_token: first.bos_token.or(second.bos_token),
+            eos_token: first.eos_token.or(second.eos_token),
+            extra_special_tokens: first.extra_special_tokens.or(second.extra_special_tokens),
         })
     }
 
@@ -168,7 +193,7 @@ impl Settings {
     pub(crate) fn japanese(
         mut self,
         folder: &Path,
-        default: Option<MecabDictionary>,
+        default: Option<&MecabDictionary>,
     ) -> Result<JapaneseSettings> {
         let file = folder.join(SETTINGS);
         let unsupported = |setting, found: &str, supported| Error::Unsupported {
@@ -177,10 +202,11 @@ impl Settings {
             found: found.into(),
             supported,
         };
-        match self.word_tokenizer_type.as_deref().unwrap_or("basic") {
-            "mecab" => {}
-            other => return Err(unsupported("word_tokenizer_type", other, "mecab")),
-        }
+        let words = match self.word_tokenizer_type.as_deref().unwrap_or("basic") {
+            "mecab" => self.mecab_kwargs.take().unwrap_or_default().words(&file, default)?,
+            "basic" => WordSettings::Basic,
+            other => return Err(unsupported("word_tokenizer_type", other, "mecab, basic")),
+        };
         let subwords = match self.subword_tokenizer_type.as_deref().unwrap_or("wordpiece") {
             "wordpiece" => Subwords::WordPiece,
             "character" => Subwords::Characters,
@@ -192,24 +218,6 @@ impl Settings {
         if self.do_subword_tokenize == Some(false) {
             return Err(unsupported("do_subword_tokenize", "false", "true"));
         }
-        let mecab = self.mecab_kwargs.take().unwrap_or_default();
-        if let Some(option) = mecab.mecab_option.filter(|option| !option.trim().is_empty()) {
-            return Err(unsupported("mecab_kwargs.mecab_option", &option, "no options"));
-        }
-        // transformers raises a TypeError for these: they are given to MecabTokenizer already.
-        if mecab.do_lower_case.is_some() || mecab.never_split.is_some() {
-            return Err(unsupported(
-                "mecab_kwargs",
-                "do_lower_case or never_split",
-                "these two beside mecab_kwargs",
-            ));
-        }
-        let dictionary = match mecab.mecab_dic {
-            Some(name) => name
-                .parse()
-                .map_err(|_| unsupported("mecab_kwargs.mecab_dic", &name, "ipadic, unidic_lite, unidic"))?,
-            None => default.ok_or_else(|| Error::DictionaryNotNamed { file: file.clone() })?,
-        };
         let lower_case = self.do_lower_case;
         let never_split = self.never_split.take().unwrap_or_default();
         let added_tokens = match &self.added_tokens_decoder {
@@ -229,22 +237,105 @@ impl Settings {
             padding: named(names.pad_token, "[PAD]"),
             classification: named(names.cls_token, "[CLS]"),
             mask: named(names.mask_token, "[MASK]"),
+            others: [("bos_token", names.bos_token), ("eos_token", names.eos_token)]
+                .into_iter()
+                .filter_map(|(key, name)| Some((key, name?)))
+                .chain(
+                    names
+                        .extra_special_tokens
+                        .into_iter()
+                        .flatten()
+                        .map(|name| ("extra_special_tokens", name)),
+                )
+                .map(|(key, name)| (key, name.into_token()))
+                .collect(),
         };
-        if let Some(token) =
-            added_tokens.values().chain(special_tokens.iter()).find(|token| token.single_word)
-        {
+        let special = special_tokens.iter().map(|(_, token)| token);
+        if let Some(token) = added_tokens.values().chain(special).find(|token| token.single_word) {
             let found = format!("true for {:?}", token.content);
             return Err(unsupported("single_word", &found, "tokens without single_word"));
         }
-        Ok(JapaneseSettings {
-            dictionary,
-            subwords,
-            lower_case,
-            normalise: mecab.normalize_text.unwrap_or(true),
-            never_split,
-            special_tokens,
-            added_tokens,
-        })
+        Ok(JapaneseSettings { words, subwords, lower_case, never_split, special_tokens, added_tokens })
+    }
+}
+
+impl MecabSettings {
+    /// What MecabTokenizer is to do; `file` is where these settings stand.
+    fn words(self, file: &Path, default: Option<&MecabDictionary>) -> Result<WordSettings> {
+        let unsupported = |setting, found: &str, supported| Error::Unsupported {
+            file: file.to_owned(),
+            setting,
+            found: found.into(),
+            supported,
+        };
+        // transformers raises a TypeError for these: they are given to MecabTokenizer already.
+        if self.do_lower_case.is_some() || self.never_split.is_some() {
+            let supported = "these two beside mecab_kwargs";
+            return Err(unsupported("mecab_kwargs", "do_lower_case or never_split", supported));
+        }
+        let option = self.mecab_option.unwrap_or_default();
+        let options = MecabOptions::parse(&option).ok_or_else(|| {
+            unsupported(
+                "mecab_kwargs.mecab_option",
+                &option,
+                "-d and the dictionary's folder, -r and an rcfile",
+            )
+        })?;
+        if let Some(rcfile) = &options.rcfile {
+            let settings = read(rcfile)?;
+            // The dictionary's own setting is read; what an rcfile sets before it is not.
+            if let Some(key) =
+                ["userdic", "max-grouping-size"].into_iter().find(|key| setting(&settings, key).is_some())
+            {
+                let found = format!("{option}, where {} sets {key}", rcfile.display());
+                return Err(unsupported(
+                    "mecab_kwargs.mecab_option",
+                    &found,
+                    "an rcfile without this setting",
+                ));
+            }
+        }
+        let dictionary = match (options.folder, self.mecab_dic) {
+            // MeCab takes the last -d it is given, and transformers gives its own before the options.
+            (Some(folder), _) => MecabDictionary::Folder(folder),
+            (None, Some(name)) => MecabDictionary::NAMED
+                .into_iter()
+                .find(|dictionary| dictionary.name() == Some(&name))
+                .ok_or_else(|| unsupported("mecab_kwargs.mecab_dic", &name, "ipadic, unidic_lite, unidic"))?,
+            (None, None) => {
+                default.cloned().ok_or_else(|| Error::DictionaryNotNamed { file: file.to_owned() })?
+            }
+        };
+        Ok(WordSettings::Mecab { dictionary, normalise: self.normalize_text.unwrap_or(true) })
+    }
+}
+
+/// MeCab's command line, the options that a tokenizer needs.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct MecabOptions {
+    /// `-d`, `--dicdir`
+    folder: Option<PathBuf>,
+    /// `-r`, `--rcfile`
+    rcfile: Option<PathBuf>,
+}
+
+impl MecabOptions {
+    /// Splits as a shell does, like fugashi; none if there is any other option.
+    fn parse(line: &str) -> Option<Self> {
+        let mut options = Self::default();
+        let mut arguments = shlex::split(line)?.into_iter();
+        while let Some(argument) = arguments.next() {
+            let long = |name| argument.strip_prefix(name)?.strip_prefix('=');
+            let (target, value) = match argument.as_str() {
+                "-d" | "--dicdir" => (&mut options.folder, arguments.next()?),
+                "-r" | "--rcfile" => (&mut options.rcfile, arguments.next()?),
+                _ if let Some(value) = long("--dicdir") => (&mut options.folder, value.to_owned()),
+                _ if let Some(value) = long("--rcfile") => (&mut options.rcfile, value.to_owned()),
+                _ => return None,
+            };
+            *target = Some(value.into());
+        }
+        Some(options)
     }
 }
 
@@ -275,7 +366,11 @@ mod tests {
 
     fn japanese(settings: &str, default: Option<MecabDictionary>) -> Result<JapaneseSettings> {
         let folder = folder(settings);
-        Settings::read(folder.path())?.unwrap().japanese(folder.path(), default)
+        Settings::read(folder.path())?.unwrap().japanese(folder.path(), default.as_ref())
+    }
+
+    fn mecab(dictionary: MecabDictionary) -> WordSettings {
+        WordSettings::Mecab { dictionary, normalise: true }
     }
 
     #[test]
@@ -283,21 +378,50 @@ mod tests {
         let settings = r#"{"do_lower_case": false, "word_tokenizer_type": "mecab",
             "subword_tokenizer_type": "character", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}"#;
         let settings = japanese(settings, Some(MecabDictionary::Ipadic)).unwrap();
-        assert_eq!(settings.dictionary, MecabDictionary::UnidicLite);
+        assert_eq!(settings.words, mecab(MecabDictionary::UnidicLite));
         assert_eq!(settings.subwords, Subwords::Characters);
         assert_eq!(settings.special_tokens.classification.content, "[CLS]");
-        assert!(!settings.lower_case && settings.normalise);
+        assert!(!settings.lower_case);
     }
 
     #[test]
     fn an_unnamed_dictionary_is_the_callers_or_an_error() {
         let settings = r#"{"word_tokenizer_type": "mecab"}"#;
-        assert_eq!(
-            japanese(settings, Some(MecabDictionary::Ipadic)).unwrap().dictionary,
-            MecabDictionary::Ipadic
-        );
+        let words = japanese(settings, Some(MecabDictionary::Ipadic)).unwrap().words;
+        assert_eq!(words, mecab(MecabDictionary::Ipadic));
         let message = japanese(settings, None).unwrap_err().to_string();
         assert!(message.contains("mecab_dic is missing"), "{message}");
+    }
+
+    #[test]
+    fn words_are_basic_unless_the_settings_say_otherwise() {
+        let settings = japanese(r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#, None).unwrap();
+        assert_eq!(settings.words, WordSettings::Basic);
+    }
+
+    #[test]
+    fn mecabs_options_may_name_the_dictionarys_folder() {
+        let words = |option: &str| {
+            let mecab = serde_json::json!({"mecab_dic": null, "mecab_option": option});
+            let settings = serde_json::json!({"word_tokenizer_type": "mecab", "mecab_kwargs": mecab});
+            japanese(&settings.to_string(), Some(MecabDictionary::Ipadic)).map(|settings| settings.words)
+        };
+        let folder = MecabDictionary::Folder("/my dic/neologd".into());
+        for option in
+            ["-d '/my dic/neologd'", "--dicdir=\"/my dic/neologd\"", "-d /old --dicdir '/my dic/neologd'"]
+        {
+            assert_eq!(words(option).unwrap(), mecab(folder.clone()), "{option}");
+        }
+        assert_eq!(words(" ").unwrap(), mecab(MecabDictionary::Ipadic));
+
+        let rcfile = tempfile::NamedTempFile::new().unwrap();
+        let option = format!("-r {} -d '/my dic/neologd'", rcfile.path().display());
+        assert_eq!(words(&option).unwrap(), mecab(folder));
+        std::fs::write(rcfile.path(), "; settings\nuserdic = user.dic\n").unwrap();
+        let message = words(&option).unwrap_err().to_string();
+        assert!(message.contains("sets userdic"), "{message}");
+        let message = words("-d x -r /nowhere/mecabrc").unwrap_err().to_string();
+        assert!(message.starts_with("/nowhere/mecabrc: cannot be read"), "{message}");
     }
 
     #[test]
@@ -305,7 +429,6 @@ mod tests {
         for (settings, expected) in [
             (r#"{"word_tokenizer_type": "sudachi"}"#, "word_tokenizer_type is sudachi"),
             (r#"{"word_tokenizer_type": "jumanpp"}"#, "word_tokenizer_type is jumanpp"),
-            (r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#, "word_tokenizer_type is basic"),
             (
                 r#"{"word_tokenizer_type": "mecab", "subword_tokenizer_type": "sentencepiece"}"#,
                 "subword_tokenizer_type is sentencepiece",
@@ -317,6 +440,10 @@ mod tests {
             (
                 r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_option": "-u user.dic"}}"#,
                 "mecab_kwargs.mecab_option is -u user.dic",
+            ),
+            (
+                r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_option": "-d"}}"#,
+                "mecab_kwargs.mecab_option is -d",
             ),
         ] {
             let message = japanese(settings, Some(MecabDictionary::Ipadic)).unwrap_err().to_string();
@@ -331,7 +458,7 @@ mod tests {
         );
         std::fs::write(folder.path().join(SPECIAL_TOKENS_MAP), r#"{"pad_token": "<pad>"}"#).unwrap();
         let settings = Settings::read(folder.path()).unwrap().unwrap();
-        let settings = settings.japanese(folder.path(), Some(MecabDictionary::Ipadic)).unwrap();
+        let settings = settings.japanese(folder.path(), Some(&MecabDictionary::Ipadic)).unwrap();
         assert_eq!(settings.special_tokens.classification.content, "<s>");
         assert_eq!(settings.special_tokens.padding.content, "<pad>");
         assert_eq!(settings.special_tokens.separator.content, "[SEP]");

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, Result, read_text};
 
@@ -11,17 +12,16 @@ pub(crate) const CONTINUATION: &str = "##";
 /// A vocabulary: pieces to ids and back.
 #[derive(Debug, Default)]
 pub(crate) struct Vocabulary {
-    tokens: Vec<Box<str>>,
-    ids: HashMap<Box<str>, u32>,
-    /// Pieces that continue a word, without their `##`, so that looking one up needs no new string.
-    continuations: HashMap<Box<str>, u32>,
+    tokens: Vec<Arc<str>>,
+    ids: HashMap<Arc<str>, u32>,
     longest: usize,
 }
 
 impl Vocabulary {
-    /// Reads a `vocab.txt`.
+    /// Reads a `vocab.txt`, whose lines end as Python has it: at a line feed, a carriage return, or both.
     pub(crate) fn read(file: &Path) -> Result<Self> {
-        let vocabulary: Self = read_text(file)?.lines().collect();
+        let text = read_text(file)?.replace("\r\n", "\n").replace('\r', "\n");
+        let vocabulary: Self = text.lines().collect();
         if vocabulary.tokens.is_empty() {
             return Err(Error::Malformed {
                 file: file.to_owned(),
@@ -37,12 +37,10 @@ impl Vocabulary {
     /// Gives `token` the next id. A piece written twice keeps its last id, as in transformers.
     pub(crate) fn push(&mut self, token: &str) -> u32 {
         let id = u32::try_from(self.tokens.len()).unwrap_or(u32::MAX);
-        self.tokens.push(token.into());
-        self.ids.insert(token.into(), id);
-        if let Some(rest) = token.strip_prefix(CONTINUATION) {
-            self.continuations.insert(rest.into(), id);
-        }
+        let token: Arc<str> = token.into();
         self.longest = self.longest.max(token.chars().count());
+        self.tokens.push(token.clone());
+        self.ids.insert(token, id);
         id
     }
 
@@ -54,11 +52,6 @@ impl Vocabulary {
     /// The id of a piece as the file spells it.
     pub(crate) fn id(&self, token: &str) -> Option<u32> {
         self.ids.get(token).copied()
-    }
-
-    /// The id of `##text`.
-    pub(crate) fn continuation_id(&self, text: &str) -> Option<u32> {
-        self.continuations.get(text).copied()
     }
 
     /// The piece with this id.
@@ -92,11 +85,21 @@ mod tests {
         let vocabulary: Vocabulary = ["[PAD]", "東京", "##都", "都"].into_iter().collect();
         assert_eq!(vocabulary.id("東京"), Some(1));
         assert_eq!(vocabulary.id("##都"), Some(2));
-        assert_eq!(vocabulary.continuation_id("都"), Some(2));
-        assert_eq!(vocabulary.continuation_id("東京"), None);
         assert_eq!(vocabulary.token(3), Some("都"));
         assert_eq!(vocabulary.token(4), None);
         assert_eq!(vocabulary.longest(), 5);
+    }
+
+    /// transformers counts lines, whatever stands in them.
+    #[test]
+    fn every_line_has_an_id_also_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("vocab.txt");
+        std::fs::write(&file, "[PAD]\n\n東京\r\n##都\r駅\n\n").unwrap();
+        let vocabulary = Vocabulary::read(&file).unwrap();
+        let ids = ["[PAD]", "", "東京", "##都", "駅"].map(|piece| vocabulary.id(piece));
+        assert_eq!(ids, [Some(0), Some(5), Some(2), Some(3), Some(4)]);
+        assert_eq!(vocabulary.len(), 6);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! A word's pieces: WordPiece (greedy, longest match first) or single characters.
 
-use unicode_normalization::UnicodeNormalization;
+use std::borrow::Cow;
+use std::ops::Range;
 
-use crate::vocabulary::Vocabulary;
+use crate::aligned::Aligned;
+use crate::vocabulary::{CONTINUATION, Vocabulary};
 
 /// Longer words become `[UNK]` without a look at the vocabulary: BERT's `max_input_chars_per_word`.
 const LONGEST_WORD: usize = 100;
@@ -43,63 +45,47 @@ pub(crate) fn is_python_space(character: char) -> bool {
 /// BERT's WordPiece over what white space separates within `word`. (MeCab keeps some separators, such as U+2028,
 /// as words or inside them, so a word of its may hold none or several of ours.)
 fn word_pieces(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
-    // Byte position of every character, so that a run of characters is a slice.
-    let bounds: Vec<usize> = word.char_indices().map(|(at, _)| at).chain([word.len()]).collect();
     let mut first = 0;
     for run in word.split(is_python_space) {
         let length = run.chars().count();
         if length > 0 {
-            cut_run(word, &bounds, first..first + length, vocabulary, unknown, pieces);
+            let before = pieces.len();
+            if length > LONGEST_WORD || !cut_run(run, first..first + length, vocabulary, pieces) {
+                pieces.truncate(before);
+                pieces.push(Piece { id: unknown, start: first, end: first + length });
+            }
         }
         first += length + 1;
     }
 }
 
-/// Cuts the characters `run` of `word`: the longest piece first, all or `[UNK]`.
-fn cut_run(
-    word: &str,
-    bounds: &[usize],
-    run: std::ops::Range<usize>,
-    vocabulary: &Vocabulary,
-    unknown: u32,
-    pieces: &mut Vec<Piece>,
-) {
-    let whole = Piece { id: unknown, start: run.start, end: run.end };
-    if run.len() > LONGEST_WORD {
-        return pieces.push(whole);
+/// Cuts `run`, the characters `range` of a word, the longest piece first; says whether all of it could be spelled.
+fn cut_run(mut run: &str, mut range: Range<usize>, vocabulary: &Vocabulary, pieces: &mut Vec<Piece>) -> bool {
+    let mut mark = "";
+    while !run.is_empty() {
+        let spelled = if mark.is_empty() { Cow::Borrowed(run) } else { Cow::Owned(format!("{mark}{run}")) };
+        let longest_first = run.char_indices().rev().zip((range.start + 1..=range.end).rev());
+        let found = longest_first.skip(range.len().saturating_sub(vocabulary.longest())).find_map(
+            |((at, character), end)| {
+                let length = at + character.len_utf8();
+                Some((vocabulary.id(&spelled[..mark.len() + length])?, end, length))
+            },
+        );
+        let Some((id, end, length)) = found else { return false };
+        pieces.push(Piece { id, start: range.start, end });
+        (run, range.start, mark) = (&run[length..], end, CONTINUATION);
     }
-    let before = pieces.len();
-    let mut start = run.start;
-    while start < run.end {
-        let longest = run.end.min(start + vocabulary.longest());
-        let found = (start + 1..=longest).rev().find_map(|end| {
-            let text = &word[bounds[start]..bounds[end]];
-            let id = if start == run.start { vocabulary.id(text) } else { vocabulary.continuation_id(text) };
-            id.map(|id| Piece { id, start, end })
-        });
-        match found {
-            Some(piece) => {
-                start = piece.end;
-                pieces.push(piece);
-            }
-            None => {
-                pieces.truncate(before);
-                return pieces.push(whole);
-            }
-        }
-    }
+    true
 }
 
-/// One piece a character, `[UNK]` for those the vocabulary lacks. transformers normalises here once more, which
-/// matters only where lower-casing has undone the first normalisation; such a word's pieces all cover the whole word.
+/// One piece a character, `[UNK]` for those the vocabulary lacks. transformers normalises here once more, which matters
+/// where words are not normalised already, or lower-casing has undone it.
 fn characters(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
-    let length = word.chars().count();
-    let normalised: String = word.nfkc().collect();
-    let unchanged = normalised == word;
+    let normalised = Aligned::new(word).nfkc();
     let mut buffer = [0; 4];
-    for (at, character) in normalised.chars().enumerate() {
+    for (at, character) in normalised.text().chars().enumerate() {
         let id = vocabulary.id(character.encode_utf8(&mut buffer)).unwrap_or(unknown);
-        let (start, end) = if unchanged { (at, at + 1) } else { (0, length) };
+        let Range { start, end } = normalised.origin(at..at + 1);
         pieces.push(Piece { id, start, end });
     }
 }
@@ -155,5 +141,6 @@ mod tests {
             cut(Subwords::Characters, "東京😀", &["京", "東"]),
             [(2, 0, 1), (1, 1, 2), (UNKNOWN, 2, 3)]
         );
+        assert_eq!(cut(Subwords::Characters, "㌔ｶﾞ", &["キ", "ロ", "ガ"]), [(1, 0, 1), (2, 0, 1), (3, 1, 3)]);
     }
 }

@@ -41,6 +41,7 @@ fn a_tokenizer_json_is_used_with_the_callers_length() {
     assert_eq!(encoding.word_ids, [None, Some(0), Some(1), Some(2), Some(3), None]);
     // Offsets are of the text as given, in characters.
     assert_eq!(encoding.offsets, [(0, 0), (0, 2), (3, 4), (5, 6), (7, 8), (0, 0)]);
+    assert_eq!(encoding.original_offsets, encoding.offsets);
     assert_eq!(encoding.text, "東京 ㌀ 都 駅");
     assert!(!encoding.truncated);
 
@@ -85,7 +86,7 @@ fn a_folder_without_a_tokenizer_says_what_was_looked_for() {
 #[test]
 fn a_missing_dictionary_says_which_package_to_unpack() {
     let settings = r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}"#;
-    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n";
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
     let message =
         load(&[("vocab.txt", vocabulary), ("tokenizer_config.json", settings)]).1.err().unwrap().to_string();
     assert!(message.contains("unidic_lite") && message.contains("unidic-lite"), "{message}");
@@ -95,6 +96,9 @@ fn a_missing_dictionary_says_which_package_to_unpack() {
         .unwrap()
         .to_string();
     assert!(message.contains(r#"special token "[UNK]" (unk_token)"#), "{message}");
+    let named = r#"{"word_tokenizer_type": "basic", "additional_special_tokens": ["<title>"]}"#;
+    let message = load(&[("vocab.txt", vocabulary), ("tokenizer_config.json", named)]).1.err().unwrap();
+    assert!(message.to_string().contains(r#"special token "<title>" (extra_special_tokens)"#), "{message}");
 }
 
 #[test]
@@ -102,12 +106,13 @@ fn a_dictionary_that_is_not_installed_says_how_to_install_it() {
     let folder = tempfile::tempdir().unwrap();
     for (dictionary, advice) in [
         (MecabDictionary::Ipadic, "run `make setup`"),
-        (MecabDictionary::UnidicLite, "unpack the PyPI package unidic-lite"),
+        (MecabDictionary::UnidicLite, "run `make setup DICTIONARY=unidic-lite`"),
         (MecabDictionary::Unidic, "run `python -m unidic download`"),
+        (MecabDictionary::Folder(folder.path().join("mine")), "into which MeCab's mecab-dict-index wrote it"),
     ] {
-        let place = folder.path().join(dictionary.package());
-        let dictionaries = Dictionaries::new(folder.path()).with(dictionary, &place);
-        let message = dictionaries.folder(dictionary).unwrap_err().to_string();
+        let place = folder.path().join(dictionary.package().unwrap_or("mine"));
+        let dictionaries = Dictionaries::new(folder.path()).with(dictionary.clone(), &place);
+        let message = dictionaries.folder(&dictionary).unwrap_err().to_string();
         assert!(message.contains(advice) && message.starts_with(&place.display().to_string()), "{message}");
     }
 }

@@ -1,7 +1,8 @@
 //! The ids that transformers gives to hard cases, from `fixtures/texts.jsonl`.
 //!
 //! Each folder there is a checkpoint's tokenizer; its `expected_ids.txt` was written by
-//! `tests/parity/tokenize_reference.py --json`. The IPADIC dictionary must be there: see [`ipadic`].
+//! `tests/parity/tokenize_reference.py --json`. The IPADIC dictionary must be there: see [`ipadic`]; without
+//! UniDic its test says that it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -10,24 +11,32 @@ use std::path::{Path, PathBuf};
 use midashi_tokenizer::{
     Dictionaries, Encoding, MecabDictionary, Tokenizer, VocabularySize, learn_vocabulary,
 };
+use unicode_normalization::UnicodeNormalization;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// Where `make setup` puts a dictionary.
+fn installed(dictionary: &MecabDictionary) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache").join(dictionary.package().unwrap())
 }
 
 /// `MIDASHI_IPADIC` names the dictionary's folder; failing that, it is where `make setup` puts it.
 fn ipadic() -> PathBuf {
     let folder = match std::env::var_os("MIDASHI_IPADIC") {
         Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache/ipadic/dicdir"),
+        None => installed(&MecabDictionary::Ipadic).join("dicdir"),
     };
     assert!(folder.join("sys.dic").is_file(), "{}: no MeCab dictionary; run make setup", folder.display());
     folder
 }
 
-/// IPADIC, converted once for all tests of this file.
+/// The dictionaries, each converted once for all tests of this file.
 fn dictionaries() -> Dictionaries {
-    Dictionaries::new(env!("CARGO_TARGET_TMPDIR")).with(MecabDictionary::Ipadic, ipadic())
+    Dictionaries::new(env!("CARGO_TARGET_TMPDIR"))
+        .with(MecabDictionary::Ipadic, ipadic())
+        .with(MecabDictionary::UnidicLite, installed(&MecabDictionary::UnidicLite))
 }
 
 fn load(name: &str) -> Tokenizer {
@@ -68,6 +77,127 @@ fn characters_are_those_of_transformers() {
 #[test]
 fn lower_case_with_exceptions_and_added_tokens_is_that_of_transformers() {
     assert_same_ids("lower_case");
+}
+
+#[test]
+fn basic_words_are_those_of_transformers() {
+    assert_same_ids("basic");
+    assert_same_ids("basic_character");
+}
+
+#[test]
+fn word_pieces_with_unidic_lite_are_those_of_transformers() {
+    if !installed(&MecabDictionary::UnidicLite).join("dicdir/sys.dic").is_file() {
+        return eprintln!("SKIPPED: run make setup DICTIONARY=unidic-lite");
+    }
+    assert_same_ids("unidic_lite");
+}
+
+/// A copy of a fixture's tokenizer, with other settings.
+fn with_settings(name: &str, settings: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(fixture(name).join("vocab.txt"), folder.path().join("vocab.txt")).unwrap();
+    std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+    folder
+}
+
+#[test]
+fn a_dictionary_may_be_a_folder() {
+    let (text, tokenizer) = ("人気俳優が語る「失敗から学んだ三つのこと」", load("wordpiece"));
+    let expected = tokenizer.encode(text, 512).unwrap();
+    let option = format!("-d '{}' -r /dev/null", ipadic().display());
+    let mecab = serde_json::json!({"mecab_dic": null, "mecab_option": option});
+    let named = serde_json::json!({"word_tokenizer_type": "mecab", "mecab_kwargs": mecab});
+    let folder = with_settings("wordpiece", &named.to_string());
+    let tokenizer = Tokenizer::load(folder.path(), &dictionaries(), None).unwrap();
+    assert_eq!(tokenizer.encode(text, 512).unwrap(), expected);
+    assert!(tokenizer.describe().contains(&format!("MeCab with {}", ipadic().display())));
+
+    let folder = with_settings("wordpiece", r#"{"word_tokenizer_type": "mecab"}"#);
+    let configured: MecabDictionary = ipadic().to_str().unwrap().parse().unwrap();
+    let tokenizer = Tokenizer::load(folder.path(), &dictionaries(), Some(&configured)).unwrap();
+    assert_eq!(tokenizer.encode(text, 512).unwrap(), expected);
+}
+
+#[test]
+fn text_that_is_not_to_be_normalised_is_not() {
+    let mecab = r#"{"mecab_dic": "ipadic", "normalize_text": false}"#;
+    let settings = format!(r#"{{"word_tokenizer_type": "mecab", "mecab_kwargs": {mecab}}}"#);
+    let folder = with_settings("wordpiece", &settings);
+    let tokenizer = Tokenizer::load(folder.path(), &dictionaries(), None).unwrap();
+    let encoding = tokenizer.encode("㍿ｶﾞ", 512).unwrap();
+    assert_eq!((encoding.text.as_str(), &encoding.offsets), ("㍿ｶﾞ", &encoding.original_offsets));
+}
+
+/// The part of `text` that a piece covers.
+fn part(text: &str, (start, end): (u32, u32)) -> String {
+    text.chars().skip(start as usize).take((end - start) as usize).collect()
+}
+
+#[test]
+fn a_piece_knows_what_its_author_wrote() {
+    let original = |name: &str, text: &str| -> Vec<(String, String)> {
+        let encoding = load(name).encode(text, 512).unwrap();
+        let pieces = encoding.tokens.into_iter().zip(encoding.original_offsets);
+        let inner = pieces.skip(1).take(encoding.input_ids.len() - 2);
+        inner.map(|(token, range)| (token, part(text, range))).collect()
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|&(token, written)| (token.to_owned(), written.to_owned())).collect()
+    };
+    // One character for four, two for one, and one for one; white space before [MASK] is swallowed.
+    assert_eq!(
+        original("character", "㍿ﾊﾟＢ  か\u{3099}"),
+        pairs(&[
+            ("株", "㍿"),
+            ("式", "㍿"),
+            ("会", "㍿"),
+            ("社", "㍿"),
+            ("パ", "ﾊﾟ"),
+            ("b", "Ｂ"),
+            ("が", "か\u{3099}")
+        ])
+    );
+    assert_eq!(
+        original("lower_case", "㌔　[MASK]　東京都Ａ"),
+        pairs(&[("キ", "㌔"), ("##ロ", "㌔"), ("[MASK]", "[MASK]"), ("東京都", "東京都"), ("a", "Ａ")])
+    );
+    // Lower-casing gives İ a second character, which goes with the accents.
+    assert_eq!(
+        original("basic", "İ\u{200b}e\u{301}?"),
+        pairs(&[("i", "İ"), ("##e", "e\u{301}"), ("?", "?")])
+    );
+}
+
+#[test]
+fn original_ranges_cover_what_the_text_was_made_of() {
+    for name in ["wordpiece", "character", "lower_case", "basic", "basic_character"] {
+        let (tokenizer, by_mecab) = (load(name), !name.starts_with("basic"));
+        let mut encoder = tokenizer.encoder();
+        for original in texts() {
+            let encoding = encoder.encode(&original, 512).unwrap();
+            let Encoding { text, offsets, original_offsets, word_ids, .. } = &encoding;
+            assert_eq!((offsets.len(), word_ids.len()), (original_offsets.len(), original_offsets.len()));
+            let length = original.chars().count() as u32;
+            let ranges = offsets.iter().zip(original_offsets);
+            let mut last = (0, 0);
+            for (&range, &from) in ranges.take(offsets.len() - 1).skip(1) {
+                assert!(
+                    last.0 <= from.0 && last.1 <= from.1 && from.0 < from.1 && from.1 <= length,
+                    "{original:?}"
+                );
+                last = from;
+                // White space around [MASK] apart, MeCab's text is the original's NFKC.
+                if by_mecab {
+                    let normalised: String = part(&original, from).nfkc().collect();
+                    assert!(normalised.contains(&part(text, range)), "{original:?}: {normalised:?}");
+                }
+            }
+            if *text == original {
+                assert_eq!(offsets, original_offsets, "{original:?}");
+            }
+        }
+    }
 }
 
 /// Every piece that is spelled in the vocabulary stands in the text where its offsets say.
@@ -157,7 +287,7 @@ fn a_learned_vocabulary_is_the_same_twice_and_loads() {
     let mut texts = texts();
     for folder in &folders {
         texts.reverse();
-        learn_vocabulary(&texts, &dictionaries(), MecabDictionary::Ipadic, &size, folder.path()).unwrap();
+        learn_vocabulary(&texts, &dictionaries(), &MecabDictionary::Ipadic, &size, folder.path()).unwrap();
     }
     let [first, second] =
         folders.each_ref().map(|folder| std::fs::read(folder.path().join("vocab.txt")).unwrap());

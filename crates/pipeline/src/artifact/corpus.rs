@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMillisecondType};
 
 use super::columns::{categories, category_type, column, read_categories, string_column, strings};
-use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
+use super::files::{bad_artifact, read_columns, with_metadata, write_parquet};
 use crate::{Provenance, Result};
 
 /// Index of a category in its corpus's list of names.
@@ -58,7 +58,7 @@ pub struct Article {
 pub struct Corpus {
     /// Category names; a [`CategoryId`] is an index into them.
     pub categories: Vec<String>,
-    /// The articles, sorted by category and id.
+    /// The articles, sorted by category and id; with `compat.article` in random order.
     pub articles: Vec<Article>,
 }
 
@@ -146,12 +146,24 @@ impl Corpus {
     /// # Errors
     /// When the file is missing or is not what [`Corpus::write`] writes.
     pub fn read(path: &Path) -> Result<Self> {
-        const STAGE: &str = "ingest";
-        let batch = read_parquet(path, STAGE)?;
-        Self::from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
+        Self::read_columns(path, |_| true)
     }
 
-    fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
+    /// Reads `corpus.parquet` and leaves every body empty: bodies are nearly all of the file.
+    ///
+    /// # Errors
+    /// As [`Corpus::read`].
+    pub fn read_without_bodies(path: &Path) -> Result<Self> {
+        Self::read_columns(path, |column| column != "body")
+    }
+
+    fn read_columns(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self> {
+        const STAGE: &str = "ingest";
+        let batch = read_columns(path, STAGE, &wanted)?;
+        Self::from_batch(&batch, wanted("body")).map_err(|message| bad_artifact(path, STAGE)(&message))
+    }
+
+    fn from_batch(batch: &RecordBatch, with_bodies: bool) -> Result<Self, String> {
         let (keys, names) = read_categories(batch, "category")?;
         let categories = read_names(batch, "midashi.categories")?;
         let ids = names
@@ -165,7 +177,8 @@ impl Corpus {
             .ok_or_else(|| format!("column published_at is {}", published.data_type()))?;
         let offset_seconds = published.timezone().and_then(parse_zone).unwrap_or(0);
         let (id, url) = (strings(batch, "id")?, strings(batch, "url")?);
-        let (title, body) = (strings(batch, "title")?, strings(batch, "body")?);
+        let title = strings(batch, "title")?;
+        let body = with_bodies.then(|| strings(batch, "body")).transpose()?;
         let splits = read_splits(batch)?;
         let articles = (0..batch.num_rows())
             .map(|row| Article {
@@ -176,7 +189,7 @@ impl Corpus {
                     .is_valid(row)
                     .then(|| Timestamp { seconds: published.value(row).div_euclid(1000), offset_seconds }),
                 title: title.value(row).to_owned(),
-                body: body.value(row).to_owned(),
+                body: body.map_or_else(String::new, |body| body.value(row).to_owned()),
                 split: splits[row],
             })
             .collect();
@@ -243,6 +256,9 @@ mod tests {
         let provenance = Provenance(vec![("midashi.stage".into(), "ingest".into())]);
         corpus.write(&path, &provenance).unwrap();
         assert_eq!(Corpus::read(&path).unwrap(), corpus);
+        let mut without = corpus.clone();
+        without.articles.iter_mut().for_each(|article| article.body.clear());
+        assert_eq!(Corpus::read_without_bodies(&path).unwrap(), without);
         let first = std::fs::read(&path).unwrap();
         corpus.write(&path, &provenance).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), first, "the same rows are the same bytes");

@@ -11,8 +11,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::root_as_footer;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -42,12 +42,24 @@ pub(super) fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
 
 /// Reads a whole Parquet file into one batch.
 pub(super) fn read_parquet(path: &Path, stage: &'static str) -> Result<RecordBatch> {
+    read_columns(path, stage, |_| true)
+}
+
+/// Reads the wanted columns of a Parquet file into one batch.
+pub(super) fn read_columns(
+    path: &Path,
+    stage: &'static str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<RecordBatch> {
     require(path, stage)?;
     let bad = bad_artifact(path, stage);
     let file = File::open(path).map_err(Error::io("read", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| bad(&e))?;
-    let schema = builder.schema().clone();
-    let reader = builder.with_batch_size(1 << 16).build().map_err(|e| bad(&e))?;
+    let fields = builder.schema().fields().iter().enumerate();
+    let columns: Vec<usize> = fields.filter(|(_, field)| wanted(field.name())).map(|(at, _)| at).collect();
+    let schema = Arc::new(builder.schema().project(&columns).map_err(|e| bad(&e))?);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
+    let reader = builder.with_projection(mask).with_batch_size(1 << 16).build().map_err(|e| bad(&e))?;
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| bad(&e))?;
     arrow::compute::concat_batches(&schema, &batches).map_err(|e| bad(&e))
 }

@@ -18,7 +18,9 @@ mod training;
 pub use attention::{AttentionRow, read_attention, write_attention};
 pub use corpus::{Article, CategoryId, Corpus, Split, Timestamp};
 pub use features::{Features, FeaturesKey, FeaturesWriter};
-pub use metrics::{Averages, ClassMetrics, Metrics};
+pub use metrics::{
+    ArticleMetrics, Averages, ClassMetrics, MaskedMetrics, Metrics, PaddingShares, SwappedReport,
+};
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
 pub use tokens::{TokenizedCorpus, TokenizedText};

@@ -27,6 +27,8 @@ pub struct TokenizedText {
     pub label: CategoryId,
     /// What the article is used for.
     pub split: Split,
+    /// The text as its author wrote it, which `original_offsets` refer to.
+    pub original: String,
     /// The normalised text that `offsets` refer to.
     pub text: String,
     /// Ids in the model's vocabulary.
@@ -37,6 +39,8 @@ pub struct TokenizedText {
     pub word_ids: Vec<Option<i32>>,
     /// Start and end of the piece in `text`, in characters (Unicode scalar values).
     pub offsets: Vec<(u32, u32)>,
+    /// Start and end of what the piece was made of in `original`, likewise.
+    pub original_offsets: Vec<(u32, u32)>,
 }
 
 /// All texts, and what a later stage must know of the tokenizer.
@@ -73,24 +77,20 @@ impl TokenizedCorpus {
         let tokens = string_column(texts.iter().flat_map(|text| &text.tokens));
         let mut word_ids = Int32Builder::new();
         texts.iter().flat_map(|text| &text.word_ids).for_each(|&word| word_ids.append_option(word));
-        let offsets = texts.iter().flat_map(|text| &text.offsets);
-        let (starts, ends): (Vec<u32>, Vec<u32>) = offsets.copied().unzip();
-        let span = Fields::from(vec![
-            Field::new("start", DataType::UInt32, false),
-            Field::new("end", DataType::UInt32, false),
-        ]);
-        let spans: Vec<ArrayRef> =
-            vec![Arc::new(UInt32Array::from(starts)), Arc::new(UInt32Array::from(ends))];
-        let spans: ArrayRef = Arc::new(StructArray::new(span, spans, None));
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("id", string_column(texts.iter().map(|text| &text.id))),
             ("label", categories(texts.iter().map(|text| text.label.0), &self.categories)),
             ("split", split_column(texts.iter().map(|text| text.split))),
+            ("original", string_column(texts.iter().map(|text| &text.original))),
             ("text", string_column(texts.iter().map(|text| &text.text))),
             ("input_ids", list_column(lengths(), Arc::new(input_ids))),
             ("tokens", list_column(lengths(), tokens)),
             ("word_ids", list_column(lengths(), Arc::new(word_ids.finish()))),
-            ("offsets", list_column(lengths(), spans)),
+            ("offsets", list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.offsets)))),
+            (
+                "original_offsets",
+                list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.original_offsets))),
+            ),
         ];
         let fields: Vec<Field> = columns
             .iter()
@@ -131,19 +131,23 @@ impl TokenizedCorpus {
         let (labels, _) = read_categories(batch, "label")?;
         let splits = read_splits(batch)?;
         let (id, text) = (strings(batch, "id")?, strings(batch, "text")?);
+        let original = strings(batch, "original")?;
         let (input_ids, tokens) = (lists(batch, "input_ids")?, lists(batch, "tokens")?);
         let (word_ids, offsets) = (lists(batch, "word_ids")?, lists(batch, "offsets")?);
+        let original_offsets = lists(batch, "original_offsets")?;
         let texts = (0..batch.num_rows())
             .map(|row| {
                 Ok(TokenizedText {
                     id: id.value(row).to_owned(),
                     label: CategoryId(labels[row]),
                     split: splits[row],
+                    original: original.value(row).to_owned(),
                     text: text.value(row).to_owned(),
                     input_ids: integers(input_ids, row)?.into_iter().flatten().collect(),
                     tokens: string_row(tokens, row)?,
                     word_ids: integers(word_ids, row)?,
                     offsets: spans(offsets, row)?,
+                    original_offsets: spans(original_offsets, row)?,
                 })
             })
             .collect::<Result<_, String>>()?;
@@ -155,6 +159,14 @@ impl TokenizedCorpus {
             texts,
         })
     }
+}
+
+/// Spans of all texts one after the other, as `{start, end}`.
+fn span_column<'a>(spans: impl Iterator<Item = &'a (u32, u32)>) -> ArrayRef {
+    let (starts, ends): (Vec<u32>, Vec<u32>) = spans.copied().unzip();
+    let field = |name: &str| Field::new(name, DataType::UInt32, false);
+    let columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(starts)), Arc::new(UInt32Array::from(ends))];
+    Arc::new(StructArray::new(Fields::from(vec![field("start"), field("end")]), columns, None))
 }
 
 fn integers(list: &ListArray, row: usize) -> Result<Vec<Option<i32>>, String> {
@@ -187,11 +199,13 @@ mod tests {
             id: id.into(),
             label: CategoryId(1),
             split: Split::Validation,
-            text: "見出し".into(),
+            original: "見出し㍿".into(),
+            text: "見出し株式会社".into(),
             input_ids: (0..words as i32 + 2).collect(),
             tokens: (0..words + 2).map(|at| format!("##{at}")).collect(),
             word_ids: std::iter::once(None).chain((0..words as i32).map(Some)).chain([None]).collect(),
             offsets: (0..words as u32 + 2).map(|at| (at, at + 1)).collect(),
+            original_offsets: (0..words as u32 + 2).map(|at| (at / 2, at + 1)).collect(),
         };
         let corpus = TokenizedCorpus {
             categories: vec!["a".into(), "b".into()],

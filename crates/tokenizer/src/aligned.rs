@@ -1,0 +1,200 @@
+//! A text that was changed step by step, and where in the first text each of its characters comes from.
+//!
+//! Normalisation changes lengths: ｶﾞ becomes ガ, ㍿ becomes 株式会社. So a text is changed segment by segment, cut where
+//! what stands on one side cannot change what becomes of the other. A character of a segment that stayed as it was
+//! comes from itself, one of a segment that changed from all of that segment.
+
+use std::borrow::Cow;
+use std::iter::repeat_n;
+use std::ops::Range;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::{canonical_combining_class, decompose_canonical, decompose_compatible};
+use unicode_normalization::{IsNormalized, is_nfc_quick, is_nfkc_quick};
+
+/// A text, and the characters of another that each of its characters comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Aligned<'t> {
+    text: Cow<'t, str>,
+    /// Of each character; none where the two texts correspond one to one.
+    origins: Option<Vec<Range<usize>>>,
+}
+
+impl<'t> Aligned<'t> {
+    /// A text that is its own origin.
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self { text: Cow::Borrowed(text), origins: None }
+    }
+
+    /// The text as it is now.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the characters `range` of this text come from: from the first's beginning to the last's end.
+    pub(crate) fn origin(&self, range: Range<usize>) -> Range<usize> {
+        let Some(origins) = &self.origins else { return range };
+        match origins.get(range).unwrap_or_default() {
+            [] => 0..0,
+            [only] => only.clone(),
+            [first, .., last] => first.start..last.end,
+        }
+    }
+
+    /// Unicode's NFKC.
+    pub(crate) fn nfkc(self) -> Self {
+        if is_nfkc_quick(self.text.chars()) == IsNormalized::Yes {
+            return self;
+        }
+        self.change(
+            |character| stands_alone(first_of(|found| decompose_compatible(character, found))),
+            |segment, text| match is_nfkc_quick(segment.chars()) {
+                IsNormalized::Yes => text.push_str(segment),
+                _ => text.extend(segment.nfkc()),
+            },
+        )
+    }
+
+    /// Unicode's NFC.
+    pub(crate) fn nfc(self) -> Self {
+        self.change(
+            |character| stands_alone(first_of(|found| decompose_canonical(character, found))),
+            |segment, text| text.extend(segment.nfc()),
+        )
+    }
+
+    /// Unicode's NFD, and of that only the characters that `keep` accepts.
+    pub(crate) fn nfd(self, keep: fn(char) -> bool) -> Self {
+        // Nothing is composed: all that depends on neighbours is the order of combining characters.
+        self.change(
+            |character| is_starter(first_of(|found| decompose_canonical(character, found))),
+            |segment, text| text.extend(segment.nfd().filter(|&character| keep(character))),
+        )
+    }
+
+    /// Each character replaced by another, or left out.
+    pub(crate) fn characters(self, replace: fn(char) -> Option<char>) -> Self {
+        self.change(|_| true, |segment, text| text.extend(segment.chars().filter_map(replace)))
+    }
+
+    /// Lower case. All at once, for what becomes of Σ depends on its neighbours.
+    pub(crate) fn lower_case(self) -> Self {
+        let lengths = self.text.chars().map(|character| character.to_lowercase().count());
+        let origins = lengths.enumerate().flat_map(|(at, count)| repeat_n(self.origin(at..at + 1), count));
+        Self { origins: Some(origins.collect()), text: Cow::Owned(self.text.to_lowercase()) }
+    }
+
+    /// Replaces each segment by what `change` appends for it; a segment begins at the characters that `begins` accepts.
+    fn change(self, begins: impl Fn(char) -> bool, change: impl Fn(&str, &mut String)) -> Self {
+        let mut changed = String::with_capacity(self.text.len());
+        let mut origins = Vec::new();
+        let (mut rest, mut at) = (&*self.text, 0);
+        while !rest.is_empty() {
+            let end = rest.char_indices().skip(1).find(|&(_, character)| begins(character));
+            let (segment, behind) = rest.split_at(end.map_or(rest.len(), |(end, _)| end));
+            let characters = at..at + segment.chars().count();
+            let before = changed.len();
+            change(segment, &mut changed);
+            let new = &changed[before..];
+            if new == segment {
+                origins.extend(characters.clone().map(|at| self.origin(at..at + 1)));
+            } else {
+                origins.extend(new.chars().map(|_| self.origin(characters.clone())));
+            }
+            (rest, at) = (behind, characters.end);
+        }
+        if changed == self.text { self } else { Self { text: Cow::Owned(changed), origins: Some(origins) } }
+    }
+}
+
+/// The first character that a decomposition finds.
+fn first_of(decompose: impl FnOnce(&mut dyn FnMut(char))) -> char {
+    let mut first = None;
+    decompose(&mut |character| first = first.or(Some(character)));
+    first.unwrap_or_default()
+}
+
+/// Whether this decomposed character is joined to nothing before it and stays behind it: UAX 15, section 9.1, a starter
+/// whose quick check for NFC is yes.
+fn stands_alone(decomposed: char) -> bool {
+    is_starter(decomposed) && is_nfc_quick(std::iter::once(decomposed)) == IsNormalized::Yes
+}
+
+/// Whether it begins a combining sequence.
+fn is_starter(character: char) -> bool {
+    canonical_combining_class(character) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where each character of the changed text comes from.
+    fn origins(text: &Aligned<'_>) -> Vec<(char, Range<usize>)> {
+        text.text().chars().enumerate().map(|(at, character)| (character, text.origin(at..at + 1))).collect()
+    }
+
+    #[test]
+    fn one_character_may_become_several_and_several_one() {
+        let text = Aligned::new("㍿ｶﾞは").nfkc();
+        assert_eq!(text.text(), "株式会社ガは");
+        assert_eq!(text.origin(1..3), 0..1);
+        assert_eq!(text.origin(4..5), 1..3);
+        assert_eq!(text.origin(3..6), 0..4);
+    }
+
+    #[test]
+    fn a_segment_that_stays_as_it_was_corresponds_one_to_one() {
+        // No composed letter has these marks: two characters before and after.
+        let text = Aligned::new("x\u{302}½").nfkc();
+        assert_eq!(text.text(), "x\u{302}1⁄2");
+        let expected = [('x', 0..1), ('\u{302}', 1..2), ('1', 2..3), ('⁄', 2..3), ('2', 2..3)];
+        assert_eq!(origins(&text), expected);
+        assert_eq!(Aligned::new("見出し").nfkc(), Aligned::new("見出し"));
+    }
+
+    #[test]
+    fn marks_that_change_places_come_from_their_whole_sequence() {
+        // U+0323 stands below and goes before U+0307, above.
+        let text = Aligned::new("q\u{307}\u{323}r").nfkc();
+        assert_eq!(text.text(), "q\u{323}\u{307}r");
+        assert_eq!(text.origin(1..2), 0..3);
+        assert_eq!(text.origin(3..4), 3..4);
+    }
+
+    #[test]
+    fn hangul_letters_make_one_syllable() {
+        let text = Aligned::new("\u{1112}\u{1161}\u{11ab}글").nfkc();
+        assert_eq!(origins(&text), [('한', 0..3), ('글', 3..4)]);
+    }
+
+    #[test]
+    fn steps_follow_each_other() {
+        let text = Aligned::new("e\u{200b}\u{301}İ").characters(|c| (c != '\u{200b}').then_some(c)).nfc();
+        assert_eq!(origins(&text), [('é', 0..3), ('İ', 3..4)]);
+        let lower = text.lower_case();
+        assert_eq!(origins(&lower), [('é', 0..3), ('i', 3..4), ('\u{307}', 3..4)]);
+        let plain = lower.nfd(|character| character.is_ascii());
+        assert_eq!(origins(&plain), [('e', 0..3), ('i', 3..4)]);
+    }
+
+    #[test]
+    fn a_final_sigma_has_its_own_lower_case() {
+        assert_eq!(Aligned::new("ΟΔΟΣ Σ").lower_case().text(), "οδος σ");
+    }
+
+    /// The whole of Unicode, between neighbours that compose with much, against normalisation of the whole text.
+    #[test]
+    fn segments_normalise_to_what_the_whole_text_does() {
+        const NEIGHBOURS: [char; 8] = ['e', 'か', 'ｶ', '\u{301}', '\u{3099}', 'ﾞ', '\u{1100}', '\u{1161}'];
+        for (at, character) in ('\0'..=char::MAX).enumerate() {
+            let neighbour = |step: usize| NEIGHBOURS[(at / step) % NEIGHBOURS.len()];
+            let text: String =
+                [neighbour(1), neighbour(8), character, neighbour(3), neighbour(64)].iter().collect();
+            let changed = Aligned::new(&text).nfkc();
+            assert_eq!(changed.text(), text.nfkc().collect::<String>(), "{text:?}");
+            assert_eq!(Aligned::new(&text).nfc().text(), text.nfc().collect::<String>(), "{text:?}");
+            assert_eq!(Aligned::new(&text).nfd(|_| true).text(), text.nfd().collect::<String>(), "{text:?}");
+        }
+    }
+}
