@@ -49,7 +49,7 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     tokens::describe(&mut report, &tokenizer, checkpoint.config())?;
     if let Some(text) = &arguments.text {
         let encoding = tokens::encode(&tokenizer?.tokenizer, text, checkpoint.config())?;
-        tokens::pieces(&mut report, &encoding)?;
+        tokens::pieces(&mut report, text, &encoding)?;
         reading::run(&mut report, &config, checkpoint.config(), &weights, &encoding)?;
     }
     print(&report)

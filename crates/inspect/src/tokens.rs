@@ -18,7 +18,7 @@ pub struct Loaded {
 /// Loads the tokenizer as the stage `tokenize` does.
 pub fn load(checkpoint: &Path, config: &Config) -> Result<Loaded> {
     let default: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
-    let dictionaries = dictionaries_in(&config.run.cache);
+    let dictionaries = Dictionaries::below(&config.run.cache);
     let requirements = Requirements::of(checkpoint, Some(&default))?;
     let mut sources = requirements.files;
     if let Some(dictionary) = &requirements.dictionary {
@@ -27,21 +27,15 @@ pub fn load(checkpoint: &Path, config: &Config) -> Result<Loaded> {
     Ok(Loaded { tokenizer: Tokenizer::load(checkpoint, &dictionaries, Some(&default))?, sources })
 }
 
-/// MeCab dictionaries are unpacked to `<run.cache>/<package>`.
-fn dictionaries_in(cache: &Path) -> Dictionaries {
-    let converted = Dictionaries::new(cache.join("dictionaries"));
-    MecabDictionary::NAMED.into_iter().fold(converted, |all, one| match one.package() {
-        Some(package) => all.with(one, cache.join(package)),
-        None => all,
-    })
-}
-
 /// What the tokenizer is; a checkpoint without one that can be used is still a model.
 pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &BertConfig) -> Result<()> {
     writeln!(report, "tokenizer")?;
     match loaded {
         Ok(Loaded { tokenizer, sources }) => {
             writeln!(report, "  {}", tokenizer.describe())?;
+            for (key, value) in tokenizer.settings() {
+                writeln!(report, "  {key} = {value}")?;
+            }
             for source in sources {
                 writeln!(report, "  {}", source.display())?;
             }
@@ -64,8 +58,8 @@ pub fn encode(tokenizer: &Tokenizer, text: &str, model: &BertConfig) -> Result<E
 }
 
 /// One line for each piece: its id, its word, and its characters of the text as given.
-pub fn pieces(report: &mut String, encoding: &Encoding) -> Result<()> {
-    writeln!(report, "\npieces of {:?}", encoding.text)?;
+pub fn pieces(report: &mut String, text: &str, encoding: &Encoding) -> Result<()> {
+    writeln!(report, "\npieces of {text:?}")?;
     writeln!(report, "      id  word  characters  piece")?;
     let rows = encoding.input_ids.iter().zip(&encoding.tokens).zip(&encoding.word_ids);
     for (((id, piece), word), (start, end)) in rows.zip(&encoding.original_offsets) {
