@@ -14,7 +14,8 @@ there is a difference.
 
 Needs Python 3.11 with: transformers 5.23, fugashi 1.5, ipadic 1.0 (and unidic-lite 1.0 for checkpoints that name it).
 The MeCab dictionary must be named in tokenizer_config.json: transformers 5 otherwise takes unidic_lite, silently.
-A checkpoint with tokenizer.json and no vocab.txt is read by the `tokenizers` library, as transformers does.
+BertJapaneseTokenizer is taken where tokenizer_config.json names it or a word_tokenizer_type; other checkpoints'
+tokenizer.json is read by the `tokenizers` library, as transformers does.
 """
 
 import argparse
@@ -32,18 +33,17 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 def load(checkpoint: pathlib.Path):
     """The checkpoint's tokenizer: called with a text it gives `input_ids`."""
-    if not (checkpoint / "vocab.txt").exists():
-        from transformers import PreTrainedTokenizerFast
+    from transformers import BertJapaneseTokenizer, PreTrainedTokenizerFast
 
+    file = checkpoint / "tokenizer_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    # The same rule as Midashi's (crates/tokenizer/src/settings.rs).
+    if settings.get("tokenizer_class") != "BertJapaneseTokenizer" and settings.get("word_tokenizer_type") is None:
         return PreTrainedTokenizerFast(tokenizer_file=str(checkpoint / "tokenizer.json"))
-
-    from transformers import BertJapaneseTokenizer
-
-    settings = json.loads((checkpoint / "tokenizer_config.json").read_text(encoding="utf-8"))
     mecab = settings.get("mecab_kwargs") or {}
     named = mecab.get("mecab_dic") or mecab.get("mecab_option")
     if settings.get("word_tokenizer_type") == "mecab" and not named:
-        sys.exit(f"{checkpoint}/tokenizer_config.json: name the dictionary in mecab_kwargs.mecab_dic")
+        sys.exit(f"{file}: name the dictionary in mecab_kwargs.mecab_dic")
     return BertJapaneseTokenizer.from_pretrained(checkpoint)
 
 

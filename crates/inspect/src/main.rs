@@ -41,14 +41,14 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let config = configuration(arguments)?;
     let checkpoint = Checkpoint::open(&arguments.checkpoint)?;
     let weights = checkpoint.encoder_and_pooler()?;
-    let tokenizer = tokens::load(&arguments.checkpoint, &config);
+    let tokenizer = tokens::load(&arguments.checkpoint, &config, checkpoint.config());
 
     let mut report = format!("{}\n\n", modules::bert(checkpoint.config(), weights.has_pooler()));
     contents::parameters(&mut report, checkpoint.config(), &weights, config.train.trainable_layers)?;
     contents::files(&mut report, &checkpoint, &weights)?;
     tokens::describe(&mut report, &tokenizer, checkpoint.config())?;
     if let Some(text) = &arguments.text {
-        let encoding = tokens::encode(&tokenizer?.tokenizer, text, checkpoint.config())?;
+        let encoding = tokenizer?.tokenizer.encode(text, checkpoint.config().max_tokens())?;
         tokens::pieces(&mut report, text, &encoding)?;
         reading::run(&mut report, &config, checkpoint.config(), &weights, &encoding)?;
     }

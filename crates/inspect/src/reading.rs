@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use midashi_bert::{
-    Batch, BertConfig, LAST_HIDDEN_STATE, POOLER_OUTPUT, Storage, Weights, attentions_name, outputs,
+    Batch, BertConfig, LAST_HIDDEN_STATE, POOLER_OUTPUT, PaddingRule, Storage, Weights, attentions_name,
+    outputs,
 };
 use midashi_pipeline::Config;
 use midashi_runtime::Engine;
@@ -23,12 +24,12 @@ pub fn run(
     encoding: &Encoding,
 ) -> Result<()> {
     let graph = outputs(model, weights.has_pooler())?;
-    let device = config.evaluate.device.name().parse()?;
-    let engine = Engine::open(&config.run.cache.join("onnxruntime"), device, config.threads())?;
+    let engine =
+        Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
     let parameters = weights.for_graph(&graph, |_| true)?;
     let mut session = engine.session(&graph.to_model("outputs", |_| Storage::External), parameters)?;
     let ids: Vec<i32> = encoding.input_ids.iter().map(|&id| id.cast_signed()).collect();
-    let batch = Batch::of_ids(&[&ids], model.pad_token_id);
+    let batch = Batch::of_ids(&[&ids], model.pad_token_id, PaddingRule::Masked);
     let found = session.run(batch.inputs())?;
 
     writeln!(report, "\noutputs ({engine})")?;

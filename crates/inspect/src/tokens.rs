@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use midashi_bert::BertConfig;
 use midashi_pipeline::Config;
 use midashi_tokenizer::{Dictionaries, Encoding, MecabDictionary, Requirements, Tokenizer};
@@ -13,10 +13,12 @@ pub struct Loaded {
     pub tokenizer: Tokenizer,
     /// The files read, and the folder of the MeCab dictionary if there is one.
     sources: Vec<PathBuf>,
+    /// How many of the model's embeddings have no token.
+    unused: usize,
 }
 
-/// Loads the tokenizer as the stage `tokenize` does.
-pub fn load(checkpoint: &Path, config: &Config) -> Result<Loaded> {
+/// Loads the tokenizer as the stage `tokenize` does, which also holds it against the model.
+pub fn load(checkpoint: &Path, config: &Config, model: &BertConfig) -> Result<Loaded> {
     let default: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
     let dictionaries = Dictionaries::below(&config.run.cache);
     let requirements = Requirements::of(checkpoint, Some(&default))?;
@@ -24,15 +26,20 @@ pub fn load(checkpoint: &Path, config: &Config) -> Result<Loaded> {
     if let Some(dictionary) = &requirements.dictionary {
         sources.push(dictionaries.folder(dictionary)?);
     }
-    Ok(Loaded { tokenizer: Tokenizer::load(checkpoint, &dictionaries, Some(&default))?, sources })
+    let tokenizer = Tokenizer::load(checkpoint, &dictionaries, Some(&default))?;
+    let unused = tokenizer.check_embeddings(model.vocab_size, checkpoint)?;
+    Ok(Loaded { tokenizer, sources, unused })
 }
 
 /// What the tokenizer is; a checkpoint without one that can be used is still a model.
 pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &BertConfig) -> Result<()> {
     writeln!(report, "tokenizer")?;
     match loaded {
-        Ok(Loaded { tokenizer, sources }) => {
+        Ok(Loaded { tokenizer, sources, unused }) => {
             writeln!(report, "  {}", tokenizer.describe())?;
+            if *unused > 0 {
+                writeln!(report, "  {unused} of the model's {} embeddings have no token", model.vocab_size)?;
+            }
             for (key, value) in tokenizer.settings() {
                 writeln!(report, "  {key} = {value}")?;
             }
@@ -44,17 +51,6 @@ pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &BertConfig
     }
     writeln!(report, "  at most {} tokens a text, special tokens included", model.max_tokens())?;
     Ok(())
-}
-
-/// The text as the model reads it.
-pub fn encode(tokenizer: &Tokenizer, text: &str, model: &BertConfig) -> Result<Encoding> {
-    ensure!(
-        tokenizer.vocabulary_size() <= model.vocab_size,
-        "the tokenizer knows {} ids but the checkpoint has embeddings for {}; they do not belong together",
-        tokenizer.vocabulary_size(),
-        model.vocab_size
-    );
-    Ok(tokenizer.encode(text, model.max_tokens())?)
 }
 
 /// One line for each piece: its id, its word, and its characters of the text as given.
@@ -73,4 +69,44 @@ pub fn pieces(report: &mut String, text: &str, encoding: &Encoding) -> Result<()
         writeln!(report, "  The text is longer; its end was dropped.")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// What is said of a tokenizer of two words beside a model with so many rows for ids.
+    fn described(rows: usize) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("pipeline.toml", "");
+        write(
+            "tokenizer.json",
+            r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+                "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+                "model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "東": 1}, "unk_token": "[UNK]"}}"#,
+        );
+        let geometry = r#""model_type": "bert", "hidden_size": 4, "num_hidden_layers": 1,
+            "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 64"#;
+        write("config.json", &format!(r#"{{{geometry}, "vocab_size": {rows}}}"#));
+        let config = Config::load(&folder.path().join("pipeline.toml"), "").unwrap();
+        let model = BertConfig::read(&folder.path().join("config.json")).unwrap();
+        let mut report = String::new();
+        describe(&mut report, &load(folder.path(), &config, &model), &model).unwrap();
+        report
+    }
+
+    #[test]
+    fn a_tokenizer_is_held_against_the_models_embeddings() {
+        assert!(described(2).starts_with("tokenizer\n  tokenizer.json: words, 2 pieces\n  model = words\n"));
+        assert!(
+            described(5).contains("\n  3 of the model's 5 embeddings have no token\n"),
+            "{}",
+            described(5)
+        );
+        let another = described(1);
+        assert!(another.contains("none that can be used: ") && another.contains("has 2 ids"), "{another}");
+    }
 }

@@ -176,5 +176,5 @@ fn what_cannot_be_inspected_is_refused_with_the_reason() {
     let text = fs::read_to_string(&tokenizer).unwrap();
     fs::write(&tokenizer, text.replace("\"t29\":29", "\"t29\":29,\"t30\":30")).unwrap();
     let message = refusal(folder.path(), &["--text", "t5"]);
-    assert!(message.contains("31 ids") && message.contains("embeddings for 30"), "{message}");
+    assert!(message.contains("31 ids") && message.contains("config.json says vocab_size 30"), "{message}");
 }

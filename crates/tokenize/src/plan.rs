@@ -1,10 +1,9 @@
 //! Which tokenizer, made of what, and how long a text may be: all that is known before it is loaded, so
 //! that a run that is up to date loads nothing.
 
-use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use midashi_bert::BertConfig;
 use midashi_pipeline::artifact::{Corpus, Split};
 use midashi_pipeline::{Config, atomic};
@@ -105,8 +104,12 @@ impl Plan {
         match &self.origin {
             Origin::Checkpoint { folder, requirements, default_dictionary, embeddings } => {
                 let tokenizer = Tokenizer::load(folder, &self.dictionaries, Some(default_dictionary))?;
-                compare(&tokenizer, folder, *embeddings)?;
-                atomic::write_folder(keep, |copy| anyhow::Ok(requirements.copy_files(copy)?))?;
+                let unused = tokenizer.check_embeddings(*embeddings, folder)?;
+                if unused > 0 {
+                    println!("  {unused} of the model's {embeddings} embeddings have no token");
+                }
+                let copy = |copy: &Path| anyhow::Ok(requirements.copy_files(copy, &self.dictionaries)?);
+                atomic::write_folder(keep, copy)?;
                 Ok(tokenizer)
             }
             Origin::Learned { pieces, dictionary } => {
@@ -148,29 +151,6 @@ fn vocabulary_size(pieces: usize) -> VocabularySize {
     let default = VocabularySize::default();
     let alphabet = default.alphabet.min(pieces.saturating_sub(SPECIAL_TOKENS) / 2);
     VocabularySize { pieces, alphabet, ..default }
-}
-
-/// Every id must have a row in the model's word embeddings, and rows without an id are another model's vocabulary,
-/// save where a tokenizer is known to leave some.
-fn compare(tokenizer: &Tokenizer, checkpoint: &Path, embeddings: usize) -> Result<()> {
-    let pieces = tokenizer.vocabulary_size();
-    let found = format!(
-        "{}: the tokenizer has {pieces} ids, config.json says vocab_size {embeddings}",
-        checkpoint.display()
-    );
-    match pieces.cmp(&embeddings) {
-        Ordering::Equal => {}
-        Ordering::Less if tokenizer.allows_unused_embeddings() => {
-            println!("  {} of the model's {embeddings} embeddings have no token", embeddings - pieces);
-        }
-        Ordering::Less => bail!(
-            "{found}, expected as many; vocab.txt is cut off or another model's: take it from the same checkpoint"
-        ),
-        Ordering::Greater => bail!(
-            "{found}, expected no more ids than that; take tokenizer and config.json from the same checkpoint"
-        ),
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -114,7 +114,8 @@ impl FromStr for MecabDictionary {
 ///
 /// Converting takes seconds (UniDic: ten), loading the converted copy a fraction of one. A copy's name says which files
 /// of which size and modification time it was made from, and by which version of Vibrato: they are not read again to
-/// learn that nothing has changed. A damaged copy is made anew.
+/// learn that nothing has changed. A damaged copy is made anew. Copies of what has changed since are not removed: the
+/// folder may be emptied at any time.
 ///
 /// ```
 /// use midashi_tokenizer::{Dictionaries, MecabDictionary};
@@ -168,6 +169,16 @@ impl Dictionaries {
             dictionary: dictionary.clone(),
             folder: folder.clone(),
         })
+    }
+
+    /// The same dictionary, where a folder is the whole path to its files: it means the same wherever a program starts.
+    pub(crate) fn located(&self, dictionary: &MecabDictionary) -> Result<MecabDictionary> {
+        if dictionary.name().is_some() {
+            return Ok(dictionary.clone());
+        }
+        let folder = self.folder(dictionary)?;
+        let whole = folder.canonicalize().map_err(|source| Error::Read { file: folder, source })?;
+        Ok(MecabDictionary::Folder(whole))
     }
 
     /// MeCab's word splitter with this dictionary.
@@ -241,6 +252,8 @@ pub(crate) fn setting(settings: &[u8], key: &str) -> Option<(usize, String)> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -253,6 +266,28 @@ mod tests {
         assert_eq!((dictionary.to_string(), dictionary.name()), (folder.to_owned(), None));
         let message = "unidic-light".parse::<MecabDictionary>().unwrap_err().to_string();
         assert!(message.contains("found the MeCab dictionary \"unidic-light\""), "{message}");
+    }
+
+    #[test]
+    fn a_changed_dictionary_gets_a_new_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in CompiledDictionary::FILES {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        let dictionaries = Dictionaries::new("cache");
+        let copy = || dictionaries.copy_of(&MecabDictionary::Ipadic, folder.path()).unwrap();
+        assert_eq!(copy(), copy());
+        for name in CompiledDictionary::FILES {
+            let file = std::fs::OpenOptions::new().write(true).open(folder.path().join(name)).unwrap();
+            let (first, modified) = (copy(), file.metadata().unwrap().modified().unwrap());
+            file.set_modified(modified + Duration::from_nanos(1_000)).unwrap();
+            let second = copy();
+            assert_ne!(first, second, "{name}: modified");
+            file.set_len(1).unwrap();
+            file.set_modified(modified).unwrap();
+            let third = copy();
+            assert!(third != first && third != second, "{name}: shorter");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub enum Error {
 
     /// A setting that transformers knows and this crate does not.
     #[error(
-        "{}: {setting} is {found}, which is not supported; supported: {supported}. Choose a checkpoint that uses one of these, or one with a tokenizer.json",
+        "{}: {setting} is {found}, which is not supported; supported: {supported}; {advice}",
         file.display()
     )]
     Unsupported {
@@ -54,6 +54,8 @@ pub enum Error {
         found: String,
         /// The values that would have worked.
         supported: &'static str,
+        /// What to do about it.
+        advice: &'static str,
     },
 
     /// A folder holds no tokenizer.
@@ -64,6 +66,29 @@ pub enum Error {
     NoTokenizer {
         /// The folder that was searched.
         folder: PathBuf,
+    },
+
+    /// The settings are BertJapaneseTokenizer's, which reads a vocabulary that is not there.
+    #[error(
+        "{}: is missing, expected the vocabulary that BertJapaneseTokenizer reads; copy it there from the checkpoint",
+        file.display()
+    )]
+    NoVocabulary {
+        /// Where it should be.
+        file: PathBuf,
+    },
+
+    /// A vocabulary and a model's word embeddings do not belong together.
+    #[error("{}: the tokenizer has {ids} ids, config.json says vocab_size {rows}, expected {expected}", folder.display())]
+    Embeddings {
+        /// The checkpoint's folder.
+        folder: PathBuf,
+        /// How many ids the tokenizer has.
+        ids: usize,
+        /// How many rows the word embeddings have.
+        rows: usize,
+        /// How many there should be, and what to do.
+        expected: &'static str,
     },
 
     /// The checkpoint names no MeCab dictionary and the caller gave no default.

@@ -64,10 +64,11 @@ fn read_settings(folder: &Path, copy: &Path) -> bool {
     let default = Some(&MecabDictionary::Ipadic);
     let Ok(requirements) = Requirements::of(folder, default) else { return false };
     // A copy means the same.
-    if requirements.copy_files(copy).is_err() {
+    let dictionaries = Dictionaries::new(copy);
+    if requirements.copy_files(copy, &dictionaries).is_err() {
         return false;
     }
-    match Tokenizer::load(copy, &Dictionaries::new(copy), default) {
+    match Tokenizer::load(copy, &dictionaries, default) {
         Ok(tokenizer) => tokenizer.encode("[CLS]ＩＴ、 株式会社に入社İ\u{301}[MASK]東京都##都", 16).is_ok(),
         Err(error) => matches!(error, Error::DictionaryNotConfigured { .. }),
     }

@@ -77,7 +77,7 @@ pub fn learn_vocabulary<T: AsRef<str>>(
         "do_lower_case": false,
         "word_tokenizer_type": "mecab",
         "subword_tokenizer_type": "wordpiece",
-        "mecab_kwargs": dictionary.settings(),
+        "mecab_kwargs": dictionaries.located(dictionary)?.settings(),
     });
     write(&folder.join(SETTINGS), format!("{settings:#}\n"))?;
     Ok(pieces.len())

@@ -133,10 +133,27 @@ impl Tokenizer {
         }
     }
 
-    /// Whether a model's word embeddings may have more rows than there are ids. So they may beside a `tokenizer.json`,
-    /// which some checkpoints pad to a round number; a `vocab.txt` that is too short is another model's or cut off.
-    pub fn allows_unused_embeddings(&self) -> bool {
-        matches!(self.0, Kind::Json(_))
+    /// Checks that the checkpoint in `folder`, whose word embeddings have so many rows, is this tokenizer's, and says how
+    /// many rows have no id.
+    ///
+    /// Every id must have a row. Rows without an id may only stand beside a `tokenizer.json`, where some checkpoints pad
+    /// them to a round number; a `vocab.txt` that is too short is another model's or cut off.
+    ///
+    /// # Errors
+    ///
+    /// If there are more ids than rows, or fewer where there should be as many.
+    pub fn check_embeddings(&self, rows: usize, folder: &Path) -> Result<usize> {
+        let ids = self.vocabulary_size();
+        let failed = |expected| Err(Error::Embeddings { folder: folder.to_owned(), ids, rows, expected });
+        match (rows.checked_sub(ids), &self.0) {
+            (None, _) => {
+                failed("no more ids than that; take tokenizer and config.json from the same checkpoint")
+            }
+            (Some(1..), Kind::Japanese(_)) => {
+                failed("as many; vocab.txt is cut off or another model's: take it from the same checkpoint")
+            }
+            (Some(unused), _) => Ok(unused),
+        }
     }
 
     /// The id of what the vocabulary cannot spell, if there is one.

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::MecabDictionary;
 use crate::error::{Error, Result, read, write};
 use crate::settings::{
-    JSON, JapaneseSettings, SETTINGS, Settings, TOKENIZER_FILES, VOCABULARY, WordSettings, read_json,
+    JSON, JapaneseSettings, OTHER_CHECKPOINT, SETTINGS, Settings, TOKENIZER_FILES, TokenizerClass,
+    VOCABULARY, WordSettings, read_json,
 };
+use crate::{Dictionaries, MecabDictionary};
 
 /// The form in which a folder holds a tokenizer.
 pub(crate) enum Form {
@@ -20,20 +21,28 @@ pub(crate) enum Form {
 
 impl Form {
     pub(crate) fn of(folder: &Path, default_dictionary: Option<&MecabDictionary>) -> Result<Self> {
-        let has_vocabulary = folder.join(VOCABULARY).is_file();
-        match Settings::read(folder)? {
-            // As transformers does: BertJapaneseTokenizer never reads a tokenizer.json.
-            Some(settings) if settings.is_japanese() && has_vocabulary => {
-                Ok(Self::Japanese(Box::new(settings.japanese(folder, default_dictionary)?)))
-            }
-            _ if folder.join(JSON).is_file() => Ok(Self::Json),
-            settings if has_vocabulary => Err(Error::Unsupported {
+        let class = TokenizerClass::read(folder)?;
+        let vocabulary = folder.join(VOCABULARY);
+        // As transformers does: BertJapaneseTokenizer never reads a tokenizer.json.
+        if class.is_japanese() {
+            let settings = Settings::read(folder)?.japanese(folder, default_dictionary)?;
+            return match vocabulary.is_file() {
+                true => Ok(Self::Japanese(Box::new(settings))),
+                false => Err(Error::NoVocabulary { file: vocabulary }),
+            };
+        }
+        if folder.join(JSON).is_file() {
+            Ok(Self::Json)
+        } else if vocabulary.is_file() {
+            Err(Error::Unsupported {
                 file: folder.join(SETTINGS),
                 setting: "tokenizer_class",
-                found: settings.as_ref().and_then(Settings::class).unwrap_or("missing").to_owned(),
+                found: class.name().unwrap_or("missing").to_owned(),
                 supported: "BertJapaneseTokenizer with vocab.txt, any class with tokenizer.json",
-            }),
-            _ => Err(Error::NoTokenizer { folder: folder.to_owned() }),
+                advice: OTHER_CHECKPOINT,
+            })
+        } else {
+            Err(Error::NoTokenizer { folder: folder.to_owned() })
         }
     }
 }
@@ -65,16 +74,18 @@ impl Requirements {
         Ok(Self { files: files.collect(), dictionary })
     }
 
-    /// Copies the files into the existing folder `target`. A copy of settings that name no dictionary names the
-    /// default, so that the copy means the same wherever it is loaded.
+    /// Copies the files into the existing folder `target`. The copied settings name the dictionary that was used, be it
+    /// the default, and a folder by its whole path, so that the copy means the same wherever it is loaded.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read or written.
-    pub fn copy_files(&self, target: &Path) -> Result<()> {
+    /// If a file cannot be read or written, or the dictionary's folder is not among `dictionaries` or on the disk.
+    pub fn copy_files(&self, target: &Path, dictionaries: &Dictionaries) -> Result<()> {
+        let dictionary =
+            self.dictionary.as_ref().map(|dictionary| dictionaries.located(dictionary)).transpose()?;
         for file in &self.files {
             let copy = target.join(file.file_name().unwrap_or_default());
-            match &self.dictionary {
+            match &dictionary {
                 Some(dictionary) if file.ends_with(SETTINGS) => copy_settings(file, dictionary, &copy)?,
                 _ => copy_file(file, &copy)?,
             }
@@ -83,21 +94,18 @@ impl Requirements {
     }
 }
 
-/// Copies `tokenizer_config.json`, byte by byte if it names a dictionary.
+/// Copies `tokenizer_config.json`, byte by byte if it names the dictionary in just these words.
 fn copy_settings(file: &Path, dictionary: &MecabDictionary, copy: &Path) -> Result<()> {
     let mut settings: Map<String, Value> = read_json(file)?.unwrap_or_default();
     let mecab = settings.entry("mecab_kwargs").or_insert(Value::Null);
     if mecab.is_null() {
         *mecab = json!({});
     }
-    let named = |mecab: &Map<String, Value>| {
-        let given =
-            |key| mecab.get(key).and_then(Value::as_str).is_some_and(|value| !value.trim().is_empty());
-        given("mecab_dic") || given("mecab_option")
-    };
     match (mecab.as_object_mut(), dictionary.settings()) {
-        (Some(mecab), Value::Object(dictionary)) if !named(mecab) => {
-            mecab.extend(dictionary);
+        (Some(mecab), Value::Object(names))
+            if names.iter().any(|(key, name)| mecab.get(key) != Some(name)) =>
+        {
+            mecab.extend(names);
             write(copy, format!("{:#}\n", Value::Object(settings)))
         }
         _ => copy_file(file, copy),
@@ -129,7 +137,7 @@ mod tests {
     fn copied_with(default: &MecabDictionary, settings: &str) -> String {
         let (folder, target) = (tokenizer(settings), tempfile::tempdir().unwrap());
         let requirements = Requirements::of(folder.path(), Some(default)).unwrap();
-        requirements.copy_files(target.path()).unwrap();
+        requirements.copy_files(target.path(), &Dictionaries::new(target.path())).unwrap();
         assert_eq!(std::fs::read_to_string(target.path().join(VOCABULARY)).unwrap(), "[UNK]\n");
         std::fs::read_to_string(target.path().join(SETTINGS)).unwrap()
     }
@@ -150,14 +158,68 @@ mod tests {
             let expected = json!({"word_tokenizer_type": "mecab", "other": 1, "mecab_kwargs": expected});
             assert_eq!(serde_json::from_str::<Value>(&copy).unwrap(), expected);
         }
-        let folder = MecabDictionary::Folder("/my dictionaries/one".into());
-        let copy = copied_with(&folder, r#"{"word_tokenizer_type": "mecab"}"#);
-        let option = "-d '/my dictionaries/one' -r /dev/null";
-        let mecab = json!({"mecab_dic": null, "mecab_option": option});
-        let expected = json!({"word_tokenizer_type": "mecab", "mecab_kwargs": mecab});
-        assert_eq!(serde_json::from_str::<Value>(&copy).unwrap(), expected);
-        let read = Requirements::of(tokenizer(&copy).path(), None).unwrap();
-        assert_eq!(read.dictionary, Some(folder));
+        // An option that names no dictionary is no name.
+        let option = json!("-r /dev/null");
+        let mecab = format!(r#"{{"mecab_option": {option}}}"#);
+        let copy = copied(&format!(r#"{{"word_tokenizer_type": "mecab", "mecab_kwargs": {mecab}}}"#));
+        let expected = json!({"mecab_dic": "ipadic", "mecab_option": option});
+        assert_eq!(serde_json::from_str::<Value>(&copy).unwrap()["mecab_kwargs"], expected);
+    }
+
+    #[test]
+    fn a_copy_names_a_folder_by_its_whole_path() {
+        // Relative to where the tests run, the crate's folder.
+        let here = tempfile::Builder::new().prefix("a dictionary").tempdir_in(".").unwrap();
+        let files = here.path().join("dicdir");
+        std::fs::create_dir(&files).unwrap();
+        std::fs::write(files.join("sys.dic"), "").unwrap();
+        let relative = Path::new(".").join(here.path().file_name().unwrap());
+        let rcfile = here.path().join("mecabrc");
+        std::fs::write(&rcfile, "dicdir = $(rcpath)/dicdir\n").unwrap();
+
+        let default = MecabDictionary::Folder(relative.clone());
+        let named = |option: String| {
+            let mecab = json!({"mecab_dic": null, "mecab_option": option});
+            json!({"word_tokenizer_type": "mecab", "mecab_kwargs": mecab}).to_string()
+        };
+        let whole = MecabDictionary::Folder(files.canonicalize().unwrap());
+        for settings in [
+            r#"{"word_tokenizer_type": "mecab"}"#.to_owned(),
+            named(format!("-d '{}'", relative.display())),
+            named(format!("-r '{}'", rcfile.display())),
+        ] {
+            let copy = copied_with(&default, &settings);
+            let expected = json!({"word_tokenizer_type": "mecab", "mecab_kwargs": whole.settings()});
+            assert_eq!(serde_json::from_str::<Value>(&copy).unwrap(), expected, "{settings}");
+            let read = Requirements::of(tokenizer(&copy).path(), None).unwrap();
+            assert_eq!(read.dictionary.as_ref(), Some(&whole));
+            assert_eq!(copied(&copy), copy);
+        }
+    }
+
+    #[test]
+    fn settings_of_other_tokenizers_are_not_judged() {
+        let settings =
+            r#"{"tokenizer_class": "BertTokenizer", "extra_special_tokens": 1, "never_split": {}}"#;
+        let folder = tokenizer(settings);
+        std::fs::write(folder.path().join(JSON), "{}").unwrap();
+        assert_eq!(Requirements::of(folder.path(), None).unwrap().dictionary, None);
+    }
+
+    #[test]
+    fn japanese_settings_are_never_a_tokenizer_json() {
+        let message = |settings: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(SETTINGS), settings).unwrap();
+            std::fs::write(folder.path().join(JSON), "{}").unwrap();
+            Requirements::of(folder.path(), None).unwrap_err().to_string()
+        };
+        let found = message(
+            r#"{"tokenizer_class": "BertJapaneseTokenizer", "subword_tokenizer_type": "sentencepiece"}"#,
+        );
+        assert!(found.contains("subword_tokenizer_type is sentencepiece"), "{found}");
+        let found = message(r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#);
+        assert!(found.contains("vocab.txt: is missing"), "{found}");
     }
 
     #[test]

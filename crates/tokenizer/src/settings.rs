@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::dictionaries::setting;
 use crate::error::{Error, Result, read, read_text};
@@ -20,14 +20,43 @@ const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 /// Tokens added behind the vocabulary, as transformers 4 wrote them.
 const ADDED_TOKENS: &str = "added_tokens.json";
 
+/// What to do about a tokenizer that works in a way that is not supported.
+pub(crate) const OTHER_CHECKPOINT: &str =
+    "choose a checkpoint that uses one of these, or one with a tokenizer.json";
+
 /// The files of a checkpoint that its tokenizer may read, as transformers names them.
 pub const TOKENIZER_FILES: [&str; 5] = [JSON, SETTINGS, VOCABULARY, SPECIAL_TOKENS_MAP, ADDED_TOKENS];
+
+/// Which tokenizer `tokenizer_config.json` is for. The rest of the file is only read if it is BertJapaneseTokenizer: what
+/// others write there is not for this crate to judge.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TokenizerClass {
+    tokenizer_class: Option<String>,
+    word_tokenizer_type: Option<String>,
+}
+
+impl TokenizerClass {
+    /// What the folder's settings say; nothing if there are none.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        Ok(read_json(&folder.join(SETTINGS))?.unwrap_or_default())
+    }
+
+    /// Whether these are settings of transformers' `BertJapaneseTokenizer`.
+    pub(crate) fn is_japanese(&self) -> bool {
+        self.tokenizer_class.as_deref() == Some("BertJapaneseTokenizer") || self.word_tokenizer_type.is_some()
+    }
+
+    /// The class that the settings name.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.tokenizer_class.as_deref()
+    }
+}
 
 /// `tokenizer_config.json`, the keys that BertJapaneseTokenizer and special tokens use.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
-    tokenizer_class: Option<String>,
     word_tokenizer_type: Option<String>,
     subword_tokenizer_type: Option<String>,
     do_word_tokenize: Option<bool>,
@@ -43,11 +72,20 @@ pub(crate) struct Settings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct MecabSettings {
-    mecab_dic: Option<String>,
+    /// None if it is not given, which is the default's dictionary; `null` is none at all.
+    #[serde(deserialize_with = "given")]
+    mecab_dic: Option<Option<String>>,
     mecab_option: Option<String>,
     normalize_text: Option<bool>,
     do_lower_case: Option<bool>,
     never_split: Option<Vec<String>>,
+}
+
+/// A value that is there, be it `null`.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
 }
 
 /// The special tokens, by role.
@@ -61,8 +99,34 @@ struct SpecialTokenNames {
     mask_token: Option<TokenName>,
     bos_token: Option<TokenName>,
     eos_token: Option<TokenName>,
-    #[serde(alias = "additional_special_tokens")]
-    extra_special_tokens: Option<Vec<TokenName>>,
+    extra_special_tokens: Option<ExtraTokens>,
+    /// What `extra_special_tokens` was called before transformers 5.
+    additional_special_tokens: Option<ExtraTokens>,
+}
+
+/// Special tokens beyond BERT's: a list, or by names that are the model's own.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum ExtraTokens {
+    List(Vec<TokenName>),
+    Named(BTreeMap<String, TokenName>),
+}
+
+impl ExtraTokens {
+    /// What transformers takes from the two keys: a list under the newer one replaces the older one's, names join it.
+    fn together(extra: Option<Self>, additional: Option<Self>) -> Vec<TokenName> {
+        match extra {
+            Some(Self::List(names)) if !names.is_empty() => names,
+            extra => extra.into_iter().chain(additional).flat_map(Self::into_names).collect(),
+        }
+    }
+
+    fn into_names(self) -> Vec<TokenName> {
+        match self {
+            Self::List(names) => names,
+            Self::Named(names) => names.into_values().collect(),
+        }
+    }
 }
 
 /// A token as its text or as an object with it.
@@ -151,19 +215,9 @@ impl SpecialTokens {
 }
 
 impl Settings {
-    /// The folder's settings, or none.
-    pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
-        read_json(&folder.join(SETTINGS))
-    }
-
-    /// Whether these are settings of transformers' `BertJapaneseTokenizer`.
-    pub(crate) fn is_japanese(&self) -> bool {
-        self.tokenizer_class.as_deref() == Some("BertJapaneseTokenizer") || self.word_tokenizer_type.is_some()
-    }
-
-    /// The class that the settings name.
-    pub(crate) fn class(&self) -> Option<&str> {
-        self.tokenizer_class.as_deref()
+    /// The folder's settings; transformers' defaults if there are none.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        Ok(read_json(&folder.join(SETTINGS))?.unwrap_or_default())
     }
 
     /// The special tokens' names. As in transformers, `special_tokens_map.json` counts before the settings, but not
@@ -183,6 +237,7 @@ impl Settings {
             bos_token: first.bos_token.or(second.bos_token),
             eos_token: first.eos_token.or(second.eos_token),
             extra_special_tokens: first.extra_special_tokens.or(second.extra_special_tokens),
+            additional_special_tokens: first.additional_special_tokens.or(second.additional_special_tokens),
         })
     }
 
@@ -201,6 +256,7 @@ impl Settings {
             setting,
             found: found.into(),
             supported,
+            advice: OTHER_CHECKPOINT,
         };
         let words = match self.word_tokenizer_type.as_deref().unwrap_or("basic") {
             "mecab" => self.mecab_kwargs.take().unwrap_or_default().words(&file, default)?,
@@ -231,6 +287,7 @@ impl Settings {
         let named = |name: Option<TokenName>, default| {
             name.map_or_else(|| AddedToken::plain(default), TokenName::into_token)
         };
+        let extra = ExtraTokens::together(names.extra_special_tokens, names.additional_special_tokens);
         let special_tokens = SpecialTokens {
             unknown: named(names.unk_token, "[UNK]"),
             separator: named(names.sep_token, "[SEP]"),
@@ -240,13 +297,7 @@ impl Settings {
             others: [("bos_token", names.bos_token), ("eos_token", names.eos_token)]
                 .into_iter()
                 .filter_map(|(key, name)| Some((key, name?)))
-                .chain(
-                    names
-                        .extra_special_tokens
-                        .into_iter()
-                        .flatten()
-                        .map(|name| ("extra_special_tokens", name)),
-                )
+                .chain(extra.into_iter().map(|name| ("extra_special_tokens", name)))
                 .map(|(key, name)| (key, name.into_token()))
                 .collect(),
         };
@@ -262,49 +313,61 @@ impl Settings {
 impl MecabSettings {
     /// What MecabTokenizer is to do; `file` is where these settings stand.
     fn words(self, file: &Path, default: Option<&MecabDictionary>) -> Result<WordSettings> {
-        let unsupported = |setting, found: &str, supported| Error::Unsupported {
+        let unsupported = |setting, found: &str, supported, advice| Error::Unsupported {
             file: file.to_owned(),
             setting,
             found: found.into(),
             supported,
+            advice,
         };
         // transformers raises a TypeError for these: they are given to MecabTokenizer already.
         if self.do_lower_case.is_some() || self.never_split.is_some() {
-            let supported = "these two beside mecab_kwargs";
-            return Err(unsupported("mecab_kwargs", "do_lower_case or never_split", supported));
+            return Err(unsupported(
+                "mecab_kwargs",
+                "do_lower_case or never_split",
+                "these two beside mecab_kwargs",
+                "move them there",
+            ));
         }
         let option = self.mecab_option.unwrap_or_default();
+        let unsupported_option = |found: &str, supported, advice| {
+            unsupported("mecab_kwargs.mecab_option", found, supported, advice)
+        };
         let options = MecabOptions::parse(&option).ok_or_else(|| {
-            unsupported(
-                "mecab_kwargs.mecab_option",
-                &option,
-                "-d and the dictionary's folder, -r and an rcfile",
-            )
+            let supported = "-d and the dictionary's folder, -r and an rcfile";
+            unsupported_option(&option, supported, "take the other options out or choose another checkpoint")
         })?;
-        if let Some(rcfile) = &options.rcfile {
-            let settings = read(rcfile)?;
-            // The dictionary's own setting is read; what an rcfile sets before it is not.
-            if let Some(key) =
-                ["userdic", "max-grouping-size"].into_iter().find(|key| setting(&settings, key).is_some())
-            {
-                let found = format!("{option}, where {} sets {key}", rcfile.display());
-                return Err(unsupported(
-                    "mecab_kwargs.mecab_option",
-                    &found,
-                    "an rcfile without this setting",
-                ));
-            }
+        let rcfile = options.rcfile.map(Rcfile::read).transpose()?;
+        if let Some(rcfile) = &rcfile
+            && let Some(key) = rcfile.unread()
+        {
+            let found = format!("{option}, where {} sets {key}", rcfile.path.display());
+            let advice = "take the setting out, or name another rcfile after -r";
+            return Err(unsupported_option(&found, "an rcfile without this setting", advice));
         }
-        let dictionary = match (options.folder, self.mecab_dic) {
-            // MeCab takes the last -d it is given, and transformers gives its own before the options.
-            (Some(folder), _) => MecabDictionary::Folder(folder),
-            (None, Some(name)) => MecabDictionary::NAMED
-                .into_iter()
-                .find(|dictionary| dictionary.name() == Some(&name))
-                .ok_or_else(|| unsupported("mecab_kwargs.mecab_dic", &name, "ipadic, unidic_lite, unidic"))?,
-            (None, None) => {
-                default.cloned().ok_or_else(|| Error::DictionaryNotNamed { file: file.to_owned() })?
+        // MeCab takes the last -d it is given, before what an rcfile says, and transformers gives that of mecab_dic
+        // before the options.
+        let dictionary = match (options.folder, self.mecab_dic, rcfile) {
+            (Some(folder), ..) => MecabDictionary::Folder(folder),
+            (None, Some(Some(name)), _) => {
+                let mut named = MecabDictionary::NAMED.into_iter();
+                named.find(|dictionary| dictionary.name() == Some(&name)).ok_or_else(|| {
+                    let supported = "ipadic, unidic_lite, unidic";
+                    unsupported("mecab_kwargs.mecab_dic", &name, supported, OTHER_CHECKPOINT)
+                })?
             }
+            (None, Some(None), Some(rcfile)) => {
+                let folder = rcfile.dictionary().ok_or_else(|| {
+                    let found = format!("{option}, where -r names no dicdir");
+                    unsupported_option(
+                        &found,
+                        "an rcfile that sets dicdir",
+                        "add -d and the dictionary's folder",
+                    )
+                })?;
+                MecabDictionary::Folder(folder)
+            }
+            _ => default.cloned().ok_or_else(|| Error::DictionaryNotNamed { file: file.to_owned() })?,
         };
         Ok(WordSettings::Mecab { dictionary, normalise: self.normalize_text.unwrap_or(true) })
     }
@@ -339,6 +402,34 @@ impl MecabOptions {
     }
 }
 
+/// MeCab's settings for all dictionaries.
+struct Rcfile {
+    path: PathBuf,
+    settings: Vec<u8>,
+}
+
+impl Rcfile {
+    fn read(path: PathBuf) -> Result<Self> {
+        let settings = read(&path)?;
+        Ok(Self { path, settings })
+    }
+
+    /// What it sets that would change the words: the dictionary's own setting is read, what stands here is not.
+    fn unread(&self) -> Option<&'static str> {
+        ["userdic", "max-grouping-size"].into_iter().find(|key| setting(&self.settings, key).is_some())
+    }
+
+    /// The dictionary's folder, where `$(rcpath)` is the rcfile's own.
+    fn dictionary(&self) -> Option<PathBuf> {
+        let (_, folder) = setting(&self.settings, "dicdir").filter(|(_, folder)| !folder.is_empty())?;
+        let own = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        Some(folder.replace("$(rcpath)", &own.to_string_lossy()).into())
+    }
+}
+
 /// A JSON file, or none if it is not there.
 pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Option<T>> {
     if !file.is_file() {
@@ -366,7 +457,7 @@ mod tests {
 
     fn japanese(settings: &str, default: Option<MecabDictionary>) -> Result<JapaneseSettings> {
         let folder = folder(settings);
-        Settings::read(folder.path())?.unwrap().japanese(folder.path(), default.as_ref())
+        Settings::read(folder.path())?.japanese(folder.path(), default.as_ref())
     }
 
     fn mecab(dictionary: MecabDictionary) -> WordSettings {
@@ -457,11 +548,74 @@ mod tests {
             r#"{"word_tokenizer_type": "mecab", "cls_token": {"content": "<s>"}, "pad_token": "<p>"}"#,
         );
         std::fs::write(folder.path().join(SPECIAL_TOKENS_MAP), r#"{"pad_token": "<pad>"}"#).unwrap();
-        let settings = Settings::read(folder.path()).unwrap().unwrap();
+        let settings = Settings::read(folder.path()).unwrap();
         let settings = settings.japanese(folder.path(), Some(&MecabDictionary::Ipadic)).unwrap();
         assert_eq!(settings.special_tokens.classification.content, "<s>");
         assert_eq!(settings.special_tokens.padding.content, "<pad>");
         assert_eq!(settings.special_tokens.separator.content, "[SEP]");
+    }
+
+    /// transformers 4 wrote a list under one key; from 4.47 a dictionary, mostly empty, stood beside it.
+    #[test]
+    fn further_special_tokens_may_be_listed_or_named() {
+        let (list, dictionary) = (r#"["<t>", {"content": "<u>"}]"#, r#"{"title_token": "<v>"}"#);
+        for (settings, expected) in [
+            (r#""extra_special_tokens": {}"#.to_owned(), vec![]),
+            (format!(r#""extra_special_tokens": {dictionary}"#), vec!["<v>"]),
+            (format!(r#""extra_special_tokens": {list}"#), vec!["<t>", "<u>"]),
+            (format!(r#""additional_special_tokens": {list}"#), vec!["<t>", "<u>"]),
+            (
+                format!(r#""additional_special_tokens": {list}, "extra_special_tokens": null"#),
+                vec!["<t>", "<u>"],
+            ),
+            (
+                format!(r#""additional_special_tokens": {list}, "extra_special_tokens": {{}}"#),
+                vec!["<t>", "<u>"],
+            ),
+            (
+                format!(r#""additional_special_tokens": {list}, "extra_special_tokens": {dictionary}"#),
+                vec!["<v>", "<t>", "<u>"],
+            ),
+            (format!(r#""additional_special_tokens": {list}, "extra_special_tokens": ["<w>"]"#), vec!["<w>"]),
+        ] {
+            let settings = format!(r#"{{"word_tokenizer_type": "basic", {settings}}}"#);
+            let found = japanese(&settings, None).unwrap().special_tokens.others;
+            let found: Vec<_> = found.iter().map(|(_, token)| token.content.as_str()).collect();
+            assert_eq!(found, expected, "{settings}");
+        }
+    }
+
+    #[test]
+    fn an_rcfile_names_the_dictionary_where_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let rcfile = folder.path().join("mecabrc");
+        let words = |dictionary: &str, dicdir: &str| {
+            std::fs::write(&rcfile, format!("; dicdir = /old\n{dicdir}\n")).unwrap();
+            let option = serde_json::json!(format!("-r {}", rcfile.display()));
+            let mecab = format!(r#"{{{dictionary} "mecab_option": {option}}}"#);
+            let settings = format!(r#"{{"word_tokenizer_type": "mecab", "mecab_kwargs": {mecab}}}"#);
+            japanese(&settings, Some(MecabDictionary::Ipadic)).map(|settings| settings.words)
+        };
+        let (none, mine) = (r#""mecab_dic": null,"#, "dicdir =  /mine");
+        assert_eq!(words(none, mine).unwrap(), mecab(MecabDictionary::Folder("/mine".into())));
+        let beside = MecabDictionary::Folder(folder.path().join("dic"));
+        assert_eq!(words(none, "dicdir = $(rcpath)/dic").unwrap(), mecab(beside));
+        // transformers names the dictionary, its default too, on MeCab's command line, which counts before the rcfile.
+        let named = r#""mecab_dic": "unidic","#;
+        assert_eq!(words(named, mine).unwrap(), mecab(MecabDictionary::Unidic));
+        assert_eq!(words("", mine).unwrap(), mecab(MecabDictionary::Ipadic));
+        let message = words(none, "").unwrap_err().to_string();
+        assert!(message.contains("-r names no dicdir") && message.contains("; add -d"), "{message}");
+    }
+
+    #[test]
+    fn advice_fits_what_is_not_supported() {
+        let mecab = r#"{"mecab_dic": "ipadic", "never_split": []}"#;
+        let settings = format!(r#"{{"word_tokenizer_type": "mecab", "mecab_kwargs": {mecab}}}"#);
+        let message = japanese(&settings, None).unwrap_err().to_string();
+        assert!(message.ends_with("supported: these two beside mecab_kwargs; move them there"), "{message}");
+        let message = japanese(r#"{"word_tokenizer_type": "sudachi"}"#, None).unwrap_err().to_string();
+        assert!(message.contains("supported: mecab, basic; choose a checkpoint"), "{message}");
     }
 
     #[test]

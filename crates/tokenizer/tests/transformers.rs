@@ -86,11 +86,53 @@ fn basic_words_are_those_of_transformers() {
 }
 
 #[test]
+fn a_tokenizer_json_is_that_of_transformers() {
+    assert_same_ids("unigram");
+}
+
+#[test]
 fn word_pieces_with_unidic_lite_are_those_of_transformers() {
     if !installed(&MecabDictionary::UnidicLite).join("dicdir/sys.dic").is_file() {
         return eprintln!("SKIPPED: run make setup DICTIONARY=unidic-lite");
     }
     assert_same_ids("unidic_lite");
+}
+
+#[test]
+fn settings_are_told_by_the_keys_that_set_them() {
+    let told = |name: &str| -> Vec<String> {
+        load(name).settings().into_iter().map(|(key, value)| format!("{key} = {value}")).collect()
+    };
+    let special = |rest: &[&str]| -> Vec<String> {
+        let own = [
+            "unk_token = [UNK]",
+            "sep_token = [SEP]",
+            "pad_token = [PAD]",
+            "cls_token = [CLS]",
+            "mask_token = [MASK]",
+        ];
+        rest.iter().chain(&own).map(|&line| line.to_owned()).collect()
+    };
+    assert_eq!(
+        told("wordpiece"),
+        special(&[
+            "word_tokenizer_type = mecab",
+            "mecab_dic = ipadic",
+            "normalize_text = true",
+            "subword_tokenizer_type = wordpiece",
+            "do_lower_case = false",
+        ])
+    );
+    assert_eq!(
+        told("basic"),
+        special(&[
+            "word_tokenizer_type = basic",
+            "subword_tokenizer_type = wordpiece",
+            "do_lower_case = true",
+            "never_split = iPHONE A&B (税込)",
+        ])
+    );
+    assert_eq!(told("unigram"), ["model = Unigram"]);
 }
 
 /// A copy of a fixture's tokenizer, with other settings.
