@@ -9,7 +9,7 @@ use midashi_pipeline::{Result, RunFolder, RunRecord};
 pub struct Artifacts {
     /// What each stage recorded; may lack any of them.
     pub record: RunRecord,
-    /// The articles.
+    /// The articles, without their bodies.
     pub corpus: Corpus,
     /// The articles' titles as tokens.
     pub tokens: TokenizedCorpus,
@@ -31,7 +31,7 @@ impl Artifacts {
     pub fn read(folder: &RunFolder) -> Result<Self> {
         Ok(Self {
             record: RunRecord::read(folder),
-            corpus: Corpus::read(&folder.corpus())?,
+            corpus: Corpus::read_without_bodies(&folder.corpus())?,
             tokens: TokenizedCorpus::read(&folder.tokens())?,
             training: read_training(&folder.training())?,
             predictions: Predictions::read(&folder.predictions())?,

@@ -1,9 +1,11 @@
-//! The attention gallery: the tokens of each text with what `[CLS]` gives them in the last layer.
+//! The attention gallery: each text as its author wrote it, coloured by what `[CLS]` gives its
+//! tokens in the last layer.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use anyhow::{Context, ensure};
-use midashi_pipeline::artifact::{Article, AttentionRow, Prediction, TokenizedText};
+use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
@@ -21,7 +23,7 @@ pub struct Gallery {
 /// One text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GalleryText {
-    /// The headline as it was published.
+    /// The text as its author wrote it.
     pub title: String,
     /// The true category.
     pub label: String,
@@ -33,31 +35,35 @@ pub struct GalleryText {
     pub probability: f32,
     /// Probability of `label`.
     pub label_probability: f32,
-    /// The text's words.
-    pub words: Vec<Word>,
+    /// `title`, cut where its words and tokens part.
+    pub parts: Vec<Part>,
     /// Tokens that stand for nothing in the text.
     pub special: Vec<SpecialToken>,
     /// Share of all attention that special tokens take.
     pub special_share: f64,
 }
 
-/// One word, as pieces that stand together.
+/// A stretch of the text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Word {
-    /// At least one.
-    pub pieces: Vec<Piece>,
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// What no token was made of: a space, or what was truncated.
+    Uncoloured(String),
+    /// One word, as pieces that stand together; at least one.
+    Word(Vec<Piece>),
 }
 
-/// One token of the text.
+/// The characters of one token, or of several that were made of the same characters: `㍿` becomes
+/// `株式会社`, which may be four tokens.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Piece {
-    /// What a reader sees.
+    /// As the author wrote it; empty where a token was made of no text.
     pub text: String,
-    /// How the vocabulary spells it.
-    pub token: String,
-    /// Whether `text` only stands for a token that covers no text or has no shape.
-    pub stand_in: bool,
-    /// Attention of `[CLS]`, summed over the heads.
+    /// What a reader sees in place of a `text` that has no shape.
+    pub stand_in: Option<String>,
+    /// How the vocabulary spells the tokens; at least one.
+    pub tokens: Vec<String>,
+    /// Attention of `[CLS]`, summed over the heads and `tokens`.
     pub weight: f64,
     /// Share of all the text's attention, special tokens included.
     pub share: f64,
@@ -75,13 +81,12 @@ pub struct SpecialToken {
 }
 
 impl Gallery {
-    /// Joins attention, predictions, tokens and titles by the articles' ids.
+    /// Joins attention, predictions and tokens by the articles' ids.
     ///
     /// # Errors
     /// When the artifacts do not belong together.
     pub fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
-        let Artifacts { attention, predictions, tokens, corpus, .. } = artifacts;
-        let articles: HashMap<_, _> = corpus.articles.iter().map(|row| (row.id.as_str(), row)).collect();
+        let Artifacts { attention, predictions, tokens, .. } = artifacts;
         let tokenized: HashMap<_, _> = tokens.texts.iter().map(|row| (row.id.as_str(), row)).collect();
         let predicted: HashMap<_, _> = predictions.rows.iter().map(|row| (row.id.as_str(), row)).collect();
         let text = |row: &AttentionRow| {
@@ -90,7 +95,6 @@ impl Gallery {
                 row,
                 predicted.get(id).context("not in predictions.parquet")?,
                 tokenized.get(id).context("not in tokens.arrow")?,
-                articles.get(id).context("not in corpus.parquet")?,
                 &predictions.categories,
             )
         };
@@ -111,13 +115,19 @@ impl GalleryText {
         row: &AttentionRow,
         prediction: &Prediction,
         tokenized: &TokenizedText,
-        article: &Article,
         categories: &[String],
     ) -> anyhow::Result<Self> {
         let weights = summed_over_heads(row)?;
         ensure!(
-            tokenized.tokens == row.tokens && row.word_ids.len() == row.tokens.len(),
+            tokenized.tokens == row.tokens && tokenized.word_ids == row.word_ids,
             "its tokens are not those of tokens.arrow"
+        );
+        let lengths = [tokenized.tokens.len(), tokenized.word_ids.len(), tokenized.original_offsets.len()];
+        ensure!(
+            lengths == [weights.len(); 3],
+            "tokens.arrow: [tokens, word_ids, original_offsets] are {lengths:?}; expected {} of each; run \
+             `make tokenize` again",
+            weights.len()
         );
         let name = |index: usize| {
             categories
@@ -130,43 +140,17 @@ impl GalleryText {
         };
         let total: f64 = weights.iter().sum();
         let share = |at: usize| if total > 0.0 { weights[at] / total } else { 0.0 };
-        let in_text = || (0..weights.len()).filter(|&at| row.word_ids[at].is_some());
-        let strongest = in_text().map(|at| weights[at]).fold(0.0, f64::max);
-
-        let mut words: Vec<Word> = Vec::new();
-        let mut special = Vec::new();
-        let mut word_before = None;
-        for (at, token) in row.tokens.iter().enumerate() {
-            let word = row.word_ids[at];
-            let Some(_) = word else {
-                special.push(SpecialToken { token: token.clone(), share: share(at) });
-                word_before = None;
-                continue;
-            };
-            let continues = word == word_before;
-            let (text, stand_in) = shown(token, &surface(tokenized, at));
-            let piece = Piece {
-                text,
-                token: token.clone(),
-                stand_in,
-                weight: weights[at],
-                share: share(at),
-                strength: if strongest > 0.0 { weights[at] / strongest } else { 0.0 },
-            };
-            match words.last_mut().filter(|_| continues) {
-                Some(word) => word.pieces.push(piece),
-                None => words.push(Word { pieces: vec![piece] }),
-            }
-            word_before = word;
-        }
+        let special = (0..weights.len()).filter(|&at| row.word_ids[at].is_none());
+        let special: Vec<_> =
+            special.map(|at| SpecialToken { token: row.tokens[at].clone(), share: share(at) }).collect();
         Ok(Self {
-            title: article.title.clone(),
+            title: tokenized.original.clone(),
             label: name(prediction.label.index())?,
             predicted: name(prediction.predicted.index())?,
             correct: prediction.label == prediction.predicted,
             probability: probability(prediction.predicted.index())?,
             label_probability: probability(prediction.label.index())?,
-            words,
+            parts: parts(tokenized, &weights)?,
             special_share: special.iter().map(|token| token.share).sum(),
             special,
         })
@@ -191,32 +175,97 @@ fn summed_over_heads(row: &AttentionRow) -> anyhow::Result<Vec<f64>> {
     Ok(weights)
 }
 
-/// The part of the normalised text that token `at` stands for.
-///
-/// Text that several tokens claim goes to the last of them: the `▁` that Unigram puts before a
-/// text claims the first character, which is the next token's.
-fn surface(tokenized: &TokenizedText, at: usize) -> String {
-    let (start, end) = tokenized.offsets.get(at).copied().unwrap_or_default();
-    let next_is_in_text = tokenized.word_ids.get(at + 1).is_some_and(Option::is_some);
-    let next = tokenized.offsets.get(at + 1).filter(|_| next_is_in_text);
-    let end = next.map_or(end, |&(start, _)| end.min(start));
-    tokenized.text.chars().skip(start as usize).take(end.saturating_sub(start) as usize).collect()
+/// Tokens whose characters of the original text overlap, so that they can only be coloured as one.
+struct Span {
+    /// In characters of the original text.
+    range: Range<usize>,
+    /// Places in the tokenised text; at least one.
+    tokens: Vec<usize>,
 }
 
-/// What a reader sees of a token, and whether that only stands for it: the text it covers, or its
-/// spelling where it covers none, or the code points of what would be invisible.
-fn shown(token: &str, surface: &str) -> (String, bool) {
-    let surface = surface.trim();
-    let text = if surface.is_empty() { token } else { surface };
-    match code_points_if_invisible(text) {
-        Some(codes) => (codes, true),
-        None => (text.to_owned(), surface.is_empty()),
+/// The original text from its first character to its last, with the tokens that were made of it.
+fn parts(tokenized: &TokenizedText, weights: &[f64]) -> anyhow::Result<Vec<Part>> {
+    let original: Vec<char> = tokenized.original.chars().collect();
+    let text = |range: Range<usize>| original[range].iter().collect::<String>();
+    let spans = spans(tokenized, original.len())?;
+    let total: f64 = weights.iter().sum();
+    let weight = |span: &Span| span.tokens.iter().map(|&at| weights[at]).sum::<f64>();
+    let strongest = spans.iter().map(weight).fold(0.0, f64::max);
+    let relative = |weight: f64, whole: f64| if whole > 0.0 { weight / whole } else { 0.0 };
+
+    let mut parts = Vec::new();
+    let mut end = 0;
+    let mut word_before = None;
+    for span in spans {
+        if end < span.range.start {
+            parts.push(Part::Uncoloured(text(end..span.range.start)));
+        }
+        end = span.range.end;
+        let tokens: Vec<_> = span.tokens.iter().map(|&at| tokenized.tokens[at].clone()).collect();
+        let weight = weight(&span);
+        let text = text(span.range);
+        let piece = Piece {
+            stand_in: stand_in(&text, &tokens),
+            text,
+            tokens,
+            weight,
+            share: relative(weight, total),
+            strength: relative(weight, strongest),
+        };
+        let word = |at: Option<&usize>| at.and_then(|&at| tokenized.word_ids[at]);
+        let continues = word(span.tokens.first()) == word_before;
+        match parts.last_mut() {
+            Some(Part::Word(pieces)) if continues => pieces.push(piece),
+            _ => parts.push(Part::Word(vec![piece])),
+        }
+        word_before = word(span.tokens.last());
     }
+    if end < original.len() {
+        parts.push(Part::Uncoloured(text(end..original.len())));
+    }
+    Ok(parts)
 }
 
-fn code_points_if_invisible(text: &str) -> Option<String> {
-    let codes = || text.chars().map(|c| format!("U+{:04X}", c as u32)).collect::<Vec<_>>().join(" ");
-    text.chars().all(is_invisible).then(codes)
+/// In the order of the text, none overlapping another; special tokens are in none of them.
+///
+/// Besides characters that become several, `▁` makes tokens overlap: Unigram puts it before a text
+/// and has it claim the first character, which is the next token's.
+fn spans(tokenized: &TokenizedText, length: usize) -> anyhow::Result<Vec<Span>> {
+    let mut spans: Vec<Span> = Vec::new();
+    let tokens = tokenized.word_ids.iter().zip(&tokenized.original_offsets).enumerate();
+    for (at, (_, &(start, end))) in tokens.filter(|(_, (word, _))| word.is_some()) {
+        let (start, end) = (start as usize, end as usize);
+        ensure!(
+            start <= end && end <= length,
+            "tokens.arrow: token {at} {:?} has the characters {start} to {end}; expected a range in a text \
+             of {length}; run `make tokenize` again",
+            tokenized.tokens[at]
+        );
+        match spans.last_mut().filter(|span| start < span.range.end) {
+            Some(span) => {
+                span.range.end = span.range.end.max(end);
+                span.tokens.push(at);
+            }
+            None => spans.push(Span { range: start..end, tokens: vec![at] }),
+        }
+    }
+    Ok(spans)
+}
+
+/// What a reader sees where `text` shows nothing: the spelling of `tokens` where there is no text,
+/// the code points of characters without a shape. White space shows its colour.
+fn stand_in(text: &str, tokens: &[String]) -> Option<String> {
+    let code_points = |text: &str| {
+        let codes = text.chars().map(|c| format!("U+{:04X}", c as u32));
+        codes.collect::<Vec<_>>().join(" ")
+    };
+    if text.is_empty() {
+        let spelling = tokens.concat();
+        let invisible = spelling.chars().all(is_invisible);
+        return Some(if invisible { code_points(&spelling) } else { spelling });
+    }
+    let blank = text.chars().all(char::is_whitespace);
+    (!blank && text.chars().all(is_invisible)).then(|| code_points(text))
 }
 
 /// White space, controls, and the default-ignorable characters that occur in running text.
@@ -263,29 +312,63 @@ mod tests {
     }
 
     fn text(row: &AttentionRow) -> anyhow::Result<GalleryText> {
+        text_of(row, &tokenized())
+    }
+
+    fn text_of(row: &AttentionRow, tokenized: &TokenizedText) -> anyhow::Result<GalleryText> {
         let prediction = Prediction {
             id: "x".into(),
             label: CategoryId(0),
             predicted: CategoryId(1),
             probabilities: vec![0.25, 0.75],
         };
-        let article = Article {
-            id: "x".into(),
-            category: CategoryId(0),
-            url: None,
-            published_at: None,
-            title: "モデル😀".into(),
-            body: String::new(),
-            split: Split::Test,
-        };
-        GalleryText::of(row, &prediction, &tokenized(), &article, &["a".into(), "b".into()])
+        GalleryText::of(row, &prediction, tokenized, &["a".into(), "b".into()])
+    }
+
+    /// `original` as `[CLS]`, tokens with their word, start and end, `[SEP]`.
+    fn of(original: &str, tokens: &[(&str, i32, u32, u32)]) -> TokenizedText {
+        let special = |token: &str| (token.to_owned(), None, (0, 0));
+        let in_text =
+            tokens.iter().map(|&(token, word, start, end)| (token.into(), Some(word), (start, end)));
+        let all: Vec<_> = [special("[CLS]")].into_iter().chain(in_text).chain([special("[SEP]")]).collect();
+        TokenizedText {
+            original: original.into(),
+            tokens: all.iter().map(|(token, ..)| token.clone()).collect(),
+            word_ids: all.iter().map(|&(_, word, _)| word).collect(),
+            original_offsets: all.iter().map(|&(.., range)| range).collect(),
+            ..tokenized()
+        }
+    }
+
+    /// How the text is cut: a word as `piece·piece`, uncoloured text in brackets.
+    fn cut(original: &str, tokens: &[(&str, i32, u32, u32)]) -> Vec<String> {
+        let parts = parts(&of(original, tokens), &vec![0.2; tokens.len() + 2]).unwrap();
+        let texts = parts.iter().map(|part| match part {
+            Part::Uncoloured(text) => vec![text.as_str()],
+            Part::Word(pieces) => pieces.iter().map(|piece| piece.text.as_str()).collect(),
+        });
+        let texts: Vec<_> = texts.collect();
+        assert_eq!(texts.concat().concat(), original);
+        let shown = parts.iter().zip(texts).map(|(part, texts)| match part {
+            Part::Uncoloured(text) => format!("({text})"),
+            Part::Word(_) => texts.join("·"),
+        });
+        shown.collect()
+    }
+
+    fn pieces(parts: &[Part]) -> Vec<&Piece> {
+        let words = parts.iter().filter_map(|part| match part {
+            Part::Word(pieces) => Some(pieces),
+            Part::Uncoloured(_) => None,
+        });
+        words.flatten().collect()
     }
 
     #[test]
     fn heads_are_summed_and_scaled_to_the_strongest_token_of_the_text() {
         let text =
             text(&row(vec![vec![0.5, 0.125, 0.25, 0.0, 0.125], vec![0.5, 0.125, 0.25, 0.125, 0.0]])).unwrap();
-        let pieces: Vec<&Piece> = text.words.iter().flat_map(|word| &word.pieces).collect();
+        let pieces = pieces(&text.parts);
         let values: Vec<_> = pieces.iter().map(|piece| (piece.weight, piece.share, piece.strength)).collect();
         assert_eq!(values, [(0.25, 0.125, 0.5), (0.5, 0.25, 1.0), (0.125, 0.0625, 0.25)]);
         let special: Vec<_> = text.special.iter().map(|s| (s.token.as_str(), s.share)).collect();
@@ -296,29 +379,58 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_a_word_stand_together_as_the_text_has_them() {
-        let text = text(&row(vec![vec![0.2; 5]])).unwrap();
-        let words: Vec<Vec<_>> = text
-            .words
-            .iter()
-            .map(|word| word.pieces.iter().map(|p| (p.text.as_str(), p.token.as_str())).collect())
-            .collect();
-        assert_eq!(words, [vec![("モ", "モ"), ("デル", "##デル")], vec![("😀", "[UNK]")]]);
+    fn pieces_of_a_word_stand_together() {
+        let shown = cut("モデル 😀", &[("モ", 0, 0, 1), ("##デル", 0, 1, 3), ("[UNK]", 1, 4, 5)]);
+        assert_eq!(shown, ["モ·デル", "( )", "😀"]);
     }
 
     #[test]
-    fn text_that_two_tokens_claim_is_shown_once() {
-        let mut tokenized = tokenized();
+    fn tokens_of_the_same_characters_are_one_piece_with_the_sum_of_their_attention() {
+        let tokenized =
+            of("㍿見出し", &[("株", 0, 0, 1), ("##式", 0, 0, 1), ("会社", 1, 0, 1), ("見出し", 2, 1, 4)]);
+        let parts = parts(&tokenized, &[0.5, 0.125, 0.25, 0.125, 0.25, 0.75]).unwrap();
+        let pieces = pieces(&parts);
+        assert_eq!(pieces[0].text, "㍿");
+        assert_eq!(pieces[0].tokens, ["株", "##式", "会社"]);
+        assert_eq!((pieces[0].weight, pieces[0].share, pieces[0].strength), (0.5, 0.25, 1.0));
+        assert_eq!((pieces[1].text.as_str(), pieces[1].strength), ("見出し", 0.5));
+        assert_eq!(parts.len(), 2, "they are two words");
+    }
+
+    #[test]
+    fn a_token_that_begins_inside_the_one_before_is_one_piece_with_it() {
         // As the Unigram tokenizer of multilingual-e5-small has it: ▁ claims what モデル covers.
-        tokenized.offsets = vec![(0, 0), (0, 1), (0, 3), (3, 4), (0, 0)];
-        let surfaces: Vec<String> = (1..4).map(|at| surface(&tokenized, at)).collect();
-        assert_eq!(surfaces, ["", "モデル", "😀"]);
+        assert_eq!(cut("モデル😀", &[("▁", 0, 0, 1), ("モデル", 0, 0, 3), ("😀", 0, 3, 4)]), ["モデル·😀"]);
+        // ㌘ is グラム: its first character may end one token and its last begin the next.
+        assert_eq!(cut("1㌘入", &[("1グ", 0, 0, 2), ("##ラ", 0, 1, 2), ("##ム入", 0, 1, 3)]), ["1㌘入"]);
+        assert_eq!(cut("℃夏", &[("°", 0, 0, 1), ("C", 1, 0, 1), ("##夏", 1, 1, 2)]), ["℃·夏"]);
+    }
+
+    #[test]
+    fn characters_that_normalisation_joins_stay_as_the_author_wrote_them() {
+        assert_eq!(cut("ｶﾞｽ", &[("ガ", 0, 0, 2), ("##ス", 0, 2, 3)]), ["ｶﾞ·ｽ"]);
+        assert_eq!(cut("か\u{3099}く", &[("が", 0, 0, 2), ("く", 1, 2, 3)]), ["か\u{3099}", "く"]);
+    }
+
+    #[test]
+    fn text_of_no_token_stays_visible_without_colour() {
+        assert_eq!(
+            cut("\u{3000}夏\u{3000} 秋、冬 ", &[("夏", 0, 1, 2), ("秋", 1, 4, 5)]),
+            ["(\u{3000})", "夏", "(\u{3000} )", "秋", "(、冬 )"],
+            "spaces, and what was truncated"
+        );
+        assert_eq!(
+            cut("モ\u{200B}デル", &[("モ", 0, 0, 1), ("##デル", 0, 2, 4)]),
+            ["モ", "(\u{200B})", "デル"]
+        );
+        assert_eq!(cut(" ", &[]), ["( )"]);
+        assert!(cut("", &[]).is_empty());
     }
 
     #[test]
     fn a_text_without_any_attention_has_no_colour() {
         let text = text(&row(vec![vec![0.0; 5]])).unwrap();
-        assert!(text.words.iter().flat_map(|word| &word.pieces).all(|piece| piece.strength == 0.0));
+        assert!(pieces(&text.parts).iter().all(|piece| piece.strength == 0.0));
     }
 
     #[test]
@@ -331,13 +443,33 @@ mod tests {
     }
 
     #[test]
-    fn a_token_shows_the_text_it_covers_and_its_spelling_where_it_covers_none() {
-        assert_eq!(shown("##グ", "グ"), ("グ".into(), false));
-        assert_eq!(shown("##", "##"), ("##".into(), false), "the text itself may say ##");
-        assert_eq!(shown("▁iphone", " iPhone"), ("iPhone".into(), false));
-        assert_eq!(shown("<unk>", "字"), ("字".into(), false));
-        assert_eq!(shown("▁", " "), ("▁".into(), true));
-        assert_eq!(shown("▁", ""), ("▁".into(), true));
-        assert_eq!(shown("[UNK]", "\u{200D}\u{202E}"), ("U+200D U+202E".into(), true));
+    fn tokens_without_a_range_are_refused() {
+        let mut tokenized = tokenized();
+        tokenized.original_offsets.pop();
+        let error = text_of(&row(vec![vec![0.2; 5]]), &tokenized).unwrap_err().to_string();
+        assert!(error.contains("are [5, 5, 4]; expected 5 of each"), "{error}");
+    }
+
+    #[test]
+    fn a_range_outside_the_text_is_refused() {
+        for (start, end) in [(1, 3), (2, 1), (9, 9)] {
+            let error = parts(&of("見出", &[("見", 0, start, end)]), &[0.2; 3]).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("token 1 \"見\" has the characters {start} to {end}")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_has_no_shape_is_shown_by_another_text() {
+        let shown = |text: &str, token: &str| stand_in(text, &[token.to_owned()]);
+        assert_eq!(shown("グ", "##グ"), None);
+        assert_eq!(shown(" iPhone", "▁iphone"), None);
+        assert_eq!(shown("字", "<unk>"), None);
+        assert_eq!(shown("\u{3000}", "▁"), None, "white space shows its colour");
+        assert_eq!(shown("", "▁").as_deref(), Some("▁"));
+        assert_eq!(shown("", "\u{FEFF}").as_deref(), Some("U+FEFF"));
+        assert_eq!(shown("\u{200D}\u{202E}", "[UNK]").as_deref(), Some("U+200D U+202E"));
     }
 }

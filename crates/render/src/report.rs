@@ -56,7 +56,7 @@ pub struct PublishedResult {
     pub macro_f1: f64,
     /// Its test rows, drawn from articles and licence files.
     pub test_rows: u64,
-    /// Articles in its corpus, licence files not counted.
+    /// Articles in its corpus; licence files are counted where this run counts them.
     pub articles: u64,
     /// Whether this run's corpus has as many.
     pub same_corpus: bool,
@@ -204,13 +204,13 @@ impl PublishedResult {
     fn beside(metrics: &Metrics, own_articles: u64) -> Option<Self> {
         let mut labels: Vec<&str> = metrics.labels.iter().map(String::as_str).collect();
         labels.sort_unstable();
-        let licences = if metrics.article.is_some() { Self::LICENCES } else { 0 };
+        let articles = Self::ARTICLES + if metrics.article.is_some() { Self::LICENCES } else { 0 };
         (labels == Self::CATEGORIES).then_some(Self {
             accuracy: 0.85,
             macro_f1: 0.84,
             test_rows: 1476,
-            articles: Self::ARTICLES,
-            same_corpus: own_articles == Self::ARTICLES + licences,
+            articles,
+            same_corpus: own_articles == articles,
             own_articles,
         })
     }
@@ -446,6 +446,8 @@ mod tests {
         assert!(PublishedResult::beside(&nine, 7376).is_some_and(|published| !published.same_corpus));
         let with_licences = Metrics { article: Some(article_metrics()), ..nine };
         assert!(PublishedResult::beside(&with_licences, 7376).is_some_and(|published| published.same_corpus));
+        let without_licences = PublishedResult::beside(&with_licences, 7367).unwrap();
+        assert_eq!((without_licences.articles, without_licences.same_corpus), (7376, false));
         assert_eq!(PublishedResult::beside(&metrics(&["a", "b"], vec![]), 7367), None);
     }
 

@@ -29,16 +29,17 @@ const CATEGORIES: [&str; 9] = [
     "topic-news",
 ];
 const SCRIPT: &str = "<script>alert(1)</script>\"'&";
-const BIDI: &str = "右から\u{202E}左へ\u{2069}\u{2069}家族👨\u{200D}👩\u{200D}👧と\u{200B}制御\u{1B}文字";
+const BIDI: &str = "右から|\u{202E}|左へ\u{2069}\u{2069}家族👨\u{200D}👩\u{200D}👧と\u{200B}制御\u{1B}文字";
 
 /// A child that is just starting holds this process's locks on folders for a moment, so none
 /// starts while a test has one.
 static STARTING: RwLock<()> = RwLock::new(());
 
-/// Titles, as words cut into pieces: a space parts words, a bar parts pieces.
+/// Titles, as words cut into pieces: a space, which no token stands for, parts words; a bar parts
+/// pieces; and of ㍿ four pieces are made.
 const TITLES: [&str; 20] = [
     "新型 スマート|フォン を 試す 、 3 日 で 分かっ|た 長所 と 短所",
-    "部屋 が 広く 見える 収納 の コツ 5 選",
+    "㍿ が 広く 見える 収納 の コツ 5 選",
     "監督 が 語る 「 海 の 向こう 」 撮影 秘話",
     "逆転 サヨナラ ！ 延長 12 回 の 死闘 を 制する",
     "掃除|機 の 音 は どこ まで 静か に なる か",
@@ -96,7 +97,7 @@ impl Run {
             &json!({"split": {"test": 0.4}}),
             &json!({"articles": TITLES.len()}),
             |provenance| {
-                let articles = TITLES.iter().zip(&texts).map(article).collect();
+                let articles = texts.iter().map(article).collect();
                 Corpus { categories: categories.clone(), articles }
                     .write(&at("corpus.parquet"), provenance)
                     .unwrap();
@@ -174,57 +175,58 @@ impl Run {
     }
 }
 
-/// `[CLS]`, the pieces, `[SEP]`; the two odd titles are one word each.
+/// `[CLS]`, the pieces, `[SEP]`; normalised, the text has no spaces and 株式会社 for ㍿.
 fn tokenized((at, title): (usize, &&str)) -> TokenizedText {
-    let odd = [SCRIPT, BIDI].contains(title);
-    let words: Vec<Vec<String>> = match odd {
-        true => vec![vec![(*title).to_owned()], vec!["\u{202E}".into()]],
-        false => title.split(' ').map(|word| word.split('|').map(str::to_owned).collect()).collect(),
-    };
     let mut text = TokenizedText {
         id: format!("text-{at}"),
         label: CategoryId((at % 9) as u16),
         split: [Split::Train, Split::Test][at % 2],
-        original: words.concat().concat(),
-        text: words.concat().concat(),
+        original: title.replace('|', ""),
+        text: title.replace(['|', ' '], "").replace('㍿', "株式会社"),
         input_ids: vec![],
         tokens: vec![],
         word_ids: vec![],
         offsets: vec![],
         original_offsets: vec![],
     };
-    let mut push = |token: String, word: Option<usize>, offsets| {
+    let mut push = |token: String, word: Option<usize>, offsets, original| {
         text.input_ids.push(0);
         text.tokens.push(token);
         text.word_ids.push(word.map(|word| word as i32));
         text.offsets.push(offsets);
-        text.original_offsets.push(offsets);
+        text.original_offsets.push(original);
     };
-    push("[CLS]".into(), None, (0, 0));
-    let mut start = 0;
-    for (number, word) in words.iter().enumerate() {
-        for (piece, surface) in word.iter().enumerate() {
-            let end = start + surface.chars().count() as u32;
-            let token = match (piece, surface.as_str()) {
-                (0, "♪") => "[UNK]".to_owned(),
-                (0, surface) => surface.to_owned(),
-                (_, surface) => format!("##{surface}"),
-            };
-            push(token, Some(number), (start, end));
-            start = end;
+    push("[CLS]".into(), None, (0, 0), (0, 0));
+    let (mut start, mut written) = (0, 0);
+    for (number, word) in title.split(' ').enumerate() {
+        for (piece, surface) in word.split('|').enumerate() {
+            let original = (written, written + surface.chars().count() as u32);
+            let normalised = if surface == "㍿" { vec!["株", "式", "会", "社"] } else { vec![surface] };
+            for (at, surface) in normalised.into_iter().enumerate() {
+                let end = start + surface.chars().count() as u32;
+                let token = match (piece + at, surface) {
+                    (0, "♪") => "[UNK]".to_owned(),
+                    (0, surface) => surface.to_owned(),
+                    (_, surface) => format!("##{surface}"),
+                };
+                push(token, Some(number), (start, end), original);
+                start = end;
+            }
+            written = original.1;
         }
+        written += 1;
     }
-    push("[SEP]".into(), None, (start, start));
+    push("[SEP]".into(), None, (start, start), (0, 0));
     text
 }
 
-fn article((title, text): (&&str, &TokenizedText)) -> Article {
+fn article(text: &TokenizedText) -> Article {
     Article {
         id: text.id.clone(),
         category: text.label,
         url: None,
         published_at: None,
-        title: if [SCRIPT, BIDI].contains(title) { (*title).to_owned() } else { text.text.clone() },
+        title: text.original.clone(),
         body: String::new(),
         split: text.split,
     }
@@ -425,7 +427,7 @@ fn titles_are_shown_as_they_are_and_never_become_markup() {
     let page = parse(&html);
     let titles: Vec<String> = with_class(&page, "title").map(text_of).collect();
     assert!(titles.iter().any(|title| title.ends_with(SCRIPT)));
-    let visible = BIDI.replace('\u{1B}', "␛");
+    let visible = BIDI.replace('|', "").replace('\u{1B}', "␛");
     let bidi = with_class(&page, "title").find(|title| text_of(*title).ends_with(&visible)).unwrap();
     assert_eq!(bidi.last_element_child().map(|node| node.tag_name().name()), Some("bdi"));
     assert!(with_class(&page, "stand-in").any(|piece| text_of(piece) == "U+202E"));
@@ -450,6 +452,23 @@ fn the_gallery_colours_the_strongest_token_fully_and_marks_errors_in_words() {
     let phone = with_class(&page, "word").find(|word| text_of(*word) == "スマートフォン").unwrap();
     let tokens: Vec<&str> = phone.children().filter_map(|piece| piece.attribute("title")).collect();
     assert!(tokens.len() == 2 && tokens[1].contains("##フォン"), "{tokens:?}");
+}
+
+#[test]
+fn the_gallery_colours_the_text_as_its_author_wrote_it() {
+    let run = Run::invented("original");
+    let html = run.report();
+    let page = parse(&html);
+    let coloured = with_class(&page, "tokens").map(text_of);
+    let published = with_class(&page, "title").map(|title| text_of(title.last_element_child().unwrap()));
+    let pairs: Vec<(String, String)> = coloured.zip(published).collect();
+    assert_eq!(pairs.len(), 20);
+    for (coloured, published) in pairs {
+        assert_eq!(coloured.replace("U+202E", "\u{202E}"), published);
+    }
+    let company = with_class(&page, "piece").find(|piece| text_of(*piece) == "㍿").unwrap();
+    let tokens = company.attribute("title").unwrap().replace(['\u{2068}', '\u{2069}'], "");
+    assert!(tokens.starts_with("株 + ##式 + ##会 + ##社 · "), "{tokens}");
 }
 
 #[test]
