@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use midashi_bert::{ATTENTION, ATTENTION_MASK, Batch, Checkpoint, INPUT_IDS, LOGITS};
+use midashi_bert::{ATTENTION, ATTENTION_MASK, Batch, Checkpoint, INPUT_IDS, LOGITS, PaddingRule};
 use midashi_pipeline::artifact::{
     Corpus, Metrics, Predictions, Split, TokenizedCorpus, TokenizedText, read_attention, read_training,
 };
@@ -211,7 +211,7 @@ fn the_exported_classifier_gives_the_predictions() {
     let texts: Vec<_> = corpus.texts.iter().filter(|text| text.split == Split::Test).collect();
     for (texts, rows) in texts.chunks(7).zip(predictions.rows.chunks(7)) {
         let ids: Vec<&[i32]> = texts.iter().map(|text| &text.input_ids[..]).collect();
-        let batch = Batch::of_ids(&ids, 0);
+        let batch = Batch::of_ids(&ids, 0, PaddingRule::Masked);
         let inputs: Vec<(&str, Tensor)> = batch.inputs();
         assert_eq!([inputs[0].0, inputs[1].0], [INPUT_IDS, ATTENTION_MASK]);
         let outputs = session.run(inputs).unwrap();
@@ -251,14 +251,13 @@ fn corpus_with_licences(folder: &Path) {
     }
 }
 
-/// What the exported classifier says of `texts`, with or without an attention mask.
-fn probabilities(run: &Run, texts: &[&TokenizedText], masked: bool) -> Vec<Vec<f32>> {
+/// What the exported classifier says of `texts` as one batch.
+fn probabilities(run: &Run, texts: &[&TokenizedText], padding: PaddingRule) -> Vec<Vec<f32>> {
     let runtime = Runtime::load(&root().join("cache/onnxruntime")).unwrap();
     let model = fs::read(run.artifact("model/classifier.onnx")).unwrap();
     let mut session = runtime.session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
     let ids: Vec<&[i32]> = texts.iter().map(|text| &text.input_ids[..]).collect();
-    let batch = Batch::of_ids(&ids, 0);
-    let batch = if masked { batch } else { batch.attending_to_padding() };
+    let batch = Batch::of_ids(&ids, 0, padding);
     let outputs = session.run(batch.inputs()).unwrap();
     let softmax = |row: ndarray::ArrayView1<'_, f32>| {
         let total: f32 = row.iter().map(|logit| logit.exp()).sum();
@@ -267,18 +266,25 @@ fn probabilities(run: &Run, texts: &[&TokenizedText], masked: bool) -> Vec<Vec<f
     outputs.float32(LOGITS).unwrap().rows().into_iter().map(softmax).collect()
 }
 
+/// A run of [`corpus_with_licences`] below `folder`, without the article's choices.
+fn with_licences(folder: &Path, name: &str) -> Run {
+    let texts = folder.join("texts");
+    if !texts.exists() {
+        corpus_with_licences(&texts);
+    }
+    further(folder, name).set(&format!(
+        "corpus.source={} corpus.split.stratified=false corpus.split.test=0.5 corpus.split.seed=1 \
+         train.batch_size=4 train.epochs=8 train.learning_rate.encoder=1e-2 \
+         train.learning_rate.classifier=1e-2 evaluate.attention_texts=100",
+        texts.display()
+    ))
+}
+
 #[test]
 fn the_articles_choices_are_made_and_measured() {
     let folder = tempfile::tempdir().unwrap();
-    corpus_with_licences(&folder.path().join("texts"));
-    let ours = || {
-        further(folder.path(), "article").set(&format!(
-            "corpus.source={} corpus.split.stratified=false corpus.split.test=0.5 corpus.split.seed=1 \
-             train.batch_size=4 train.learning_rate.encoder=1e-2 evaluate.attention_texts=100",
-            folder.path().join("texts").display()
-        ))
-    };
-    let (ours, theirs) = (ours(), ours().set("compat.article=true"));
+    let ours = with_licences(folder.path(), "article");
+    let theirs = with_licences(folder.path(), "article").set("compat.article=true");
     let text = theirs.stages(&STAGES);
     assert!(text.contains("counted 2 licences as titles"), "{text}");
     assert!(text.contains("classification_report(prediction, answer)"), "{text}");
@@ -303,7 +309,8 @@ fn the_articles_choices_are_made_and_measured() {
     let (mut masked_right, mut changed, mut differences) = (0, 0, 0);
     let most_probable = |row: &[f32]| usize::from(row[1] > row[0]);
     for (texts, rows) in test.chunks(4).zip(predictions.rows.chunks(4)) {
-        let (unmasked, masked) = (probabilities(&theirs, texts, false), probabilities(&theirs, texts, true));
+        let [unmasked, masked] = [PaddingRule::Attended, PaddingRule::Masked]
+            .map(|padding| probabilities(&theirs, texts, padding));
         for (at, row) in rows.iter().enumerate() {
             assert_eq!(row.id, texts[at].id);
             for (found, expected) in row.probabilities.iter().zip(&unmasked[at]) {
@@ -314,7 +321,7 @@ fn the_articles_choices_are_made_and_measured() {
             masked_right += usize::from(row.label.index() == most_probable(&masked[at]));
         }
     }
-    assert!(differences > 0, "the mask matters");
+    assert!(differences > 0 && changed > 0, "the mask matters: {differences}, {changed}");
 
     let metrics = Metrics::read(&theirs.artifact("metrics.json")).unwrap();
     let right = predictions.rows.iter().filter(|row| row.label == row.predicted).count();
@@ -345,10 +352,63 @@ fn the_articles_choices_are_made_and_measured() {
     assert_eq!(text.matches("up to date").count(), 1, "fetch alone has nothing to do:\n{text}");
     assert_eq!(Corpus::read(&ours.artifact("corpus.parquet")).unwrap().articles.len(), 36);
     assert!(ours.artifact("features.arrow").exists());
-    let metrics = fs::read_to_string(ours.artifact("metrics.json")).unwrap();
-    assert!(!metrics.contains("\"article\""), "{metrics}");
-    let report = fs::read_to_string(ours.artifact("report.html")).unwrap();
-    assert!(!report.contains("As the article measures it"));
+    for (name, traces) in [
+        ("metrics.json", &["\"article\""][..]),
+        ("model/midashi.json", &["compat"]),
+        ("run.json", &["compat", "licences_as_titles"]),
+        ("report.html", &["compat", "licences_as_titles", "As the article measures it"]),
+    ] {
+        let text = fs::read_to_string(ours.artifact(name)).unwrap();
+        for trace in traces {
+            assert!(!text.contains(trace), "{name} holds {trace}");
+        }
+    }
+}
+
+#[test]
+fn a_model_is_evaluated_only_as_it_was_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = with_licences(folder.path(), "mixed");
+    let theirs = with_licences(folder.path(), "mixed").set("compat.article=true");
+    ours.stages(&STAGES[..4]);
+    theirs.stage("evaluate").refuses(&[
+        "was trained with compat.article = false, the configuration says true",
+        "run `make all` with this setting",
+    ]);
+    theirs.stages(&STAGES[..4]);
+    ours.stage("evaluate").refuses(&["was trained with compat.article = true, the configuration says false"]);
+    theirs.stages(&["evaluate"]);
+}
+
+/// Nothing learns, so that the exported model is the one that the first step's loss is of, and one
+/// batch holds the whole training split, so that its order makes no difference.
+#[test]
+fn with_the_articles_choices_training_attends_to_padding() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = with_licences(folder.path(), "unmasked").set(
+        "compat.article=true train.learning_rate.encoder=0 train.learning_rate.classifier=0 \
+         train.batch_size=100 corpus.split.validation=0.2",
+    );
+    run.stages(&STAGES[..4]);
+
+    let tokens = TokenizedCorpus::read(&run.artifact("tokens.arrow")).unwrap();
+    assert!(tokens.texts.is_sorted_by_key(|text| text.split as u16), "training, validation, test");
+    assert!(!tokens.texts.is_sorted_by_key(|text| text.label), "each in random order");
+
+    let steps = read_training(&run.artifact("training.parquet")).unwrap();
+    for split in [Split::Train, Split::Validation] {
+        let texts: Vec<&TokenizedText> = tokens.texts.iter().filter(|text| text.split == split).collect();
+        let step = steps.iter().find(|row| row.split == split).unwrap();
+        assert_eq!((step.step, step.texts), (1, texts.len() as i64));
+        let loss = |padding| {
+            let rows = probabilities(&run, &texts, padding);
+            let losses = texts.iter().zip(&rows).map(|(text, row)| -f64::from(row[text.label.index()].ln()));
+            losses.sum::<f64>() / texts.len() as f64
+        };
+        let (unmasked, masked) = (loss(PaddingRule::Attended), loss(PaddingRule::Masked));
+        assert!((step.loss - unmasked).abs() < 1e-4, "{split:?}: {} and {unmasked}", step.loss);
+        assert!((step.loss - masked).abs() > 1e-3, "{split:?}: {} as with a mask", step.loss);
+    }
 }
 
 #[test]

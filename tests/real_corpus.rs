@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use midashi_bert::{
-    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, Start, Storage, Weights, classifier, trunk,
+    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Start, Storage, Weights, classifier,
+    trunk,
 };
 use midashi_pipeline::artifact::{Corpus, Metrics, Split};
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
@@ -73,7 +74,7 @@ fn logits_and_attention_of_real_titles_are_transformers() {
             })
             .collect();
         let slices: Vec<&[i32]> = tokens.iter().map(Vec::as_slice).collect();
-        let batch = Batch::of_ids(&slices, config.pad_token_id);
+        let batch = Batch::of_ids(&slices, config.pad_token_id, PaddingRule::Masked);
         let outputs = model.run(batch.inputs()).unwrap();
         let (found, weights) = (outputs.float32(LOGITS).unwrap(), outputs.float32(ATTENTION).unwrap());
         for (row, tokens) in tokens.iter().enumerate() {
@@ -101,12 +102,12 @@ fn neighbours_in_the_batch_do_not_change_features() {
         (1..9).map(|text| (0..3 * text).map(|at| 7 + 13 * at * text).collect()).collect();
     let slices: Vec<&[i32]> = texts.iter().map(Vec::as_slice).collect();
     let together = {
-        let batch = Batch::of_ids(&slices, config.pad_token_id);
+        let batch = Batch::of_ids(&slices, config.pad_token_id, PaddingRule::Masked);
         let outputs = model.run(batch.inputs()).unwrap();
         outputs.float32(HIDDEN_STATES).unwrap().to_owned()
     };
     for (row, text) in slices.iter().enumerate() {
-        let batch = Batch::of_ids(&[text], config.pad_token_id);
+        let batch = Batch::of_ids(&[text], config.pad_token_id, PaddingRule::Masked);
         let outputs = model.run(batch.inputs()).unwrap();
         let alone = outputs.float32(HIDDEN_STATES).unwrap();
         let difference = &alone.slice(s![0, .., ..]) - &together.slice(s![row, ..text.len(), ..]);

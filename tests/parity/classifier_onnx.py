@@ -9,6 +9,7 @@ Reads what `train` and `evaluate` wrote, without a line of Midashi's code, and c
     and probabilities, and every row of attention.parquet its attention;
   - model.safetensors with config.json in transformers gives the first 50 test rows, each alone, the same logits and
     attention as classifier.onnx.
+Padding is masked, so a run with compat.article, whose answers were given without a mask, is refused.
 Numbers may differ by 1e-4. Prints what was checked; the first failure is one line and exit code 1.
 
 Needs Python 3.11 with: onnx 1.23, onnxruntime 1.31, pyarrow 26.0, torch 2.15, transformers 5.23, safetensors 0.8,
@@ -35,6 +36,7 @@ ARTIFACTS = [
     "tokens.arrow",
     "predictions.parquet",
     "attention.parquet",
+    "metrics.json",
     "model/classifier.onnx",
     "model/training.onnx",
     "model/model.safetensors",
@@ -177,6 +179,10 @@ def main() -> None:
     model = run / "model"
     for name in ARTIFACTS:
         check((run / name).is_file(), f"{run / name} is not there; run the pipeline up to `make evaluate` first")
+
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    if "article" in metrics:
+        sys.exit(f"{run} was evaluated with compat.article, without an attention mask; give a run without it")
 
     check_graphs(model)
     texts, categories = read_test_texts(run)

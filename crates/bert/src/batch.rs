@@ -29,6 +29,16 @@ pub struct Batch {
     attention_mask: ArrayD<i64>,
 }
 
+/// What becomes of the padding in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaddingRule {
+    /// It is masked: what is computed of a text does not depend on its batch.
+    Masked,
+    /// It is attended to like any token: what is computed of a text depends on the longest of its
+    /// batch.
+    Attended,
+}
+
 /// What the graph starts at.
 enum Texts {
     Ids(ArrayD<i64>),
@@ -37,17 +47,21 @@ enum Texts {
 
 impl Batch {
     /// Token ids, filled up with `pad_id`: for a graph that starts at the input ids.
-    pub fn of_ids(texts: &[&[i32]], pad_id: i64) -> Self {
-        let attention_mask = attention_mask(texts.iter().map(|ids| ids.len()));
+    pub fn of_ids(texts: &[&[i32]], pad_id: i64, padding: PaddingRule) -> Self {
+        let mut attention_mask = attention_mask(texts.iter().map(|ids| ids.len()));
         let mut padded = Array2::from_elem(attention_mask.dim(), pad_id);
         for (mut row, ids) in padded.rows_mut().into_iter().zip(texts) {
             row.iter_mut().zip(*ids).for_each(|(to, &id)| *to = i64::from(id));
+        }
+        if padding == PaddingRule::Attended {
+            attention_mask.fill(1);
         }
         Self { texts: Texts::Ids(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
     }
 
     /// Hidden states, each `[tokens, hidden_size]` in row-major order, filled up with zeros: for a
-    /// graph that starts after the trunk.
+    /// graph that starts after the trunk. Padding is masked, for zeros are not what the trunk would
+    /// make of it.
     pub fn of_hidden(texts: &[&[f32]], hidden_size: usize) -> Self {
         let attention_mask = attention_mask(texts.iter().map(|hidden| hidden.len() / hidden_size));
         let (count, longest) = attention_mask.dim();
@@ -57,17 +71,6 @@ impl Batch {
             rows.iter_mut().zip(*hidden).for_each(|(to, &from)| *to = from);
         }
         Self { texts: Texts::Hidden(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
-    }
-
-    /// The batch without its attention mask: padding is attended to like any token, so what is
-    /// computed of a text depends on the longest of its batch.
-    ///
-    /// For ids only: what stands for padding in [`Batch::of_hidden`] is not what the layers before
-    /// make of it.
-    #[must_use]
-    pub fn attending_to_padding(mut self) -> Self {
-        self.attention_mask.fill(1);
-        self
     }
 
     /// Names and arrays to feed, as whatever tensor type the engine has.
@@ -143,8 +146,9 @@ mod tests {
     fn padding_goes_to_the_end() {
         let mask = || (ATTENTION_MASK, Tensor::Int64(array![[1, 1, 1], [1, 0, 0]].into_dyn()));
         let ids = Tensor::Int64(array![[4, 5, 6], [7, 1, 1]].into_dyn());
-        assert_eq!(Batch::of_ids(&[&[4, 5, 6], &[7]], 1).inputs::<Tensor>(), [(INPUT_IDS, ids), mask()]);
-        let (_, all) = &Batch::of_ids(&[&[4, 5, 6], &[7]], 1).attending_to_padding().inputs::<Tensor>()[1];
+        let of_ids = |padding| Batch::of_ids(&[&[4, 5, 6], &[7]], 1, padding);
+        assert_eq!(of_ids(PaddingRule::Masked).inputs::<Tensor>(), [(INPUT_IDS, ids), mask()]);
+        let (_, all) = &of_ids(PaddingRule::Attended).inputs::<Tensor>()[1];
         assert_eq!(all, &Tensor::Int64(array![[1, 1, 1], [1, 1, 1]].into_dyn()), "without a mask");
         let hidden = array![[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[7.0, 8.0], [0.0, 0.0], [0.0, 0.0]]];
         let hidden = Tensor::Float32(hidden.into_dyn());

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, BertConfig, Graph, HIDDEN_STATES, INPUT_IDS, LABELS, LOGITS, LOSS,
-    Start, Storage, classifier, gradient_name, training, trunk,
+    PaddingRule, Start, Storage, classifier, gradient_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -245,7 +245,7 @@ fn without_a_mask_padding_is_attended_to_as_in_pytorch_and_changes_predictions()
     let mut session = reference.session(&graph);
     let pad_id = reference.config.pad_token_id;
 
-    let together = Batch::of_ids(&texts, pad_id).attending_to_padding();
+    let together = Batch::of_ids(&texts, pad_id, PaddingRule::Attended);
     let outputs = session.run(together.inputs()).unwrap();
     let logits = &reference.floats["logits"];
     assert_close("logits", outputs.float32(LOGITS).unwrap(), logits.view());
@@ -255,7 +255,7 @@ fn without_a_mask_padding_is_attended_to_as_in_pytorch_and_changes_predictions()
     drop(outputs);
 
     for (row, text) in texts.iter().enumerate() {
-        let alone = Batch::of_ids(&[text], pad_id).attending_to_padding();
+        let alone = Batch::of_ids(&[text], pad_id, PaddingRule::Attended);
         let outputs = session.run(alone.inputs()).unwrap();
         let difference =
             &outputs.float32(LOGITS).unwrap().index_axis(Axis(0), 0) - &logits.index_axis(Axis(0), row);

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
+use midashi_bert::PaddingRule;
 use midashi_pipeline::artifact::{
     AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus, write_attention,
 };
@@ -20,7 +21,7 @@ use midashi_runtime::{Engine, EngineDescription};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::model::{Answer, Model, Padding};
+use crate::model::{Answer, Model};
 
 /// Raised when this stage's code gives other results for the same input.
 const REVISION: u32 = 1;
@@ -56,8 +57,8 @@ fn main() -> ExitCode {
 fn recipe(arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("evaluate", REVISION, arguments)?;
     let (folder, config) = (stage.folder().clone(), stage.config().clone());
-    let device = config.evaluate.device.name().parse()?;
-    let engine = Engine::open(&config.run.cache.join("onnxruntime"), device, config.threads())?;
+    let engine =
+        Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
     println!("  {engine}");
     let settings = Settings {
         evaluate: config.evaluate.clone(),
@@ -75,13 +76,12 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     if test.is_empty() {
         bail!("the test split is empty; raise corpus.split.test and run `make all` again");
     }
-    let padding = settings.article_batch_size.map_or(Padding::Masked, |_| Padding::Attended);
-    let mut model = Model::open(&work, &engine, &corpus, padding)?;
+    let mut model = Model::open(&work, &engine, &corpus, config.compat)?;
     let by_length = model.batches_by_length(&test, settings.evaluate.batch_tokens);
-    let masked = classify(&mut model, &by_length, Padding::Masked)?;
+    let masked = classify(&mut model, &by_length, PaddingRule::Masked)?;
     let attended = settings.article_batch_size.map(|size| {
         let in_order: Vec<Vec<usize>> = test.chunks(size).map(<[usize]>::to_vec).collect();
-        classify(&mut model, &in_order, Padding::Attended)
+        classify(&mut model, &in_order, PaddingRule::Attended)
     });
     let attended = attended.transpose()?;
 
@@ -118,7 +118,7 @@ fn texts_of(corpus: &TokenizedCorpus, split: Split) -> Vec<usize> {
     (0..corpus.texts.len()).filter(|&text| corpus.texts[text].split == split).collect()
 }
 
-fn classify(model: &mut Model<'_>, batches: &[Vec<usize>], padding: Padding) -> Result<Answers> {
+fn classify(model: &mut Model<'_>, batches: &[Vec<usize>], padding: PaddingRule) -> Result<Answers> {
     let texts = batches.iter().map(Vec::len).sum::<usize>();
     let mut progress = Progress::new("test texts", texts as u64, "texts");
     let mut answers = Answers::new();

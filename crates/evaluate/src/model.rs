@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use midashi_bert::{
-    ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, Start, Storage, batches_by_length, classifier,
-    most_probable,
+    ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, PaddingRule, Start, Storage, batches_by_length,
+    classifier, most_probable,
 };
 use midashi_pipeline::Work;
 use midashi_pipeline::artifact::{CategoryId, Features, FeaturesKey, PaddingShares, TokenizedCorpus};
+use midashi_pipeline::config::Compat;
 use midashi_runtime::{Engine, Session};
 use ndarray::{ArrayView1, s};
+use serde::Deserialize;
 
 /// A model and the texts it is asked about.
 pub struct Model<'a> {
@@ -20,13 +22,13 @@ pub struct Model<'a> {
     session: Session,
 }
 
-/// What becomes of the padding in a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Padding {
-    /// It is masked: a text's answer does not depend on its batch.
-    Masked,
-    /// It is attended to like any token, as in the article.
-    Attended,
+/// What `train` says of the model, in `midashi.json`.
+#[derive(Deserialize)]
+struct Origin {
+    features: Option<FeaturesKey>,
+    /// Said only when something is on.
+    #[serde(default)]
+    compat: Compat,
 }
 
 /// What the model says of one text.
@@ -44,9 +46,11 @@ pub struct Answer {
 
 impl<'a> Model<'a> {
     /// Opens `model/`. If the features that it was trained on are still there and belong to these
-    /// tokens, only the layers after them are computed; not where `padding` is attended to, of which
-    /// there are no features.
-    pub fn open(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus, padding: Padding) -> Result<Self> {
+    /// tokens, only the layers after them are computed.
+    ///
+    /// # Errors
+    /// When `model/` is broken, knows other categories, or was not trained as `compat` says.
+    pub fn open(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus, compat: Compat) -> Result<Self> {
         let folder = work.folder().model();
         let labels: Vec<String> = read_json(&folder.join("labels.json"))?;
         if labels != corpus.categories {
@@ -56,12 +60,19 @@ impl<'a> Model<'a> {
                 corpus.categories
             );
         }
+        let origin: Origin = read_json(&folder.join("midashi.json"))?;
+        if origin.compat != compat {
+            bail!(
+                "{} was trained with compat.article = {}, the configuration says {}; \
+                 run `make all` with this setting",
+                folder.display(),
+                origin.compat.article,
+                compat.article
+            );
+        }
         let checkpoint = Checkpoint::open(&folder)?;
         let config = checkpoint.config().clone();
-        let features = match padding {
-            Padding::Masked => open_features(work, &folder, corpus)?,
-            Padding::Attended => None,
-        };
+        let features = open_features(work, origin.features, corpus);
         let start = match &features {
             Some((key, _)) => Start::AfterLayers(key.trunk_layers),
             None => Start::InputIds,
@@ -82,8 +93,12 @@ impl<'a> Model<'a> {
     }
 
     /// Classifies a batch of texts.
-    pub fn classify(&mut self, texts: &[usize], padding: Padding) -> Result<Vec<Answer>> {
-        let outputs = self.session.run(self.batch(texts, padding).inputs())?;
+    ///
+    /// # Errors
+    /// When the graph fails, or padding is to be attended to in features, which have none.
+    pub fn classify(&mut self, texts: &[usize], padding: PaddingRule) -> Result<Vec<Answer>> {
+        let batch = self.batch(texts, padding)?;
+        let outputs = self.session.run(batch.inputs())?;
         let (logits, attention) = (outputs.float32(LOGITS)?, outputs.float32(ATTENTION)?);
         let (heads, longest) = (self.config.num_attention_heads, attention.shape()[2]);
         let answer = |(row, &text): (usize, &usize)| {
@@ -103,35 +118,28 @@ impl<'a> Model<'a> {
         Ok(texts.iter().enumerate().map(answer).collect())
     }
 
-    fn batch(&self, texts: &[usize], padding: Padding) -> Batch {
+    fn batch(&self, texts: &[usize], padding: PaddingRule) -> Result<Batch> {
         if let Some(features) = &self.features {
+            ensure!(
+                padding == PaddingRule::Masked,
+                "features.arrow has no padding that could be attended to"
+            );
             let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
-            return Batch::of_hidden(&hidden, self.config.hidden_size);
+            return Ok(Batch::of_hidden(&hidden, self.config.hidden_size));
         }
         let ids: Vec<&[i32]> = texts.iter().map(|&text| &self.corpus.texts[text].input_ids[..]).collect();
-        let batch = Batch::of_ids(&ids, self.config.pad_token_id);
-        match padding {
-            Padding::Masked => batch,
-            Padding::Attended => batch.attending_to_padding(),
-        }
+        Ok(Batch::of_ids(&ids, self.config.pad_token_id, padding))
     }
 }
 
-/// The trunk's features, if `model/` was trained on some and they are still those.
+/// The trunk's features, if the model was trained on some and they are still those.
 fn open_features(
     work: &Work,
-    model: &Path,
+    key: Option<FeaturesKey>,
     corpus: &TokenizedCorpus,
-) -> Result<Option<(FeaturesKey, Features)>> {
-    #[derive(serde::Deserialize)]
-    struct Origin {
-        features: Option<FeaturesKey>,
-    }
-    let origin: Origin = read_json(&model.join("midashi.json"))?;
+) -> Option<(FeaturesKey, Features)> {
     let tokens = work.sha256_of(&work.folder().tokens());
-    let Some(key) = origin.features.filter(|key| Some(key.tokens_sha256.as_str()) == tokens) else {
-        return Ok(None);
-    };
+    let key = key.filter(|key| Some(key.tokens_sha256.as_str()) == tokens)?;
     let texts: Vec<(&str, usize)> =
         corpus.texts.iter().map(|text| (text.id.as_str(), text.input_ids.len())).collect();
     let features = Features::open(&work.folder().features(), &key, &texts).unwrap_or_else(|error| {
@@ -141,7 +149,7 @@ fn open_features(
     if features.is_none() {
         println!("  the features that the model was trained on are gone: computing all layers");
     }
-    Ok(features.map(|features| (key, features)))
+    features.map(|features| (key, features))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {

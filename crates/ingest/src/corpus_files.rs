@@ -25,7 +25,7 @@ pub enum CorpusFile {
     Text { path: String, bytes: Vec<u8> },
     /// A note about the corpus, under which of the [`NOTES`].
     Note(&'static str),
-    /// `LICENSE.txt`: a note too, but one that the reproduced article took for a text.
+    /// `LICENSE.txt`, when licences are texts.
     Licence { path: String, bytes: Vec<u8> },
     /// A file that is no `.txt`.
     Other(String),
@@ -33,21 +33,27 @@ pub enum CorpusFile {
     Bad { path: String, reason: String },
 }
 
-/// Shows every file of the archive or folder `source` to `visit`.
+/// Shows every file of the archive or folder `source` to `visit`. `LICENSE.txt` is a note, and a
+/// text too when `licences` says so.
 ///
 /// # Errors
 /// When `source` cannot be read, the archive is broken, or `visit` fails.
-pub fn visit_files(source: &Path, visit: &mut dyn FnMut(CorpusFile) -> Result<()>) -> Result<()> {
+pub fn visit_files(
+    source: &Path,
+    licences: bool,
+    visit: &mut dyn FnMut(CorpusFile) -> Result<()>,
+) -> Result<()> {
     if source.is_dir() {
-        return visit_folder(source, "", visit);
+        return visit_folder(source, "", licences, visit);
     }
     let file = File::open(source).with_context(|| format!("cannot read {}", source.display()))?;
-    visit_archive(BufReader::with_capacity(1 << 17, file), visit)
+    visit_archive(BufReader::with_capacity(1 << 17, file), licences, visit)
         .with_context(|| format!("cannot read the corpus from {}", source.display()))
 }
 
 fn visit_archive(
     compressed: impl io::BufRead,
+    licences: bool,
     visit: &mut dyn FnMut(CorpusFile) -> Result<()>,
 ) -> Result<()> {
     const BROKEN: &str = "broken, or not a .tar.gz archive; fetch it again, or set corpus.source to a folder";
@@ -65,7 +71,7 @@ fn visit_archive(
             Ok(path) if !matches!(kind, EntryType::Regular | EntryType::Continuous) => {
                 CorpusFile::Bad { path, reason: format!("is {}, not a plain file", kind_name(kind)) }
             }
-            Ok(path) => classify(path, size, || {
+            Ok(path) => classify(path, size, licences, || {
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes)?;
                 Ok(bytes)
@@ -83,7 +89,12 @@ fn visit_archive(
 }
 
 /// `inside` is the path of `folder` in the corpus, empty or ending with `/`.
-fn visit_folder(folder: &Path, inside: &str, visit: &mut dyn FnMut(CorpusFile) -> Result<()>) -> Result<()> {
+fn visit_folder(
+    folder: &Path,
+    inside: &str,
+    licences: bool,
+    visit: &mut dyn FnMut(CorpusFile) -> Result<()>,
+) -> Result<()> {
     let cannot = |doing: &str, path: &Path| format!("cannot {doing} {}", path.display());
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let mut entries = entries.with_context(|| cannot("list", folder))?;
@@ -98,7 +109,7 @@ fn visit_folder(folder: &Path, inside: &str, visit: &mut dyn FnMut(CorpusFile) -
                 reason: NAME_NOT_UTF8.into(),
             },
             Some(name) if metadata.is_dir() => {
-                visit_folder(&path, &format!("{name}/"), visit)?;
+                visit_folder(&path, &format!("{name}/"), licences, visit)?;
                 continue;
             }
             Some(name) if metadata.is_symlink() => {
@@ -107,9 +118,8 @@ fn visit_folder(folder: &Path, inside: &str, visit: &mut dyn FnMut(CorpusFile) -
             Some(name) if !metadata.is_file() => {
                 CorpusFile::Bad { path: name, reason: "is a device, not a plain file".into() }
             }
-            Some(name) => {
-                classify(name, metadata.len(), || fs::read(&path)).with_context(|| cannot("read", &path))?
-            }
+            Some(name) => classify(name, metadata.len(), licences, || fs::read(&path))
+                .with_context(|| cannot("read", &path))?,
         };
         visit(found)?;
     }
@@ -117,16 +127,21 @@ fn visit_folder(folder: &Path, inside: &str, visit: &mut dyn FnMut(CorpusFile) -
 }
 
 /// What a plain file is by its name; only a `.txt` file of sane size is read.
-fn classify(path: String, size: u64, read: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<CorpusFile> {
+fn classify(
+    path: String,
+    size: u64,
+    licences: bool,
+    read: impl FnOnce() -> io::Result<Vec<u8>>,
+) -> io::Result<CorpusFile> {
     let name = path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
     let stem = text_stem(name);
     let plain = stem.unwrap_or(name);
     let note = NOTES.into_iter().find(|note| note.eq_ignore_ascii_case(plain));
-    let is_licence = note == Some(LICENCE) && stem.is_some() && size <= LARGEST_FILE;
-    match note {
-        Some(_) if is_licence => return Ok(CorpusFile::Licence { path, bytes: read()? }),
-        Some(note) => return Ok(CorpusFile::Note(note)),
-        None => {}
+    let is_licence = licences && note == Some(LICENCE) && stem.is_some();
+    if let Some(note) = note
+        && !is_licence
+    {
+        return Ok(CorpusFile::Note(note));
     }
     let is_hidden = path.split('/').any(|part| part.starts_with('.'));
     if is_hidden || stem.is_none() {
@@ -136,7 +151,8 @@ fn classify(path: String, size: u64, read: impl FnOnce() -> io::Result<Vec<u8>>)
         let reason = format!("has {size} bytes; an article has at most {LARGEST_FILE}");
         return Ok(CorpusFile::Bad { path, reason });
     }
-    Ok(CorpusFile::Text { path, bytes: read()? })
+    let bytes = read()?;
+    Ok(if is_licence { CorpusFile::Licence { path, bytes } } else { CorpusFile::Text { path, bytes } })
 }
 
 /// A file's name without its `.txt` or `.TXT`; none if it has another extension.
@@ -216,8 +232,12 @@ mod tests {
     use super::*;
 
     fn files_of(archive: &[u8]) -> Result<Vec<CorpusFile>, String> {
+        files_with(archive, false)
+    }
+
+    fn files_with(archive: &[u8], licences: bool) -> Result<Vec<CorpusFile>, String> {
         let mut files = Vec::new();
-        visit_archive(archive, &mut |file| {
+        visit_archive(archive, licences, &mut |file| {
             files.push(file);
             Ok(())
         })
@@ -245,7 +265,7 @@ mod tests {
     fn corpus_files() -> Vec<CorpusFile> {
         vec![
             CorpusFile::Note("LICENSE"),
-            CorpusFile::Licence { path: "text/a/license.TXT".into(), bytes: b"free".into() },
+            CorpusFile::Note("LICENSE"),
             text("text/a/1.txt", b"one"),
             text("text/a/2.TXT", b"two"),
             CorpusFile::Other("text/a/picture.png".into()),
@@ -259,6 +279,37 @@ mod tests {
     }
 
     #[test]
+    fn licences_are_texts_only_where_they_are_asked_for() {
+        let zeros = vec![0; LARGEST_FILE as usize + 1];
+        let archive = gzip(&tar(&[
+            ("LICENSE", b"free"),
+            ("README.txt", b"read"),
+            ("a/license.TXT", b"free"),
+            (".b/LICENSE.txt", b"free"),
+            ("c/LICENSE.txt", &zeros),
+        ]));
+        let notes = ["LICENSE", "README", "LICENSE", "LICENSE", "LICENSE"].map(CorpusFile::Note);
+        assert_eq!(files_with(&archive, false).unwrap(), notes);
+        assert_eq!(
+            files_with(&archive, true).unwrap(),
+            [
+                CorpusFile::Note("LICENSE"),
+                CorpusFile::Note("README"),
+                CorpusFile::Licence { path: "a/license.TXT".into(), bytes: b"free".into() },
+                CorpusFile::Other(".b/LICENSE.txt".into()),
+                bad("c/LICENSE.txt", "has 16777217 bytes; an article has at most 16777216"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_note_is_not_read() {
+        let unreadable = || Err(io::Error::other("was read"));
+        let found = classify("a/LICENSE.txt".into(), 1, false, unreadable).unwrap();
+        assert_eq!(found, CorpusFile::Note(LICENCE));
+    }
+
+    #[test]
     fn a_folder_shows_what_an_archive_of_it_shows() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("text/a")).unwrap();
@@ -266,7 +317,7 @@ mod tests {
             fs::write(folder.path().join(path), bytes).unwrap();
         }
         let mut files = Vec::new();
-        visit_files(folder.path(), &mut |file| {
+        visit_files(folder.path(), false, &mut |file| {
             files.push(format!("{file:?}"));
             Ok(())
         })
@@ -283,7 +334,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/", folder.path().join("a.txt")).unwrap();
         let mut files = Vec::new();
-        visit_files(folder.path(), &mut |file| {
+        visit_files(folder.path(), false, &mut |file| {
             files.push(file);
             Ok(())
         })

@@ -73,7 +73,7 @@ impl Reading {
         let mut licence_files = Vec::new();
         let mut others = Vec::new();
         let mut bad = BadList { source, policy: bad_files, files: Vec::new() };
-        visit_files(source, &mut |file| {
+        visit_files(source, compat.article, &mut |file| {
             match file {
                 CorpusFile::Text { path, bytes } => match (Place::of(&path), Text::parse(&bytes, layout)) {
                     (Some(place), Ok(text)) => drafts.push(Draft { place, text }),
@@ -81,8 +81,7 @@ impl Reading {
                     (_, Err(reason)) => bad.add(path, reason)?,
                 },
                 CorpusFile::Note(name) => *notes.entry(name).or_default() += 1,
-                CorpusFile::Licence { path, bytes } if compat.article => licence_files.push((path, bytes)),
-                CorpusFile::Licence { .. } => *notes.entry(LICENCE).or_default() += 1,
+                CorpusFile::Licence { path, bytes } => licence_files.push((path, bytes)),
                 CorpusFile::Other(path) => others.push(path),
                 CorpusFile::Bad { path, reason } => bad.add(path, reason)?,
             }

@@ -15,7 +15,7 @@ pub fn print_left_out(reading: &Reading) {
         let count = reading.notes.values().sum::<usize>();
         println!("  left out {count} notes about the corpus: {}", notes.join(", "));
     }
-    if reading.notes.contains_key("LICENSE") {
+    if reading.notes.contains_key("LICENSE") && reading.licences == 0 {
         println!("    (the article that Midashi reproduces counted the nine licences as titles)");
     }
     if reading.licences > 0 {
@@ -90,19 +90,22 @@ fn splits_table(corpus: &Corpus) -> String {
 pub fn details(reading: &Reading) -> Value {
     let articles = &reading.corpus.articles;
     let in_split = |split| articles.iter().filter(|article| article.split == split).count();
-    json!({
+    let mut details = json!({
         "articles": articles.len(),
         "categories": reading.corpus.categories.len(),
         "train": in_split(Split::Train),
         "validation": in_split(Split::Validation),
         "test": in_split(Split::Test),
-        "licences_as_titles": reading.licences,
         "notes_left_out": reading.notes.values().sum::<usize>(),
         "other_files_skipped": reading.others.len(),
         "bad_files_skipped": reading.bad.len(),
         "bad_files": reading.bad.iter().map(bad_file).collect::<Vec<_>>(),
         "without_date": reading.undated.len(),
-    })
+    });
+    if reading.licences > 0 {
+        details["licences_as_titles"] = json!(reading.licences);
+    }
+    details
 }
 
 fn bad_file(Remark { path, what }: &Remark) -> Value {
@@ -128,6 +131,20 @@ mod tests {
         let files = &details(&reading)["bad_files"];
         assert_eq!(files.as_array().unwrap().len(), LISTED + 5);
         assert_eq!(files[LISTED + 4], json!({"file": "a/24.txt", "reason": "is empty"}));
+    }
+
+    #[test]
+    fn licences_are_recorded_only_where_they_are_rows() {
+        let reading = |licences| Reading {
+            corpus: Corpus { categories: vec![], articles: vec![] },
+            notes: Default::default(),
+            licences,
+            others: vec![],
+            bad: vec![],
+            undated: vec![],
+        };
+        assert_eq!(details(&reading(0)).get("licences_as_titles"), None);
+        assert_eq!(details(&reading(2))["licences_as_titles"], 2);
     }
 
     #[test]

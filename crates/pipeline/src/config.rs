@@ -8,6 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use midashi_runtime::Choice;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -157,7 +158,7 @@ pub struct Train {
     /// Seed of the classifier's first weights and of the batch order.
     pub seed: u64,
     /// Where the graphs run.
-    pub device: DeviceChoice,
+    pub device: Choice,
     /// Tokens per batch when the frozen layers are computed.
     pub trunk_batch_tokens: usize,
 }
@@ -181,19 +182,6 @@ pub enum TrainableLayers {
     All,
 }
 
-/// The processor asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeviceChoice {
-    /// CUDA where it works, else the CPU; what was taken is printed.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// The first CUDA device, or an error.
-    Cuda,
-}
-
 /// `[evaluate]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -203,7 +191,7 @@ pub struct Evaluate {
     /// Tokens per batch.
     pub batch_tokens: usize,
     /// Where the graph runs.
-    pub device: DeviceChoice,
+    pub device: Choice,
 }
 
 /// `[render]`
@@ -224,7 +212,7 @@ pub struct Compat {
     /// Do as the reproduced article does where we would not: licence files are texts, rows are in
     /// random order, padding is attended to (so every layer is computed at every step), the test
     /// split is classified in batches of `train.batch_size`, and the report with swapped arguments
-    /// is printed too. ARCHITECTURE.md says what each of them does to the numbers.
+    /// is printed too. ARCHITECTURE.md says what each stage does with it.
     pub article: bool,
 }
 
@@ -278,7 +266,7 @@ impl Default for Train {
             batch_size: 32,
             learning_rate: LearningRates::default(),
             seed: 0,
-            device: DeviceChoice::default(),
+            device: Choice::default(),
             trunk_batch_tokens: 2048,
         }
     }
@@ -292,24 +280,13 @@ impl Default for LearningRates {
 
 impl Default for Evaluate {
     fn default() -> Self {
-        Self { attention_texts: 200, batch_tokens: 2048, device: DeviceChoice::default() }
+        Self { attention_texts: 200, batch_tokens: 2048, device: Choice::default() }
     }
 }
 
 impl Default for Render {
     fn default() -> Self {
         Self { title: "Midashi".into() }
-    }
-}
-
-impl DeviceChoice {
-    /// The name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-        }
     }
 }
 

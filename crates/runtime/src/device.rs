@@ -2,17 +2,19 @@
 //! used, and what `auto` chose can be printed.
 
 use std::fmt;
-use std::str::FromStr;
 
 use ort::ep::{CUDA, ExecutionProvider};
 use ort::session::Session;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, Runtime, failed};
 
-/// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What was asked for, in the words of a configuration: `auto`, `cpu` or `cuda`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Choice {
     /// CUDA where it works, else the CPU.
+    #[default]
     Auto,
     /// The CPU.
     Cpu,
@@ -27,19 +29,6 @@ pub enum Device {
     Cpu,
     /// The first CUDA device.
     Cuda,
-}
-
-impl FromStr for Choice {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda),
-            other => Err(Error::UnknownDevice(other.to_owned())),
-        }
-    }
 }
 
 impl fmt::Display for Device {

@@ -56,9 +56,6 @@ pub enum Error {
         "device \"cuda\" was asked for but cannot be used: {0}; set the device to \"cpu\" or \"auto\" to go on without it"
     )]
     CudaUnavailable(String),
-    /// A device of this name is not known.
-    #[error("device {0:?} is not known; expected \"auto\", \"cpu\" or \"cuda\"")]
-    UnknownDevice(String),
     /// ONNX Runtime refused a model or failed to run it.
     #[error("ONNX Runtime could not {doing}: {message}")]
     Failed {

@@ -23,7 +23,7 @@ use crate::tail::Tail;
 use crate::texts::Texts;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 3;
+const REVISION: u32 = 4;
 
 /// Fine-tunes the checkpoint on tokens.arrow and writes model/, features.arrow and training.parquet
 #[derive(Parser)]
@@ -53,14 +53,14 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let corpus = TokenizedCorpus::read(&tokens)?;
     let (model, mut weights) = setup.model(&corpus)?;
     let features = trunk::features(&work, &setup, &model, &weights, &corpus)?;
-    let texts = Texts { corpus: &corpus, features, attend_to_padding: setup.settings.compat.article };
+    let texts = Texts { corpus: &corpus, features, padding: setup.padding() };
 
     weights.add_classifier(model.labels.len(), model.config.hidden_size, setup.settings.train.seed);
     let mut tail = Tail::new(&setup, &model, &texts, weights)?;
     let history = epochs::train(&mut tail, &setup.settings.train)?;
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
-    model_folder::write(&folder, &model, &tail.into_weights(), &texts)?;
+    model_folder::write(&folder, &model, &tail.into_weights(), &texts, setup.settings.compat)?;
     work.finish(&serde_json::json!({ "parameters": history.parameters, "epochs": history.epochs }))?;
     Ok(())
 }

@@ -6,21 +6,39 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use midashi_bert::{Graph, Start, Storage, Weights, little_endian};
+use midashi_pipeline::artifact::FeaturesKey;
+use midashi_pipeline::config::Compat;
 use midashi_pipeline::{RunFolder, atomic};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::Model;
 use crate::texts::Texts;
 
+/// `midashi.json`: what `evaluate` has to know of the training.
+#[derive(Serialize)]
+struct Origin<'a> {
+    features: Option<&'a FeaturesKey>,
+    #[serde(skip_serializing_if = "Compat::is_off")]
+    compat: Compat,
+}
+
 /// Writes `model.safetensors`, `config.json`, the tokenizer's files, `labels.json`,
 /// `classifier.onnx`, `training.onnx` and `midashi.json`.
-pub fn write(folder: &RunFolder, model: &Model, weights: &Weights, texts: &Texts<'_>) -> Result<()> {
-    let key = texts.features.as_ref().map(|(key, _)| key);
+pub fn write(
+    folder: &RunFolder,
+    model: &Model,
+    weights: &Weights,
+    texts: &Texts<'_>,
+    compat: Compat,
+) -> Result<()> {
+    let origin = Origin { features: texts.features.as_ref().map(|(key, _)| key), compat };
+    let origin = serde_json::to_value(origin).context("cannot write midashi.json")?;
     atomic::write_folder(&folder.model(), |path| {
         weights.write(&path.join("model.safetensors"))?;
         write_json(&path.join("config.json"), &config_json(model)?)?;
         write_json(&path.join("labels.json"), &json!(model.labels))?;
-        write_json(&path.join("midashi.json"), &json!({ "features": key }))?;
+        write_json(&path.join("midashi.json"), &origin)?;
         let whole = model.classifier(Start::InputIds)?;
         fs::write(path.join("classifier.onnx"), with_weights(&whole, "classifier", weights, |_| false))
             .context("cannot write classifier.onnx")?;

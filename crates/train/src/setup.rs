@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use midashi_bert::{Activation, BertConfig, Checkpoint, Start, Weights};
+use midashi_bert::{Activation, BertConfig, Checkpoint, PaddingRule, Start, Weights};
 use midashi_pipeline::Config;
 use midashi_pipeline::artifact::{Sources, TokenizedCorpus};
 use midashi_pipeline::config::{Compat, Scratch, Train, TrainableLayers};
@@ -42,8 +42,8 @@ impl Setup {
                  layers that were never trained must not be frozen"
             );
         }
-        let device = config.train.device.name().parse()?;
-        let engine = Engine::open(&config.run.cache.join("onnxruntime"), device, config.threads())?;
+        let engine =
+            Engine::open(&config.run.cache.join("onnxruntime"), config.train.device, config.threads())?;
         println!("  {engine}");
         Ok(Self {
             settings: Settings {
@@ -86,16 +86,21 @@ impl Setup {
         Ok((Model { config, labels: corpus.categories.clone(), start, trainable }, weights))
     }
 
+    /// Whether padding is masked.
+    pub fn padding(&self) -> PaddingRule {
+        if self.settings.compat.article { PaddingRule::Attended } else { PaddingRule::Masked }
+    }
+
     /// Where the trainable part begins.
     fn start(&self, config: &BertConfig) -> Result<Start> {
         match self.settings.train.trainable_layers {
             TrainableLayers::Last(count) if count > config.num_hidden_layers => bail!(
-                "train.trainable_layers is {count} but the checkpoint has {} layers",
-                config.num_hidden_layers
+                "train.trainable_layers is {count} but the checkpoint has {layers} layers; set it to 0 … {layers} or \"all\"",
+                layers = config.num_hidden_layers
             ),
             // Where padding is attended to, what the frozen layers say of a text depends on the
             // batch that it is in: there is nothing to compute once.
-            _ if self.settings.compat.article => Ok(Start::InputIds),
+            _ if self.padding() == PaddingRule::Attended => Ok(Start::InputIds),
             TrainableLayers::All => Ok(Start::InputIds),
             TrainableLayers::Last(count) => Ok(Start::for_trainable_layers(config, count)),
         }

@@ -1,14 +1,14 @@
 //! The texts as the tail reads them: hidden states where a trunk has computed them, else ids.
 
-use midashi_bert::{Batch, BertConfig};
+use midashi_bert::{Batch, BertConfig, PaddingRule};
 use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus};
 
 /// The corpus and, where there are frozen layers, what they say of it.
 pub struct Texts<'a> {
     pub corpus: &'a TokenizedCorpus,
     pub features: Option<(FeaturesKey, Features)>,
-    /// Whether batches have no attention mask (`compat.article`); there are no features then.
-    pub attend_to_padding: bool,
+    /// With `compat.article` padding is attended to; there are no features then.
+    pub padding: PaddingRule,
 }
 
 impl Texts<'_> {
@@ -19,7 +19,6 @@ impl Texts<'_> {
             return Batch::of_hidden(&hidden, config.hidden_size);
         }
         let ids: Vec<&[i32]> = texts.iter().map(|&text| &self.corpus.texts[text].input_ids[..]).collect();
-        let batch = Batch::of_ids(&ids, config.pad_token_id);
-        if self.attend_to_padding { batch.attending_to_padding() } else { batch }
+        Batch::of_ids(&ids, config.pad_token_id, self.padding)
     }
 }

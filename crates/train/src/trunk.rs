@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use midashi_bert::{Batch, HIDDEN_STATES, Storage, Weights, batches_by_length};
+use midashi_bert::{Batch, HIDDEN_STATES, PaddingRule, Storage, Weights, batches_by_length};
 use midashi_pipeline::artifact::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
 use midashi_pipeline::{Progress, Work};
 use ndarray::s;
@@ -68,7 +68,7 @@ pub fn features(
     for batch in batches {
         let lengths: Vec<usize> = batch.iter().map(|&text| lengths[text]).collect();
         let ids: Vec<&[i32]> = batch.iter().map(|&text| &corpus.texts[text].input_ids[..]).collect();
-        let arrays = Batch::of_ids(&ids, config.pad_token_id);
+        let arrays = Batch::of_ids(&ids, config.pad_token_id, PaddingRule::Masked);
         let outputs = session.run(arrays.inputs())?;
         let hidden = outputs.float32(HIDDEN_STATES)?;
         let mut numbers = Vec::with_capacity(lengths.iter().sum::<usize>() * config.hidden_size);

@@ -29,7 +29,7 @@ pub struct TokenizedText {
     pub split: Split,
     /// The text as its author wrote it, which `original_offsets` refer to.
     pub original: String,
-    /// The normalised text that `offsets` refer to.
+    /// The normalised text (as given with a `tokenizer.json`) that `offsets` refer to.
     pub text: String,
     /// Ids in the model's vocabulary.
     pub input_ids: Vec<i32>,
