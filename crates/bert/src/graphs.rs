@@ -7,7 +7,7 @@ use midashi_onnx::{ElementType, Graph, Value};
 
 use crate::Result;
 use crate::config::BertConfig;
-use crate::layers::{self, BATCH, Rows, TOKENS, attention_bias, embeddings, encoder_layer};
+use crate::layers::{self, BATCH, Padding, Rows, TOKENS, embeddings, encoder_layer};
 
 /// Name of the graphs' input of token ids, int64 `[batch, tokens]`.
 pub const INPUT_IDS: &str = "input_ids";
@@ -77,16 +77,16 @@ pub fn gradient_name(name: &str) -> String {
 /// When the configuration does not fit together.
 pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (mut hidden, bias) = inputs(&mut graph, config)?;
+    let (mut hidden, padding) = inputs(&mut graph, config)?;
     for layer in 0..config.num_hidden_layers {
-        let output = encoder_layer(&mut graph, config, layer, hidden, bias, Rows::All)?;
+        let output = encoder_layer(&mut graph, config, layer, hidden, padding, Rows::All)?;
         graph.output(&attentions_name(layer), output.attention)?;
         hidden = output.hidden;
     }
     let by_text = graph.reshape(hidden, &[BATCH.into(), TOKENS.into(), config.hidden_size.into()])?;
     graph.output(LAST_HIDDEN_STATE, by_text)?;
     if pooler {
-        let pooled = layers::pooler(&mut graph, config, hidden)?;
+        let pooled = layers::pooler(&mut graph, config, hidden, padding)?;
         graph.output(POOLER_OUTPUT, pooled)?;
     }
     graph.prune();
@@ -100,9 +100,9 @@ pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
 /// When the configuration does not fit together.
 pub fn trunk(config: &BertConfig, layers: usize) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (mut hidden, bias) = inputs(&mut graph, config)?;
+    let (mut hidden, padding) = inputs(&mut graph, config)?;
     for layer in 0..layers {
-        hidden = encoder_layer(&mut graph, config, layer, hidden, bias, Rows::All)?.hidden;
+        hidden = encoder_layer(&mut graph, config, layer, hidden, padding, Rows::All)?.hidden;
     }
     let by_text = graph.reshape(hidden, &[BATCH.into(), TOKENS.into(), config.hidden_size.into()])?;
     graph.output(HIDDEN_STATES, by_text)?;
@@ -117,7 +117,7 @@ pub fn trunk(config: &BertConfig, layers: usize) -> Result<Graph> {
 /// When the configuration does not fit together.
 pub fn classifier(config: &BertConfig, labels: usize, start: Start) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (logits, attention) = tail(&mut graph, config, labels, start)?;
+    let (logits, attention) = tail(&mut graph, config, labels, start, Padding::masked)?;
     graph.output(LOGITS, logits)?;
     graph.output(ATTENTION, attention)?;
     graph.prune();
@@ -136,7 +136,7 @@ pub fn training(
     learns: impl Fn(&str) -> bool,
 ) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (logits, _) = tail(&mut graph, config, labels, start)?;
+    let (logits, _) = tail(&mut graph, config, labels, start, Padding::left_out)?;
     let answers = graph.input(LABELS, ElementType::Int64, &[BATCH.into()])?;
     let loss = graph.within("loss", |g| cross_entropy(g, logits, answers, labels))?;
     graph.output(LOSS, loss)?;
@@ -153,12 +153,12 @@ pub fn training(
     Ok(graph)
 }
 
-/// Adds [`INPUT_IDS`] and [`ATTENTION_MASK`]; returns the embeddings and the bias of attention.
-fn inputs(graph: &mut Graph, config: &BertConfig) -> midashi_onnx::Result<(Value, Value)> {
+/// Adds [`INPUT_IDS`] and [`ATTENTION_MASK`]; returns the embeddings and what is padding.
+fn inputs(graph: &mut Graph, config: &BertConfig) -> midashi_onnx::Result<(Value, Padding)> {
     let input_ids = graph.input(INPUT_IDS, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
     let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
-    let bias = attention_bias(graph, attention_mask)?;
-    Ok((embeddings(graph, config, input_ids)?, bias))
+    let padding = Padding::masked(graph, attention_mask)?;
+    Ok((embeddings(graph, config, input_ids, padding)?, padding))
 }
 
 /// Mean over the batch of `−log softmax(logits)[answer]`.
@@ -178,26 +178,31 @@ fn tail(
     config: &BertConfig,
     labels: usize,
     start: Start,
+    padding: impl FnOnce(&mut Graph, Value) -> midashi_onnx::Result<Padding>,
 ) -> midashi_onnx::Result<(Value, Value)> {
     let width = config.hidden_size;
     let last = config.num_hidden_layers - 1;
-    let (mut hidden, first) = match start {
-        Start::InputIds => {
-            let ids = graph.input(INPUT_IDS, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
-            (embeddings(graph, config, ids)?, 0)
-        }
+    let positions = [BATCH.into(), TOKENS.into()];
+    let (texts, first) = match start {
+        Start::InputIds => (graph.input(INPUT_IDS, ElementType::Int64, &positions)?, 0),
         Start::AfterLayers(layers) => {
-            let shape = [BATCH.into(), TOKENS.into(), width.into()];
-            let by_text = graph.input(HIDDEN_STATES, ElementType::Float32, &shape)?;
-            (graph.reshape(by_text, &[Rows::All.in_batch(), width.into()])?, layers.min(last))
+            let shape = [&positions[..], &[width.into()]].concat();
+            (graph.input(HIDDEN_STATES, ElementType::Float32, &shape)?, layers.min(last))
         }
     };
-    let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
-    let bias = attention_bias(graph, attention_mask)?;
+    let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &positions)?;
+    let padding = padding(graph, attention_mask)?;
+    let mut hidden = match start {
+        Start::InputIds => embeddings(graph, config, texts, padding)?,
+        Start::AfterLayers(_) => {
+            let rows = graph.reshape(texts, &[layers::positions(), width.into()])?;
+            padding.strip(graph, rows)?
+        }
+    };
     for layer in first..last {
-        hidden = encoder_layer(graph, config, layer, hidden, bias, Rows::All)?.hidden;
+        hidden = encoder_layer(graph, config, layer, hidden, padding, Rows::All)?.hidden;
     }
-    let output = encoder_layer(graph, config, last, hidden, bias, Rows::Cls)?;
+    let output = encoder_layer(graph, config, last, hidden, padding, Rows::Cls)?;
     let heads = config.num_attention_heads;
     let attention = graph.reshape(output.attention, &[BATCH.into(), heads.into(), TOKENS.into()])?;
     let logits =

@@ -1,9 +1,11 @@
 //! BERT's building blocks as graph nodes (Devlin et al. 2019; Vaswani et al. 2017).
 //!
-//! Hidden states travel as matrices `[batch·tokens, hidden_size]`, so that every linear layer is
-//! one `Gemm` on Hugging Face's own weight layout `[out, in]`, and so is each of its gradients.
+//! Hidden states travel as matrices `[rows, hidden_size]`, so that every linear layer is one `Gemm`
+//! on Hugging Face's own weight layout `[out, in]`, and so is each of its gradients. There is a row
+//! for every position of the padded batch, or only for those that hold a token: padding is then left
+//! out of all that is done row by row, and only attention sees the texts as long as the longest.
 
-use midashi_onnx::{Dim, Gelu, Graph, Result, Value};
+use midashi_onnx::{Dim, Gelu, Graph, PresentRows, Result, Value};
 
 use crate::config::{Activation, BertConfig, POOLER, layer_name};
 
@@ -11,6 +13,19 @@ use crate::config::{Activation, BertConfig, POOLER, layer_name};
 pub(crate) const BATCH: &str = "batch";
 /// Axis of the tokens of the longest text in the batch.
 pub(crate) const TOKENS: &str = "tokens";
+
+/// Axis of the batch's tokens without its padding.
+const PRESENT: &str = "present";
+
+/// What of a batch is padding, and what becomes of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Padding {
+    /// Added to attention scores: 0 for tokens, the lowest float for padding, so that padding gets
+    /// no attention. `[batch, 1, 1, tokens]`
+    bias: Value,
+    /// The rows that hold a token, where the others are left out of the hidden states.
+    present: Option<PresentRows>,
+}
 
 /// Which tokens of a text a layer computes results for. All of them are attended to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,7 +38,7 @@ pub(crate) enum Rows {
 
 /// What a layer computes.
 pub(crate) struct LayerOutput {
-    /// `[batch·rows, hidden_size]`
+    /// `[rows, hidden_size]`
     pub(crate) hidden: Value,
     /// Attention weights after the softmax, `[batch, heads, rows, tokens]`.
     pub(crate) attention: Value,
@@ -38,48 +53,85 @@ impl Rows {
         }
     }
 
-    /// How many rows the matrix of hidden states has.
-    pub(crate) fn in_batch(self) -> Dim {
-        [&BATCH.into(), &self.per_text()].into_iter().product()
+}
+
+impl Padding {
+    /// Padding has rows in the hidden states, and no attention.
+    pub(crate) fn masked(graph: &mut Graph, attention_mask: Value) -> Result<Self> {
+        graph.within("attention_mask", |g| {
+            let mask = g.to_float(attention_mask);
+            let one = g.scalar(1.0);
+            let absent = g.sub(one, mask)?;
+            let bias = g.scale(absent, f32::MIN)?;
+            let bias = g.reshape(bias, &[BATCH.into(), 1.into(), 1.into(), TOKENS.into()])?;
+            Ok(Self { bias, present: None })
+        })
+    }
+
+    /// Padding has no rows in the hidden states either: nothing is computed for it, which in a batch
+    /// of texts in random order is almost half of all.
+    pub(crate) fn left_out(graph: &mut Graph, attention_mask: Value) -> Result<Self> {
+        let masked = Self::masked(graph, attention_mask)?;
+        graph.within("attention_mask", |g| {
+            let mask = g.reshape(attention_mask, &[positions()])?;
+            Ok(Self { present: Some(g.present_rows(mask, PRESENT)?), ..masked })
+        })
+    }
+
+    /// How many rows the hidden states have.
+    fn rows(self) -> Dim {
+        self.present.map_or_else(positions, |_| PRESENT.into())
+    }
+
+    /// The rows that the hidden states have of something with a row for every position.
+    pub(crate) fn strip(self, graph: &mut Graph, x: Value) -> Result<Value> {
+        self.present.map_or(Ok(x), |present| graph.without_padding(x, present))
+    }
+
+    /// Hidden states with a row for every position; those of padding are not defined.
+    pub(crate) fn restore(self, graph: &mut Graph, hidden: Value) -> Result<Value> {
+        self.present.map_or(Ok(hidden), |present| graph.with_padding(hidden, present))
     }
 }
 
-/// Sum of word, position and token type embeddings, normalised: `[batch·tokens, hidden_size]`.
-/// Token type 0 is taken for every token, as for a single text.
-pub(crate) fn embeddings(graph: &mut Graph, config: &BertConfig, input_ids: Value) -> Result<Value> {
+/// All positions of the padded batch: `batch·tokens`.
+pub(crate) fn positions() -> Dim {
+    [&BATCH.into(), &TOKENS.into()].into_iter().product()
+}
+
+/// Sum of word, position and token type embeddings, normalised: `[rows, hidden_size]`. Token type 0
+/// is taken for every token, as for a single text.
+pub(crate) fn embeddings(
+    graph: &mut Graph,
+    config: &BertConfig,
+    input_ids: Value,
+    padding: Padding,
+) -> Result<Value> {
     const NAME: &str = "bert.embeddings";
     graph.within(NAME, |g| {
-        let hidden = config.hidden_size;
-        let words = g.parameter(&format!("{NAME}.word_embeddings.weight"), &[config.vocab_size, hidden])?;
-        let positions = g.parameter(
-            &format!("{NAME}.position_embeddings.weight"),
-            &[config.max_position_embeddings, hidden],
-        )?;
-        let types =
-            g.parameter(&format!("{NAME}.token_type_embeddings.weight"), &[config.type_vocab_size, hidden])?;
-        let word = g.gather(words, input_ids)?;
-        let position = g.take_as_many(positions, TOKENS)?;
+        let width = config.hidden_size;
+        let mut table = |part: &str, rows| g.parameter(&format!("{NAME}.{part}.weight"), &[rows, width]);
+        let words = table("word_embeddings", config.vocab_size)?;
+        let places = table("position_embeddings", config.max_position_embeddings)?;
+        let types = table("token_type_embeddings", config.type_vocab_size)?;
+        let (ids, place) = match padding.present {
+            None => (input_ids, g.take_as_many(places, TOKENS)?),
+            Some(present) => {
+                let ids = g.reshape(input_ids, &[positions()])?;
+                let number_in_text = g.modulo_size(present.numbers(), TOKENS)?;
+                (padding.strip(g, ids)?, g.gather(places, number_in_text)?)
+            }
+        };
+        let word = g.gather(words, ids)?;
         let first_type = g.take_first(types, 0, 1)?;
         let sum = g.add(word, first_type)?;
-        let sum = g.add(sum, position)?;
-        let rows = g.reshape(sum, &[Rows::All.in_batch(), hidden.into()])?;
+        let sum = g.add(sum, place)?;
+        let rows = g.reshape(sum, &[padding.rows(), width.into()])?;
         layer_norm(g, config, NAME, rows)
     })
 }
 
-/// What is added to attention scores: 0 for tokens, the lowest float for padding, so that padding
-/// gets no attention. `[batch, 1, 1, tokens]`
-pub(crate) fn attention_bias(graph: &mut Graph, attention_mask: Value) -> Result<Value> {
-    graph.within("attention_mask", |g| {
-        let mask = g.to_float(attention_mask);
-        let one = g.scalar(1.0);
-        let absent = g.sub(one, mask)?;
-        let bias = g.scale(absent, f32::MIN)?;
-        g.reshape(bias, &[BATCH.into(), 1.into(), 1.into(), TOKENS.into()])
-    })
-}
-
-/// One Transformer layer on `[batch·tokens, hidden_size]`.
+/// One Transformer layer on `[rows, hidden_size]`.
 ///
 /// With [`Rows::Cls`] keys and values are computed for all tokens and everything else for `[CLS]`
 /// alone; the result for `[CLS]` is the same, because a layer's rows do not depend on each other
@@ -89,16 +141,16 @@ pub(crate) fn encoder_layer(
     config: &BertConfig,
     layer: usize,
     hidden: Value,
-    bias: Value,
+    padding: Padding,
     rows: Rows,
 ) -> Result<LayerOutput> {
     let name = layer_name(layer);
     graph.within(&name, |g| {
         let own = match rows {
             Rows::All => hidden,
-            Rows::Cls => cls_rows(g, config, hidden)?,
+            Rows::Cls => cls_rows(g, config, hidden, padding)?,
         };
-        let (context, attention) = self_attention(g, config, &name, hidden, own, bias, rows)?;
+        let (context, attention) = self_attention(g, config, &name, hidden, own, padding, rows)?;
         let width = config.hidden_size;
         let attended = linear(g, &format!("{name}.attention.output.dense"), context, width, width)?;
         let attended = g.add(attended, own)?;
@@ -124,12 +176,15 @@ fn self_attention(
     name: &str,
     hidden: Value,
     own: Value,
-    bias: Value,
+    padding: Padding,
     rows: Rows,
 ) -> Result<(Value, Value)> {
     let width = config.hidden_size;
     let heads = |g: &mut Graph, part: &str, input, rows: Rows, order: &[usize]| {
-        let all_heads = linear(g, &format!("{name}.attention.self.{part}"), input, width, width)?;
+        let mut all_heads = linear(g, &format!("{name}.attention.self.{part}"), input, width, width)?;
+        if rows == Rows::All {
+            all_heads = padding.restore(g, all_heads)?;
+        }
         let (heads, size) = (config.num_attention_heads, config.head_size());
         let split = g.reshape(all_heads, &[BATCH.into(), rows.per_text(), heads.into(), size.into()])?;
         g.transpose(split, order)
@@ -139,25 +194,47 @@ fn self_attention(
     let value = heads(g, "value", hidden, Rows::All, &[0, 2, 1, 3])?;
     let scores = g.matmul(query, key)?;
     let scaled = g.scale(scores, 1.0 / (config.head_size() as f32).sqrt())?;
-    let masked = g.add(scaled, bias)?;
+    let masked = g.add(scaled, padding.bias)?;
     let attention = g.softmax(masked);
     let context = g.matmul(attention, value)?;
     let context = g.transpose(context, &[0, 2, 1, 3])?;
-    Ok((g.reshape(context, &[rows.in_batch(), width.into()])?, attention))
+    let context = match rows {
+        Rows::All => {
+            let context = g.reshape(context, &[positions(), width.into()])?;
+            padding.strip(g, context)?
+        }
+        Rows::Cls => g.reshape(context, &[BATCH.into(), width.into()])?,
+    };
+    Ok((context, attention))
 }
 
 /// Rows of `[CLS]`, the first token of each text: `[batch, hidden_size]`.
-pub(crate) fn cls_rows(g: &mut Graph, config: &BertConfig, hidden: Value) -> Result<Value> {
+pub(crate) fn cls_rows(g: &mut Graph, config: &BertConfig, hidden: Value, padding: Padding) -> Result<Value> {
     let width = config.hidden_size;
-    let by_text = g.reshape(hidden, &[BATCH.into(), TOKENS.into(), width.into()])?;
-    let first = g.take_first(by_text, 1, 1)?;
-    g.reshape(first, &[BATCH.into(), width.into()])
+    let by_text = |g: &mut Graph, x, rest: &[Dim]| {
+        let shape = [&[BATCH.into(), TOKENS.into()], rest].concat();
+        let by_text = g.reshape(x, &shape)?;
+        let first = g.take_first(by_text, 1, 1)?;
+        g.reshape(first, &[&[BATCH.into()], rest].concat())
+    };
+    match padding.present {
+        None => by_text(g, hidden, &[width.into()]),
+        Some(present) => {
+            let first = by_text(g, present.numbers_of_padded(), &[])?;
+            g.gather(hidden, first)
+        }
+    }
 }
 
 /// A linear layer on `[CLS]` and tanh: `[batch, hidden_size]`.
-pub(crate) fn pooler(graph: &mut Graph, config: &BertConfig, hidden: Value) -> Result<Value> {
+pub(crate) fn pooler(
+    graph: &mut Graph,
+    config: &BertConfig,
+    hidden: Value,
+    padding: Padding,
+) -> Result<Value> {
     graph.within("bert.pooler", |g| {
-        let cls = cls_rows(g, config, hidden)?;
+        let cls = cls_rows(g, config, hidden, padding)?;
         let dense = linear(g, POOLER, cls, config.hidden_size, config.hidden_size)?;
         Ok(g.tanh(dense))
     })

@@ -96,7 +96,7 @@ const RULES: &[(&str, Rule)] = &[
         Ok(vec![Some(g.reshape(dy, &shape)?), None])
     }),
     // y[i] = table[indices[i]]:  dtable[indices[i]] += dy[i]
-    ("Gather", |g, n, dy| Ok(vec![Some(g.scatter_add(n.inputs[0], n.inputs[1], dy)?), None])),
+    ("Gather", |g, n, dy| Ok(vec![Some(gather(g, n, dy)?), None])),
     // Slices start at 0, so what was cut off lies after the end
     ("Slice", |g, n, dy| Ok(vec![Some(g.pad_end_like(dy, n.inputs[0])?)])),
     // y = Σ x:  dx = dy, repeated
@@ -255,6 +255,20 @@ fn gemm(g: &mut Graph, n: &Node, dy: Value) -> Gradients {
         gradients.push(sum_to(g, dy, c)?);
     }
     Ok(gradients)
+}
+
+/// Rows that were picked once each are put back by picking them again; others are added up.
+fn gather(g: &mut Graph, n: &Node, dy: Value) -> Result<Value> {
+    let (table, indices) = (n.inputs[0], n.inputs[1]);
+    let Some(inverse) = g.inverses.get(&indices).copied() else {
+        return g.scatter_add(table, indices, dy);
+    };
+    let back = g.gather(dy, inverse.indices)?;
+    let Some(mask) = inverse.mask else { return Ok(back) };
+    let row = [g.shape(mask)[0].clone(), 1.into()];
+    let mask = g.to_float(mask);
+    let mask = g.reshape(mask, &row)?;
+    g.mul(back, mask)
 }
 
 fn swap_last(g: &mut Graph, x: Value) -> Result<Value> {

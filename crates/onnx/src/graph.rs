@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
+use crate::rows::Inverse;
 use crate::shape::{Dim, Shape, display};
 use crate::{Error, Result};
 
@@ -63,6 +64,8 @@ pub struct Graph {
     names: HashSet<String>,
     scope: String,
     sizes: HashMap<&'static str, Value>,
+    /// Indices whose `Gather` another `Gather` undoes.
+    pub(crate) inverses: HashMap<Value, Inverse>,
 }
 
 impl Graph {

@@ -30,11 +30,13 @@ mod gradient;
 mod graph;
 mod operators;
 mod proto;
+mod rows;
 mod shape;
 mod write;
 
 pub use error::{Error, Result};
 pub use graph::{ElementType, Graph, Value};
 pub use operators::Gelu;
+pub use rows::PresentRows;
 pub use shape::{Dim, Shape};
 pub use write::Storage;

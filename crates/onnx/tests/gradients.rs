@@ -357,6 +357,25 @@ fn gather_loses_no_row_on_several_threads() {
 }
 
 #[test]
+fn rows_without_their_padding() {
+    let mut check = Check::new(0);
+    check.indices = Some(ArrayD::from_shape_vec(IxDyn(&[6]), vec![1, 1, 0, 1, 0, 1]).unwrap());
+    check.compare(&[vec![fixed(6), fixed(3)]], |g, x| {
+        let rows = g.present_rows(x[1], "present")?;
+        let present = g.without_padding(x[0], rows)?;
+        let curved = g.exp(present);
+        let padded = g.with_padding(curved, rows)?;
+        // Absent rows are not defined; nothing may depend on them.
+        let mask = g.to_float(x[1]);
+        let mask = g.reshape(mask, &[6.into(), 1.into()])?;
+        let padded = g.mul(padded, mask)?;
+        let again = g.without_padding(padded, rows)?;
+        let again = g.with_padding(again, rows)?;
+        g.mul(again, mask)
+    });
+}
+
+#[test]
 fn sums_and_means() {
     for seed in 0..4 {
         let mut check = Check::new(seed);
