@@ -73,6 +73,12 @@ impl Batch {
         Self { texts: Texts::Hidden(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
     }
 
+    /// How many texts, how long the longest is, and how many positions are attended to.
+    pub fn sizes(&self) -> [usize; 3] {
+        let shape = self.attention_mask.shape();
+        [shape[0], shape[1], self.attention_mask.sum() as usize]
+    }
+
     /// Names and arrays to feed, as whatever tensor type the engine has.
     pub fn inputs<'a, T>(&'a self) -> Vec<(&'static str, T)>
     where

@@ -7,7 +7,7 @@ use midashi_onnx::{ElementType, Graph, Value};
 
 use crate::Result;
 use crate::config::BertConfig;
-use crate::layers::{self, BATCH, Padding, Rows, TOKENS, embeddings, encoder_layer};
+use crate::layers::{self, BATCH, Dropout, Encoder, Padding, Rows, TOKENS, embeddings, encoder_layer};
 
 /// Name of the graphs' input of token ids, int64 `[batch, tokens]`.
 pub const INPUT_IDS: &str = "input_ids";
@@ -16,14 +16,16 @@ pub const ATTENTION_MASK: &str = "attention_mask";
 /// Name of the tail's input of trunk features, float32 `[batch, tokens, hidden_size]`, and of the
 /// trunk's output.
 pub const HIDDEN_STATES: &str = "hidden_states";
-/// Name of the training graph's input of categories, int64 `[batch]`.
-pub const LABELS: &str = "labels";
+/// Name of the training graph's input of what is to be learned, float32 `[batch, labels]`: how much
+/// each category counts for each text. A 1 at the text's category, divided by the number of texts, makes
+/// the loss their mean cross-entropy; label smoothing and class weights are other numbers.
+pub const TARGETS: &str = "targets";
 /// Name of the classifier's output before the softmax, float32 `[batch, labels]`.
 pub const LOGITS: &str = "logits";
 /// Name of the classifier's output of the last layer's `[CLS]` row, float32
 /// `[batch, heads, tokens]`; each head's row sums to 1.
 pub const ATTENTION: &str = "attention";
-/// Name of the training graph's output, the mean cross-entropy of the batch, a float32 scalar.
+/// Name of the training graph's output `−Σ targets · log softmax(logits)`, a float32 scalar.
 pub const LOSS: &str = "loss";
 
 /// Name of the encoder's output after the last layer, float32 `[batch, tokens, hidden_size]`.
@@ -77,16 +79,16 @@ pub fn gradient_name(name: &str) -> String {
 /// When the configuration does not fit together.
 pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (mut hidden, padding) = inputs(&mut graph, config)?;
+    let (mut hidden, encoder) = inputs(&mut graph, config)?;
     for layer in 0..config.num_hidden_layers {
-        let output = encoder_layer(&mut graph, config, layer, hidden, padding, Rows::All)?;
+        let output = encoder_layer(&mut graph, encoder, layer, hidden, Rows::All)?;
         graph.output(&attentions_name(layer), output.attention)?;
         hidden = output.hidden;
     }
     let by_text = graph.reshape(hidden, &[BATCH.into(), TOKENS.into(), config.hidden_size.into()])?;
     graph.output(LAST_HIDDEN_STATE, by_text)?;
     if pooler {
-        let pooled = layers::pooler(&mut graph, config, hidden, padding)?;
+        let pooled = layers::pooler(&mut graph, encoder, hidden)?;
         graph.output(POOLER_OUTPUT, pooled)?;
     }
     graph.prune();
@@ -100,9 +102,9 @@ pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
 /// When the configuration does not fit together.
 pub fn trunk(config: &BertConfig, layers: usize) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (mut hidden, padding) = inputs(&mut graph, config)?;
+    let (mut hidden, encoder) = inputs(&mut graph, config)?;
     for layer in 0..layers {
-        hidden = encoder_layer(&mut graph, config, layer, hidden, padding, Rows::All)?.hidden;
+        hidden = encoder_layer(&mut graph, encoder, layer, hidden, Rows::All)?.hidden;
     }
     let by_text = graph.reshape(hidden, &[BATCH.into(), TOKENS.into(), config.hidden_size.into()])?;
     graph.output(HIDDEN_STATES, by_text)?;
@@ -117,15 +119,15 @@ pub fn trunk(config: &BertConfig, layers: usize) -> Result<Graph> {
 /// When the configuration does not fit together.
 pub fn classifier(config: &BertConfig, labels: usize, start: Start) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (logits, attention) = tail(&mut graph, config, labels, start, Padding::masked)?;
+    let (logits, attention) = tail(&mut graph, config, labels, start, Padding::masked, Dropout::default())?;
     graph.output(LOGITS, logits)?;
     graph.output(ATTENTION, attention)?;
     graph.prune();
     Ok(graph)
 }
 
-/// [`classifier`]'s inputs and [`LABELS`]; outputs [`LOSS`], [`LOGITS`], and for each parameter
-/// that `learns` its gradient ([`gradient_name`]).
+/// [`classifier`]'s inputs, [`TARGETS`] and the masks of `dropout` (see [`dropout_masks`]); outputs
+/// [`LOSS`], [`LOGITS`], and for each parameter that `learns` its gradient ([`gradient_name`]).
 ///
 /// # Errors
 /// When the configuration does not fit together.
@@ -133,12 +135,13 @@ pub fn training(
     config: &BertConfig,
     labels: usize,
     start: Start,
+    dropout: Dropout,
     learns: impl Fn(&str) -> bool,
 ) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (logits, _) = tail(&mut graph, config, labels, start, Padding::left_out)?;
-    let answers = graph.input(LABELS, ElementType::Int64, &[BATCH.into()])?;
-    let loss = graph.within("loss", |g| cross_entropy(g, logits, answers, labels))?;
+    let (logits, _) = tail(&mut graph, config, labels, start, Padding::left_out, dropout)?;
+    let targets = graph.input(TARGETS, ElementType::Float32, &[BATCH.into(), labels.into()])?;
+    let loss = graph.within("loss", |g| cross_entropy(g, logits, targets))?;
     graph.output(LOSS, loss)?;
     graph.output(LOGITS, logits)?;
     graph.prune();
@@ -153,22 +156,42 @@ pub fn training(
     Ok(graph)
 }
 
-/// Adds [`INPUT_IDS`] and [`ATTENTION_MASK`]; returns the embeddings and what is padding.
-fn inputs(graph: &mut Graph, config: &BertConfig) -> midashi_onnx::Result<(Value, Padding)> {
+/// Names of the training graph's dropout masks, in the order of the model, and their shapes for a
+/// batch: `[texts, longest]`, of which so many positions hold a token.
+///
+/// # Errors
+/// Never for a graph of [`training`].
+pub fn dropout_masks(
+    graph: &Graph,
+    texts: usize,
+    longest: usize,
+    tokens: usize,
+) -> Vec<(String, Vec<usize>)> {
+    let size = |symbol: &str| match symbol {
+        BATCH => texts,
+        TOKENS => longest,
+        _ => tokens,
+    };
+    let prefix = layers::dropout_name("");
+    let masks = graph.inputs().filter(|(name, _)| name.starts_with(&prefix));
+    masks.map(|(name, shape)| (name.to_owned(), shape.iter().map(|dim| dim.size(size)).collect())).collect()
+}
+
+/// Adds [`INPUT_IDS`] and [`ATTENTION_MASK`]; returns the embeddings and what the layers need.
+fn inputs<'a>(graph: &mut Graph, config: &'a BertConfig) -> midashi_onnx::Result<(Value, Encoder<'a>)> {
     let input_ids = graph.input(INPUT_IDS, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
     let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
     let padding = Padding::masked(graph, attention_mask)?;
-    Ok((embeddings(graph, config, input_ids, padding)?, padding))
+    let encoder = Encoder { config, padding, dropout: Dropout::default() };
+    Ok((embeddings(graph, encoder, input_ids)?, encoder))
 }
 
-/// Mean over the batch of `−log softmax(logits)[answer]`.
-fn cross_entropy(g: &mut Graph, logits: Value, answers: Value, labels: usize) -> midashi_onnx::Result<Value> {
+/// `−Σ targets · log softmax(logits)`.
+fn cross_entropy(g: &mut Graph, logits: Value, targets: Value) -> midashi_onnx::Result<Value> {
     let log_probabilities = g.log_softmax(logits);
-    let answer = g.one_hot(answers, labels)?;
-    let chosen = g.mul(log_probabilities, answer)?;
-    let per_text = g.reduce_sum(chosen, &[1], false)?;
-    let mean = g.reduce_mean(per_text, &[0], false)?;
-    g.scale(mean, -1.0)
+    let weighted = g.mul(log_probabilities, targets)?;
+    let sum = g.reduce_sum(weighted, &[0, 1], false)?;
+    g.scale(sum, -1.0)
 }
 
 /// Layers from `start` on, the last for `[CLS]` alone, and the linear classifier. Returns logits
@@ -179,6 +202,7 @@ fn tail(
     labels: usize,
     start: Start,
     padding: impl FnOnce(&mut Graph, Value) -> midashi_onnx::Result<Padding>,
+    dropout: Dropout,
 ) -> midashi_onnx::Result<(Value, Value)> {
     let width = config.hidden_size;
     let last = config.num_hidden_layers - 1;
@@ -192,20 +216,23 @@ fn tail(
     };
     let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &positions)?;
     let padding = padding(graph, attention_mask)?;
+    let encoder = Encoder { config, padding, dropout };
     let mut hidden = match start {
-        Start::InputIds => embeddings(graph, config, texts, padding)?,
+        Start::InputIds => embeddings(graph, encoder, texts)?,
         Start::AfterLayers(_) => {
             let rows = graph.reshape(texts, &[layers::positions(), width.into()])?;
             padding.strip(graph, rows)?
         }
     };
     for layer in first..last {
-        hidden = encoder_layer(graph, config, layer, hidden, padding, Rows::All)?.hidden;
+        hidden = encoder_layer(graph, encoder, layer, hidden, Rows::All)?.hidden;
     }
-    let output = encoder_layer(graph, config, last, hidden, padding, Rows::Cls)?;
+    let output = encoder_layer(graph, encoder, last, hidden, Rows::Cls)?;
     let heads = config.num_attention_heads;
     let attention = graph.reshape(output.attention, &[BATCH.into(), heads.into(), TOKENS.into()])?;
-    let logits =
-        graph.within("classifier", |g| layers::linear(g, "classifier", output.hidden, width, labels))?;
+    let logits = graph.within("classifier", |g| {
+        let read = layers::drop(g, dropout.hidden, "classifier", output.hidden)?;
+        layers::linear(g, "classifier", read, width, labels)
+    })?;
     Ok((logits, attention))
 }

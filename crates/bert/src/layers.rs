@@ -5,7 +5,7 @@
 //! for every position of the padded batch, or only for those that hold a token: padding is then left
 //! out of all that is done row by row, and only attention sees the texts as long as the longest.
 
-use midashi_onnx::{Dim, Gelu, Graph, PresentRows, Result, Value};
+use midashi_onnx::{Dim, ElementType, Gelu, Graph, PresentRows, Result, Value};
 
 use crate::config::{Activation, BertConfig, POOLER, layer_name};
 
@@ -25,6 +25,36 @@ pub(crate) struct Padding {
     bias: Value,
     /// The rows that hold a token, where the others are left out of the hidden states.
     present: Option<PresentRows>,
+}
+
+/// Where numbers of the hidden states are dropped while learning (Srivastava et al. 2014; BERT's
+/// places): each place is an input of the graph, a float32 mask to multiply with, 0 where a number is
+/// dropped and 1 / (1 − share) elsewhere. So whoever feeds it decides, and every device drops the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropout {
+    /// After the embeddings, after what attention and the feed-forward layers give, and before the
+    /// classifier.
+    pub hidden: bool,
+    /// Of attention weights.
+    pub attention: bool,
+}
+
+/// What all layers of a graph have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Encoder<'a> {
+    pub(crate) config: &'a BertConfig,
+    pub(crate) padding: Padding,
+    pub(crate) dropout: Dropout,
+}
+
+/// `x` with some numbers dropped; the mask is the input `dropout.<place>`.
+pub(crate) fn drop(g: &mut Graph, applies: bool, place: &str, x: Value) -> Result<Value> {
+    if !applies {
+        return Ok(x);
+    }
+    let shape = g.shape(x).to_vec();
+    let mask = g.input(&dropout_name(place), ElementType::Float32, &shape)?;
+    g.mul(x, mask)
 }
 
 /// Which tokens of a text a layer computes results for. All of them are attended to.
@@ -52,7 +82,6 @@ impl Rows {
             Self::Cls => 1.into(),
         }
     }
-
 }
 
 impl Padding {
@@ -94,6 +123,12 @@ impl Padding {
     }
 }
 
+/// Name of the input that is the dropout mask of a place in the model, such as
+/// `bert.encoder.layer.0.output`.
+pub(crate) fn dropout_name(place: &str) -> String {
+    format!("dropout.{place}")
+}
+
 /// All positions of the padded batch: `batch·tokens`.
 pub(crate) fn positions() -> Dim {
     [&BATCH.into(), &TOKENS.into()].into_iter().product()
@@ -101,13 +136,9 @@ pub(crate) fn positions() -> Dim {
 
 /// Sum of word, position and token type embeddings, normalised: `[rows, hidden_size]`. Token type 0
 /// is taken for every token, as for a single text.
-pub(crate) fn embeddings(
-    graph: &mut Graph,
-    config: &BertConfig,
-    input_ids: Value,
-    padding: Padding,
-) -> Result<Value> {
+pub(crate) fn embeddings(graph: &mut Graph, encoder: Encoder<'_>, input_ids: Value) -> Result<Value> {
     const NAME: &str = "bert.embeddings";
+    let Encoder { config, padding, dropout } = encoder;
     graph.within(NAME, |g| {
         let width = config.hidden_size;
         let mut table = |part: &str, rows| g.parameter(&format!("{NAME}.{part}.weight"), &[rows, width]);
@@ -127,7 +158,8 @@ pub(crate) fn embeddings(
         let sum = g.add(word, first_type)?;
         let sum = g.add(sum, place)?;
         let rows = g.reshape(sum, &[padding.rows(), width.into()])?;
-        layer_norm(g, config, NAME, rows)
+        let normalised = layer_norm(g, config, NAME, rows)?;
+        drop(g, dropout.hidden, NAME, normalised)
     })
 }
 
@@ -138,21 +170,22 @@ pub(crate) fn embeddings(
 /// but through keys and values.
 pub(crate) fn encoder_layer(
     graph: &mut Graph,
-    config: &BertConfig,
+    encoder: Encoder<'_>,
     layer: usize,
     hidden: Value,
-    padding: Padding,
     rows: Rows,
 ) -> Result<LayerOutput> {
+    let Encoder { config, dropout, .. } = encoder;
     let name = layer_name(layer);
     graph.within(&name, |g| {
         let own = match rows {
             Rows::All => hidden,
-            Rows::Cls => cls_rows(g, config, hidden, padding)?,
+            Rows::Cls => cls_rows(g, encoder, hidden)?,
         };
-        let (context, attention) = self_attention(g, config, &name, hidden, own, padding, rows)?;
+        let (context, attention) = self_attention(g, encoder, &name, hidden, own, rows)?;
         let width = config.hidden_size;
         let attended = linear(g, &format!("{name}.attention.output.dense"), context, width, width)?;
+        let attended = drop(g, dropout.hidden, &format!("{name}.attention.output"), attended)?;
         let attended = g.add(attended, own)?;
         let attended = layer_norm(g, config, &format!("{name}.attention.output"), attended)?;
         let wide =
@@ -163,6 +196,7 @@ pub(crate) fn encoder_layer(
             Activation::Relu => g.relu(wide),
         };
         let narrow = linear(g, &format!("{name}.output.dense"), active, config.intermediate_size, width)?;
+        let narrow = drop(g, dropout.hidden, &format!("{name}.output"), narrow)?;
         let sum = g.add(narrow, attended)?;
         let hidden = layer_norm(g, config, &format!("{name}.output"), sum)?;
         Ok(LayerOutput { hidden, attention })
@@ -172,13 +206,13 @@ pub(crate) fn encoder_layer(
 /// Scaled dot-product attention of `own` rows to all rows of `hidden`.
 fn self_attention(
     g: &mut Graph,
-    config: &BertConfig,
+    encoder: Encoder<'_>,
     name: &str,
     hidden: Value,
     own: Value,
-    padding: Padding,
     rows: Rows,
 ) -> Result<(Value, Value)> {
+    let Encoder { config, padding, dropout } = encoder;
     let width = config.hidden_size;
     let heads = |g: &mut Graph, part: &str, input, rows: Rows, order: &[usize]| {
         let mut all_heads = linear(g, &format!("{name}.attention.self.{part}"), input, width, width)?;
@@ -196,7 +230,8 @@ fn self_attention(
     let scaled = g.scale(scores, 1.0 / (config.head_size() as f32).sqrt())?;
     let masked = g.add(scaled, padding.bias)?;
     let attention = g.softmax(masked);
-    let context = g.matmul(attention, value)?;
+    let kept = drop(g, dropout.attention, &format!("{name}.attention.self"), attention)?;
+    let context = g.matmul(kept, value)?;
     let context = g.transpose(context, &[0, 2, 1, 3])?;
     let context = match rows {
         Rows::All => {
@@ -209,7 +244,8 @@ fn self_attention(
 }
 
 /// Rows of `[CLS]`, the first token of each text: `[batch, hidden_size]`.
-pub(crate) fn cls_rows(g: &mut Graph, config: &BertConfig, hidden: Value, padding: Padding) -> Result<Value> {
+pub(crate) fn cls_rows(g: &mut Graph, encoder: Encoder<'_>, hidden: Value) -> Result<Value> {
+    let Encoder { config, padding, .. } = encoder;
     let width = config.hidden_size;
     let by_text = |g: &mut Graph, x, rest: &[Dim]| {
         let shape = [&[BATCH.into(), TOKENS.into()], rest].concat();
@@ -227,15 +263,11 @@ pub(crate) fn cls_rows(g: &mut Graph, config: &BertConfig, hidden: Value, paddin
 }
 
 /// A linear layer on `[CLS]` and tanh: `[batch, hidden_size]`.
-pub(crate) fn pooler(
-    graph: &mut Graph,
-    config: &BertConfig,
-    hidden: Value,
-    padding: Padding,
-) -> Result<Value> {
+pub(crate) fn pooler(graph: &mut Graph, encoder: Encoder<'_>, hidden: Value) -> Result<Value> {
     graph.within("bert.pooler", |g| {
-        let cls = cls_rows(g, config, hidden, padding)?;
-        let dense = linear(g, POOLER, cls, config.hidden_size, config.hidden_size)?;
+        let cls = cls_rows(g, encoder, hidden)?;
+        let width = encoder.config.hidden_size;
+        let dense = linear(g, POOLER, cls, width, width)?;
         Ok(g.tanh(dense))
     })
 }

@@ -2,19 +2,20 @@
 //! that is one in all but name.
 //!
 //! ```no_run
-//! use midashi_bert::{Checkpoint, Start, classifier, training};
+//! use midashi_bert::{Checkpoint, Dropout, Start, training};
 //!
 //! let checkpoint = Checkpoint::open("bert-base-japanese".as_ref())?;
 //! let config = checkpoint.config();
 //! // The last layer and a classifier of nine categories learn; the rest is the trunk.
 //! let start = Start::for_trainable_layers(config, 1);
-//! let graph = training(config, 9, start, |_| true)?;
+//! let graph = training(config, 9, start, Dropout::default(), |_| true)?;
 //! let outputs: Vec<&str> = graph.output_names().collect();
 //! assert_eq!(outputs[..2], ["loss", "logits"]);
 //! # Ok::<(), midashi_bert::Error>(())
 //! ```
 //!
-//! Dropout is not part of these graphs: they compute what transformers computes in eval mode.
+//! They compute what transformers computes in eval mode; only the training graph knows dropout, whose
+//! masks are fed.
 
 mod batch;
 mod checkpoint;
@@ -32,8 +33,9 @@ pub use checkpoint::{Checkpoint, WeightsFile};
 pub use config::{Activation, BertConfig};
 pub use error::{Error, Result};
 pub use graphs::{
-    ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LABELS, LAST_HIDDEN_STATE, LOGITS, LOSS,
-    POOLER_OUTPUT, Start, attentions_name, classifier, gradient_name, outputs, training, trunk,
+    ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT,
+    Start, TARGETS, attentions_name, classifier, dropout_masks, gradient_name, outputs, training, trunk,
 };
+pub use layers::Dropout;
 pub use midashi_onnx::{Graph, Storage};
 pub use weights::{Weights, little_endian};

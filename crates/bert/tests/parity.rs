@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_bert::{
-    ATTENTION, ATTENTION_MASK, Batch, BertConfig, Graph, HIDDEN_STATES, INPUT_IDS, LABELS, LOGITS, LOSS,
-    PaddingRule, Start, Storage, classifier, gradient_name, training, trunk,
+    ATTENTION, ATTENTION_MASK, Batch, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS, LOGITS, LOSS,
+    PaddingRule, Start, Storage, TARGETS, classifier, dropout_masks, gradient_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -71,6 +71,14 @@ impl Reference {
 
     fn labels(&self) -> usize {
         self.floats["classifier.bias"].len()
+    }
+
+    /// What makes the loss the mean cross-entropy of the batch.
+    fn targets(&self) -> ArrayD<f32> {
+        let answers = &self.integers["labels"];
+        let texts = answers.len();
+        let target = |at: IxDyn| if answers[at[0]] == at[1] as i64 { 1.0 / texts as f32 } else { 0.0 };
+        ArrayD::from_shape_fn(IxDyn(&[texts, self.labels()]), target)
     }
 
     /// A session with all weights handed over.
@@ -156,11 +164,27 @@ fn logits_and_attention_are_transformers_wherever_the_tail_starts() {
 
 /// Compares loss, logits and all gradients, with the weights of the main fixture.
 fn compare_training(reference: &Reference, start: Start) {
-    let graph = training(&reference.config, reference.labels(), start, |_| true).unwrap();
+    let graph = training(&reference.config, reference.labels(), start, Dropout::default(), |_| true).unwrap();
+    let learned = compare_outputs(reference, &graph, |reference| reference.inputs(start));
+    let all = reference.config.tensors().len() + 2;
+    if start == Start::InputIds {
+        assert_eq!(learned.len(), all, "every tensor of the model learns");
+    } else {
+        assert!(learned.len() < all && !learned.iter().any(|name| name.contains("embeddings")));
+    }
+}
+
+/// Runs a training graph and compares what it gives; returns the names of what learns.
+fn compare_outputs(
+    reference: &Reference,
+    graph: &Graph,
+    of_batch: impl for<'a> FnOnce(&'a Reference) -> Vec<(&'a str, Tensor<'a>)>,
+) -> Vec<String> {
     let learned: Vec<String> = graph.parameters().map(|(name, _)| name.to_owned()).collect();
-    let mut session = reference.session(&graph);
-    let mut inputs = reference.inputs(start);
-    inputs.push((LABELS, reference.integers["labels"].view().into()));
+    let mut session = reference.session(graph);
+    let targets = reference.targets();
+    let mut inputs = of_batch(reference);
+    inputs.push((TARGETS, targets.view().into()));
     let outputs = session.run(inputs).unwrap();
     let loss = outputs.float32(LOSS).unwrap().sum();
     assert!((loss - reference.floats["loss"].sum()).abs() < 1e-5, "loss {loss}");
@@ -170,12 +194,7 @@ fn compare_training(reference: &Reference, start: Start) {
         let expected = &reference.floats[&format!("grad.{name}")];
         assert_close(name, outputs.float32(&gradient_name(name)).unwrap(), expected.view());
     }
-    let all = reference.config.tensors().len() + 2;
-    if start == Start::InputIds {
-        assert_eq!(learned.len(), all, "every tensor of the model learns");
-    } else {
-        assert!(learned.len() < all && !learned.iter().any(|name| name.contains("embeddings")));
-    }
+    learned
 }
 
 #[test]
@@ -195,10 +214,32 @@ fn every_activation_has_pytorch_gradients() {
 }
 
 #[test]
+fn with_dropout_loss_and_every_gradient_are_pytorch() {
+    let reference = Reference::variant("gradient_reference_dropout.safetensors");
+    let dropout = Dropout { hidden: true, attention: true };
+    let graph = training(&reference.config, reference.labels(), Start::InputIds, dropout, |_| true).unwrap();
+    let mask = &reference.integers["attention_mask"];
+    let (texts, longest) = (mask.shape()[0], mask.shape()[1]);
+    let masks = dropout_masks(&graph, texts, longest, mask.sum() as usize);
+    assert_eq!(masks.len(), 3 * reference.config.num_hidden_layers + 2);
+    for (name, shape) in &masks {
+        assert_eq!(reference.floats[name].shape(), shape, "{name}");
+    }
+    compare_outputs(&reference, &graph, |reference| {
+        let mut inputs = reference.inputs(Start::InputIds);
+        let masks = reference.floats.iter().filter(|(name, _)| name.starts_with("dropout."));
+        inputs.extend(masks.map(|(name, mask)| (name.as_str(), mask.view().into())));
+        inputs
+    });
+}
+
+#[test]
 fn only_what_learns_gets_a_gradient() {
     let reference = main_reference();
     let learns = |name: &str| name.starts_with("classifier");
-    let graph = training(&reference.config, reference.labels(), Start::AfterLayers(2), learns).unwrap();
+    let graph =
+        training(&reference.config, reference.labels(), Start::AfterLayers(2), Dropout::default(), learns)
+            .unwrap();
     let outputs: Vec<&str> = graph.output_names().collect();
     assert_eq!(outputs, ["loss", "logits", "gradient.classifier.weight", "gradient.classifier.bias"]);
 }

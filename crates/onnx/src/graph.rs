@@ -162,6 +162,11 @@ impl Graph {
         &self.values[value.0].name
     }
 
+    /// Names and shapes of the inputs, in the order they were added.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &[Dim])> {
+        self.inputs.iter().map(|&value| (self.name(value), self.shape(value)))
+    }
+
     /// Names and shapes of the parameters that are used, in the order they were added.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, Vec<usize>)> {
         self.parameters.iter().map(|&value| {

@@ -27,6 +27,11 @@ impl Dim {
         self.symbols.is_empty().then_some(self.factor)
     }
 
+    /// The size when the named sizes are what `of` says.
+    pub fn size(&self, of: impl Fn(&str) -> usize) -> usize {
+        self.factor * self.symbols.iter().map(|symbol| of(symbol)).product::<usize>()
+    }
+
     /// Whether the size is known to be 1, so that the axis broadcasts.
     pub fn is_one(&self) -> bool {
         self.fixed() == Some(1)

@@ -153,8 +153,24 @@ pub struct Train {
     pub epochs: usize,
     /// Texts per optimiser step.
     pub batch_size: usize,
+    /// In how many parts a step's texts are computed; more need less memory.
+    pub accumulation: usize,
     /// Steps' sizes.
     pub learning_rate: LearningRates,
+    /// Share of a weight that a step takes away, times the learning rate (AdamW, Loshchilov & Hutter
+    /// 2019); biases and layer normalisation are spared.
+    pub weight_decay: f64,
+    /// Largest norm of the whole gradient, which is scaled down to it; 0 is no limit.
+    pub clip_norm: f64,
+    /// Shares of numbers that are set to 0 in the layers that learn.
+    pub dropout: Dropout,
+    /// Share of an answer that is spread over all categories (Szegedy et al. 2016, section 7).
+    pub label_smoothing: f64,
+    /// How much a text counts.
+    pub class_weights: ClassWeights,
+    /// Epochs without a better validation accuracy after which training ends; 0 goes to the last.
+    /// With a validation split the weights of the best epoch are kept.
+    pub patience: usize,
     /// Seed of the classifier's first weights and of the batch order.
     pub seed: u64,
     /// Where the graphs run.
@@ -171,6 +187,46 @@ pub struct LearningRates {
     pub encoder: f64,
     /// Of the linear classifier.
     pub classifier: f64,
+    /// Their course after warming up.
+    pub schedule: Schedule,
+    /// Share of all steps over which they rise from 0.
+    pub warmup: f64,
+    /// What each layer's is of that of the layer above it.
+    pub layer_decay: f64,
+}
+
+/// The course of the learning rates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// They stay.
+    #[default]
+    Constant,
+    /// Down to 0 in a straight line.
+    Linear,
+    /// Down to 0 along half a cosine.
+    Cosine,
+}
+
+/// `[train.dropout]`: shares in [0, 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dropout {
+    /// Of embeddings, of what attention and feed-forward layers give, and of what the classifier reads.
+    pub hidden: f64,
+    /// Of attention weights.
+    pub attention: f64,
+}
+
+/// How much a text of a category counts in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// Every text the same.
+    #[default]
+    None,
+    /// Every category the same: texts / (categories · texts of the category), as in scikit-learn.
+    Balanced,
 }
 
 /// Which of the encoder's layers learn.
@@ -264,7 +320,14 @@ impl Default for Train {
             trainable_layers: TrainableLayers::Last(1),
             epochs: 5,
             batch_size: 32,
+            accumulation: 1,
             learning_rate: LearningRates::default(),
+            weight_decay: 0.0,
+            clip_norm: 0.0,
+            dropout: Dropout::default(),
+            label_smoothing: 0.0,
+            class_weights: ClassWeights::default(),
+            patience: 0,
             seed: 0,
             device: Choice::default(),
             trunk_batch_tokens: 2048,
@@ -274,7 +337,7 @@ impl Default for Train {
 
 impl Default for LearningRates {
     fn default() -> Self {
-        Self { encoder: 5e-5, classifier: 1e-4 }
+        Self { encoder: 5e-5, classifier: 1e-4, schedule: Schedule::default(), warmup: 0.0, layer_decay: 1.0 }
     }
 }
 
@@ -396,6 +459,7 @@ impl Config {
             ("tokenize.max_length", self.tokenize.max_length, 3),
             ("train.epochs", self.train.epochs, 1),
             ("train.batch_size", self.train.batch_size, 1),
+            ("train.accumulation", self.train.accumulation, 1),
             ("train.trunk_batch_tokens", self.train.trunk_batch_tokens, 1),
             ("evaluate.batch_tokens", self.evaluate.batch_tokens, 1),
             ("model.scratch.layers", scratch.layers, 1),
@@ -414,13 +478,28 @@ impl Config {
                 scratch.hidden_size, scratch.attention_heads
             ),
         )?;
-        for (key, rate) in [
-            ("encoder", self.train.learning_rate.encoder),
-            ("classifier", self.train.learning_rate.classifier),
+        let train = &self.train;
+        for (key, number) in [
+            ("learning_rate.encoder", train.learning_rate.encoder),
+            ("learning_rate.classifier", train.learning_rate.classifier),
+            ("learning_rate.layer_decay", train.learning_rate.layer_decay),
+            ("weight_decay", train.weight_decay),
+            ("clip_norm", train.clip_norm),
         ] {
             require(
-                rate.is_finite() && rate >= 0.0,
-                format!("train.learning_rate.{key} is {rate}; expected a number of at least 0"),
+                number.is_finite() && number >= 0.0,
+                format!("train.{key} is {number}; expected a number of at least 0"),
+            )?;
+        }
+        for (key, share) in [
+            ("learning_rate.warmup", train.learning_rate.warmup),
+            ("dropout.hidden", train.dropout.hidden),
+            ("dropout.attention", train.dropout.attention),
+            ("label_smoothing", train.label_smoothing),
+        ] {
+            require(
+                (0.0..1.0).contains(&share),
+                format!("train.{key} is {share}; expected a share in [0, 1)"),
             )?;
         }
         Ok(())

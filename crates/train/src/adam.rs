@@ -1,5 +1,5 @@
-//! Adam (Kingma & Ba 2015, algorithm 1) with PyTorch's defaults, fused: one parallel pass over
-//! weight, gradient and both moments.
+//! AdamW (Kingma & Ba 2015, algorithm 1; decay as in Loshchilov & Hutter 2019) with PyTorch's
+//! defaults, fused: one parallel pass over weight, gradient and both moments.
 
 use rayon::prelude::*;
 
@@ -18,18 +18,32 @@ pub struct Moments {
     second: Vec<f32>,
 }
 
+/// How a step is made of a gradient.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// Number of the step, counted from 1.
+    pub number: i32,
+    pub learning_rate: f64,
+    /// Share of the weight that is taken away, times the learning rate.
+    pub weight_decay: f64,
+    /// What the gradient is multiplied with: less than 1 where it is clipped.
+    pub gradient_scale: f32,
+}
+
 impl Moments {
     /// For a tensor of `length` numbers that has made no step.
     pub fn new(length: usize) -> Self {
         Self { first: vec![0.0; length], second: vec![0.0; length] }
     }
 
-    /// Makes the `step`-th step, counted from 1, of `weights` against `gradient`.
-    pub fn step(&mut self, step: i32, learning_rate: f64, weights: &mut [f32], gradient: &[f32]) {
-        let correction_1 = 1.0 - f64::from(BETA_1).powi(step);
-        let correction_2 = 1.0 - f64::from(BETA_2).powi(step);
-        let size = (learning_rate / correction_1) as f32;
+    /// Moves `weights` against `gradient`.
+    pub fn step(&mut self, step: Step, weights: &mut [f32], gradient: &[f32]) {
+        let correction_1 = 1.0 - f64::from(BETA_1).powi(step.number);
+        let correction_2 = 1.0 - f64::from(BETA_2).powi(step.number);
+        let size = (step.learning_rate / correction_1) as f32;
         let root = (1.0 / correction_2.sqrt()) as f32;
+        let kept = (1.0 - step.learning_rate * step.weight_decay) as f32;
+        let scale = step.gradient_scale;
         weights
             .par_chunks_mut(CHUNK)
             .zip(gradient.par_chunks(CHUNK))
@@ -38,9 +52,10 @@ impl Moments {
                 for (((weight, &gradient), first), second) in
                     weights.iter_mut().zip(gradient).zip(first).zip(second)
                 {
+                    let gradient = scale * gradient;
                     *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
                     *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
-                    *weight -= size * *first / (second.sqrt() * root + EPSILON);
+                    *weight = kept * *weight - size * *first / (second.sqrt() * root + EPSILON);
                 }
             });
     }
@@ -69,18 +84,36 @@ mod tests {
         [0.5039390556017016, -2.5022415954474484, -0.001973162970582615, 2.5030646116232025],
     ];
 
+    /// torch.optim.AdamW([w], lr=0.1, weight_decay=0.3) on the same, the gradient clipped to a norm
+    /// of 2 (torch.nn.utils.clip_grad_norm_).
+    const PYTORCH_DECAYED: [[f64; 4]; 5] = [
+        [0.8700000045670512, -2.0399999987746935, 0.3850000143535881, 2.810000000552061],
+        [0.7440887577449483, -2.078916141430327, 0.2733232876601862, 2.6258046126665278],
+        [0.6221880048560543, -2.116874954268915, 0.16477818048441417, 2.4473594772340626],
+        [0.5041379309045109, -2.1540054331182383, 0.05929760584889303, 2.2746599881188625],
+        [0.3896998529838109, -2.1904304905402636, -0.04312040224911329, 2.1077539908056764],
+    ];
+
+    fn step(number: i32, learning_rate: f64) -> Step {
+        Step { number, learning_rate, weight_decay: 0.0, gradient_scale: 1.0 }
+    }
+
     #[test]
     fn steps_are_pytorch() {
-        let mut weights = vec![1.0_f32, -2.0, 0.5, 3.0];
-        let mut moments = Moments::new(weights.len());
-        for (step, expected) in (1..).zip(PYTORCH) {
-            let gradient: Vec<f32> = weights.iter().map(|w| w * w + step as f32 * 0.1).collect();
-            moments.step(step, 0.1, &mut weights, &gradient);
-            for (found, expected) in weights.iter().zip(expected) {
-                assert!(
-                    (f64::from(*found) - expected).abs() < 1e-6,
-                    "step {step}: {found}, PyTorch {expected}"
-                );
+        for (weight_decay, clip, expected) in [(0.0, f64::INFINITY, PYTORCH), (0.3, 2.0, PYTORCH_DECAYED)] {
+            let mut weights = vec![1.0_f32, -2.0, 0.5, 3.0];
+            let mut moments = Moments::new(weights.len());
+            for (number, expected) in (1..).zip(expected) {
+                let gradient: Vec<f32> = weights.iter().map(|w| w * w + number as f32 * 0.1).collect();
+                let gradient_scale = (clip / sum_of_squares(&gradient).sqrt()).min(1.0) as f32;
+                let step = Step { weight_decay, gradient_scale, ..step(number, 0.1) };
+                moments.step(step, &mut weights, &gradient);
+                for (found, expected) in weights.iter().zip(expected) {
+                    assert!(
+                        (f64::from(*found) - expected).abs() < 2e-6,
+                        "step {number}: {found}, PyTorch {expected}"
+                    );
+                }
             }
         }
     }
@@ -90,9 +123,9 @@ mod tests {
         let length = 3 * CHUNK + 5;
         let (mut long, mut short) = (vec![1.0_f32; length], vec![1.0_f32]);
         let (mut long_moments, mut short_moments) = (Moments::new(length), Moments::new(1));
-        for step in 1..4 {
-            long_moments.step(step, 0.01, &mut long, &vec![0.5; length]);
-            short_moments.step(step, 0.01, &mut short, &[0.5]);
+        for number in 1..4 {
+            long_moments.step(step(number, 0.01), &mut long, &vec![0.5; length]);
+            short_moments.step(step(number, 0.01), &mut short, &[0.5]);
         }
         assert!(long.iter().all(|weight| *weight == short[0]));
         assert_eq!(sum_of_squares(&vec![2.0; length]), 4.0 * length as f64);

@@ -6,9 +6,11 @@ use anyhow::{Result, bail};
 use midashi_pipeline::Progress;
 use midashi_pipeline::artifact::{Split, StepRow};
 use midashi_pipeline::config::Train;
+use ndarray::ArrayD;
 use serde::Serialize;
 
 use crate::batches::shuffled;
+use crate::schedule::Course;
 use crate::tail::{BatchResult, Tail};
 
 /// All that is kept of a training.
@@ -19,6 +21,8 @@ pub struct History {
     pub epochs: Vec<EpochRecord>,
     /// How many numbers learned.
     pub parameters: usize,
+    /// The epoch whose weights were kept.
+    pub kept_epoch: usize,
 }
 
 /// One epoch in `run.json`.
@@ -59,7 +63,9 @@ pub fn train(tail: &mut Tail<'_>, train: &Train) -> Result<History> {
     let parameters = tail.trainable_parameters();
     println!("  {parameters} trainable parameters, {} titles, {} epochs", learned.len(), train.epochs);
 
-    let mut history = History { rows: Vec::new(), epochs: Vec::new(), parameters };
+    let mut history = History { rows: Vec::new(), epochs: Vec::new(), parameters, kept_epoch: train.epochs };
+    let course = Course::new(&train.learning_rate, train.epochs * learned.len().div_ceil(train.batch_size));
+    let mut best: Option<Best> = None;
     let mut step = 0;
     for epoch in 1..=train.epochs {
         let started = Instant::now();
@@ -68,7 +74,8 @@ pub fn train(tail: &mut Tail<'_>, train: &Train) -> Result<History> {
             Progress::new(format!("epoch {epoch}/{}", train.epochs), learned.len() as u64, "titles");
         let mut totals = Totals::default();
         for batch in &batches {
-            let result = tail.step(batch)?;
+            let factor = course.factor(step as usize);
+            let result = tail.step(batch, factor)?;
             step += 1;
             if !(result.loss.is_finite() && result.gradient_norm.is_finite()) {
                 bail!(
@@ -79,14 +86,15 @@ pub fn train(tail: &mut Tail<'_>, train: &Train) -> Result<History> {
                 );
             }
             totals.add(&result);
-            history.rows.push(row(train, step, epoch, Split::Train, &result));
+            history.rows.push(row(train, factor, step, epoch, Split::Train, &result));
             progress.advance(batch.len() as u64);
         }
         progress.finish();
         let seconds = started.elapsed().as_secs_f64();
         let watched = watch(tail, train, &watched)?;
         if let Some(totals) = &watched {
-            history.rows.push(row(train, step, epoch, Split::Validation, &totals.as_batch()));
+            let factor = course.factor(step as usize);
+            history.rows.push(row(train, factor, step, epoch, Split::Validation, &totals.as_batch()));
         }
         let record = EpochRecord {
             epoch,
@@ -100,8 +108,29 @@ pub fn train(tail: &mut Tail<'_>, train: &Train) -> Result<History> {
         };
         record.print(train.epochs);
         history.epochs.push(record);
+        let Some(totals) = watched else { continue };
+        if best.as_ref().is_none_or(|best| best.accuracy < totals.accuracy()) {
+            best = Some(Best { epoch, accuracy: totals.accuracy(), learned: tail.learned() });
+        }
+        let since = best.as_ref().map_or(0, |best| epoch - best.epoch);
+        if train.patience > 0 && since >= train.patience && epoch < train.epochs {
+            println!("  no better validation accuracy for {since} epochs: training ends");
+            break;
+        }
+    }
+    if let Some(best) = best {
+        println!("  kept the weights of epoch {}, validation accuracy {:.4}", best.epoch, best.accuracy);
+        history.kept_epoch = best.epoch;
+        tail.restore(best.learned);
     }
     Ok(history)
+}
+
+/// The epoch with the best validation accuracy so far; of equal ones the first.
+struct Best {
+    epoch: usize,
+    accuracy: f64,
+    learned: Vec<(String, ArrayD<f32>)>,
 }
 
 /// Looks at the validation split; `None` when there is none.
@@ -113,7 +142,7 @@ fn watch(tail: &mut Tail<'_>, train: &Train, texts: &[usize]) -> Result<Option<T
     Ok((totals.texts > 0).then_some(totals))
 }
 
-fn row(train: &Train, step: i64, epoch: usize, split: Split, result: &BatchResult) -> StepRow {
+fn row(train: &Train, factor: f64, step: i64, epoch: usize, split: Split, result: &BatchResult) -> StepRow {
     StepRow {
         step,
         epoch: epoch as i64,
@@ -122,8 +151,8 @@ fn row(train: &Train, step: i64, epoch: usize, split: Split, result: &BatchResul
         correct: result.correct as i64,
         texts: result.texts as i64,
         tokens: result.tokens as i64,
-        learning_rate_encoder: train.learning_rate.encoder,
-        learning_rate_classifier: train.learning_rate.classifier,
+        learning_rate_encoder: factor * train.learning_rate.encoder,
+        learning_rate_classifier: factor * train.learning_rate.classifier,
         gradient_norm: (split == Split::Train).then_some(result.gradient_norm),
     }
 }

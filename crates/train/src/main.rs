@@ -3,11 +3,15 @@
 
 mod adam;
 mod batches;
+mod dropout;
 mod epochs;
 mod model;
 mod model_folder;
+mod optimiser;
+mod schedule;
 mod setup;
 mod tail;
+mod targets;
 mod texts;
 mod trunk;
 
@@ -17,13 +21,15 @@ use anyhow::Result;
 use clap::Parser;
 use midashi_pipeline::artifact::{Sources, TokenizedCorpus, write_training};
 use midashi_pipeline::{Stage, StageArguments, run_stage};
+use serde_json::json;
 
+use crate::epochs::History;
 use crate::setup::Setup;
 use crate::tail::Tail;
 use crate::texts::Texts;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 4;
+const REVISION: u32 = 5;
 
 /// Fine-tunes the checkpoint on tokens.arrow and writes model/, features.arrow and training.parquet
 #[derive(Parser)]
@@ -61,6 +67,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
     model_folder::write(&folder, &model, &tail.into_weights(), &texts, setup.settings.compat)?;
-    work.finish(&serde_json::json!({ "parameters": history.parameters, "epochs": history.epochs }))?;
+    let History { parameters, epochs, kept_epoch, .. } = history;
+    work.finish(&json!({ "parameters": parameters, "epochs": epochs, "kept_epoch": kept_epoch }))?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The model that is fine-tuned, without its weights: its geometry, its categories, where the trunk
 //! ends and what learns.
 
-use midashi_bert::{BertConfig, Graph, Result, Start, classifier, training};
+use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, classifier, training};
 use midashi_pipeline::config::TrainableLayers;
 
 /// A model's shape and which part of it learns.
@@ -12,6 +12,8 @@ pub struct Model {
     /// Where the trainable part begins.
     pub start: Start,
     pub trainable: TrainableLayers,
+    /// Where numbers are dropped while it learns.
+    pub dropout: Dropout,
 }
 
 impl Model {
@@ -27,6 +29,6 @@ impl Model {
 
     /// From the tail's start to the loss and its gradients.
     pub fn training(&self) -> Result<Graph> {
-        training(&self.config, self.labels.len(), self.start, |name| self.learns(name))
+        training(&self.config, self.labels.len(), self.start, self.dropout, |name| self.learns(name))
     }
 }

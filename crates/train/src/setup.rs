@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use midashi_bert::{Activation, BertConfig, Checkpoint, PaddingRule, Start, Weights};
+use midashi_bert::{Activation, BertConfig, Checkpoint, Dropout, PaddingRule, Start, Weights};
 use midashi_pipeline::Config;
 use midashi_pipeline::artifact::{Sources, TokenizedCorpus};
 use midashi_pipeline::config::{Compat, Scratch, Train, TrainableLayers};
@@ -83,7 +83,9 @@ impl Setup {
             );
         }
         let (start, trainable) = (self.start(&config)?, self.settings.train.trainable_layers);
-        Ok((Model { config, labels: corpus.categories.clone(), start, trainable }, weights))
+        let shares = self.settings.train.dropout;
+        let dropout = Dropout { hidden: shares.hidden > 0.0, attention: shares.attention > 0.0 };
+        Ok((Model { config, labels: corpus.categories.clone(), start, trainable, dropout }, weights))
     }
 
     /// Whether padding is masked.

@@ -1,32 +1,32 @@
 //! The trainable part: one optimiser step, one look at the validation split.
 
-use std::collections::HashMap;
-
 use anyhow::{Context, Result};
-use midashi_bert::{Batch, Graph, LABELS, LOGITS, LOSS, Storage, Weights, gradient_name, most_probable};
+use midashi_bert::{Batch, Graph, LOGITS, LOSS, Storage, TARGETS, Weights, gradient_name, most_probable};
 use midashi_pipeline::artifact::{Split, TokenizedCorpus};
-use midashi_pipeline::config::LearningRates;
+use midashi_pipeline::config::Train;
 use midashi_runtime::{Session, Tensor};
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
 
-use crate::adam::{Moments, sum_of_squares};
+use crate::dropout;
 use crate::model::Model;
+use crate::optimiser::Optimiser;
 use crate::setup::Setup;
+use crate::targets::Targets;
 use crate::texts::Texts;
 
 /// The trainable part of the model with its optimiser.
 pub struct Tail<'a> {
     texts: &'a Texts<'a>,
     model: &'a Model,
-    learning_rates: &'a LearningRates,
+    train: &'a Train,
+    graph: Graph,
     training: Session,
     /// The same without loss and gradients, where there is a validation split to look at.
     classifier: Option<Session>,
-    weights: Weights,
-    /// Names of what learns and its moments, in the order of the graph.
-    moments: Vec<(String, Moments)>,
-    steps: i32,
-    threads: rayon::ThreadPool,
+    targets: Targets,
+    optimiser: Optimiser,
+    /// How often the training graph ran.
+    runs: u64,
 }
 
 /// What a batch gave.
@@ -44,6 +44,16 @@ pub struct BatchResult {
     pub gradient_norm: f32,
 }
 
+impl BatchResult {
+    /// Adds a part of the same step.
+    fn add(&mut self, part: &Self) {
+        self.loss += part.loss;
+        self.correct += part.correct;
+        self.texts += part.texts;
+        self.tokens += part.tokens;
+    }
+}
+
 impl<'a> Tail<'a> {
     /// Prepares the training of `weights`, of which those that learn are fed at every step.
     pub fn new(setup: &'a Setup, model: &'a Model, texts: &'a Texts<'a>, weights: Weights) -> Result<Self> {
@@ -57,24 +67,19 @@ impl<'a> Tail<'a> {
         let is_watched = texts.corpus.texts.iter().any(|text| text.split == Split::Validation);
         let classifier =
             is_watched.then(|| session("classifier", &model.classifier(model.start)?)).transpose()?;
-        let moments = graph
-            .parameters()
-            .filter(|(name, _)| model.learns(name))
-            .map(|(name, shape)| (name.to_owned(), Moments::new(shape.iter().product())))
-            .collect();
+        let names =
+            graph.parameters().map(|(name, _)| name.to_owned()).filter(|name| model.learns(name)).collect();
+        let train = &setup.settings.train;
         Ok(Self {
             texts,
             model,
-            learning_rates: &setup.settings.train.learning_rate,
+            train,
+            graph,
             training,
             classifier,
-            weights,
-            moments,
-            steps: 0,
-            threads: rayon::ThreadPoolBuilder::new()
-                .num_threads(setup.engine.threads())
-                .build()
-                .context("cannot start run.threads threads")?,
+            targets: Targets::new(train, texts.corpus),
+            optimiser: Optimiser::new(model, train, weights, names, setup.engine.threads())?,
+            runs: 0,
         })
     }
 
@@ -85,52 +90,64 @@ impl<'a> Tail<'a> {
 
     /// How many numbers learn.
     pub fn trainable_parameters(&self) -> usize {
-        self.moments.iter().filter_map(|(name, _)| self.weights.get(name)).map(ArrayD::len).sum()
+        self.optimiser.learned().map(|(_, tensor)| tensor.len()).sum()
+    }
+
+    /// What learns, as it is now.
+    pub fn learned(&self) -> Vec<(String, ArrayD<f32>)> {
+        self.optimiser.learned().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect()
+    }
+
+    /// Puts what learns back to what it was.
+    pub fn restore(&mut self, learned: Vec<(String, ArrayD<f32>)>) {
+        self.optimiser.restore(learned);
     }
 
     /// All weights, frozen ones included.
     pub fn into_weights(self) -> Weights {
-        self.weights
+        self.optimiser.into_weights()
     }
 
-    /// Learns from one batch.
-    pub fn step(&mut self, texts: &[usize]) -> Result<BatchResult> {
-        let batch = LabelledBatch::new(self.texts, self.model, texts);
-        let mut inputs = batch.inputs(&self.weights, &self.moments)?;
-        inputs.push((LABELS, batch.labels.view().into_dyn().into()));
-        let outputs = self.training.run(inputs)?;
-        let mut result = batch.result(outputs.float32(LOSS)?.sum().into(), &outputs.float32(LOGITS)?);
-
-        self.steps += 1;
-        let gradients: Vec<ArrayViewD<'_, f32>> = self
-            .moments
-            .iter()
-            .map(|(name, _)| outputs.float32(&gradient_name(name)))
-            .collect::<Result<_, _>>()?;
-        let (step, rates, weights, moments) =
-            (self.steps, self.learning_rates, &mut self.weights, &mut self.moments);
-        let squares = self.threads.install(|| {
-            let mut tensors: HashMap<&str, &mut ArrayD<f32>> = weights.iter_mut().collect();
-            let mut squares = 0.0;
-            for ((name, moments), gradient) in moments.iter_mut().zip(&gradients) {
-                let weight = tensors.get_mut(name.as_str()).and_then(|tensor| tensor.as_slice_mut());
-                let (weight, gradient) =
-                    weight.zip(gradient.as_slice()).context("a tensor is not in row-major order")?;
-                squares += sum_of_squares(gradient);
-                let is_classifier = name.starts_with("classifier.");
-                let rate = if is_classifier { rates.classifier } else { rates.encoder };
-                moments.step(step, rate, weight, gradient);
+    /// Learns from one batch, with the learning rates times `factor`.
+    pub fn step(&mut self, texts: &[usize], factor: f64) -> Result<BatchResult> {
+        let weight = self.targets.weight(texts);
+        let parts: Vec<&[usize]> = texts.chunks(texts.len().div_ceil(self.train.accumulation)).collect();
+        let mut result = BatchResult::default();
+        let mut sums: Vec<ArrayD<f32>> = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            let batch = LabelledBatch::new(self.texts, self.model, part);
+            let targets = self.targets.of(part, weight).into_dyn();
+            let masks =
+                dropout::masks(&self.graph, self.train.dropout, self.train.seed, self.runs, batch.sizes());
+            self.runs += 1;
+            let mut inputs = batch.inputs(self.optimiser.learned());
+            inputs.push((TARGETS, targets.view().into()));
+            inputs.extend(masks.iter().map(|(name, mask)| (name.as_str(), mask.view().into())));
+            let outputs = self.training.run(inputs)?;
+            result.add(&batch.result(outputs.float32(LOSS)?.sum().into(), &outputs.float32(LOGITS)?));
+            let gradients: Vec<ArrayViewD<'_, f32>> = self
+                .optimiser
+                .learned()
+                .map(|(name, _)| outputs.float32(&gradient_name(name)))
+                .collect::<Result<_, _>>()?;
+            match (at == 0, at + 1 == parts.len()) {
+                // All at once: read where ONNX Runtime left them.
+                (true, true) => result.gradient_norm = self.optimiser.step(&gradients, factor)? as f32,
+                (true, false) => sums = gradients.iter().map(|gradient| gradient.to_owned()).collect(),
+                (false, _) => sums.iter_mut().zip(&gradients).for_each(|(sum, gradient)| *sum += gradient),
             }
-            anyhow::Ok(squares)
-        })?;
-        result.gradient_norm = squares.sqrt() as f32;
+        }
+        if !sums.is_empty() {
+            let gradients: Vec<ArrayViewD<'_, f32>> = sums.iter().map(|sum| sum.view()).collect();
+            result.gradient_norm = self.optimiser.step(&gradients, factor)? as f32;
+        }
         Ok(result)
     }
 
     /// Looks at one batch of the validation split without learning from it.
     pub fn look(&mut self, texts: &[usize]) -> Result<BatchResult> {
         let batch = LabelledBatch::new(self.texts, self.model, texts);
-        let inputs = batch.inputs(&self.weights, &self.moments)?;
+        let inputs = batch.inputs(self.optimiser.learned());
         let session = self.classifier.as_mut().context("there is no validation split to look at")?;
         let outputs = session.run(inputs)?;
         let logits = outputs.float32(LOGITS)?;
@@ -155,18 +172,19 @@ impl LabelledBatch {
         }
     }
 
+    /// How many texts, how long the longest, and how many tokens the graph computes.
+    fn sizes(&self) -> [usize; 3] {
+        self.texts.sizes()
+    }
+
     /// The texts and the weights that learn.
     fn inputs<'a>(
         &'a self,
-        weights: &'a Weights,
-        moments: &'a [(String, Moments)],
-    ) -> Result<Vec<(&'a str, Tensor<'a>)>> {
+        learned: impl Iterator<Item = (&'a str, &'a ArrayD<f32>)>,
+    ) -> Vec<(&'a str, Tensor<'a>)> {
         let mut inputs: Vec<(&str, Tensor<'_>)> = self.texts.inputs();
-        for (name, _) in moments {
-            let tensor = weights.get(name).with_context(|| format!("there is no tensor {name}"))?;
-            inputs.push((name, tensor.view().into()));
-        }
-        Ok(inputs)
+        inputs.extend(learned.map(|(name, tensor)| (name, tensor.view().into())));
+        inputs
     }
 
     fn result(&self, loss: f64, logits: &ArrayViewD<'_, f32>) -> BatchResult {
