@@ -199,6 +199,48 @@ fn no_trainable_layer_trains_the_classifier_alone() {
     assert!(before.iter().all(|(name, tensor)| after.get(name) == Some(tensor)));
 }
 
+/// What practitioners add to the article's recipe.
+const RECIPE: &str = "corpus.split.validation=0.1 train.dropout.hidden=0.1 train.dropout.attention=0.1 \
+    train.learning_rate.schedule=linear train.learning_rate.warmup=0.1 train.weight_decay=0.01 train.clip_norm=1 \
+    train.label_smoothing=0.1 train.class_weights=balanced train.learning_rate.layer_decay=0.9";
+
+#[test]
+fn a_step_in_parts_is_the_step() {
+    let artifacts = tempfile::tempdir().unwrap();
+    let run = small(artifacts.path(), "parts").set("corpus.split.validation=0.1 train.accumulation=3");
+    run.stages(&STAGES[..4]);
+    let (parts, whole) = (run.artifact("training.parquet"), finished().artifact("training.parquet"));
+    let (parts, whole) = (read_training(&parts).unwrap(), read_training(&whole).unwrap());
+    assert_eq!(parts.len(), whole.len());
+    for (part, whole) in parts.iter().zip(&whole).take(10) {
+        assert_eq!((part.texts, part.tokens), (whole.texts, whole.tokens));
+        assert!((part.loss - whole.loss).abs() < 1e-4, "{} and {}", part.loss, whole.loss);
+        let (norm, expected) = (part.gradient_norm.unwrap(), whole.gradient_norm.unwrap());
+        assert!((norm - expected).abs() < 1e-3 * expected, "{norm} and {expected}");
+    }
+}
+
+#[test]
+fn the_whole_recipe_trains_and_repeats() {
+    let artifacts = tempfile::tempdir().unwrap();
+    let train = |name: &str| {
+        let run = small(artifacts.path(), name).set(RECIPE);
+        run.stages(&STAGES[..4]);
+        run
+    };
+    let (run, again) = (train("recipe"), train("again"));
+    let weights = |run: &Run| fs::read(run.artifact("model/model.safetensors")).unwrap();
+    assert!(weights(&run) == weights(&again), "dropout draws the same masks again");
+    let steps = read_training(&run.artifact("training.parquet")).unwrap();
+    let rates: Vec<f64> =
+        steps.iter().filter(|row| row.split == Split::Train).map(|row| row.learning_rate_encoder).collect();
+    let highest = rates.iter().copied().fold(0.0, f64::max);
+    assert_eq!((rates[0], highest), (0.0, 1e-3), "warms up from 0 to what is configured");
+    assert!(*rates.last().unwrap() < 0.05 * highest, "and goes down to 0");
+    let plain = read_training(&finished().artifact("training.parquet")).unwrap();
+    assert_ne!(steps[0].loss, plain[0].loss, "dropout and smoothing are part of the loss");
+}
+
 #[test]
 fn the_exported_classifier_gives_the_predictions() {
     let run = finished();

@@ -109,8 +109,9 @@ pub fn train(tail: &mut Tail<'_>, train: &Train) -> Result<History> {
         record.print(train.epochs);
         history.epochs.push(record);
         let Some(totals) = watched else { continue };
-        if best.as_ref().is_none_or(|best| best.accuracy < totals.accuracy()) {
-            best = Some(Best { epoch, accuracy: totals.accuracy(), learned: tail.learned() });
+        if best.as_ref().is_none_or(|best| best.is_worse_than(&totals)) {
+            let (accuracy, loss) = (totals.accuracy(), totals.mean_loss());
+            best = Some(Best { epoch, accuracy, loss, learned: tail.learned() });
         }
         let since = best.as_ref().map_or(0, |best| epoch - best.epoch);
         if train.patience > 0 && since >= train.patience && epoch < train.epochs {
@@ -126,11 +127,19 @@ pub fn train(tail: &mut Tail<'_>, train: &Train) -> Result<History> {
     Ok(history)
 }
 
-/// The epoch with the best validation accuracy so far; of equal ones the first.
+/// The epoch with the highest validation accuracy so far; of equal ones the one with the lowest loss.
 struct Best {
     epoch: usize,
     accuracy: f64,
+    loss: f64,
     learned: Vec<(String, ArrayD<f32>)>,
+}
+
+impl Best {
+    fn is_worse_than(&self, totals: &Totals) -> bool {
+        let (accuracy, loss) = (totals.accuracy(), totals.mean_loss());
+        self.accuracy < accuracy || (self.accuracy == accuracy && loss < self.loss)
+    }
 }
 
 /// Looks at the validation split; `None` when there is none.
