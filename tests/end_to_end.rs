@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use midashi_baseline::Baseline;
 use midashi_bert::{ATTENTION, ATTENTION_MASK, Batch, Checkpoint, INPUT_IDS, LOGITS, PaddingRule};
 use midashi_pipeline::artifact::{
     Corpus, Metrics, Predictions, Split, TokenizedCorpus, TokenizedText, read_attention, read_training,
@@ -65,6 +66,24 @@ fn the_chain_runs_from_corpus_to_report() {
         assert!((row.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
     }
 
+    let found = metrics.baseline.expect("a linear baseline");
+    let split = |split| {
+        let texts = tokens.texts.iter().filter(move |text| text.split == split);
+        texts.map(|text| (text.original.as_str(), text.label.index())).unzip::<_, _, Vec<_>, Vec<_>>()
+    };
+    let ((texts, labels), (test_texts, answers)) = (split(Split::Train), split(Split::Test));
+    let probabilities = Baseline::fit(&texts, &labels, 9).unwrap().probabilities(&test_texts);
+    let most = |row: &Vec<f64>| (0..9).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let baseline_right: Vec<bool> =
+        probabilities.iter().zip(answers).map(|(row, answer)| most(row) == answer).collect();
+    let baseline_right_count = baseline_right.iter().filter(|right| **right).count();
+    assert!((found.scores.accuracy - baseline_right_count as f64 / test as f64).abs() < 1e-12);
+    let alone = predictions.rows.iter().zip(&baseline_right);
+    let alone = alone.filter(|(row, baseline)| row.label == row.predicted && !**baseline).count();
+    assert_eq!(found.mcnemar.only_first_right, alone as u64);
+    let interval = metrics.intervals.expect("intervals").accuracy;
+    assert!(interval.low < metrics.accuracy && metrics.accuracy < interval.high);
+
     let attention = read_attention(&run.artifact("attention.parquet")).unwrap();
     assert_eq!(attention.len(), 20);
     for row in &attention {
@@ -76,6 +95,7 @@ fn the_chain_runs_from_corpus_to_report() {
     }
     let report = fs::read_to_string(run.artifact("report.html")).unwrap();
     assert!(report.contains("Sample headlines") && report.contains("sports-watch"));
+    assert!(report.contains("the linear baseline alone on"));
     for scheme in ["src=\"http", "href=\"http", "url(http"] {
         assert!(!report.contains(scheme), "the report asks for something from outside: {scheme}");
     }

@@ -2,8 +2,10 @@
 //! and what it attended to.
 
 mod article;
+mod beside;
 mod metrics;
 mod model;
+mod statistics;
 mod table;
 
 use std::collections::BTreeMap;
@@ -24,7 +26,7 @@ use serde_json::json;
 use crate::model::{Answer, Model};
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// Classifies the test split and writes predictions.parquet, attention.parquet and metrics.json
 #[derive(Parser)]
@@ -97,6 +99,14 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     } else {
         print!("{}", table::classification_report(&metrics));
     }
+    metrics.intervals = Some(statistics::bootstrap(&predicted));
+    if settings.evaluate.baseline {
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(config.threads()).build()?;
+        let beside = threads.install(|| beside::beside(&corpus, &predicted, &settings.evaluate))?;
+        metrics.ensemble = beside.as_ref().and_then(|beside| beside.ensemble);
+        metrics.baseline = beside.map(|beside| beside.baseline);
+    }
+    print!("{}", beside::lines(&metrics));
     let answered: Vec<(&usize, &Answer)> = answers.iter().collect();
     let shown = spread(&answered, settings.evaluate.attention_texts);
     let attention: Vec<AttentionRow> =

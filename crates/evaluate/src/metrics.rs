@@ -30,6 +30,9 @@ pub fn metrics(predictions: &Predictions) -> anyhow::Result<Metrics> {
         confusion,
         labels,
         test_rows,
+        intervals: None,
+        baseline: None,
+        ensemble: None,
         article: None,
     })
 }
@@ -53,16 +56,39 @@ fn confusion_matrix(predictions: &Predictions) -> anyhow::Result<Vec<Vec<u64>>> 
 }
 
 fn class_metrics(at: usize, label: &str, confusion: &[Vec<u64>]) -> ClassMetrics {
-    let right = confusion[at][at];
-    let support: u64 = confusion[at].iter().sum();
-    let predicted: u64 = confusion.iter().map(|row| row[at]).sum();
-    let scores = Averages {
-        precision: share(right, predicted),
-        recall: share(right, support),
-        // 2·P·R / (P + R), with the divisions by `predicted` and `support` cancelled.
-        f1: share(2 * right, predicted + support),
-    };
+    let Counts { right, support, predicted } = Counts::of(at, confusion);
+    let scores =
+        Averages { precision: share(right, predicted), recall: share(right, support), f1: f1(at, confusion) };
     ClassMetrics { label: label.to_owned(), scores, support }
+}
+
+/// Mean F1 of the categories, each as heavy as another.
+pub(crate) fn macro_f1(confusion: &[Vec<u64>]) -> f64 {
+    let sum: f64 = (0..confusion.len()).map(|at| f1(at, confusion)).sum();
+    if confusion.is_empty() { 0.0 } else { sum / confusion.len() as f64 }
+}
+
+/// 2·P·R / (P + R), with the divisions by `predicted` and `support` cancelled.
+fn f1(at: usize, confusion: &[Vec<u64>]) -> f64 {
+    let Counts { right, support, predicted } = Counts::of(at, confusion);
+    share(2 * right, predicted + support)
+}
+
+/// The texts of one category.
+struct Counts {
+    right: u64,
+    support: u64,
+    predicted: u64,
+}
+
+impl Counts {
+    fn of(at: usize, confusion: &[Vec<u64>]) -> Self {
+        Self {
+            right: confusion[at][at],
+            support: confusion[at].iter().sum(),
+            predicted: confusion.iter().map(|row| row[at]).sum(),
+        }
+    }
 }
 
 /// Mean of the classes' scores, each as heavy as `weight` says.

@@ -248,6 +248,12 @@ pub struct Evaluate {
     pub batch_tokens: usize,
     /// Where the graph runs.
     pub device: Choice,
+    /// Whether a linear model on character n-grams is fitted too, on the same texts.
+    pub baseline: bool,
+    /// Whether the mean of both models' probabilities is measured too.
+    pub ensemble: bool,
+    /// The model's share of that mean, in [0, 1]; the rest is the baseline's.
+    pub ensemble_weight: f64,
 }
 
 /// `[render]`
@@ -343,7 +349,14 @@ impl Default for LearningRates {
 
 impl Default for Evaluate {
     fn default() -> Self {
-        Self { attention_texts: 200, batch_tokens: 2048, device: Choice::default() }
+        Self {
+            attention_texts: 200,
+            batch_tokens: 2048,
+            device: Choice::default(),
+            baseline: true,
+            ensemble: false,
+            ensemble_weight: 0.5,
+        }
     }
 }
 
@@ -477,6 +490,17 @@ impl Config {
                 "model.scratch.hidden_size is {}, not a multiple of model.scratch.attention_heads, {}",
                 scratch.hidden_size, scratch.attention_heads
             ),
+        )?;
+        let Evaluate { baseline, ensemble, ensemble_weight, .. } = self.evaluate;
+        require(
+            baseline || !ensemble,
+            "evaluate.ensemble is true, but evaluate.baseline, the other half of it, is false; \
+             expected both or no ensemble"
+                .to_owned(),
+        )?;
+        require(
+            (0.0..=1.0).contains(&ensemble_weight),
+            format!("evaluate.ensemble_weight is {ensemble_weight}; expected a share in [0, 1]"),
         )?;
         let train = &self.train;
         for (key, number) in [
@@ -692,6 +716,8 @@ mod tests {
         assert!(message("", "corpus.split.test=0.6 corpus.split.validation=0.5").contains("nothing is left"));
         assert!(message("", "train.batch_size=0").contains("train.batch_size is 0; expected at least 1"));
         assert!(message("", "run.name=../x").contains("plain folder name"));
+        assert!(message("", "evaluate.ensemble_weight=1.5").contains("evaluate.ensemble_weight is 1.5"));
+        assert!(message("", "evaluate.ensemble=true evaluate.baseline=false").contains("expected both"));
         assert!(message("", "model.scratch.attention_heads=3").contains("not a multiple"));
         assert!(
             message("", "train.learning_rate.encoder=nan").contains("train.learning_rate.encoder is NaN")

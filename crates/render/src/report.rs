@@ -24,8 +24,8 @@ pub struct Report {
     pub stages: Vec<StageSummary>,
     /// Accuracy and its relatives.
     pub metrics: Metrics,
-    /// 95 % interval of the accuracy.
-    pub accuracy_interval: Interval,
+    /// Whether the linear baseline differs by more than chance, in a sentence.
+    pub comparison: Option<String>,
     /// The published article's figures, when the corpus has its categories.
     pub published: Option<PublishedResult>,
     /// The loss while training.
@@ -36,15 +36,6 @@ pub struct Report {
     pub confusion: Vec<ConfusionRow>,
     /// What the model attended to.
     pub gallery: Gallery,
-}
-
-/// A closed interval of shares.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Interval {
-    /// Its least value.
-    pub low: f64,
-    /// Its greatest value.
-    pub high: f64,
 }
 
 /// What the published article reports of its own run.
@@ -173,7 +164,7 @@ impl Report {
             facts: summary::facts(record, corpus, tokens),
             stages: summary::stages(record),
             metrics: metrics.clone(),
-            accuracy_interval: wilson_interval(metrics.accuracy, metrics.test_rows),
+            comparison: comparison(metrics),
             published: PublishedResult::beside(metrics, corpus.articles.len() as u64),
             training: Training::of(training),
             lengths: Lengths::of(&tokens.texts),
@@ -289,17 +280,18 @@ fn bin_width(range: usize, most: usize) -> usize {
     steps.into_iter().find(|width| range.div_ceil(*width) <= most).unwrap_or(range)
 }
 
-/// Wilson's score interval at 95 %: what the accuracy of `rows` texts tells of all such texts.
-fn wilson_interval(accuracy: f64, rows: u64) -> Interval {
-    const Z: f64 = 1.959_964; // of the normal distribution, two-sided 95 %
-    if rows == 0 {
-        return Interval { low: 0.0, high: 1.0 };
-    }
-    let n = rows as f64;
-    let center = accuracy + Z * Z / (2.0 * n);
-    let half = Z * (accuracy * (1.0 - accuracy) / n + Z * Z / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    Interval { low: ((center - half) / scale).max(0.0), high: ((center + half) / scale).min(1.0) }
+/// Whether the fine-tuned model and the baseline differ by more than chance, in a sentence.
+fn comparison(metrics: &Metrics) -> Option<String> {
+    let mcnemar = metrics.baseline?.mcnemar;
+    let (bert, linear) = (mcnemar.only_first_right, mcnemar.only_second_right);
+    let verdict = match (mcnemar.is_significant(), bert > linear) {
+        (false, _) => "their difference cannot be told from chance",
+        (true, true) => "BERT is better, by more than chance explains",
+        (true, false) => "the linear baseline is better, by more than chance explains",
+    };
+    Some(format!(
+        "BERT alone is right on {bert} test texts, the linear baseline alone on {linear}: {verdict} ({mcnemar})."
+    ))
 }
 
 fn confusion(metrics: &Metrics) -> anyhow::Result<Vec<ConfusionRow>> {
@@ -331,7 +323,8 @@ fn share(part: f64, whole: f64) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use midashi_pipeline::artifact::{
-        ArticleMetrics, Averages, CategoryId, MaskedMetrics, PaddingShares, SwappedReport,
+        ArticleMetrics, Averages, BaselineMetrics, CategoryId, Interval, Intervals, MaskedMetrics, McNemar,
+        PaddingShares, Scores, SwappedReport,
     };
 
     use super::*;
@@ -362,6 +355,9 @@ mod tests {
             confusion,
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             test_rows: 0,
+            intervals: None,
+            baseline: None,
+            ensemble: None,
             article: None,
         }
     }
@@ -452,9 +448,25 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_is_wilsons() {
-        // statsmodels.stats.proportion.proportion_confint(8, 10, method="wilson")
-        let Interval { low, high } = wilson_interval(0.8, 10);
-        assert!((low - 0.490_162_4).abs() < 1e-6 && (high - 0.943_317_8).abs() < 1e-6, "{low} {high}");
+    fn the_comparison_says_who_is_better_only_where_chance_does_not_explain_it() {
+        let sentence = |only_first_right, only_second_right, p_value| {
+            let mcnemar = McNemar { only_first_right, only_second_right, p_value };
+            let interval = Interval { low: 0.4, high: 0.6 };
+            let intervals = Intervals { accuracy: interval, macro_f1: interval };
+            let scores = Scores { accuracy: 0.5, macro_f1: 0.5, intervals };
+            let baseline = Some(BaselineMetrics { scores, mcnemar });
+            comparison(&Metrics { baseline, ..metrics(&["a"], vec![]) }).unwrap()
+        };
+        assert_eq!(
+            sentence(5, 15, 0.0414),
+            "BERT alone is right on 5 test texts, the linear baseline alone on 15: the linear baseline is \
+             better, by more than chance explains (McNemar's exact test, p = 0.0414)."
+        );
+        assert!(
+            sentence(90, 15, 1e-9).contains("BERT is better")
+                && sentence(90, 15, 1e-9).contains("p < 0.0001")
+        );
+        assert!(sentence(6, 15, 0.078).contains("cannot be told from chance"));
+        assert_eq!(comparison(&metrics(&["a"], vec![])), None);
     }
 }

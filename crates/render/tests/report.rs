@@ -307,6 +307,9 @@ fn metrics(rows: &[Prediction]) -> Metrics {
         confusion,
         labels: CATEGORIES.map(str::to_owned).to_vec(),
         test_rows: rows.len() as u64,
+        intervals: None,
+        baseline: None,
+        ensemble: None,
         article: None,
     }
 }
@@ -360,6 +363,35 @@ fn the_page_is_balanced_and_says_what_the_artifacts_say() {
     let confusion = with_class(&page, "confusion").next().unwrap();
     assert_eq!(confusion.descendants().filter(|node| node.has_tag_name("td")).count(), 81);
     assert!(html.len() < 200_000, "{} bytes for 20 texts", html.len());
+}
+
+#[test]
+fn the_baselines_numbers_stand_beside_the_models() {
+    let run = Run::invented("baseline");
+    let plain = text_of(parse(&run.report()).root_element());
+    assert!(!plain.contains("linear baseline") && !plain.contains("95% interval"));
+
+    let path = run.folder.join("metrics.json");
+    let mut metrics: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let interval = |low: f64| json!({"low": low, "high": low + 0.1});
+    let intervals = |low| json!({"accuracy": interval(low), "macro_f1": interval(low + 0.01)});
+    metrics["intervals"] = intervals(0.601);
+    metrics["baseline"] = json!({"accuracy": 0.7123, "macro_f1": 0.7234, "intervals": intervals(0.651),
+        "mcnemar": {"only_first_right": 3, "only_second_right": 19, "p_value": 0.0009}});
+    metrics["ensemble"] =
+        json!({"weight": 0.5, "accuracy": 0.8123, "macro_f1": 0.8234, "intervals": intervals(0.751)});
+    std::fs::write(&path, metrics.to_string()).unwrap();
+    let html = run.report();
+    let text = text_of(parse(&html).root_element());
+    for part in [
+        "95% interval 0.601 to 0.701",
+        "linear baseline 0.7123",
+        "95% interval 0.661 to 0.761",
+        "both, averaged 0.8234",
+        "the linear baseline alone on 19: the linear baseline is better",
+    ] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `metrics.json`: accuracy and its relatives on the test split.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -28,9 +29,78 @@ pub struct Metrics {
     pub labels: Vec<String>,
     /// Number of test texts.
     pub test_rows: u64,
+    /// How sure accuracy and macro F1 are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
+    /// A linear model on the same texts; with `evaluate.baseline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineMetrics>,
+    /// Both models together; with `evaluate.ensemble`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<EnsembleMetrics>,
     /// What the article's choices do to these numbers; with `compat.article` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub article: Option<ArticleMetrics>,
+}
+
+/// The middle 95 % of a score over resamples of the test split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// 2.5 % of the resamples score less.
+    pub low: f64,
+    /// 2.5 % of the resamples score more.
+    pub high: f64,
+}
+
+/// Intervals of a model's two scores.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intervals {
+    /// Of the share of right predictions.
+    pub accuracy: Interval,
+    /// Of the mean F1 over the categories.
+    pub macro_f1: Interval,
+}
+
+/// What a model beside the fine-tuned one scores on the test split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Share of test texts classified rightly.
+    pub accuracy: f64,
+    /// Mean F1 of the categories.
+    pub macro_f1: f64,
+    /// How sure the two are.
+    pub intervals: Intervals,
+}
+
+/// TF-IDF of character 1–4-grams with logistic regression, fitted on the training split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaselineMetrics {
+    /// What it scores.
+    #[serde(flatten)]
+    pub scores: Scores,
+    /// The fine-tuned model, first, against the baseline.
+    pub mcnemar: McNemar,
+}
+
+/// The weighted mean of the fine-tuned model's and the baseline's probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnsembleMetrics {
+    /// The fine-tuned model's share of the mean.
+    pub weight: f64,
+    /// What it scores.
+    #[serde(flatten)]
+    pub scores: Scores,
+}
+
+/// McNemar's exact test of two models on the same texts (McNemar 1947).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct McNemar {
+    /// Texts that only the first model gets right.
+    pub only_first_right: u64,
+    /// Texts that only the second model gets right.
+    pub only_second_right: u64,
+    /// How likely a split as uneven as this one is, if both err equally often; two-sided.
+    pub p_value: f64,
 }
 
 /// With `compat.article` all other numbers are of predictions without an attention mask, as the
@@ -99,6 +169,20 @@ pub struct ClassMetrics {
     pub scores: Averages,
     /// Number of test texts of this category.
     pub support: u64,
+}
+
+impl McNemar {
+    /// Whether the models' difference can be told from chance, at the usual 5 %.
+    pub fn is_significant(&self) -> bool {
+        self.p_value < 0.05
+    }
+}
+
+impl fmt::Display for McNemar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("McNemar's exact test, p ")?;
+        if self.p_value < 0.0001 { f.write_str("< 0.0001") } else { write!(f, "= {:.4}", self.p_value) }
+    }
 }
 
 impl Metrics {

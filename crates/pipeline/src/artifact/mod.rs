@@ -19,7 +19,8 @@ pub use attention::{AttentionRow, read_attention, write_attention};
 pub use corpus::{Article, CategoryId, Corpus, Split, Timestamp};
 pub use features::{Features, FeaturesKey, FeaturesWriter};
 pub use metrics::{
-    ArticleMetrics, Averages, ClassMetrics, MaskedMetrics, Metrics, PaddingShares, SwappedReport,
+    ArticleMetrics, Averages, BaselineMetrics, ClassMetrics, EnsembleMetrics, Interval, Intervals,
+    MaskedMetrics, McNemar, Metrics, PaddingShares, Scores, SwappedReport,
 };
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
