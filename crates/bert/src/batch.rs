@@ -39,6 +39,17 @@ pub enum PaddingRule {
     Attended,
 }
 
+/// How large a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchSizes {
+    /// Number of texts.
+    pub texts: usize,
+    /// Length of the longest text in tokens.
+    pub longest: usize,
+    /// Positions of all texts that are attended to.
+    pub tokens: usize,
+}
+
 /// What the graph starts at.
 enum Texts {
     Ids(ArrayD<i64>),
@@ -73,10 +84,10 @@ impl Batch {
         Self { texts: Texts::Hidden(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
     }
 
-    /// How many texts, how long the longest is, and how many positions are attended to.
-    pub fn sizes(&self) -> [usize; 3] {
-        let shape = self.attention_mask.shape();
-        [shape[0], shape[1], self.attention_mask.sum() as usize]
+    /// How large the batch is.
+    pub fn sizes(&self) -> BatchSizes {
+        let (texts, longest) = (self.attention_mask.shape()[0], self.attention_mask.shape()[1]);
+        BatchSizes { texts, longest, tokens: self.attention_mask.sum() as usize }
     }
 
     /// Names and arrays to feed, as whatever tensor type the engine has.

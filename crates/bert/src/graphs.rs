@@ -6,6 +6,7 @@
 use midashi_onnx::{ElementType, Graph, Value};
 
 use crate::Result;
+use crate::batch::BatchSizes;
 use crate::config::BertConfig;
 use crate::layers::{self, BATCH, Dropout, Encoder, Padding, Rows, TOKENS, embeddings, encoder_layer};
 
@@ -156,21 +157,13 @@ pub fn training(
     Ok(graph)
 }
 
-/// Names of the training graph's dropout masks, in the order of the model, and their shapes for a
-/// batch: `[texts, longest]`, of which so many positions hold a token.
-///
-/// # Errors
-/// Never for a graph of [`training`].
-pub fn dropout_masks(
-    graph: &Graph,
-    texts: usize,
-    longest: usize,
-    tokens: usize,
-) -> Vec<(String, Vec<usize>)> {
+/// Names of the training graph's dropout masks, in the order of the model, and their shapes for a batch.
+pub fn dropout_masks(graph: &Graph, sizes: BatchSizes) -> Vec<(String, Vec<usize>)> {
     let size = |symbol: &str| match symbol {
-        BATCH => texts,
-        TOKENS => longest,
-        _ => tokens,
+        BATCH => sizes.texts,
+        TOKENS => sizes.longest,
+        // The rows without padding, the one axis that is left.
+        _ => sizes.tokens,
     };
     let prefix = layers::dropout_name("");
     let masks = graph.inputs().filter(|(name, _)| name.starts_with(&prefix));
@@ -231,7 +224,7 @@ fn tail(
     let heads = config.num_attention_heads;
     let attention = graph.reshape(output.attention, &[BATCH.into(), heads.into(), TOKENS.into()])?;
     let logits = graph.within("classifier", |g| {
-        let read = layers::drop(g, dropout.hidden, "classifier", output.hidden)?;
+        let read = layers::with_dropout(g, dropout.hidden, "classifier", output.hidden)?;
         layers::linear(g, "classifier", read, width, labels)
     })?;
     Ok((logits, attention))

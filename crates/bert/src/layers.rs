@@ -48,7 +48,7 @@ pub(crate) struct Encoder<'a> {
 }
 
 /// `x` with some numbers dropped; the mask is the input `dropout.<place>`.
-pub(crate) fn drop(g: &mut Graph, applies: bool, place: &str, x: Value) -> Result<Value> {
+pub(crate) fn with_dropout(g: &mut Graph, applies: bool, place: &str, x: Value) -> Result<Value> {
     if !applies {
         return Ok(x);
     }
@@ -159,7 +159,7 @@ pub(crate) fn embeddings(graph: &mut Graph, encoder: Encoder<'_>, input_ids: Val
         let sum = g.add(sum, place)?;
         let rows = g.reshape(sum, &[padding.rows(), width.into()])?;
         let normalised = layer_norm(g, config, NAME, rows)?;
-        drop(g, dropout.hidden, NAME, normalised)
+        with_dropout(g, dropout.hidden, NAME, normalised)
     })
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn encoder_layer(
         let (context, attention) = self_attention(g, encoder, &name, hidden, own, rows)?;
         let width = config.hidden_size;
         let attended = linear(g, &format!("{name}.attention.output.dense"), context, width, width)?;
-        let attended = drop(g, dropout.hidden, &format!("{name}.attention.output"), attended)?;
+        let attended = with_dropout(g, dropout.hidden, &format!("{name}.attention.output"), attended)?;
         let attended = g.add(attended, own)?;
         let attended = layer_norm(g, config, &format!("{name}.attention.output"), attended)?;
         let wide =
@@ -196,7 +196,7 @@ pub(crate) fn encoder_layer(
             Activation::Relu => g.relu(wide),
         };
         let narrow = linear(g, &format!("{name}.output.dense"), active, config.intermediate_size, width)?;
-        let narrow = drop(g, dropout.hidden, &format!("{name}.output"), narrow)?;
+        let narrow = with_dropout(g, dropout.hidden, &format!("{name}.output"), narrow)?;
         let sum = g.add(narrow, attended)?;
         let hidden = layer_norm(g, config, &format!("{name}.output"), sum)?;
         Ok(LayerOutput { hidden, attention })
@@ -230,7 +230,7 @@ fn self_attention(
     let scaled = g.scale(scores, 1.0 / (config.head_size() as f32).sqrt())?;
     let masked = g.add(scaled, padding.bias)?;
     let attention = g.softmax(masked);
-    let kept = drop(g, dropout.attention, &format!("{name}.attention.self"), attention)?;
+    let kept = with_dropout(g, dropout.attention, &format!("{name}.attention.self"), attention)?;
     let context = g.matmul(kept, value)?;
     let context = g.transpose(context, &[0, 2, 1, 3])?;
     let context = match rows {

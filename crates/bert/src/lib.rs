@@ -25,7 +25,7 @@ mod graphs;
 mod layers;
 mod weights;
 
-pub use batch::{Batch, PaddingRule, batches_by_length, most_probable};
+pub use batch::{Batch, BatchSizes, PaddingRule, batches_by_length, most_probable};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_bert::{
-    ATTENTION, ATTENTION_MASK, Batch, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS, LOGITS, LOSS,
-    PaddingRule, Start, Storage, TARGETS, classifier, dropout_masks, gradient_name, training, trunk,
+    ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS,
+    LOGITS, LOSS, PaddingRule, Start, Storage, TARGETS, classifier, dropout_masks, gradient_name, training,
+    trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -219,8 +220,8 @@ fn with_dropout_loss_and_every_gradient_are_pytorch() {
     let dropout = Dropout { hidden: true, attention: true };
     let graph = training(&reference.config, reference.labels(), Start::InputIds, dropout, |_| true).unwrap();
     let mask = &reference.integers["attention_mask"];
-    let (texts, longest) = (mask.shape()[0], mask.shape()[1]);
-    let masks = dropout_masks(&graph, texts, longest, mask.sum() as usize);
+    let sizes = BatchSizes { texts: mask.shape()[0], longest: mask.shape()[1], tokens: mask.sum() as usize };
+    let masks = dropout_masks(&graph, sizes);
     assert_eq!(masks.len(), 3 * reference.config.num_hidden_layers + 2);
     for (name, shape) in &masks {
         assert_eq!(reference.floats[name].shape(), shape, "{name}");

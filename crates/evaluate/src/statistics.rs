@@ -32,8 +32,8 @@ pub fn bootstrap(predictions: &Predictions) -> Intervals {
 /// The middle 95 % of the scores.
 fn middle(mut scores: Vec<f64>) -> Interval {
     scores.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| scores.get((share * (scores.len() - 1) as f64).round() as usize).copied();
-    Interval { low: at(0.025).unwrap_or(f64::NAN), high: at(0.975).unwrap_or(f64::NAN) }
+    let at = |share: f64| scores[(share * (scores.len() - 1) as f64).round() as usize];
+    Interval { low: at(0.025), high: at(0.975) }
 }
 
 /// Compares two models' predictions of the same texts.

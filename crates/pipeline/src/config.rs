@@ -168,8 +168,8 @@ pub struct Train {
     pub label_smoothing: f64,
     /// How much a text counts.
     pub class_weights: ClassWeights,
-    /// Epochs without a better validation accuracy after which training ends; 0 goes to the last.
-    /// With a validation split the weights of the best epoch are kept.
+    /// Epochs without a better validation accuracy (of equal ones a lower loss) after which training
+    /// ends; 0 goes to the last. With a validation split the weights of the best epoch are kept.
     pub patience: usize,
     /// Seed of the classifier's first weights and of the batch order.
     pub seed: u64,

@@ -1,26 +1,26 @@
 //! Dropout masks from a generator that counts: the seed, the step and the place in the model decide a
 //! mask, whatever was drawn before, on whatever device it is used.
 
-use midashi_bert::{Graph, dropout_masks};
+use midashi_bert::{BatchSizes, Graph, dropout_masks};
 use midashi_pipeline::config::Dropout;
 use ndarray::{ArrayD, IxDyn};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Masks that one step may have: the places of a model are far fewer.
+/// Places that a model may have; they are far fewer. The generator's streams below this number are those
+/// of the batches' order, one an epoch.
 const PLACES: u64 = 1 << 16;
 
-/// The masks of the `number`-th run of the training graph, of `texts` texts, the longest of which has
-/// `longest` tokens and all together `tokens`.
+/// The masks of the `number`-th run of the training graph, counted from 1.
 pub fn masks(
     graph: &Graph,
     dropout: Dropout,
     seed: u64,
     number: u64,
-    [texts, longest, tokens]: [usize; 3],
+    sizes: BatchSizes,
 ) -> Vec<(String, ArrayD<f32>)> {
-    let places = dropout_masks(graph, texts, longest, tokens);
+    let places = dropout_masks(graph, sizes);
     let mask = |(place, (name, shape)): (usize, (String, Vec<usize>))| {
         let share = if name.ends_with(".attention.self") { dropout.attention } else { dropout.hidden };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

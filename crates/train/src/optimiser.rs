@@ -18,7 +18,6 @@ pub struct Optimiser {
     /// Largest norm of the gradient; none for 0.
     clip_norm: f64,
     steps: i32,
-    threads: rayon::ThreadPool,
 }
 
 /// A tensor that learns.
@@ -32,13 +31,7 @@ struct Learned {
 
 impl Optimiser {
     /// Before the first step; `names` are the tensors that learn.
-    pub fn new(
-        model: &Model,
-        train: &Train,
-        weights: Weights,
-        names: Vec<String>,
-        threads: usize,
-    ) -> Result<Self> {
+    pub fn new(model: &Model, train: &Train, weights: Weights, names: Vec<String>) -> Result<Self> {
         let learned = |name: String| {
             let length = weights.get(&name).with_context(|| format!("there is no tensor {name}"))?.len();
             let spared = name.ends_with(".bias") || name.contains("LayerNorm");
@@ -54,10 +47,6 @@ impl Optimiser {
             weights,
             clip_norm: train.clip_norm,
             steps: 0,
-            threads: rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .context("cannot start run.threads threads")?,
         })
     }
 
@@ -78,26 +67,22 @@ impl Optimiser {
 
     /// Makes a step against the gradients of what learns, with the learning rates times `factor`.
     /// Returns the norm of the whole gradient, before it was clipped.
-    pub fn step(&mut self, gradients: &[ArrayViewD<'_, f32>], factor: f64) -> Result<f64> {
+    pub fn step(&mut self, gradients: &[ArrayViewD<'_, f32>], factor: f64) -> Result<f32> {
         const ORDER: &str = "a tensor is not in row-major order";
         self.steps += 1;
-        let (number, clip_norm) = (self.steps, self.clip_norm);
-        let (weights, learned) = (&mut self.weights, &mut self.learned);
-        self.threads.install(|| {
-            let gradients: Vec<&[f32]> =
-                gradients.iter().map(|gradient| gradient.as_slice().context(ORDER)).collect::<Result<_>>()?;
-            let norm = gradients.iter().map(|gradient| sum_of_squares(gradient)).sum::<f64>().sqrt();
-            let is_long = clip_norm > 0.0 && norm > clip_norm;
-            let gradient_scale = if is_long { (clip_norm / norm) as f32 } else { 1.0 };
-            let mut tensors: HashMap<&str, &mut ArrayD<f32>> = weights.iter_mut().collect();
-            for (learned, gradient) in learned.iter_mut().zip(gradients) {
-                let weight = tensors.get_mut(learned.name.as_str()).and_then(|tensor| tensor.as_slice_mut());
-                let (learning_rate, weight_decay) = (factor * learned.rate, learned.weight_decay);
-                let step = Step { number, learning_rate, weight_decay, gradient_scale };
-                learned.moments.step(step, weight.context(ORDER)?, gradient);
-            }
-            Ok(norm)
-        })
+        let gradients: Vec<&[f32]> =
+            gradients.iter().map(|gradient| gradient.as_slice().context(ORDER)).collect::<Result<_>>()?;
+        let norm = gradients.iter().map(|gradient| sum_of_squares(gradient)).sum::<f64>().sqrt();
+        let is_long = self.clip_norm > 0.0 && norm > self.clip_norm;
+        let gradient_scale = if is_long { (self.clip_norm / norm) as f32 } else { 1.0 };
+        let mut tensors: HashMap<&str, &mut ArrayD<f32>> = self.weights.iter_mut().collect();
+        for (learned, gradient) in self.learned.iter_mut().zip(gradients) {
+            let weight = tensors.get_mut(learned.name.as_str()).and_then(|tensor| tensor.as_slice_mut());
+            let (learning_rate, weight_decay) = (factor * learned.rate, learned.weight_decay);
+            let step = Step { number: self.steps, learning_rate, weight_decay, gradient_scale };
+            learned.moments.step(step, weight.context(ORDER)?, gradient);
+        }
+        Ok(norm as f32)
     }
 }
 
@@ -154,7 +139,7 @@ mod tests {
         let mut train = Train { weight_decay: 0.1, clip_norm: 1.0, ..Train::default() };
         train.learning_rate.classifier = 0.5;
         let names = names.map(String::from).into();
-        let mut optimiser = Optimiser::new(&model(), &train, weights, names, 1).unwrap();
+        let mut optimiser = Optimiser::new(&model(), &train, weights, names).unwrap();
         let (zero, long) = (arr1(&[0.0_f32, 0.0]).into_dyn(), arr1(&[3.0_f32, 4.0]).into_dyn());
         let norm = optimiser.step(&[zero.view(), long.view()], 1.0).unwrap();
         assert_eq!(norm, 5.0, "before clipping");

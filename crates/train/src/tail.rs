@@ -6,6 +6,7 @@ use midashi_pipeline::artifact::{Split, TokenizedCorpus};
 use midashi_pipeline::config::Train;
 use midashi_runtime::{Session, Tensor};
 use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::dropout;
 use crate::model::Model;
@@ -27,6 +28,7 @@ pub struct Tail<'a> {
     optimiser: Optimiser,
     /// How often the training graph ran.
     runs: u64,
+    threads: ThreadPool,
 }
 
 /// What a batch gave.
@@ -78,8 +80,12 @@ impl<'a> Tail<'a> {
             training,
             classifier,
             targets: Targets::new(train, texts.corpus),
-            optimiser: Optimiser::new(model, train, weights, names, setup.engine.threads())?,
+            optimiser: Optimiser::new(model, train, weights, names)?,
             runs: 0,
+            threads: ThreadPoolBuilder::new()
+                .num_threads(setup.engine.threads())
+                .build()
+                .context("cannot start run.threads threads")?,
         })
     }
 
@@ -114,12 +120,13 @@ impl<'a> Tail<'a> {
         let parts: Vec<&[usize]> = texts.chunks(texts.len().div_ceil(self.train.accumulation)).collect();
         let mut result = BatchResult::default();
         let mut sums: Vec<ArrayD<f32>> = Vec::new();
-        for (at, part) in parts.iter().enumerate() {
+        for part in &parts {
             let batch = LabelledBatch::new(self.texts, self.model, part);
             let targets = self.targets.of(part, weight).into_dyn();
-            let masks =
-                dropout::masks(&self.graph, self.train.dropout, self.train.seed, self.runs, batch.sizes());
             self.runs += 1;
+            let (Train { dropout, seed, .. }, sizes) = (self.train, batch.texts.sizes());
+            let masks =
+                self.threads.install(|| dropout::masks(&self.graph, *dropout, *seed, self.runs, sizes));
             let mut inputs = batch.inputs(self.optimiser.learned());
             inputs.push((TARGETS, targets.view().into()));
             inputs.extend(masks.iter().map(|(name, mask)| (name.as_str(), mask.view().into())));
@@ -130,16 +137,18 @@ impl<'a> Tail<'a> {
                 .learned()
                 .map(|(name, _)| outputs.float32(&gradient_name(name)))
                 .collect::<Result<_, _>>()?;
-            match (at == 0, at + 1 == parts.len()) {
+            if parts.len() == 1 {
                 // All at once: read where ONNX Runtime left them.
-                (true, true) => result.gradient_norm = self.optimiser.step(&gradients, factor)? as f32,
-                (true, false) => sums = gradients.iter().map(|gradient| gradient.to_owned()).collect(),
-                (false, _) => sums.iter_mut().zip(&gradients).for_each(|(sum, gradient)| *sum += gradient),
+                result.gradient_norm = self.threads.install(|| self.optimiser.step(&gradients, factor))?;
+            } else if sums.is_empty() {
+                sums = gradients.iter().map(|gradient| gradient.to_owned()).collect();
+            } else {
+                sums.iter_mut().zip(&gradients).for_each(|(sum, gradient)| *sum += gradient);
             }
         }
         if !sums.is_empty() {
             let gradients: Vec<ArrayViewD<'_, f32>> = sums.iter().map(|sum| sum.view()).collect();
-            result.gradient_norm = self.optimiser.step(&gradients, factor)? as f32;
+            result.gradient_norm = self.threads.install(|| self.optimiser.step(&gradients, factor))?;
         }
         Ok(result)
     }
@@ -170,11 +179,6 @@ impl LabelledBatch {
             labels: of_batch().map(|text| i64::from(text.label.0)).collect(),
             tokens: of_batch().map(|text| text.input_ids.len()).sum(),
         }
-    }
-
-    /// How many texts, how long the longest, and how many tokens the graph computes.
-    fn sizes(&self) -> [usize; 3] {
-        self.texts.sizes()
     }
 
     /// The texts and the weights that learn.

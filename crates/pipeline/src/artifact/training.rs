@@ -30,7 +30,7 @@ pub struct StepRow {
     pub texts: i64,
     /// Tokens seen, padding not counted.
     pub tokens: i64,
-    /// Learning rate of the encoder.
+    /// Learning rate of the encoder, of its last layer where `layer_decay` sets them apart.
     pub learning_rate_encoder: f64,
     /// Learning rate of the classifier.
     pub learning_rate_classifier: f64,
