@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 /// All stages in the order of the Makefile.
 pub const STAGES: [&str; 6] = ["fetch", "ingest", "tokenize", "train", "evaluate", "render"];
@@ -78,20 +78,30 @@ impl Run {
     /// # Panics
     /// When the stage's binary has not been built.
     pub fn stage(&self, stage: &str) -> Outcome {
-        let binary = binary(stage);
-        let started = Command::new(&binary)
+        let started = self.command(stage).output();
+        Outcome::new(&started.unwrap_or_else(|error| panic!("{stage}: {error}; `make build` makes it")))
+    }
+
+    /// Starts one stage and does not wait for it.
+    ///
+    /// # Panics
+    /// When the stage's binary has not been built.
+    pub fn start(&self, stage: &str) -> Child {
+        let started = self.command(stage).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        started.unwrap_or_else(|error| panic!("{stage}: {error}; `make build` makes it"))
+    }
+
+    fn command(&self, stage: &str) -> Command {
+        let mut command = Command::new(binary(stage));
+        command
             .current_dir(root())
             .env_remove("MIDASHI_CONFIG")
             .env_remove("MIDASHI_SET")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("--config")
             .arg(&self.config)
-            .args(["--set", &self.set])
-            .output();
-        match started {
-            Ok(output) => Outcome::new(&output),
-            Err(error) => panic!("{}: {error}; `make build` makes it", binary.display()),
-        }
+            .args(["--set", &self.set]);
+        command
     }
 
     /// Runs stages that must succeed; returns all they printed.
@@ -110,7 +120,8 @@ impl Run {
 }
 
 impl Outcome {
-    fn new(output: &Output) -> Self {
+    /// What a stage that was started and has ended printed.
+    pub fn new(output: &Output) -> Self {
         let text = [&output.stdout[..], &output.stderr[..]].concat();
         Self { code: output.status.code(), text: String::from_utf8_lossy(&text).into_owned() }
     }

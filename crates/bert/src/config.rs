@@ -179,7 +179,7 @@ impl BertConfig {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let hidden = self.hidden_size;
         let mut tensors = vec![
-            ("bert.embeddings.word_embeddings.weight".to_owned(), vec![self.vocab_size, hidden]),
+            (WORD_EMBEDDINGS.to_owned(), vec![self.vocab_size, hidden]),
             (
                 "bert.embeddings.position_embeddings.weight".to_owned(),
                 vec![self.max_position_embeddings, hidden],
@@ -205,6 +205,9 @@ impl BertConfig {
         tensors
     }
 }
+
+/// The table of word embeddings, `[vocab_size, hidden_size]`.
+pub const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";
 
 /// The linear layer on `[CLS]` that learned which sentence follows which.
 pub(crate) const POOLER: &str = "bert.pooler.dense";

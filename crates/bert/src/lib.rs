@@ -30,7 +30,7 @@ pub use batch::{Batch, BatchSizes, PaddingRule, batches_by_length, most_probable
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
 pub use checkpoint::{Checkpoint, WeightsFile};
-pub use config::{Activation, BertConfig};
+pub use config::{Activation, BertConfig, WORD_EMBEDDINGS};
 pub use error::{Error, Result};
 pub use graphs::{
     ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, ArrayViewD};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -120,7 +120,7 @@ impl View for Float32<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(little_endian(self.0))
+        Cow::Owned(little_endian(&self.0.view()))
     }
 
     fn data_len(&self) -> usize {
@@ -129,7 +129,7 @@ impl View for Float32<'_> {
 }
 
 /// Bytes of a tensor as safetensors and ONNX have them: row-major, little-endian.
-pub fn little_endian(tensor: &ArrayD<f32>) -> Vec<u8> {
+pub fn little_endian(tensor: &ArrayViewD<'_, f32>) -> Vec<u8> {
     tensor.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 

@@ -29,6 +29,20 @@ pub fn write<E: From<Error>>(
     Ok(())
 }
 
+/// As [`write`], for those who write to a path: `fill` fills the file that is there.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_at<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+    let folder = parent(path)?;
+    let temporary = temporary_file(folder)?.into_temp_path();
+    fill(&temporary)?;
+    File::open(&temporary).and_then(|file| file.sync_all()).map_err(Error::io("flush", path))?;
+    temporary.persist(path).map_err(|error| Error::io("rename to", path)(error.error))?;
+    sync_folder(folder)?;
+    Ok(())
+}
+
 /// Writes bytes that are already in memory.
 ///
 /// # Errors

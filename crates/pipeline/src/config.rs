@@ -153,6 +153,12 @@ pub struct Train {
     pub epochs: usize,
     /// Texts per optimiser step.
     pub batch_size: usize,
+    /// Most positions in a batch, padding included (texts × tokens of the longest), which then has
+    /// fewer texts than `batch_size`; 0 is no limit.
+    pub batch_tokens: usize,
+    /// Whether a batch holds texts of similar length (as transformers' `group_by_length`): less
+    /// padding, where texts are long and of many lengths.
+    pub length_grouped: bool,
     /// In how many parts a step's texts are computed; more need less memory.
     pub accumulation: usize,
     /// Steps' sizes.
@@ -171,6 +177,9 @@ pub struct Train {
     /// Epochs without a better validation accuracy (of equal ones a lower loss) after which training
     /// ends; 0 goes to the last. With a validation split the weights of the best epoch are kept.
     pub patience: usize,
+    /// Seconds after which the state of the training is saved again, so that it can go on from there
+    /// after an interruption; 0 is after every step.
+    pub save_interval: f64,
     /// Seed of the classifier's first weights and of the batch order.
     pub seed: u64,
     /// Where the graphs run.
@@ -326,6 +335,8 @@ impl Default for Train {
             trainable_layers: TrainableLayers::Last(1),
             epochs: 5,
             batch_size: 32,
+            batch_tokens: 0,
+            length_grouped: false,
             accumulation: 1,
             learning_rate: LearningRates::default(),
             weight_decay: 0.0,
@@ -334,6 +345,7 @@ impl Default for Train {
             label_smoothing: 0.0,
             class_weights: ClassWeights::default(),
             patience: 0,
+            save_interval: 120.0,
             seed: 0,
             device: Choice::default(),
             trunk_batch_tokens: 2048,
@@ -509,6 +521,7 @@ impl Config {
             ("learning_rate.layer_decay", train.learning_rate.layer_decay),
             ("weight_decay", train.weight_decay),
             ("clip_norm", train.clip_norm),
+            ("save_interval", train.save_interval),
         ] {
             require(
                 number.is_finite() && number >= 0.0,

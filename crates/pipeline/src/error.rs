@@ -50,6 +50,9 @@ pub enum Error {
         /// What was found and what was expected.
         message: String,
     },
+    /// The user stopped the work, which can go on.
+    #[error("interrupted: {0}")]
+    Interrupted(String),
     /// Writing an Arrow or Parquet file failed.
     #[error("cannot write {}: {message}", path.display())]
     Encode {

@@ -29,6 +29,8 @@ artifacts! {
     features = "features.arrow";
     /// One row per optimiser step, by `train`.
     training = "training.parquet";
+    /// How far an unfinished training has come, by `train`.
+    training_state = "training.state";
     /// The fine-tuned model, by `train`.
     model = "model";
     /// One row per test text, by `evaluate`.

@@ -24,10 +24,18 @@ pub struct StageArguments {
     pub set: String,
 }
 
-/// Runs a stage's recipe; an error becomes its chain of causes on one line and exit code 2.
+/// Exit code of a process that SIGINT ended: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
+
+/// Runs a stage's recipe; an error becomes its chain of causes on one line and exit code 2, an
+/// interruption exit code 130.
 pub fn run_stage(recipe: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     match recipe() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted(_))) => {
+            eprintln!("{error}");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(2)
@@ -205,6 +213,11 @@ impl Work {
     pub fn sha256_of(&self, input: &Path) -> Option<&str> {
         let path = self.stage.shown(input);
         self.inputs.iter().find(|input| input.path == path).map(|input| input.sha256.as_str())
+    }
+
+    /// All that the work depends on, on one line: equal for works that give the same artifacts.
+    pub fn key(&self) -> String {
+        self.provenance().0.into_iter().map(|(_, value)| value).collect::<Vec<_>>().join(" ")
     }
 
     /// For the schema metadata of the artifacts: stage, version, settings, inputs.

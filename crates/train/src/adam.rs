@@ -36,6 +36,16 @@ impl Moments {
         Self { first: vec![0.0; length], second: vec![0.0; length] }
     }
 
+    /// First and second moment.
+    pub fn numbers(&self) -> [&[f32]; 2] {
+        [&self.first, &self.second]
+    }
+
+    /// First and second moment, to be replaced by as many numbers.
+    pub fn numbers_mut(&mut self) -> [&mut Vec<f32>; 2] {
+        [&mut self.first, &mut self.second]
+    }
+
     /// Moves `weights` against `gradient`.
     pub fn step(&mut self, step: Step, weights: &mut [f32], gradient: &[f32]) {
         let correction_1 = 1.0 - f64::from(BETA_1).powi(step.number);

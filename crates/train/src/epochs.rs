@@ -3,30 +3,36 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{Split, StepRow};
+use midashi_pipeline::artifact::{Split, StepRow, TokenizedCorpus};
 use midashi_pipeline::config::Train;
-use ndarray::ArrayD;
-use serde::Serialize;
+use midashi_pipeline::{Error, Progress};
+use serde::{Deserialize, Serialize};
 
-use crate::batches::shuffled;
+use crate::batches::Batches;
+use crate::interrupt;
 use crate::schedule::Course;
+use crate::state::StateFile;
 use crate::tail::{BatchResult, Tail};
 
-/// All that is kept of a training.
+/// How far a training has come, and all that is kept of it.
+#[derive(Default, Serialize, Deserialize)]
 pub struct History {
     /// For `training.parquet`.
     pub rows: Vec<StepRow>,
-    /// For `run.json`.
+    /// For `run.json`: the finished epochs.
     pub epochs: Vec<EpochRecord>,
-    /// How many numbers learned.
-    pub parameters: usize,
-    /// The epoch whose weights were kept.
-    pub kept_epoch: usize,
+    /// Optimiser steps made.
+    steps: usize,
+    /// How many batches the epoch after them has learned from.
+    batches: usize,
+    /// Their sums.
+    totals: Totals,
+    /// The epoch whose weights are kept, where there is a validation split.
+    best: Option<Best>,
 }
 
 /// One epoch in `run.json`.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct EpochRecord {
     epoch: usize,
     /// Sum of the steps' mean losses, as the article prints it.
@@ -41,105 +47,88 @@ pub struct EpochRecord {
 }
 
 /// Sums over batches.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Totals {
     summed_loss: f64,
     loss_by_text: f64,
     correct: usize,
     texts: usize,
     tokens: usize,
-}
-
-/// Trains for `train.epochs` epochs.
-pub fn train(tail: &mut Tail<'_>, train: &Train) -> Result<History> {
-    let of_split = |split: Split| -> Vec<usize> {
-        let texts = tail.corpus().texts.iter().enumerate();
-        texts.filter(|(_, text)| text.split == split).map(|(at, _)| at).collect()
-    };
-    let (learned, watched) = (of_split(Split::Train), of_split(Split::Validation));
-    if learned.is_empty() {
-        bail!("the training split is empty; lower corpus.split.test or corpus.split.validation");
-    }
-    let parameters = tail.trainable_parameters();
-    println!("  {parameters} trainable parameters, {} titles, {} epochs", learned.len(), train.epochs);
-
-    let mut history = History { rows: Vec::new(), epochs: Vec::new(), parameters, kept_epoch: train.epochs };
-    let course = Course::new(&train.learning_rate, train.epochs * learned.len().div_ceil(train.batch_size));
-    let mut best: Option<Best> = None;
-    let mut step = 0;
-    for epoch in 1..=train.epochs {
-        let started = Instant::now();
-        let batches = shuffled(&learned, train.batch_size, train.seed, epoch);
-        let mut progress =
-            Progress::new(format!("epoch {epoch}/{}", train.epochs), learned.len() as u64, "titles");
-        let mut totals = Totals::default();
-        for batch in &batches {
-            let factor = course.factor(step as usize);
-            let result = tail.step(batch, factor)?;
-            step += 1;
-            if !(result.loss.is_finite() && result.gradient_norm.is_finite()) {
-                bail!(
-                    "the loss is {} and the gradient's norm {} at step {step}: training has diverged; \
-                     lower train.learning_rate.encoder and .classifier",
-                    result.loss,
-                    result.gradient_norm
-                );
-            }
-            totals.add(&result);
-            history.rows.push(row(train, factor, step, epoch, Split::Train, &result));
-            progress.advance(batch.len() as u64);
-        }
-        progress.finish();
-        let seconds = started.elapsed().as_secs_f64();
-        let watched = watch(tail, train, &watched)?;
-        if let Some(totals) = &watched {
-            let factor = course.factor(step as usize);
-            history.rows.push(row(train, factor, step, epoch, Split::Validation, &totals.as_batch()));
-        }
-        let record = EpochRecord {
-            epoch,
-            summed_loss: totals.summed_loss,
-            mean_loss: totals.mean_loss(),
-            training_accuracy: totals.accuracy(),
-            validation_loss: watched.as_ref().map(Totals::mean_loss),
-            validation_accuracy: watched.as_ref().map(Totals::accuracy),
-            seconds,
-            titles_per_second: totals.texts as f64 / seconds,
-        };
-        record.print(train.epochs);
-        history.epochs.push(record);
-        let Some(totals) = watched else { continue };
-        if best.as_ref().is_none_or(|best| best.is_worse_than(&totals)) {
-            let (accuracy, loss) = (totals.accuracy(), totals.mean_loss());
-            best = Some(Best { epoch, accuracy, loss, learned: tail.learned() });
-        }
-        let since = best.as_ref().map_or(0, |best| epoch - best.epoch);
-        if train.patience > 0 && since >= train.patience && epoch < train.epochs {
-            println!("  no better validation accuracy for {since} epochs: training ends");
-            break;
-        }
-    }
-    if let Some(best) = best {
-        println!("  kept the weights of epoch {}, validation accuracy {:.4}", best.epoch, best.accuracy);
-        history.kept_epoch = best.epoch;
-        tail.restore(best.learned);
-    }
-    Ok(history)
+    seconds: f64,
 }
 
 /// The epoch with the highest validation accuracy so far; of equal ones the one with the lowest loss.
+#[derive(Serialize, Deserialize)]
 struct Best {
     epoch: usize,
     accuracy: f64,
     loss: f64,
-    learned: Vec<(String, ArrayD<f32>)>,
 }
 
-impl Best {
-    fn is_worse_than(&self, totals: &Totals) -> bool {
-        let (accuracy, loss) = (totals.accuracy(), totals.mean_loss());
-        self.accuracy < accuracy || (self.accuracy == accuracy && loss < self.loss)
+/// Trains for `train.epochs` epochs, from the state that an interrupted training has saved.
+///
+/// # Errors
+/// [`Error::Interrupted`] when it is asked to stop: the state is then saved.
+pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile) -> Result<History> {
+    let corpus = tail.corpus();
+    let batches = Batches { texts: texts_of(corpus, Split::Train), train };
+    let watched: Vec<usize> = texts_of(corpus, Split::Validation).into_iter().map(|(text, _)| text).collect();
+    let texts = batches.texts.len();
+    if texts == 0 {
+        bail!("the training split is empty; lower corpus.split.test or corpus.split.validation");
     }
+    println!(
+        "  {} trainable parameters, {texts} titles, {} epochs",
+        tail.trainable_parameters(),
+        train.epochs
+    );
+    let steps = (1..=train.epochs).map(|epoch| batches.of_epoch(epoch).len()).sum();
+    let course = Course::new(&train.learning_rate, steps);
+
+    let mut history = History::default();
+    if let Some((saved, tensors)) = state.read() {
+        tail.restore(tensors, saved.steps)?;
+        history = saved;
+        println!("  going on after step {} of {steps}", history.steps);
+    }
+    interrupt::watch()?;
+    while history.epochs.len() < train.epochs && !history.ends_early(train) {
+        let epoch = history.epochs.len() + 1;
+        let mut progress = Progress::new(format!("epoch {epoch}/{}", train.epochs), texts as u64, "titles");
+        progress.advance(history.totals.texts as u64);
+        for batch in batches.of_epoch(epoch).into_iter().skip(history.batches) {
+            let started = Instant::now();
+            let factor = course.factor(history.steps);
+            let result = tail.step(&batch, factor)?;
+            history.learned(train, factor, &result)?;
+            history.totals.seconds += started.elapsed().as_secs_f64();
+            progress.advance(batch.len() as u64);
+            if interrupt::is_asked() {
+                state.save(&history, tail.state())?;
+                let at = format!("the state after step {} of {steps} is saved", history.steps);
+                bail!(Error::Interrupted(format!("{at}; the same command goes on from there")));
+            }
+            if state.is_due() {
+                state.save(&history, tail.state())?;
+            }
+        }
+        progress.finish();
+        let watched = watch(tail, train, &watched)?;
+        if history.finish_epoch(train, course.factor(history.steps), watched) {
+            tail.keep();
+        }
+    }
+    if let Some(best) = &history.best {
+        println!("  kept the weights of epoch {}, validation accuracy {:.4}", best.epoch, best.accuracy);
+        tail.put_back_kept();
+    }
+    Ok(history)
+}
+
+/// The texts of a split and their lengths in tokens.
+fn texts_of(corpus: &TokenizedCorpus, split: Split) -> Vec<(usize, usize)> {
+    let texts = corpus.texts.iter().enumerate().filter(|(_, text)| text.split == split);
+    texts.map(|(at, text)| (at, text.input_ids.len())).collect()
 }
 
 /// Looks at the validation split; `None` when there is none.
@@ -151,18 +140,89 @@ fn watch(tail: &mut Tail<'_>, train: &Train, texts: &[usize]) -> Result<Option<T
     Ok((totals.texts > 0).then_some(totals))
 }
 
-fn row(train: &Train, factor: f64, step: i64, epoch: usize, split: Split, result: &BatchResult) -> StepRow {
-    StepRow {
-        step,
-        epoch: epoch as i64,
-        split,
-        loss: result.loss,
-        correct: result.correct as i64,
-        texts: result.texts as i64,
-        tokens: result.tokens as i64,
-        learning_rate_encoder: factor * train.learning_rate.encoder,
-        learning_rate_classifier: factor * train.learning_rate.classifier,
-        gradient_norm: (split == Split::Train).then_some(result.gradient_norm),
+impl History {
+    /// The epoch whose weights the model has.
+    pub fn kept_epoch(&self) -> usize {
+        self.best.as_ref().map_or(self.epochs.len(), |best| best.epoch)
+    }
+
+    /// Enters a step.
+    fn learned(&mut self, train: &Train, factor: f64, result: &BatchResult) -> Result<()> {
+        self.steps += 1;
+        self.batches += 1;
+        if !(result.loss.is_finite() && result.gradient_norm.is_finite()) {
+            bail!(
+                "the loss is {} and the gradient's norm {} at step {}: training has diverged; \
+                 lower train.learning_rate.encoder and .classifier",
+                result.loss,
+                result.gradient_norm,
+                self.steps
+            );
+        }
+        self.totals.add(result);
+        self.rows.push(self.row(train, factor, Split::Train, result));
+        Ok(())
+    }
+
+    /// Enters the end of an epoch and what the validation split says of it; whether it is the best so far.
+    fn finish_epoch(&mut self, train: &Train, factor: f64, watched: Option<Totals>) -> bool {
+        let epoch = self.epochs.len() + 1;
+        if let Some(watched) = &watched {
+            self.rows.push(self.row(train, factor, Split::Validation, &watched.as_batch()));
+        }
+        let totals = std::mem::take(&mut self.totals);
+        self.batches = 0;
+        let record = EpochRecord {
+            epoch,
+            summed_loss: totals.summed_loss,
+            mean_loss: totals.mean_loss(),
+            training_accuracy: totals.accuracy(),
+            validation_loss: watched.as_ref().map(Totals::mean_loss),
+            validation_accuracy: watched.as_ref().map(Totals::accuracy),
+            seconds: totals.seconds,
+            titles_per_second: totals.texts as f64 / totals.seconds,
+        };
+        record.print(train.epochs);
+        self.epochs.push(record);
+        let better =
+            watched.filter(|totals| self.best.as_ref().is_none_or(|best| best.is_worse_than(totals)));
+        let is_better = better.is_some();
+        if let Some(totals) = better {
+            self.best = Some(Best { epoch, accuracy: totals.accuracy(), loss: totals.mean_loss() });
+        }
+        is_better
+    }
+
+    /// Whether the validation accuracy has not risen for `train.patience` epochs, which is then said.
+    fn ends_early(&self, train: &Train) -> bool {
+        let since = self.best.as_ref().map_or(0, |best| self.epochs.len() - best.epoch);
+        let ends = train.patience > 0 && since >= train.patience;
+        if ends {
+            println!("  no better validation accuracy for {since} epochs: training ends");
+        }
+        ends
+    }
+
+    fn row(&self, train: &Train, factor: f64, split: Split, result: &BatchResult) -> StepRow {
+        StepRow {
+            step: self.steps as i64,
+            epoch: self.epochs.len() as i64 + 1,
+            split,
+            loss: result.loss,
+            correct: result.correct as i64,
+            texts: result.texts as i64,
+            tokens: result.tokens as i64,
+            learning_rate_encoder: factor * train.learning_rate.encoder,
+            learning_rate_classifier: factor * train.learning_rate.classifier,
+            gradient_norm: (split == Split::Train).then_some(result.gradient_norm),
+        }
+    }
+}
+
+impl Best {
+    fn is_worse_than(&self, totals: &Totals) -> bool {
+        let (accuracy, loss) = (totals.accuracy(), totals.mean_loss());
+        self.accuracy < accuracy || (self.accuracy == accuracy && loss < self.loss)
     }
 }
 

@@ -5,15 +5,18 @@ mod adam;
 mod batches;
 mod dropout;
 mod epochs;
+mod interrupt;
 mod model;
 mod model_folder;
 mod optimiser;
 mod schedule;
 mod setup;
+mod state;
 mod tail;
 mod targets;
 mod texts;
 mod trunk;
+mod used_rows;
 
 use std::process::ExitCode;
 
@@ -23,13 +26,14 @@ use midashi_pipeline::artifact::{Sources, TokenizedCorpus, write_training};
 use midashi_pipeline::{Stage, StageArguments, run_stage};
 use serde_json::json;
 
-use crate::epochs::History;
 use crate::setup::Setup;
+use crate::state::StateFile;
 use crate::tail::Tail;
 use crate::texts::Texts;
+use crate::used_rows::UsedRows;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 5;
+const REVISION: u32 = 6;
 
 /// Fine-tunes the checkpoint on tokens.arrow and writes model/, features.arrow and training.parquet
 #[derive(Parser)]
@@ -54,20 +58,29 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let mut inputs = vec![(tokens.as_path(), "tokenize"), (tokenizer.as_path(), "tokenize")];
     inputs.extend(setup.checkpoint_files.iter().map(|file| (file.as_path(), "fetch")));
     let outputs = [folder.training(), folder.model()];
-    let Some(work) = stage.begin(&setup.settings, &inputs, &outputs)? else { return Ok(()) };
+    let Some(work) = stage.begin(&setup.settings, &inputs, &outputs)? else {
+        return Ok(state::remove(&folder)?);
+    };
 
-    let corpus = TokenizedCorpus::read(&tokens)?;
+    let mut corpus = TokenizedCorpus::read(&tokens)?;
     let (model, mut weights) = setup.model(&corpus)?;
     let features = trunk::features(&work, &setup, &model, &weights, &corpus)?;
+    let (used, left_out) = UsedRows::keep(&model, &mut weights, &mut corpus)?;
     let texts = Texts { corpus: &corpus, features, padding: setup.padding() };
 
     weights.add_classifier(model.labels.len(), model.config.hidden_size, setup.settings.train.seed);
-    let mut tail = Tail::new(&setup, &model, &texts, weights)?;
-    let history = epochs::train(&mut tail, &setup.settings.train)?;
+    let mut tail = Tail::new(&setup, &used, &texts, weights)?;
+    let mut state = StateFile::new(&work);
+    let history = epochs::train(&mut tail, &setup.settings.train, &mut state)?;
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
-    model_folder::write(&folder, &model, &tail.into_weights(), &texts, setup.settings.compat)?;
-    let History { parameters, epochs, kept_epoch, .. } = history;
+    let parameters = tail.trainable_parameters();
+    let mut weights = tail.into_weights();
+    if let Some(rows) = left_out {
+        rows.put_back(&mut weights)?;
+    }
+    model_folder::write(&folder, &model, &weights, &texts, setup.settings.compat)?;
+    let (epochs, kept_epoch) = (&history.epochs, history.kept_epoch());
     work.finish(&json!({ "parameters": parameters, "epochs": epochs, "kept_epoch": kept_epoch }))?;
-    Ok(())
+    Ok(state::remove(&folder)?)
 }

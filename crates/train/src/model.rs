@@ -5,6 +5,7 @@ use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, classifier, traini
 use midashi_pipeline::config::TrainableLayers;
 
 /// A model's shape and which part of it learns.
+#[derive(Clone)]
 pub struct Model {
     pub config: BertConfig,
     /// Category names.

@@ -53,7 +53,7 @@ pub fn write(
 /// The model with its weights in the file, but for those that are `fed` as inputs.
 fn with_weights(graph: &Graph, name: &str, weights: &Weights, fed: impl Fn(&str) -> bool) -> Vec<u8> {
     graph.to_model(name, |parameter| match weights.get(parameter) {
-        Some(tensor) if !fed(parameter) => Storage::Embedded(Bytes::from(little_endian(tensor))),
+        Some(tensor) if !fed(parameter) => Storage::Embedded(Bytes::from(little_endian(&tensor.view()))),
         _ => Storage::Input,
     })
 }

@@ -5,10 +5,15 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 use midashi_bert::Weights;
 use midashi_pipeline::config::Train;
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayView1, ArrayViewD};
 
 use crate::adam::{Moments, Step, sum_of_squares};
 use crate::model::Model;
+
+/// Prefixes of the names in a saved state.
+const WEIGHT: &str = "weight/";
+const KEPT: &str = "kept/";
+const MOMENTS: [&str; 2] = ["first_moment/", "second_moment/"];
 
 /// All weights, and AdamW for those that learn.
 pub struct Optimiser {
@@ -17,13 +22,15 @@ pub struct Optimiser {
     learned: Vec<Learned>,
     /// Largest norm of the gradient; none for 0.
     clip_norm: f64,
-    steps: i32,
+    steps: usize,
 }
 
 /// A tensor that learns.
 struct Learned {
     name: String,
     moments: Moments,
+    /// Its numbers after the best epoch.
+    kept: Option<ArrayD<f32>>,
     /// Its learning rate where the schedule is at 1.
     rate: f64,
     weight_decay: f64,
@@ -37,6 +44,7 @@ impl Optimiser {
             let spared = name.ends_with(".bias") || name.contains("LayerNorm");
             Ok(Learned {
                 moments: Moments::new(length),
+                kept: None,
                 rate: learning_rate(model, train, &name),
                 weight_decay: if spared { 0.0 } else { train.weight_decay },
                 name,
@@ -55,9 +63,62 @@ impl Optimiser {
         self.learned.iter().filter_map(|learned| Some((&learned.name[..], self.weights.get(&learned.name)?)))
     }
 
-    /// Puts tensors that learn back to what they were.
-    pub fn restore(&mut self, learned: Vec<(String, ArrayD<f32>)>) {
-        learned.into_iter().for_each(|(name, tensor)| self.weights.insert(name, tensor));
+    /// How many steps were made.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Remembers what learns as it is now.
+    pub fn keep(&mut self) {
+        for learned in &mut self.learned {
+            learned.kept = self.weights.get(&learned.name).cloned();
+        }
+    }
+
+    /// Puts what learns back to what is remembered.
+    pub fn put_back_kept(&mut self) {
+        for learned in &mut self.learned {
+            if let Some(kept) = learned.kept.take() {
+                self.weights.insert(learned.name.clone(), kept);
+            }
+        }
+    }
+
+    /// All that steps change, by name: weights, their moments, and the weights that are remembered.
+    pub fn state(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, f32>)> {
+        self.learned.iter().flat_map(|Learned { name, moments, kept, .. }| {
+            let weight = self.weights.get(name).map(|tensor| (WEIGHT, tensor.view()));
+            let kept = kept.as_ref().map(|tensor| (KEPT, tensor.view()));
+            let moments = moments.numbers().map(|numbers| ArrayView1::from(numbers).into_dyn());
+            let moments = MOMENTS.into_iter().zip(moments);
+            let all = weight.into_iter().chain(kept).chain(moments);
+            all.map(move |(what, tensor)| (format!("{what}{name}"), tensor))
+        })
+    }
+
+    /// Puts everything back to a [`state`](Self::state) that was reached after so many steps.
+    ///
+    /// # Errors
+    /// When the state is of another model.
+    pub fn restore(&mut self, mut state: HashMap<String, Vec<f32>>, steps: usize) -> Result<()> {
+        self.steps = steps;
+        for learned in &mut self.learned {
+            let name = &learned.name;
+            let shape =
+                self.weights.get(name).with_context(|| format!("there is no tensor {name}"))?.raw_dim();
+            let mut take = |what: &str| {
+                let numbers = state.remove(&format!("{what}{name}"));
+                numbers.map(|numbers| ArrayD::from_shape_vec(shape.clone(), numbers)).transpose()
+            };
+            let missing = || format!("the saved state has no {name}");
+            let weight = take(WEIGHT)?.with_context(missing)?;
+            learned.kept = take(KEPT)?;
+            for (numbers, what) in learned.moments.numbers_mut().into_iter().zip(MOMENTS) {
+                *numbers = take(what)?.with_context(missing)?.into_raw_vec_and_offset().0;
+            }
+            self.weights.insert(name.clone(), weight);
+        }
+        Ok(())
     }
 
     /// All weights, given up.
@@ -79,7 +140,7 @@ impl Optimiser {
         for (learned, gradient) in self.learned.iter_mut().zip(gradients) {
             let weight = tensors.get_mut(learned.name.as_str()).and_then(|tensor| tensor.as_slice_mut());
             let (learning_rate, weight_decay) = (factor * learned.rate, learned.weight_decay);
-            let step = Step { number: self.steps, learning_rate, weight_decay, gradient_scale };
+            let step = Step { number: self.steps as i32, learning_rate, weight_decay, gradient_scale };
             learned.moments.step(step, weight.context(ORDER)?, gradient);
         }
         Ok(norm as f32)

@@ -47,7 +47,8 @@ impl Setup {
         println!("  {engine}");
         Ok(Self {
             settings: Settings {
-                train: config.train.clone(),
+                // How often the state is saved changes nothing about what is learned.
+                train: Train { save_interval: Train::default().save_interval, ..config.train.clone() },
                 scratch,
                 engine: engine.description(),
                 compat: config.compat,

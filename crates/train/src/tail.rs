@@ -1,5 +1,7 @@
 //! The trainable part: one optimiser step, one look at the validation split.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result};
 use midashi_bert::{Batch, Graph, LOGITS, LOSS, Storage, TARGETS, Weights, gradient_name, most_probable};
 use midashi_pipeline::artifact::{Split, TokenizedCorpus};
@@ -26,8 +28,6 @@ pub struct Tail<'a> {
     classifier: Option<Session>,
     targets: Targets,
     optimiser: Optimiser,
-    /// How often the training graph ran.
-    runs: u64,
     threads: ThreadPool,
 }
 
@@ -81,7 +81,6 @@ impl<'a> Tail<'a> {
             classifier,
             targets: Targets::new(train, texts.corpus),
             optimiser: Optimiser::new(model, train, weights, names)?,
-            runs: 0,
             threads: ThreadPoolBuilder::new()
                 .num_threads(setup.engine.threads())
                 .build()
@@ -99,14 +98,24 @@ impl<'a> Tail<'a> {
         self.optimiser.learned().map(|(_, tensor)| tensor.len()).sum()
     }
 
-    /// What learns, as it is now.
-    pub fn learned(&self) -> Vec<(String, ArrayD<f32>)> {
-        self.optimiser.learned().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect()
+    /// Remembers what learns as it is now.
+    pub fn keep(&mut self) {
+        self.optimiser.keep();
     }
 
-    /// Puts what learns back to what it was.
-    pub fn restore(&mut self, learned: Vec<(String, ArrayD<f32>)>) {
-        self.optimiser.restore(learned);
+    /// Puts what learns back to what is remembered.
+    pub fn put_back_kept(&mut self) {
+        self.optimiser.put_back_kept();
+    }
+
+    /// All that a step changes, by name.
+    pub fn state(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, f32>)> {
+        self.optimiser.state()
+    }
+
+    /// Puts everything back to a [`state`](Self::state) that was reached after so many steps.
+    pub fn restore(&mut self, state: HashMap<String, Vec<f32>>, steps: usize) -> Result<()> {
+        self.optimiser.restore(state, steps)
     }
 
     /// All weights, frozen ones included.
@@ -120,13 +129,13 @@ impl<'a> Tail<'a> {
         let parts: Vec<&[usize]> = texts.chunks(texts.len().div_ceil(self.train.accumulation)).collect();
         let mut result = BatchResult::default();
         let mut sums: Vec<ArrayD<f32>> = Vec::new();
-        for part in &parts {
+        for (number, part) in (1..).zip(&parts) {
             let batch = LabelledBatch::new(self.texts, self.model, part);
             let targets = self.targets.of(part, weight).into_dyn();
-            self.runs += 1;
+            // Of all runs of the training graph, counted from 1: whatever was done before, a step drops the same.
+            let run = (self.optimiser.steps() * self.train.accumulation + number) as u64;
             let (Train { dropout, seed, .. }, sizes) = (self.train, batch.texts.sizes());
-            let masks =
-                self.threads.install(|| dropout::masks(&self.graph, *dropout, *seed, self.runs, sizes));
+            let masks = self.threads.install(|| dropout::masks(&self.graph, *dropout, *seed, run, sizes));
             let mut inputs = batch.inputs(self.optimiser.learned());
             inputs.push((TARGETS, targets.view().into()));
             inputs.extend(masks.iter().map(|(name, mask)| (name.as_str(), mask.view().into())));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMillisecondType};
+use serde::{Deserialize, Serialize};
 
 use super::columns::{categories, category_type, column, read_categories, string_column, strings};
 use super::files::{bad_artifact, read_columns, with_metadata, write_parquet};
@@ -15,7 +16,8 @@ use crate::{Provenance, Result};
 pub struct CategoryId(pub u16);
 
 /// What an article is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
     /// The model learns from it.
     Train,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{Field, Float32Type, Float64Type, Int64Type, Schema};
+use serde::{Deserialize, Serialize};
 
 use super::columns::{column, numbers};
 use super::corpus::{Split, read_splits, split_column};
@@ -14,7 +15,7 @@ use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
 use crate::{Error, Provenance, Result};
 
 /// One optimiser step (`split` is train), or one pass over the validation split.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRow {
     /// Optimiser steps done, counted from 1 over all epochs.
     pub step: i64,
