@@ -13,9 +13,11 @@ use midashi_pipeline::artifact::{
 use midashi_runtime::{Device, Runtime, SessionOptions, Tensor};
 use midashi_tests::{Run, STAGES, root};
 
-/// A model so small that a run takes a second.
+/// A model so small that a run takes a second, and the article's plain recipe.
 const SMALL: &str = "model.scratch.layers=2 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
-    model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 train.epochs=2 evaluate.attention_texts=20";
+    model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 train.epochs=2 evaluate.attention_texts=20 \
+    train.dropout.hidden=0 train.dropout.attention=0 train.weight_decay=0 train.clip_norm=0 \
+    train.learning_rate.schedule=constant train.learning_rate.warmup=0";
 
 fn small(artifacts: &Path, name: &str) -> Run {
     Run::new("data/sample.toml", artifacts, name).set(SMALL)

@@ -205,11 +205,10 @@ pub struct LearningRates {
 }
 
 /// The course of the learning rates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// They stay.
-    #[default]
     Constant,
     /// Down to 0 in a straight line.
     Linear,
@@ -218,7 +217,7 @@ pub enum Schedule {
 }
 
 /// `[train.dropout]`: shares in [0, 1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Dropout {
     /// Of embeddings, of what attention and feed-forward layers give, and of what the classifier reads.
@@ -332,15 +331,15 @@ impl Default for Tokenize {
 impl Default for Train {
     fn default() -> Self {
         Self {
-            trainable_layers: TrainableLayers::Last(1),
-            epochs: 5,
+            trainable_layers: TrainableLayers::All,
+            epochs: 4,
             batch_size: 32,
             batch_tokens: 0,
             length_grouped: false,
             accumulation: 1,
             learning_rate: LearningRates::default(),
-            weight_decay: 0.0,
-            clip_norm: 0.0,
+            weight_decay: 0.01,
+            clip_norm: 1.0,
             dropout: Dropout::default(),
             label_smoothing: 0.0,
             class_weights: ClassWeights::default(),
@@ -353,9 +352,16 @@ impl Default for Train {
     }
 }
 
+impl Default for Dropout {
+    /// As BERT's authors trained it.
+    fn default() -> Self {
+        Self { hidden: 0.1, attention: 0.1 }
+    }
+}
+
 impl Default for LearningRates {
     fn default() -> Self {
-        Self { encoder: 5e-5, classifier: 1e-4, schedule: Schedule::default(), warmup: 0.0, layer_decay: 1.0 }
+        Self { encoder: 1.5e-4, classifier: 1e-3, schedule: Schedule::Linear, warmup: 0.1, layer_decay: 1.0 }
     }
 }
 
@@ -660,10 +666,19 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_the_article() {
-        let config = load("", "").unwrap();
-        assert_eq!(config, Config::default());
-        assert_eq!(config.train.trainable_layers, TrainableLayers::Last(1));
+    fn an_empty_file_is_the_default() {
+        assert_eq!(load("", "").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_articles_recipe_leaves_nothing_of_training_to_the_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipeline.toml");
+        let train = Config::load(&path, "").unwrap().train;
+        assert_eq!((train.trainable_layers, train.epochs), (TrainableLayers::Last(1), 5));
+        let LearningRates { encoder, classifier, schedule, warmup, layer_decay } = train.learning_rate;
+        assert_eq!((encoder, classifier, schedule), (5e-5, 1e-4, Schedule::Constant));
+        assert_eq!((warmup, layer_decay, train.weight_decay, train.clip_norm), (0.0, 1.0, 0.0, 0.0));
+        assert_eq!(train.dropout, Dropout { hidden: 0.0, attention: 0.0 });
     }
 
     #[test]

@@ -341,6 +341,7 @@ mod tests {
             learning_rate_encoder: 0.0,
             learning_rate_classifier: 0.0,
             gradient_norm: None,
+            batch: Vec::new(),
         }
     }
 

@@ -276,6 +276,7 @@ fn steps() -> Vec<StepRow> {
         learning_rate_encoder: 5e-5,
         learning_rate_classifier: 1e-4,
         gradient_norm: None,
+        batch: Vec::new(),
     };
     let loss = |step: i64| 0.45 + 1.8 * (-step as f64 / 80.0).exp();
     let noise = |step: i64| 0.2 * ((step * step * 37 % 101) as f64 / 101.0 - 0.5);

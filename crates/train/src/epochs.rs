@@ -100,7 +100,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile) -> Resul
             let started = Instant::now();
             let factor = course.factor(history.steps);
             let result = tail.step(&batch, factor)?;
-            history.learned(train, factor, &result)?;
+            history.learned(train, factor, &batch, &result)?;
             history.totals.seconds += started.elapsed().as_secs_f64();
             progress.advance(batch.len() as u64);
             if interrupt::is_asked() {
@@ -147,7 +147,7 @@ impl History {
     }
 
     /// Enters a step.
-    fn learned(&mut self, train: &Train, factor: f64, result: &BatchResult) -> Result<()> {
+    fn learned(&mut self, train: &Train, factor: f64, batch: &[usize], result: &BatchResult) -> Result<()> {
         self.steps += 1;
         self.batches += 1;
         if !(result.loss.is_finite() && result.gradient_norm.is_finite()) {
@@ -160,7 +160,8 @@ impl History {
             );
         }
         self.totals.add(result);
-        self.rows.push(self.row(train, factor, Split::Train, result));
+        let batch = batch.iter().map(|&text| text as i32).collect();
+        self.rows.push(StepRow { batch, ..self.row(train, factor, Split::Train, result) });
         Ok(())
     }
 
@@ -215,6 +216,7 @@ impl History {
             learning_rate_encoder: factor * train.learning_rate.encoder,
             learning_rate_classifier: factor * train.learning_rate.classifier,
             gradient_norm: (split == Split::Train).then_some(result.gradient_norm),
+            batch: Vec::new(),
         }
     }
 }

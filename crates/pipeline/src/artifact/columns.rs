@@ -6,7 +6,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Float32Array, Int16Array, ListArray, RecordBatch, StringArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Int16Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Int16Type, Int32Type};
 
 /// The type of a column that holds one of a few names.
 pub(super) fn category_type() -> DataType {
@@ -71,6 +71,15 @@ pub(super) fn float_row(list: &ListArray, row: usize) -> Result<Vec<f32>, String
     let items: &Float32Array = items
         .as_primitive_opt()
         .ok_or_else(|| format!("a list holds {}, expected float32", items.data_type()))?;
+    Ok(items.values().to_vec())
+}
+
+/// The items of row `row` of a list of int32.
+pub(super) fn integer_row(list: &ListArray, row: usize) -> Result<Vec<i32>, String> {
+    let items = list.value(row);
+    let items = items
+        .as_primitive_opt::<Int32Type>()
+        .ok_or_else(|| format!("a list holds {}, expected int32", items.data_type()))?;
     Ok(items.values().to_vec())
 }
 

@@ -5,11 +5,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+};
 use arrow::datatypes::{Field, Float32Type, Float64Type, Int64Type, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{column, numbers};
+use super::columns::{column, integer_row, list_column, lists, numbers};
 use super::corpus::{Split, read_splits, split_column};
 use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
 use crate::{Error, Provenance, Result};
@@ -37,6 +39,8 @@ pub struct StepRow {
     pub learning_rate_classifier: f64,
     /// Euclidean norm of the whole gradient; none for validation.
     pub gradient_norm: Option<f32>,
+    /// The rows of `tokens.arrow` that the step learned from; empty for validation.
+    pub batch: Vec<i32>,
 }
 
 /// Writes `training.parquet`.
@@ -51,6 +55,8 @@ pub fn write_training(path: &Path, rows: &[StepRow], provenance: &Provenance) ->
         Arc::new(Float64Array::from_iter_values(rows.iter().map(value)))
     };
     let norms: ArrayRef = Arc::new(Float32Array::from_iter(rows.iter().map(|row| row.gradient_norm)));
+    let texts = Int32Array::from_iter_values(rows.iter().flat_map(|row| row.batch.iter().copied()));
+    let batches = list_column(rows.iter().map(|row| row.batch.len()), Arc::new(texts));
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("step", integers(|row| row.step)),
         ("epoch", integers(|row| row.epoch)),
@@ -62,6 +68,7 @@ pub fn write_training(path: &Path, rows: &[StepRow], provenance: &Provenance) ->
         ("learning_rate_encoder", floats(|row| row.learning_rate_encoder)),
         ("learning_rate_classifier", floats(|row| row.learning_rate_classifier)),
         ("gradient_norm", norms),
+        ("batch", batches),
     ];
     let fields: Vec<Field> = columns
         .iter()
@@ -90,22 +97,26 @@ fn from_batch(batch: &RecordBatch) -> Result<Vec<StepRow>, String> {
     let (loss, correct) = (floats("loss")?, integers("correct")?);
     let (texts, tokens) = (integers("texts")?, integers("tokens")?);
     let (encoder, classifier) = (floats("learning_rate_encoder")?, floats("learning_rate_classifier")?);
+    let batches = lists(batch, "batch")?;
     let norm = column(batch, "gradient_norm")?;
     let norm = norm.as_primitive_opt::<Float32Type>().ok_or("column gradient_norm is not float32")?;
-    Ok((0..batch.num_rows())
-        .map(|row| StepRow {
-            step: step.value(row),
-            epoch: epoch.value(row),
-            split: splits[row],
-            loss: loss.value(row),
-            correct: correct.value(row),
-            texts: texts.value(row),
-            tokens: tokens.value(row),
-            learning_rate_encoder: encoder.value(row),
-            learning_rate_classifier: classifier.value(row),
-            gradient_norm: norm.is_valid(row).then(|| norm.value(row)),
+    (0..batch.num_rows())
+        .map(|row| {
+            Ok(StepRow {
+                step: step.value(row),
+                epoch: epoch.value(row),
+                split: splits[row],
+                loss: loss.value(row),
+                correct: correct.value(row),
+                texts: texts.value(row),
+                tokens: tokens.value(row),
+                learning_rate_encoder: encoder.value(row),
+                learning_rate_classifier: classifier.value(row),
+                gradient_norm: norm.is_valid(row).then(|| norm.value(row)),
+                batch: integer_row(batches, row)?,
+            })
         })
-        .collect())
+        .collect()
 }
 
 #[cfg(test)]
@@ -127,8 +138,12 @@ mod tests {
             learning_rate_encoder: 5e-5,
             learning_rate_classifier: 1e-4,
             gradient_norm: Some(1.5),
+            batch: vec![4, 0, 2],
         };
-        let rows = [train.clone(), StepRow { split: Split::Validation, gradient_norm: None, ..train }];
+        let rows = [
+            train.clone(),
+            StepRow { split: Split::Validation, gradient_norm: None, batch: vec![], ..train },
+        ];
         write_training(&path, &rows, &Provenance(vec![])).unwrap();
         assert_eq!(read_training(&path).unwrap(), rows);
     }
