@@ -565,13 +565,14 @@ fn check_names(table: &Table, known: &Table, section: &str) -> Result<(), String
     Ok(())
 }
 
-/// Refuses a value of another type than the default's; a key with several types (its default
-/// is an integer and a word is given) is left to its own reader.
+/// The key that is a number or a word: its type is left to its own reader.
+const NUMBER_OR_WORD: &str = "train.trainable_layers";
+
+/// Refuses a value of another type than the default's.
 fn check_type(path: &str, expected: &Value, found: &Value) -> Result<(), String> {
     let fits = match (expected, found) {
         (Value::Float(_), Value::Integer(_)) => true,
-        (Value::Integer(_), Value::String(_)) => path == "train.trainable_layers",
-        _ => expected.same_type(found),
+        _ => expected.same_type(found) || path == NUMBER_OR_WORD,
     };
     if fits {
         Ok(())
@@ -600,7 +601,7 @@ fn apply_override(table: &mut Table, known: &Table, word: &str) -> Result<(), St
     let expected = known.get(last).ok_or_else(|| unknown(path, known, &section))?;
     let value = match parse_value(written) {
         // A word for a string key is that word, whatever else it could mean; quotes are TOML's.
-        value if expected.is_str() && !value.is_str() => Value::String(written.to_owned()),
+        value if expected.is_str() && !value.is_str() && path != NUMBER_OR_WORD => Value::String(written.to_owned()),
         value => value,
     };
     let mut single = Table::new();
@@ -728,6 +729,10 @@ mod tests {
         assert!(message("", "train.epochs=2.5").contains("train.epochs is a float 2.5; expected an integer"));
         assert!(message("", "train.epochs=-1").contains("epochs"));
         assert!(message("", "train.trainable_layers=most").contains("\"all\""));
+        assert!(message("", "train.trainable_layers=1.5").contains("\"all\""));
+        let layers = |word: &str| load("", word).unwrap().train.trainable_layers;
+        assert_eq!(layers("train.trainable_layers=2"), TrainableLayers::Last(2));
+        assert_eq!(layers("train.trainable_layers=all"), TrainableLayers::All);
         assert!(message("", "train.device=gpu").contains("device"));
         assert!(
             message("", "compat.article=1").contains("compat.article is an integer 1; expected a boolean")
