@@ -12,7 +12,7 @@ use crate::settings::{AddedToken, JapaneseSettings, WordSettings};
 use crate::vocabulary::Vocabulary;
 use crate::wordpiece::{Piece, is_python_space};
 use crate::words::WordSplitter;
-use crate::{Dictionaries, Encoding};
+use crate::{Dictionaries, Encoding, PAIR_SEPARATOR};
 
 /// A `BertJapaneseTokenizer`.
 pub(crate) struct JapaneseTokenizer {
@@ -128,25 +128,30 @@ impl JapaneseTokenizer {
         self.settings.words == WordSettings::Basic && !self.never_split.contains(run)
     }
 
-    /// Encodes one text. `splitter` is this tokenizer's, kept between texts.
+    /// Encodes `[CLS] first [SEP]`, or with a `second` text `[CLS] first [SEP] second [SEP]`. `splitter` is this
+    /// tokenizer's, kept between texts.
     pub(crate) fn encode(
         &self,
         splitter: &mut WordSplitter<'_>,
-        text: &str,
+        first: &str,
+        second: Option<&str>,
         max_length: usize,
     ) -> Result<Encoding> {
-        const SPECIAL: usize = 2;
-        if max_length <= SPECIAL {
-            return Err(Error::MaxLength { found: max_length, special: SPECIAL });
+        let special = if second.is_some() { 3 } else { 2 };
+        if max_length <= special {
+            return Err(Error::MaxLength { found: max_length, special });
         }
-        let mut line = Line::new(self, max_length - SPECIAL, text.chars().count());
-        for part in self.parts(text) {
-            match part {
-                Part::Token { at, token, id } => line.push_token(at, token, id),
-                Part::Text { at, text } => line.push_text(splitter, at, text),
-            }
+        let characters = |text: &str| text.chars().count();
+        let all_characters = characters(first) + second.map_or(0, characters);
+        let mut line = Line::new(self, max_length - special, all_characters);
+        line.push_whole(splitter, first);
+        line.push_separator();
+        if let Some(second) = second {
+            line.begin_second(characters(first));
+            line.push_whole(splitter, second);
+            line.push_separator();
         }
-        Ok(line.finish())
+        Ok(line.encoding)
     }
 
     /// Sets the special and added tokens apart from the text between them.
@@ -194,6 +199,10 @@ struct Line<'k> {
     /// How many pieces there may be, the special token at the end not counted.
     room: usize,
     encoding: Encoding,
+    /// Which text of a pair it is at.
+    token_type: u32,
+    /// Characters of the original before that text.
+    original_start: usize,
     /// Characters of the encoding's text so far.
     characters: usize,
     words: u32,
@@ -203,20 +212,55 @@ struct Line<'k> {
 impl<'k> Line<'k> {
     /// For a text of so many characters: it will hardly have more pieces.
     fn new(tokenizer: &'k JapaneseTokenizer, room: usize, characters: usize) -> Self {
-        let capacity = 2 + characters.min(room);
+        let capacity = 3 + characters.min(room);
         let encoding = Encoding {
             text: String::new(),
             input_ids: Vec::with_capacity(capacity),
+            token_type_ids: Vec::with_capacity(capacity),
             tokens: Vec::with_capacity(capacity),
             word_ids: Vec::with_capacity(capacity),
             offsets: Vec::with_capacity(capacity),
             original_offsets: Vec::with_capacity(capacity),
             truncated: false,
+            first_truncated: false,
         };
-        let mut line =
-            Self { tokenizer, room: room + 1, encoding, characters: 0, words: 0, pieces: Vec::new() };
+        let mut line = Self {
+            tokenizer,
+            room: room + 1,
+            encoding,
+            token_type: 0,
+            original_start: 0,
+            characters: 0,
+            words: 0,
+            pieces: Vec::new(),
+        };
         line.push(tokenizer.special.classification, None, 0..0, 0..0);
         line
+    }
+
+    /// A whole text.
+    fn push_whole(&mut self, splitter: &mut WordSplitter<'_>, text: &str) {
+        for part in self.tokenizer.parts(text) {
+            match part {
+                Part::Token { at, token, id } => self.push_token(self.original_start + at, token, id),
+                Part::Text { at, text } => self.push_text(splitter, self.original_start + at, text),
+            }
+        }
+    }
+
+    /// The special token at a text's end, for which there is always room.
+    fn push_separator(&mut self) {
+        self.room += 1;
+        self.push(self.tokenizer.special.separator, None, 0..0, 0..0);
+    }
+
+    /// What follows is the second text of a pair, the first of which had so many characters.
+    fn begin_second(&mut self, characters: usize) {
+        self.encoding.first_truncated = self.encoding.truncated;
+        self.encoding.text.push(PAIR_SEPARATOR);
+        self.characters += 1;
+        self.original_start = characters + 1;
+        self.token_type = 1;
     }
 
     /// A piece, what it covers of the encoding's text and of the original.
@@ -227,6 +271,7 @@ impl<'k> Line<'k> {
             return;
         }
         encoding.input_ids.push(id);
+        encoding.token_type_ids.push(self.token_type);
         encoding.tokens.push(self.tokenizer.vocabulary.token(id).unwrap_or_default().to_owned());
         encoding.word_ids.push(word);
         encoding.offsets.push((range.start as u32, range.end as u32));
@@ -281,11 +326,5 @@ impl<'k> Line<'k> {
         } else {
             push(spelled.text(), 0);
         }
-    }
-
-    fn finish(mut self) -> Encoding {
-        self.room += 1;
-        self.push(self.tokenizer.special.separator, None, 0..0, 0..0);
-        self.encoding
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tokenizers::{ModelWrapper, TruncationDirection};
 
-use crate::Encoding;
 use crate::error::{Error, Result, read_text};
+use crate::{Encoding, PAIR_SEPARATOR};
 
 /// A tokenizer from `tokenizer.json`.
 pub(crate) struct JsonTokenizer {
@@ -14,6 +14,8 @@ pub(crate) struct JsonTokenizer {
     inner: tokenizers::Tokenizer,
     /// How many special tokens a text gets.
     special: usize,
+    /// How many a pair gets.
+    special_of_pairs: usize,
     unknown: Option<u32>,
     vocabulary_size: usize,
 }
@@ -28,10 +30,11 @@ impl JsonTokenizer {
         inner.with_padding(None);
         let unknown = unknown_id(file, &inner)?;
         let special = inner.encode("", true).map_err(failed)?.len();
+        let special_of_pairs = inner.encode(("", ""), true).map_err(failed)?.len();
         // The ids may have gaps, so counting them would not do.
         let largest = inner.get_vocab(true).into_values().max();
         let vocabulary_size = largest.map_or(0, |id| id as usize + 1);
-        Ok(Self { file: file.to_owned(), inner, special, unknown, vocabulary_size })
+        Ok(Self { file: file.to_owned(), inner, special, special_of_pairs, unknown, vocabulary_size })
     }
 
     /// The library, with which its file's own kind of model is named.
@@ -52,27 +55,61 @@ impl JsonTokenizer {
         self.unknown
     }
 
-    /// Encodes one text; pieces that do not fit are dropped at its end, before the closing special token.
-    pub(crate) fn encode(&self, text: &str, max_length: usize) -> Result<Encoding> {
+    /// Encodes a text or a pair, with the file's own template for each; pieces that do not fit are dropped at the end of
+    /// the second text, and where it has none left, of the first.
+    pub(crate) fn encode(&self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoding> {
         let failed =
             |error: tokenizers::Error| Error::Json { file: self.file.clone(), message: error.to_string() };
-        let room = max_length.checked_sub(self.special).filter(|&room| room > 0);
-        let room = room.ok_or(Error::MaxLength { found: max_length, special: self.special })?;
-        let mut pieces = self.inner.encode_char_offsets(text, false).map_err(failed)?;
-        let truncated = pieces.len() > room;
-        pieces.truncate(room, 0, TruncationDirection::Right);
-        let whole = self.inner.post_process(pieces, None, true).map_err(failed)?;
-        let offsets = whole.get_offsets().iter().map(|&(start, end)| (start as u32, end as u32));
-        let offsets: Vec<_> = offsets.collect();
-        Ok(Encoding {
-            text: text.to_owned(),
+        let pieces = |text: &str| self.inner.encode_char_offsets(text, false).map_err(failed);
+        let special = if second.is_some() { self.special_of_pairs } else { self.special };
+        let room = max_length.checked_sub(special).filter(|&room| room > 0);
+        let room = room.ok_or(Error::MaxLength { found: max_length, special })?;
+
+        let (mut of_first, mut of_second) = (pieces(first)?, second.map(pieces).transpose()?);
+        let first_cut = cut(&mut of_first, room);
+        let left = room - of_first.len();
+        let second_cut = of_second.as_mut().is_some_and(|pieces| cut(pieces, left));
+        let whole = self.inner.post_process(of_first, of_second, true).map_err(failed)?;
+
+        let mut encoding = Encoding {
+            text: first.to_owned(),
             input_ids: whole.get_ids().to_vec(),
+            token_type_ids: whole.get_type_ids().to_vec(),
             tokens: whole.get_tokens().to_vec(),
             word_ids: whole.get_word_ids().to_vec(),
-            original_offsets: offsets.clone(),
-            offsets,
-            truncated,
-        })
+            offsets: whole.get_offsets().iter().map(|&(start, end)| (start as u32, end as u32)).collect(),
+            original_offsets: Vec::new(),
+            truncated: first_cut || second_cut,
+            first_truncated: first_cut && second.is_some(),
+        };
+        if let Some(second) = second {
+            join(&mut encoding, second, &whole.get_sequence_ids());
+        }
+        encoding.original_offsets.clone_from(&encoding.offsets);
+        Ok(encoding)
+    }
+}
+
+/// Drops the pieces behind the first `room`, and says whether there were any.
+fn cut(pieces: &mut tokenizers::Encoding, room: usize) -> bool {
+    let cut = pieces.len() > room;
+    pieces.truncate(room, 0, TruncationDirection::Right);
+    // The library keeps them, and would add the special tokens to them as well.
+    pieces.take_overflowing();
+    cut
+}
+
+/// Lets the second text of a pair follow the first: the library counts its words and characters from 0.
+fn join(encoding: &mut Encoding, second: &str, sequences: &[Option<usize>]) {
+    encoding.text.push(PAIR_SEPARATOR);
+    let start = encoding.text.chars().count() as u32;
+    encoding.text.push_str(second);
+    let of_first = encoding.word_ids.iter().zip(sequences).filter(|(_, text)| **text != Some(1));
+    let words = of_first.filter_map(|(word, _)| *word).max().map_or(0, |last| last + 1);
+    for (at, _) in sequences.iter().enumerate().filter(|(_, text)| **text == Some(1)) {
+        encoding.word_ids[at] = encoding.word_ids[at].map(|word| words + word);
+        let (from, to) = encoding.offsets[at];
+        encoding.offsets[at] = (start + from, start + to);
     }
 }
 

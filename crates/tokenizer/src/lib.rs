@@ -55,26 +55,35 @@ use settings::{JSON, VOCABULARY, WordSettings};
 use wordpiece::Subwords;
 use words::WordSplitter;
 
-/// One text as a model reads it, special tokens included. The vectors are equally long.
+/// What stands between the two texts of a pair in [`Encoding::text`].
+pub const PAIR_SEPARATOR: char = '\n';
+
+/// One text or a pair as a model reads it, special tokens included. The vectors are equally long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Encoding {
     /// The text that `offsets` refer to: as it was normalised before words were looked for in it, or as given where the
-    /// tokenizer is a `tokenizer.json`.
+    /// tokenizer is a `tokenizer.json`. Of a pair both, with [`PAIR_SEPARATOR`] between them.
     pub text: String,
     /// Ids of the pieces.
     pub input_ids: Vec<u32>,
+    /// 0, but for tokens of a pair's second text what the tokenizer gives them: 1 in a `BertJapaneseTokenizer`, its
+    /// separator at the end included.
+    pub token_type_ids: Vec<u32>,
     /// The pieces as the vocabulary spells them.
     pub tokens: Vec<String>,
-    /// Which word a piece belongs to, from 0; none for special tokens.
+    /// Which word a piece belongs to, from 0; none for special tokens. A pair's second text goes on counting.
     pub word_ids: Vec<Option<u32>>,
     /// Start and end in characters (Unicode scalar values) of `text`. (0, 0) for the special tokens that the text did
     /// not contain itself.
     pub offsets: Vec<(u32, u32)>,
-    /// The same in characters of the text as given. Where normalisation made one character of several, or several of
+    /// The same in characters of the text as given, of a pair joined likewise. Where normalisation made one character of several, or several of
     /// one, a piece with one of them has them all: ㍿ stands for each part of 株式会社.
     pub original_offsets: Vec<(u32, u32)>,
-    /// Whether pieces at the end of the text were dropped.
+    /// Whether pieces at the end of the text, or of a pair's second text, were dropped.
     pub truncated: bool,
+    /// Whether of a pair the first text did not fit either: nothing is left of the second, and pieces at the end of the
+    /// first were dropped.
+    pub first_truncated: bool,
 }
 
 /// A checkpoint's tokenizer. It can be shared between threads; each makes its own [`Encoder`].
@@ -228,9 +237,26 @@ impl Encoder<'_> {
     ///
     /// If `max_length` leaves no room beside the special tokens, or the `tokenizers` library refuses the text.
     pub fn encode(&mut self, text: &str, max_length: usize) -> Result<Encoding> {
+        self.encode_texts(text, None, max_length)
+    }
+
+    /// Encodes a pair of texts to at most `max_length` tokens, special tokens included: transformers' `tokenizer(first,
+    /// second, truncation="only_second", max_length=max_length)`, with one difference. Where the first text alone does
+    /// not fit, transformers raises an error or gives more tokens than that; here its end is dropped too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::encode`].
+    pub fn encode_pair(&mut self, first: &str, second: &str, max_length: usize) -> Result<Encoding> {
+        self.encode_texts(first, Some(second), max_length)
+    }
+
+    fn encode_texts(&mut self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoding> {
         match &mut self.0 {
-            EncoderKind::Japanese(tokenizer, splitter) => tokenizer.encode(splitter, text, max_length),
-            EncoderKind::Json(tokenizer) => tokenizer.encode(text, max_length),
+            EncoderKind::Japanese(tokenizer, splitter) => {
+                tokenizer.encode(splitter, first, second, max_length)
+            }
+            EncoderKind::Json(tokenizer) => tokenizer.encode(first, second, max_length),
         }
     }
 }

@@ -62,6 +62,33 @@ fn a_tokenizer_json_is_used_with_the_callers_length() {
 }
 
 #[test]
+fn a_pair_has_the_token_types_of_its_template() {
+    let (_folder, roberta) = load(&[("tokenizer.json", TOKENIZER)]);
+    let pair = roberta.unwrap().encoder().encode_pair("東京 都", "都 ㌀", 512).unwrap();
+    assert_eq!(pair.tokens, ["<s>", "東京", "都", "</s>", "</s>", "都", "アパート", "</s>"]);
+    assert_eq!(pair.token_type_ids, [0; 8], "RoBERTa has no types");
+    assert_eq!(pair.word_ids, [None, Some(0), Some(1), None, None, Some(2), Some(3), None]);
+
+    let special =
+        |token: &str, kind: u32| serde_json::json!({"SpecialToken": {"id": token, "type_id": kind}});
+    let sequence = |name: &str, kind: u32| serde_json::json!({"Sequence": {"id": name, "type_id": kind}});
+    let token = |token: &str, id: u32| serde_json::json!({"id": token, "ids": [id], "tokens": [token]});
+    let mut bert: serde_json::Value = serde_json::from_str(TOKENIZER).unwrap();
+    bert["post_processor"] = serde_json::json!({
+        "type": "TemplateProcessing",
+        "single": [special("<s>", 0), sequence("A", 0), special("</s>", 0)],
+        "pair": [special("<s>", 0), sequence("A", 0), special("</s>", 0), sequence("B", 1), special("</s>", 1)],
+        "special_tokens": {"<s>": token("<s>", 0), "</s>": token("</s>", 2)},
+    });
+    let (_folder, bert) = load(&[("tokenizer.json", &bert.to_string())]);
+    let pair = bert.unwrap().encoder().encode_pair("東京 都", "都\n㌀", 6).unwrap();
+    assert_eq!(pair.tokens, ["<s>", "東京", "都", "</s>", "都", "</s>"]);
+    assert_eq!(pair.token_type_ids, [0, 0, 0, 0, 1, 1]);
+    assert_eq!((pair.text.as_str(), pair.offsets[4]), ("東京 都\n都\n㌀", (5, 6)));
+    assert_eq!((pair.truncated, pair.first_truncated), (true, false));
+}
+
+#[test]
 fn a_padding_token_is_not_required() {
     let mut without: serde_json::Value = serde_json::from_str(TOKENIZER).unwrap();
     without["padding"] = serde_json::Value::Null;

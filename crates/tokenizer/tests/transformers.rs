@@ -50,7 +50,7 @@ fn texts() -> Vec<String> {
 
 fn expected_ids(name: &str) -> Vec<Vec<u32>> {
     let lines = std::fs::read_to_string(fixture(name).join("expected_ids.txt")).unwrap();
-    lines.lines().map(|line| line.split(' ').map(|id| id.parse().unwrap()).collect()).collect()
+    lines.lines().map(numbers).collect()
 }
 
 fn assert_same_ids(name: &str) {
@@ -61,6 +61,82 @@ fn assert_same_ids(name: &str) {
     for (text, expected) in texts.iter().zip(expected) {
         let found = encoder.encode(text, 512).unwrap();
         assert_eq!(found.input_ids, expected, "{text:?}: {:?}", found.tokens);
+    }
+}
+
+fn numbers(line: &str) -> Vec<u32> {
+    line.split(' ').map(|number| number.parse().unwrap()).collect()
+}
+
+/// Two texts and a length.
+fn pairs() -> Vec<(String, String, usize)> {
+    let lines = std::fs::read_to_string(fixture("pairs.jsonl")).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn pairs_are_those_of_transformers() {
+    for name in ["wordpiece", "character", "basic", "unigram"] {
+        let tokenizer = load(name);
+        let mut encoder = tokenizer.encoder();
+        let expected = std::fs::read_to_string(fixture(name).join("expected_pairs.txt")).unwrap();
+        assert_eq!(expected.lines().count(), pairs().len());
+        for ((first, second, max_length), expected) in pairs().iter().zip(expected.lines()) {
+            let found = encoder.encode_pair(first, second, *max_length).unwrap();
+            let (ids, types) = expected.split_once('\t').unwrap();
+            let expected = (numbers(ids), numbers(types));
+            assert_eq!((found.input_ids, found.token_type_ids), expected, "{name}: {:?}", found.tokens);
+            assert!(!found.first_truncated);
+        }
+    }
+}
+
+#[test]
+fn offsets_of_a_pair_are_those_of_its_texts_one_after_the_other() {
+    for name in ["wordpiece", "lower_case", "basic", "unigram"] {
+        let tokenizer = load(name);
+        let mut encoder = tokenizer.encoder();
+        for (first, second, _) in pairs() {
+            let pair = encoder.encode_pair(&first, &second, 512).unwrap();
+            let alone = [&first, &second].map(|text| encoder.encode(text, 512).unwrap());
+            assert_eq!(pair.text, format!("{}\n{}", alone[0].text, alone[1].text));
+            let starts = [&alone[0].text, &first].map(|text| text.chars().count() as u32 + 1);
+            let words = alone[0].word_ids.iter().flatten().max().map_or(0, |last| last + 1);
+            let shift = |(start, end): (u32, u32), by: u32| (start + by, end + by);
+            // Special tokens the text did not hold cover nothing.
+            let covers = |encoding: &Encoding, start: [u32; 2], word: u32| -> Vec<_> {
+                (0..encoding.tokens.len())
+                    .filter(|&at| encoding.original_offsets[at] != (0, 0) || encoding.word_ids[at].is_some())
+                    .map(|at| {
+                        let offsets = shift(encoding.offsets[at], start[0]);
+                        let original = shift(encoding.original_offsets[at], start[1]);
+                        (encoding.input_ids[at], encoding.word_ids[at].map(|id| id + word), offsets, original)
+                    })
+                    .collect()
+            };
+            let expected = [covers(&alone[0], [0, 0], 0), covers(&alone[1], starts, words)].concat();
+            assert_eq!(covers(&pair, [0, 0], 0), expected, "{name}: {first:?} {second:?}");
+        }
+    }
+}
+
+#[test]
+fn of_a_pair_the_first_text_is_cut_when_nothing_of_the_second_is_left() {
+    let (title, body) = ("東京都庁で展望室の夜間開放が始まる", "来月から");
+    for (name, special) in [("wordpiece", 3), ("unigram", 4)] {
+        let tokenizer = load(name);
+        let mut encoder = tokenizer.encoder();
+        let alone = encoder.encode(title, 512).unwrap();
+        let pieces = alone.input_ids.len() - 2;
+        // What just fits is transformers'; with less it raises an error.
+        for room in [pieces, pieces - 1, 1] {
+            let pair = encoder.encode_pair(title, body, room + special).unwrap();
+            assert_eq!(pair.input_ids.len(), room + special);
+            assert_eq!(pair.input_ids[..=room], alone.input_ids[..=room]);
+            assert_eq!((pair.truncated, pair.first_truncated), (true, room < pieces));
+        }
+        let error = encoder.encode_pair(title, body, special).unwrap_err().to_string();
+        assert!(error.contains(&format!("expected at least {} ({special} special", special + 1)), "{error}");
     }
 }
 
