@@ -1,14 +1,15 @@
 //! All that an encoder gives for a batch: `outputs CHECKPOINT BATCH RESULT`.
 //!
-//! BATCH is a safetensors file with `input_ids` and `attention_mask` (int64, `[batch, tokens]`) and,
-//! if logits are wanted, `classifier.weight` and `classifier.bias`. RESULT becomes one with all
+//! BATCH is a safetensors file with `input_ids`, `token_type_ids` and `attention_mask` (int64,
+//! `[batch, tokens]`) and, if logits are wanted, `classifier.weight` and `classifier.bias`. RESULT becomes one with all
 //! outputs. `tests/parity/output_parity.py` compares it with transformers.
 
 use std::error::Error;
 use std::path::Path;
 
 use midashi_bert::{
-    ATTENTION_MASK, Checkpoint, Graph, INPUT_IDS, Start, Storage, Weights, classifier, outputs,
+    ATTENTION_MASK, Checkpoint, Graph, INPUT_IDS, Start, Storage, TOKEN_TYPE_IDS, Weights, classifier,
+    outputs,
 };
 use midashi_runtime::{Choice, Engine};
 use ndarray::ArrayD;
@@ -26,18 +27,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (config, mut weights) = (checkpoint.config(), checkpoint.encoder_and_pooler()?);
     let bytes = std::fs::read(batch)?;
     let batch = SafeTensors::deserialize(&bytes)?;
-    let ids = integers(&batch, INPUT_IDS)?;
-    let mask = integers(&batch, ATTENTION_MASK)?;
+    let inputs = [INPUT_IDS, TOKEN_TYPE_IDS, ATTENTION_MASK];
+    let inputs = inputs.into_iter().map(|name| Ok((name, integers(&batch, name)?)));
+    let inputs = inputs.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
 
     let engine = Engine::open(Path::new("cache/onnxruntime"), Choice::Cpu, THREADS)?;
     let mut all = Weights::default();
-    run(&engine, &outputs(config, weights.has_pooler())?, &weights, &ids, &mask, &mut all)?;
+    run(&engine, &outputs(config, weights.has_pooler())?, &weights, &inputs, &mut all)?;
     if batch.tensor("classifier.weight").is_ok() {
         for name in ["classifier.weight", "classifier.bias"] {
             weights.insert(name.to_owned(), floats(&batch, name)?);
         }
         let labels = weights.get("classifier.bias").map_or(0, ArrayD::len);
-        run(&engine, &classifier(config, labels, Start::InputIds)?, &weights, &ids, &mask, &mut all)?;
+        run(&engine, &classifier(config, labels, Start::InputIds)?, &weights, &inputs, &mut all)?;
     }
     all.write(Path::new(result))?;
     Ok(())
@@ -48,13 +50,13 @@ fn run(
     engine: &Engine,
     graph: &Graph,
     weights: &Weights,
-    ids: &ArrayD<i64>,
-    mask: &ArrayD<i64>,
+    inputs: &[(&'static str, ArrayD<i64>)],
     results: &mut Weights,
 ) -> Result<(), Box<dyn Error>> {
     let model = graph.to_model("outputs", |_| Storage::External);
     let mut session = engine.session(&model, weights.for_graph(graph, |_| true)?)?;
-    let outputs = session.run(vec![(INPUT_IDS, ids.view().into()), (ATTENTION_MASK, mask.view().into())])?;
+    let outputs =
+        session.run(inputs.iter().map(|(name, numbers)| (*name, numbers.view().into())).collect())?;
     for name in graph.output_names() {
         results.insert(name.to_owned(), outputs.float32(name)?.to_owned());
     }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayViewD, s};
 
-use crate::graphs::{ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS};
+use crate::graphs::{ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, TOKEN_TYPE_IDS};
 
 /// Groups texts of similar length so that almost nothing is padding.
 ///
@@ -21,6 +21,15 @@ pub fn batches_by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
         }
     }
     batches
+}
+
+/// One text as the tokenizer gives it. Both slices are as long as the text has tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct TextIds<'a> {
+    /// Rows of the word embeddings.
+    pub input_ids: &'a [i32],
+    /// Rows of the token type embeddings.
+    pub token_type_ids: &'a [i32],
 }
 
 /// Texts filled up to the longest, as a graph's inputs.
@@ -52,22 +61,29 @@ pub struct BatchSizes {
 
 /// What the graph starts at.
 enum Texts {
-    Ids(ArrayD<i64>),
+    Ids { input_ids: ArrayD<i64>, token_type_ids: ArrayD<i64> },
     Hidden(ArrayD<f32>),
 }
 
 impl Batch {
-    /// Token ids, filled up with `pad_id`: for a graph that starts at the input ids.
-    pub fn of_ids(texts: &[&[i32]], pad_id: i64, padding: PaddingRule) -> Self {
-        let mut attention_mask = attention_mask(texts.iter().map(|ids| ids.len()));
-        let mut padded = Array2::from_elem(attention_mask.dim(), pad_id);
-        for (mut row, ids) in padded.rows_mut().into_iter().zip(texts) {
-            row.iter_mut().zip(*ids).for_each(|(to, &id)| *to = i64::from(id));
-        }
+    /// Token ids, filled up with `pad_id`, and their types, filled up with 0: for a graph that starts
+    /// at the input ids.
+    pub fn of_ids(texts: &[TextIds<'_>], pad_id: i64, padding: PaddingRule) -> Self {
+        let mut attention_mask = attention_mask(texts.iter().map(|text| text.input_ids.len()));
+        let padded = |filler: i64, of: fn(TextIds<'_>) -> &[i32]| {
+            let mut padded = Array2::from_elem(attention_mask.dim(), filler);
+            for (mut row, text) in padded.rows_mut().into_iter().zip(texts) {
+                row.iter_mut().zip(of(*text)).for_each(|(to, &id)| *to = i64::from(id));
+            }
+            padded.into_dyn()
+        };
+        let input_ids = padded(pad_id, |text| text.input_ids);
+        let token_type_ids = padded(0, |text| text.token_type_ids);
         if padding == PaddingRule::Attended {
             attention_mask.fill(1);
         }
-        Self { texts: Texts::Ids(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
+        let texts = Texts::Ids { input_ids, token_type_ids };
+        Self { texts, attention_mask: attention_mask.into_dyn() }
     }
 
     /// Hidden states, each `[tokens, hidden_size]` in row-major order, filled up with zeros: for a
@@ -95,11 +111,14 @@ impl Batch {
     where
         T: From<ArrayViewD<'a, i64>> + From<ArrayViewD<'a, f32>>,
     {
-        let texts = match &self.texts {
-            Texts::Ids(ids) => (INPUT_IDS, ids.view().into()),
-            Texts::Hidden(hidden) => (HIDDEN_STATES, hidden.view().into()),
+        let mut inputs = match &self.texts {
+            Texts::Ids { input_ids, token_type_ids } => {
+                vec![(INPUT_IDS, input_ids.view().into()), (TOKEN_TYPE_IDS, token_type_ids.view().into())]
+            }
+            Texts::Hidden(hidden) => vec![(HIDDEN_STATES, hidden.view().into())],
         };
-        vec![texts, (ATTENTION_MASK, self.attention_mask.view().into())]
+        inputs.push((ATTENTION_MASK, self.attention_mask.view().into()));
+        inputs
     }
 }
 
@@ -163,9 +182,15 @@ mod tests {
     fn padding_goes_to_the_end() {
         let mask = || (ATTENTION_MASK, Tensor::Int64(array![[1, 1, 1], [1, 0, 0]].into_dyn()));
         let ids = Tensor::Int64(array![[4, 5, 6], [7, 1, 1]].into_dyn());
-        let of_ids = |padding| Batch::of_ids(&[&[4, 5, 6], &[7]], 1, padding);
-        assert_eq!(of_ids(PaddingRule::Masked).inputs::<Tensor>(), [(INPUT_IDS, ids), mask()]);
-        let (_, all) = &of_ids(PaddingRule::Attended).inputs::<Tensor>()[1];
+        let types = Tensor::Int64(array![[0, 1, 1], [1, 0, 0]].into_dyn());
+        let texts = [
+            TextIds { input_ids: &[4, 5, 6], token_type_ids: &[0, 1, 1] },
+            TextIds { input_ids: &[7], token_type_ids: &[1] },
+        ];
+        let of_ids = |padding| Batch::of_ids(&texts, 1, padding);
+        let masked = of_ids(PaddingRule::Masked);
+        assert_eq!(masked.inputs::<Tensor>(), [(INPUT_IDS, ids), (TOKEN_TYPE_IDS, types), mask()]);
+        let (_, all) = &of_ids(PaddingRule::Attended).inputs::<Tensor>()[2];
         assert_eq!(all, &Tensor::Int64(array![[1, 1, 1], [1, 1, 1]].into_dyn()), "without a mask");
         let hidden = array![[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[7.0, 8.0], [0.0, 0.0], [0.0, 0.0]]];
         let hidden = Tensor::Float32(hidden.into_dyn());

@@ -31,7 +31,7 @@ pub struct BertConfig {
     pub hidden_act: Activation,
     /// Longest input in tokens.
     pub max_position_embeddings: usize,
-    /// Rows of the token type embeddings; only row 0 is used.
+    /// Rows of the token type embeddings: kinds of texts that can be told apart in one input.
     #[serde(default = "two")]
     pub type_vocab_size: usize,
     /// Added to the variance in layer normalisation.

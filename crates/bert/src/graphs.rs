@@ -12,6 +12,9 @@ use crate::layers::{self, BATCH, Dropout, Encoder, Padding, Rows, TOKENS, embedd
 
 /// Name of the graphs' input of token ids, int64 `[batch, tokens]`.
 pub const INPUT_IDS: &str = "input_ids";
+/// Name of the graphs' input that says which text of a pair a token belongs to, int64 `[batch, tokens]`:
+/// rows of the token type embeddings, 0 for single texts.
+pub const TOKEN_TYPE_IDS: &str = "token_type_ids";
 /// Name of the graphs' input that is 1 for tokens and 0 for padding, int64 `[batch, tokens]`.
 pub const ATTENTION_MASK: &str = "attention_mask";
 /// Name of the tail's input of trunk features, float32 `[batch, tokens, hidden_size]`, and of the
@@ -73,8 +76,8 @@ pub fn gradient_name(name: &str) -> String {
     format!("gradient.{name}")
 }
 
-/// Inputs [`INPUT_IDS`] and [`ATTENTION_MASK`]; outputs [`LAST_HIDDEN_STATE`], [`POOLER_OUTPUT`] if
-/// there is a `pooler`, and every layer's attention ([`attentions_name`]).
+/// Inputs [`INPUT_IDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; outputs [`LAST_HIDDEN_STATE`],
+/// [`POOLER_OUTPUT`] if there is a `pooler`, and every layer's attention ([`attentions_name`]).
 ///
 /// # Errors
 /// When the configuration does not fit together.
@@ -96,8 +99,8 @@ pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Inputs [`INPUT_IDS`] and [`ATTENTION_MASK`]; output [`HIDDEN_STATES`] after the first `layers`
-/// layers.
+/// Inputs [`INPUT_IDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; output [`HIDDEN_STATES`] after the
+/// first `layers` layers.
 ///
 /// # Errors
 /// When the configuration does not fit together.
@@ -113,8 +116,8 @@ pub fn trunk(config: &BertConfig, layers: usize) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Input [`INPUT_IDS`] or [`HIDDEN_STATES`], and [`ATTENTION_MASK`]; outputs [`LOGITS`] and
-/// [`ATTENTION`].
+/// Inputs [`INPUT_IDS`] and [`TOKEN_TYPE_IDS`], or [`HIDDEN_STATES`], and [`ATTENTION_MASK`]; outputs
+/// [`LOGITS`] and [`ATTENTION`].
 ///
 /// # Errors
 /// When the configuration does not fit together.
@@ -170,13 +173,15 @@ pub fn dropout_masks(graph: &Graph, sizes: BatchSizes) -> Vec<(String, Vec<usize
     masks.map(|(name, shape)| (name.to_owned(), shape.iter().map(|dim| dim.size(size)).collect())).collect()
 }
 
-/// Adds [`INPUT_IDS`] and [`ATTENTION_MASK`]; returns the embeddings and what the layers need.
+/// Adds [`INPUT_IDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; returns the embeddings and what the
+/// layers need.
 fn inputs<'a>(graph: &mut Graph, config: &'a BertConfig) -> midashi_onnx::Result<(Value, Encoder<'a>)> {
-    let input_ids = graph.input(INPUT_IDS, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
-    let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &[BATCH.into(), TOKENS.into()])?;
+    let mut integers = |name| graph.input(name, ElementType::Int64, &[BATCH.into(), TOKENS.into()]);
+    let (input_ids, token_type_ids) = (integers(INPUT_IDS)?, integers(TOKEN_TYPE_IDS)?);
+    let attention_mask = integers(ATTENTION_MASK)?;
     let padding = Padding::masked(graph, attention_mask)?;
     let encoder = Encoder { config, padding, dropout: Dropout::default() };
-    Ok((embeddings(graph, encoder, input_ids)?, encoder))
+    Ok((embeddings(graph, encoder, input_ids, token_type_ids)?, encoder))
 }
 
 /// `−Σ targets · log softmax(logits)`.
@@ -200,21 +205,20 @@ fn tail(
     let width = config.hidden_size;
     let last = config.num_hidden_layers - 1;
     let positions = [BATCH.into(), TOKENS.into()];
-    let (texts, first) = match start {
-        Start::InputIds => (graph.input(INPUT_IDS, ElementType::Int64, &positions)?, 0),
-        Start::AfterLayers(layers) => {
-            let shape = [&positions[..], &[width.into()]].concat();
-            (graph.input(HIDDEN_STATES, ElementType::Float32, &shape)?, layers.min(last))
-        }
-    };
     let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &positions)?;
     let padding = padding(graph, attention_mask)?;
     let encoder = Encoder { config, padding, dropout };
-    let mut hidden = match start {
-        Start::InputIds => embeddings(graph, encoder, texts)?,
-        Start::AfterLayers(_) => {
+    let (mut hidden, first) = match start {
+        Start::InputIds => {
+            let mut integers = |name| graph.input(name, ElementType::Int64, &positions);
+            let (input_ids, token_type_ids) = (integers(INPUT_IDS)?, integers(TOKEN_TYPE_IDS)?);
+            (embeddings(graph, encoder, input_ids, token_type_ids)?, 0)
+        }
+        Start::AfterLayers(layers) => {
+            let shape = [&positions[..], &[width.into()]].concat();
+            let texts = graph.input(HIDDEN_STATES, ElementType::Float32, &shape)?;
             let rows = graph.reshape(texts, &[layers::positions(), width.into()])?;
-            padding.strip(graph, rows)?
+            (padding.strip(graph, rows)?, layers.min(last))
         }
     };
     for layer in first..last {

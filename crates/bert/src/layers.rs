@@ -134,9 +134,13 @@ pub(crate) fn positions() -> Dim {
     [&BATCH.into(), &TOKENS.into()].into_iter().product()
 }
 
-/// Sum of word, position and token type embeddings, normalised: `[rows, hidden_size]`. Token type 0
-/// is taken for every token, as for a single text.
-pub(crate) fn embeddings(graph: &mut Graph, encoder: Encoder<'_>, input_ids: Value) -> Result<Value> {
+/// Sum of word, position and token type embeddings, normalised: `[rows, hidden_size]`.
+pub(crate) fn embeddings(
+    graph: &mut Graph,
+    encoder: Encoder<'_>,
+    input_ids: Value,
+    token_type_ids: Value,
+) -> Result<Value> {
     const NAME: &str = "bert.embeddings";
     let Encoder { config, padding, dropout } = encoder;
     graph.within(NAME, |g| {
@@ -145,17 +149,19 @@ pub(crate) fn embeddings(graph: &mut Graph, encoder: Encoder<'_>, input_ids: Val
         let words = table("word_embeddings", config.vocab_size)?;
         let places = table("position_embeddings", config.max_position_embeddings)?;
         let types = table("token_type_embeddings", config.type_vocab_size)?;
-        let (ids, place) = match padding.present {
-            None => (input_ids, g.take_as_many(places, TOKENS)?),
+        let (ids, type_ids, place) = match padding.present {
+            None => (input_ids, token_type_ids, g.take_as_many(places, TOKENS)?),
             Some(present) => {
                 let ids = g.reshape(input_ids, &[positions()])?;
+                let type_ids = g.reshape(token_type_ids, &[positions()])?;
                 let number_in_text = g.modulo_size(present.numbers(), TOKENS)?;
-                (padding.strip(g, ids)?, g.gather(places, number_in_text)?)
+                let place = g.gather(places, number_in_text)?;
+                (padding.strip(g, ids)?, padding.strip(g, type_ids)?, place)
             }
         };
         let word = g.gather(words, ids)?;
-        let first_type = g.take_first(types, 0, 1)?;
-        let sum = g.add(word, first_type)?;
+        let token_type = g.gather(types, type_ids)?;
+        let sum = g.add(word, token_type)?;
         let sum = g.add(sum, place)?;
         let rows = g.reshape(sum, &[padding.rows(), width.into()])?;
         let normalised = layer_norm(g, config, NAME, rows)?;

@@ -25,7 +25,7 @@ mod graphs;
 mod layers;
 mod weights;
 
-pub use batch::{Batch, BatchSizes, PaddingRule, batches_by_length, most_probable};
+pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length, most_probable};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
@@ -34,7 +34,8 @@ pub use config::{Activation, BertConfig, WORD_EMBEDDINGS};
 pub use error::{Error, Result};
 pub use graphs::{
     ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT,
-    Start, TARGETS, attentions_name, classifier, dropout_masks, gradient_name, outputs, training, trunk,
+    Start, TARGETS, TOKEN_TYPE_IDS, attentions_name, classifier, dropout_masks, gradient_name, outputs,
+    training, trunk,
 };
 pub use layers::Dropout;
 pub use midashi_onnx::{Graph, Storage};

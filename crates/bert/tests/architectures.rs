@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_bert::{
-    ATTENTION_MASK, Checkpoint, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Storage, attentions_name,
-    outputs,
+    ATTENTION_MASK, Checkpoint, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Storage, TOKEN_TYPE_IDS,
+    attentions_name, outputs,
 };
 use midashi_runtime::{Choice, Engine, Outputs, Session};
 use ndarray::{ArrayD, ArrayViewD, Axis};
@@ -119,7 +119,12 @@ fn hidden_states_pooler_and_attention_of_every_architecture_are_transformers() {
         let (ids, mask) = (integers(&truth, INPUT_IDS), integers(&truth, ATTENTION_MASK));
         let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
         let mut session = session(&checkpoint);
-        let inputs = vec![(INPUT_IDS, ids.view().into()), (ATTENTION_MASK, mask.view().into())];
+        let types = ArrayD::<i64>::zeros(ids.raw_dim());
+        let inputs = vec![
+            (INPUT_IDS, ids.view().into()),
+            (TOKEN_TYPE_IDS, types.view().into()),
+            (ATTENTION_MASK, mask.view().into()),
+        ];
         compare(architecture, &session.run(inputs).unwrap(), &truth, &mask, pooler);
     }
 }

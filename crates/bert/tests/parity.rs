@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS,
-    LOGITS, LOSS, PaddingRule, Start, Storage, TARGETS, classifier, dropout_masks, gradient_name, training,
-    trunk,
+    LOGITS, LOSS, PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, classifier, dropout_masks,
+    gradient_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -55,6 +55,11 @@ impl Reference {
                 floats.insert(name, ArrayD::from_shape_vec(shape, numbers).unwrap());
             }
         }
+        // What transformers takes where it is given no types.
+        if let Some(ids) = integers.get(INPUT_IDS) {
+            let zeros = ArrayD::zeros(ids.raw_dim());
+            integers.entry(TOKEN_TYPE_IDS.to_owned()).or_insert(zeros);
+        }
         Self { config, floats, integers }
     }
 
@@ -94,13 +99,15 @@ impl Reference {
 
     /// What a graph that starts at `start` is fed.
     fn inputs(&self, start: Start) -> Vec<(&'static str, Tensor<'_>)> {
-        let first: (&str, Tensor<'_>) = match start {
-            Start::InputIds => (INPUT_IDS, self.integers["input_ids"].view().into()),
+        let integers = |name| (name, self.integers[name].view().into());
+        let mut inputs: Vec<(&str, Tensor<'_>)> = match start {
+            Start::InputIds => vec![integers(INPUT_IDS), integers(TOKEN_TYPE_IDS)],
             Start::AfterLayers(layers) => {
-                (HIDDEN_STATES, self.floats[&format!("hidden.{layers}")].view().into())
+                vec![(HIDDEN_STATES, self.floats[&format!("hidden.{layers}")].view().into())]
             }
         };
-        vec![first, (ATTENTION_MASK, self.integers["attention_mask"].view().into())]
+        inputs.push(integers(ATTENTION_MASK));
+        inputs
     }
 
     fn starts(&self) -> Vec<Start> {
@@ -215,6 +222,24 @@ fn every_activation_has_pytorch_gradients() {
 }
 
 #[test]
+fn texts_of_a_pair_have_pytorchs_logits_and_gradients() {
+    let reference = Reference::variant("gradient_reference_pairs.safetensors");
+    let types = &reference.integers[TOKEN_TYPE_IDS];
+    assert!(types.iter().any(|&kind| kind == 1) && types.iter().any(|&kind| kind == 0));
+    let mut session = reference.session(&trunk(&reference.config, 0).unwrap());
+    let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
+    let mask = &reference.integers["attention_mask"];
+    let found = without_padding(outputs.float32(HIDDEN_STATES).unwrap(), mask);
+    let expected = without_padding(reference.floats["hidden.0"].view(), mask);
+    assert_close("embeddings", found.view(), expected.view());
+    let graph = classifier(&reference.config, reference.labels(), Start::InputIds).unwrap();
+    let mut session = reference.session(&graph);
+    let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
+    assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
+    compare_training(&reference, Start::InputIds);
+}
+
+#[test]
 fn with_dropout_loss_and_every_gradient_are_pytorch() {
     let reference = Reference::variant("gradient_reference_dropout.safetensors");
     let dropout = Dropout { hidden: true, attention: true };
@@ -259,9 +284,9 @@ fn padding_does_not_change_a_prediction() {
                 .slice_axis(Axis(1), Slice::from(..length as usize))
                 .to_owned()
         };
-        let (ids, mask) = (alone("input_ids"), alone("attention_mask"));
-        let outputs =
-            session.run(vec![(INPUT_IDS, ids.view().into()), (ATTENTION_MASK, mask.view().into())]).unwrap();
+        let inputs = [INPUT_IDS, TOKEN_TYPE_IDS, ATTENTION_MASK].map(|name| (name, alone(name)));
+        let inputs = inputs.iter().map(|(name, numbers)| (*name, numbers.view().into()));
+        let outputs = session.run(inputs.collect()).unwrap();
         let expected = reference.floats["logits"].slice_axis(Axis(0), Slice::from(text..text + 1));
         assert_close("logits", outputs.float32(LOGITS).unwrap(), expected);
     }
@@ -282,7 +307,9 @@ fn without_a_mask_padding_is_attended_to_as_in_pytorch_and_changes_predictions()
         .zip(lengths.rows())
         .map(|(ids, mask)| ids.iter().take(mask.sum() as usize).map(|&id| id as i32).collect())
         .collect();
-    let texts: Vec<&[i32]> = texts.iter().map(Vec::as_slice).collect();
+    let types = vec![0; ids.shape()[1]];
+    let texts: Vec<TextIds<'_>> =
+        texts.iter().map(|ids| TextIds { input_ids: ids, token_type_ids: &types[..ids.len()] }).collect();
     let graph = classifier(&reference.config, reference.labels(), Start::InputIds).unwrap();
     let mut session = reference.session(&graph);
     let pad_id = reference.config.pad_token_id;
@@ -297,12 +324,13 @@ fn without_a_mask_padding_is_attended_to_as_in_pytorch_and_changes_predictions()
     drop(outputs);
 
     for (row, text) in texts.iter().enumerate() {
-        let alone = Batch::of_ids(&[text], pad_id, PaddingRule::Attended);
+        let alone = Batch::of_ids(&[*text], pad_id, PaddingRule::Attended);
         let outputs = session.run(alone.inputs()).unwrap();
         let difference =
             &outputs.float32(LOGITS).unwrap().index_axis(Axis(0), 0) - &logits.index_axis(Axis(0), row);
         let largest = difference.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
-        let is_longest = text.len() == ids.shape()[1];
-        assert_eq!(largest > 1e-2, !is_longest, "{} tokens: logits differ by {largest}", text.len());
+        let length = text.input_ids.len();
+        let is_longest = length == ids.shape()[1];
+        assert_eq!(largest > 1e-2, !is_longest, "{length} tokens: logits differ by {largest}");
     }
 }
