@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use midashi_baseline::Baseline;
-use midashi_bert::{ATTENTION, ATTENTION_MASK, Batch, Checkpoint, INPUT_IDS, LOGITS, PaddingRule};
+use midashi_bert::{
+    ATTENTION, ATTENTION_MASK, Batch, Checkpoint, INPUT_IDS, LOGITS, PaddingRule, TOKEN_TYPE_IDS, TextIds,
+};
 use midashi_pipeline::artifact::{
     Corpus, Metrics, Predictions, Split, TokenizedCorpus, TokenizedText, read_attention, read_training,
 };
@@ -263,6 +265,15 @@ fn the_whole_recipe_trains_and_repeats() {
     assert_ne!(steps[0].loss, plain[0].loss, "dropout and smoothing are part of the loss");
 }
 
+/// Texts as a model reads them.
+fn ids<'a>(texts: &[&'a TokenizedText]) -> Vec<TextIds<'a>> {
+    let ids = |text: &&'a TokenizedText| TextIds {
+        input_ids: &text.input_ids,
+        token_type_ids: &text.token_type_ids,
+    };
+    texts.iter().map(ids).collect()
+}
+
 #[test]
 fn the_exported_classifier_gives_the_predictions() {
     let run = finished();
@@ -274,10 +285,10 @@ fn the_exported_classifier_gives_the_predictions() {
     let attention = read_attention(&run.artifact("attention.parquet")).unwrap();
     let texts: Vec<_> = corpus.texts.iter().filter(|text| text.split == Split::Test).collect();
     for (texts, rows) in texts.chunks(7).zip(predictions.rows.chunks(7)) {
-        let ids: Vec<&[i32]> = texts.iter().map(|text| &text.input_ids[..]).collect();
-        let batch = Batch::of_ids(&ids, 0, PaddingRule::Masked);
+        let batch = Batch::of_ids(&ids(texts), 0, PaddingRule::Masked);
         let inputs: Vec<(&str, Tensor)> = batch.inputs();
-        assert_eq!([inputs[0].0, inputs[1].0], [INPUT_IDS, ATTENTION_MASK]);
+        let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, [INPUT_IDS, TOKEN_TYPE_IDS, ATTENTION_MASK]);
         let outputs = session.run(inputs).unwrap();
         let logits = outputs.float32(LOGITS).unwrap();
         for (at, row) in rows.iter().enumerate() {
@@ -320,8 +331,7 @@ fn probabilities(run: &Run, texts: &[&TokenizedText], padding: PaddingRule) -> V
     let runtime = Runtime::load(&root().join("cache/onnxruntime")).unwrap();
     let model = fs::read(run.artifact("model/classifier.onnx")).unwrap();
     let mut session = runtime.session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
-    let ids: Vec<&[i32]> = texts.iter().map(|text| &text.input_ids[..]).collect();
-    let batch = Batch::of_ids(&ids, 0, padding);
+    let batch = Batch::of_ids(&ids(texts), 0, padding);
     let outputs = session.run(batch.inputs()).unwrap();
     let softmax = |row: ndarray::ArrayView1<'_, f32>| {
         let total: f32 = row.iter().map(|logit| logit.exp()).sum();

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use midashi_bert::{
-    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Start, Storage, Weights, classifier,
-    trunk,
+    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Start, Storage, TextIds, Weights,
+    classifier, trunk,
 };
 use midashi_pipeline::artifact::{Corpus, Metrics, Split};
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
@@ -32,6 +32,12 @@ fn session(graph: &midashi_bert::Graph, weights: &Weights) -> Session {
         graph.parameters().map(|(name, _)| (name.to_owned(), weights.get(name).unwrap().clone()));
     let options = SessionOptions::new(Device::Cpu, 2).with_initializers(parameters.collect());
     runtime.session(&graph.to_model("test", |_| Storage::External), options).unwrap()
+}
+
+/// Texts that are no pairs.
+fn single_texts(texts: &[Vec<i32>]) -> Vec<TextIds<'_>> {
+    static ZEROS: [i32; 512] = [0; 512];
+    texts.iter().map(|ids| TextIds { input_ids: ids, token_type_ids: &ZEROS[..ids.len()] }).collect()
 }
 
 fn floats(tensors: &SafeTensors<'_>, name: &str) -> ArrayD<f32> {
@@ -73,8 +79,7 @@ fn logits_and_attention_of_real_titles_are_transformers() {
                 ids.into_iter().map(|id| id as i32).collect()
             })
             .collect();
-        let slices: Vec<&[i32]> = tokens.iter().map(Vec::as_slice).collect();
-        let batch = Batch::of_ids(&slices, config.pad_token_id, PaddingRule::Masked);
+        let batch = Batch::of_ids(&single_texts(&tokens), config.pad_token_id, PaddingRule::Masked);
         let outputs = model.run(batch.inputs()).unwrap();
         let (found, weights) = (outputs.float32(LOGITS).unwrap(), outputs.float32(ATTENTION).unwrap());
         for (row, tokens) in tokens.iter().enumerate() {
@@ -100,17 +105,17 @@ fn neighbours_in_the_batch_do_not_change_features() {
     let mut model = session(&trunk(&config, 11).unwrap(), &checkpoint.encoder().unwrap());
     let texts: Vec<Vec<i32>> =
         (1..9).map(|text| (0..3 * text).map(|at| 7 + 13 * at * text).collect()).collect();
-    let slices: Vec<&[i32]> = texts.iter().map(Vec::as_slice).collect();
+    let single_texts = single_texts(&texts);
     let together = {
-        let batch = Batch::of_ids(&slices, config.pad_token_id, PaddingRule::Masked);
+        let batch = Batch::of_ids(&single_texts, config.pad_token_id, PaddingRule::Masked);
         let outputs = model.run(batch.inputs()).unwrap();
         outputs.float32(HIDDEN_STATES).unwrap().to_owned()
     };
-    for (row, text) in slices.iter().enumerate() {
-        let batch = Batch::of_ids(&[text], config.pad_token_id, PaddingRule::Masked);
+    for (row, text) in single_texts.iter().enumerate() {
+        let batch = Batch::of_ids(&[*text], config.pad_token_id, PaddingRule::Masked);
         let outputs = model.run(batch.inputs()).unwrap();
         let alone = outputs.float32(HIDDEN_STATES).unwrap();
-        let difference = &alone.slice(s![0, .., ..]) - &together.slice(s![row, ..text.len(), ..]);
+        let difference = &alone.slice(s![0, .., ..]) - &together.slice(s![row, ..text.input_ids.len(), ..]);
         let largest = difference.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
         assert!(largest <= 1e-5, "text {row}: features differ by {largest}");
     }

@@ -149,6 +149,7 @@ mod tests {
             // Of this the baseline must not learn.
             text: "同じ".into(),
             input_ids: vec![],
+            token_type_ids: vec![],
             tokens: vec![],
             word_ids: vec![],
             offsets: vec![],

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use midashi_bert::{
-    ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, PaddingRule, Start, Storage, batches_by_length,
-    classifier, most_probable,
+    ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, PaddingRule, Start, Storage, TextIds,
+    batches_by_length, classifier, most_probable,
 };
 use midashi_pipeline::Work;
 use midashi_pipeline::artifact::{CategoryId, Features, FeaturesKey, PaddingShares, TokenizedCorpus};
@@ -127,7 +127,11 @@ impl<'a> Model<'a> {
             let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
             return Ok(Batch::of_hidden(&hidden, self.config.hidden_size));
         }
-        let ids: Vec<&[i32]> = texts.iter().map(|&text| &self.corpus.texts[text].input_ids[..]).collect();
+        let ids = |&text: &usize| {
+            let text = &self.corpus.texts[text];
+            TextIds { input_ids: &text.input_ids, token_type_ids: &text.token_type_ids }
+        };
+        let ids: Vec<TextIds<'_>> = texts.iter().map(ids).collect();
         Ok(Batch::of_ids(&ids, self.config.pad_token_id, padding))
     }
 }

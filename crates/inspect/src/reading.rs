@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use midashi_bert::{
-    Batch, BertConfig, LAST_HIDDEN_STATE, POOLER_OUTPUT, PaddingRule, Storage, Weights, attentions_name,
-    outputs,
+    Batch, BertConfig, LAST_HIDDEN_STATE, POOLER_OUTPUT, PaddingRule, Storage, TextIds, Weights,
+    attentions_name, outputs,
 };
 use midashi_pipeline::Config;
 use midashi_runtime::Engine;
@@ -28,8 +28,10 @@ pub fn run(
         Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
     let parameters = weights.for_graph(&graph, |_| true)?;
     let mut session = engine.session(&graph.to_model("outputs", |_| Storage::External), parameters)?;
-    let ids: Vec<i32> = encoding.input_ids.iter().map(|&id| id.cast_signed()).collect();
-    let batch = Batch::of_ids(&[&ids], model.pad_token_id, PaddingRule::Masked);
+    let signed = |ids: &[u32]| -> Vec<i32> { ids.iter().map(|&id| id.cast_signed()).collect() };
+    let (ids, types) = (signed(&encoding.input_ids), signed(&encoding.token_type_ids));
+    let text = TextIds { input_ids: &ids, token_type_ids: &types };
+    let batch = Batch::of_ids(&[text], model.pad_token_id, PaddingRule::Masked);
     let found = session.run(batch.inputs())?;
 
     writeln!(report, "\noutputs ({engine})")?;

@@ -63,6 +63,8 @@ pub struct Corpus {
     pub layout: Layout,
     /// What happens to a file that cannot be read as an article.
     pub bad_files: BadFiles,
+    /// What of an article the model reads. `ingest` keeps all of it; `tokenize` chooses.
+    pub text: TextChoice,
     /// How articles are divided.
     pub split: SplitShares,
 }
@@ -87,6 +89,20 @@ pub enum BadFiles {
     Error,
     /// Leave it out, count it and list it.
     Skip,
+}
+
+/// What of an article the model reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextChoice {
+    /// The headline.
+    #[default]
+    Title,
+    /// The text below it.
+    Body,
+    /// Both as a pair of texts, of which the body is truncated.
+    #[serde(rename = "title+body")]
+    TitleAndBody,
 }
 
 /// `[corpus.split]`: shares of all articles; the rest is for training.
@@ -388,6 +404,18 @@ impl Compat {
     /// Whether nothing is on.
     pub fn is_off(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl TextChoice {
+    /// Whether the title is read.
+    pub fn has_title(self) -> bool {
+        self != Self::Body
+    }
+
+    /// Whether the body is read.
+    pub fn has_body(self) -> bool {
+        self != Self::Title
     }
 }
 
@@ -698,6 +726,22 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_chosen_by_name() {
+        for (set, expected) in [
+            ("", TextChoice::Title),
+            ("corpus.text=title", TextChoice::Title),
+            ("corpus.text=body", TextChoice::Body),
+            ("corpus.text=title+body", TextChoice::TitleAndBody),
+        ] {
+            assert_eq!(load("", set).unwrap().corpus.text, expected, "{set}");
+        }
+        assert_eq!(
+            load("[corpus]\ntext = \"title+body\"", "").unwrap().corpus.text,
+            TextChoice::TitleAndBody
+        );
+    }
+
+    #[test]
     fn compatibility_is_asked_for_by_name() {
         assert!(load("", "").unwrap().compat.is_off());
         assert!(!load("", "compat.article=true").unwrap().compat.is_off());
@@ -734,6 +778,7 @@ mod tests {
         assert_eq!(layers("train.trainable_layers=2"), TrainableLayers::Last(2));
         assert_eq!(layers("train.trainable_layers=all"), TrainableLayers::All);
         assert!(message("", "train.device=gpu").contains("device"));
+        assert!(message("", "corpus.text=titel").contains("expected one of `title`, `body`, `title+body`"));
         assert!(
             message("", "compat.article=1").contains("compat.article is an integer 1; expected a boolean")
         );

@@ -11,7 +11,7 @@ pub struct Artifacts {
     pub record: RunRecord,
     /// The articles, without their bodies.
     pub corpus: Corpus,
-    /// The articles' titles as tokens.
+    /// The articles' texts as tokens.
     pub tokens: TokenizedCorpus,
     /// The optimiser's steps.
     pub training: Vec<StepRow>,

@@ -23,7 +23,7 @@ pub struct Gallery {
 /// One text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GalleryText {
-    /// The text as its author wrote it.
+    /// The article's headline, whether it was read or not.
     pub title: String,
     /// The true category.
     pub label: String,
@@ -35,7 +35,7 @@ pub struct GalleryText {
     pub probability: f32,
     /// Probability of `label`.
     pub label_probability: f32,
-    /// `title`, cut where its words and tokens part.
+    /// The text that was read, as its author wrote it, cut where its words and tokens part.
     pub parts: Vec<Part>,
     /// Tokens that stand for nothing in the text.
     pub special: Vec<SpecialToken>,
@@ -51,7 +51,12 @@ pub enum Part {
     Uncoloured(String),
     /// One word, as pieces that stand together; at least one.
     Word(Vec<Piece>),
+    /// So many characters at the end of the text that was too long, instead of them.
+    Unread(usize),
 }
+
+/// More characters than these are only counted where no token is left for them: a body may go on for pages.
+const LONGEST_UNREAD: usize = 40;
 
 /// The characters of one token, or of several that were made of the same characters: `㍿` becomes
 /// `株式会社`, which may be four tokens.
@@ -86,13 +91,16 @@ impl Gallery {
     /// # Errors
     /// When the artifacts do not belong together.
     pub fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
-        let Artifacts { attention, predictions, tokens, .. } = artifacts;
+        let Artifacts { attention, predictions, tokens, corpus, .. } = artifacts;
+        let titles: HashMap<_, _> =
+            corpus.articles.iter().map(|article| (article.id.as_str(), article.title.as_str())).collect();
         let tokenized: HashMap<_, _> = tokens.texts.iter().map(|row| (row.id.as_str(), row)).collect();
         let predicted: HashMap<_, _> = predictions.rows.iter().map(|row| (row.id.as_str(), row)).collect();
         let text = |row: &AttentionRow| {
             let id = row.id.as_str();
             GalleryText::of(
                 row,
+                titles.get(id).context("not in corpus.parquet")?,
                 predicted.get(id).context("not in predictions.parquet")?,
                 tokenized.get(id).context("not in tokens.arrow")?,
                 &predictions.categories,
@@ -113,6 +121,7 @@ impl Gallery {
 impl GalleryText {
     fn of(
         row: &AttentionRow,
+        title: &str,
         prediction: &Prediction,
         tokenized: &TokenizedText,
         categories: &[String],
@@ -144,7 +153,7 @@ impl GalleryText {
         let special: Vec<_> =
             special.map(|at| SpecialToken { token: row.tokens[at].clone(), share: share(at) }).collect();
         Ok(Self {
-            title: tokenized.original.clone(),
+            title: title.to_owned(),
             label: name(prediction.label.index())?,
             predicted: name(prediction.predicted.index())?,
             correct: prediction.label == prediction.predicted,
@@ -220,8 +229,10 @@ fn parts(tokenized: &TokenizedText, weights: &[f64]) -> anyhow::Result<Vec<Part>
         }
         word_before = word(span.tokens.last());
     }
-    if end < original.len() {
-        parts.push(Part::Uncoloured(text(end..original.len())));
+    match original.len() - end {
+        0 => {}
+        rest if rest > LONGEST_UNREAD => parts.push(Part::Unread(rest)),
+        _ => parts.push(Part::Uncoloured(text(end..original.len()))),
     }
     Ok(parts)
 }
@@ -253,7 +264,8 @@ fn spans(tokenized: &TokenizedText, length: usize) -> anyhow::Result<Vec<Span>> 
 }
 
 /// What a reader sees where `text` shows nothing: the spelling of `tokens` where there is no text,
-/// the code points of characters without a shape. White space shows its colour.
+/// the code points of characters without a shape. White space shows its colour, but for a line's end, which gets a
+/// picture before it.
 fn stand_in(text: &str, tokens: &[String]) -> Option<String> {
     let code_points = |text: &str| {
         let codes = text.chars().map(|c| format!("U+{:04X}", c as u32));
@@ -263,6 +275,9 @@ fn stand_in(text: &str, tokens: &[String]) -> Option<String> {
         let spelling = tokens.concat();
         let invisible = spelling.chars().all(is_invisible);
         return Some(if invisible { code_points(&spelling) } else { spelling });
+    }
+    if text.chars().all(|c| c == '\n') {
+        return Some(format!("\u{240A}{text}"));
     }
     let blank = text.chars().all(char::is_whitespace);
     (!blank && text.chars().all(is_invisible)).then(|| code_points(text))
@@ -304,6 +319,7 @@ mod tests {
             original: "モデル😀".into(),
             text: "モデル😀".into(),
             input_ids: vec![2, 5, 6, 1, 3],
+            token_type_ids: vec![0; 5],
             tokens: TOKENS.map(str::to_owned).to_vec(),
             word_ids: WORDS.to_vec(),
             offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
@@ -322,7 +338,7 @@ mod tests {
             predicted: CategoryId(1),
             probabilities: vec![0.25, 0.75],
         };
-        GalleryText::of(row, &prediction, tokenized, &["a".into(), "b".into()])
+        GalleryText::of(row, "モデル", &prediction, tokenized, &["a".into(), "b".into()])
     }
 
     /// `original` as `[CLS]`, tokens with their word, start and end, `[SEP]`.
@@ -346,12 +362,17 @@ mod tests {
         let texts = parts.iter().map(|part| match part {
             Part::Uncoloured(text) => vec![text.as_str()],
             Part::Word(pieces) => pieces.iter().map(|piece| piece.text.as_str()).collect(),
+            Part::Unread(_) => vec![],
         });
         let texts: Vec<_> = texts.collect();
-        assert_eq!(texts.concat().concat(), original);
+        let unread: usize =
+            parts.iter().map(|part| if let Part::Unread(rest) = part { *rest } else { 0 }).sum();
+        let read = original.chars().count() - unread;
+        assert_eq!(texts.concat().concat(), original.chars().take(read).collect::<String>());
         let shown = parts.iter().zip(texts).map(|(part, texts)| match part {
             Part::Uncoloured(text) => format!("({text})"),
             Part::Word(_) => texts.join("·"),
+            Part::Unread(rest) => format!("…{rest}"),
         });
         shown.collect()
     }
@@ -359,7 +380,7 @@ mod tests {
     fn pieces(parts: &[Part]) -> Vec<&Piece> {
         let words = parts.iter().filter_map(|part| match part {
             Part::Word(pieces) => Some(pieces),
-            Part::Uncoloured(_) => None,
+            Part::Uncoloured(_) | Part::Unread(_) => None,
         });
         words.flatten().collect()
     }
@@ -428,6 +449,14 @@ mod tests {
     }
 
     #[test]
+    fn a_long_text_ends_where_the_model_stopped_reading() {
+        let tokens = [("見出し", 0, 0, 3), ("本文", 1, 4, 6)];
+        let body = |rest: usize| format!("見出し\n本文{}", "の".repeat(rest));
+        assert_eq!(cut(&body(41), &tokens), ["見出し", "(\n)", "本文", "…41"]);
+        assert_eq!(cut(&body(2), &tokens), ["見出し", "(\n)", "本文", "(のの)"]);
+    }
+
+    #[test]
     fn a_text_without_any_attention_has_no_colour() {
         let text = text(&row(vec![vec![0.0; 5]])).unwrap();
         assert!(pieces(&text.parts).iter().all(|piece| piece.strength == 0.0));
@@ -468,6 +497,7 @@ mod tests {
         assert_eq!(shown(" iPhone", "▁iphone"), None);
         assert_eq!(shown("字", "<unk>"), None);
         assert_eq!(shown("\u{3000}", "▁"), None, "white space shows its colour");
+        assert_eq!(shown("\n", "▁").as_deref(), Some("␊\n"));
         assert_eq!(shown("", "▁").as_deref(), Some("▁"));
         assert_eq!(shown("", "\u{FEFF}").as_deref(), Some("U+FEFF"));
         assert_eq!(shown("\u{200D}\u{202E}", "[UNK]").as_deref(), Some("U+200D U+202E"));

@@ -35,6 +35,7 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
     environment.add_filter("mebibytes", |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20)));
     environment.add_filter("level", |share: f64| (LEVELS * share).round().clamp(0.0, LEVELS) as u64);
     environment.add_filter("printable", printable);
+    environment.add_filter("lines", lines);
     // The name's ending switches HTML escaping on.
     environment.add_template("report.html", TEMPLATE).map_err(template_error)?;
     let template = environment.get_template("report.html").map_err(template_error)?;
@@ -74,6 +75,11 @@ fn printable(text: &str) -> String {
     text.chars().map(picture).collect()
 }
 
+/// The same for a text whose line feeds end lines.
+fn lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +92,7 @@ mod tests {
 
     #[test]
     fn control_characters_get_a_picture() {
+        assert_eq!(lines("a\n\tb"), "a\n␉b");
         assert_eq!(printable("a\u{1B}[0m\u{7F}\u{85}見\u{202E}"), "a␛[0m␡\u{FFFD}見\u{202E}");
     }
 }

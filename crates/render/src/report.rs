@@ -383,6 +383,7 @@ mod tests {
             original: String::new(),
             text: String::new(),
             input_ids: vec![0; length],
+            token_type_ids: vec![],
             tokens: vec![],
             word_ids: vec![],
             offsets: vec![],

@@ -46,6 +46,7 @@ pub fn facts(record: &RunRecord, corpus: &Corpus, tokens: &TokenizedCorpus) -> V
     [
         setting("Corpus", "fetch", "/corpus_source"),
         fact("Articles", articles(corpus)),
+        setting("Text", "tokenize", "/text"),
         setting("Checkpoint", "fetch", "/checkpoint_source"),
         detail("Checkpoint revision", "fetch", "/revision"),
         fact("Tokenizer", tokens.tokenizer.clone()),

@@ -184,6 +184,7 @@ fn tokenized((at, title): (usize, &&str)) -> TokenizedText {
         original: title.replace('|', ""),
         text: title.replace(['|', ' '], "").replace('㍿', "株式会社"),
         input_ids: vec![],
+        token_type_ids: vec![],
         tokens: vec![],
         word_ids: vec![],
         offsets: vec![],
@@ -191,6 +192,7 @@ fn tokenized((at, title): (usize, &&str)) -> TokenizedText {
     };
     let mut push = |token: String, word: Option<usize>, offsets, original| {
         text.input_ids.push(0);
+        text.token_type_ids.push(0);
         text.tokens.push(token);
         text.word_ids.push(word.map(|word| word as i32));
         text.offsets.push(offsets);

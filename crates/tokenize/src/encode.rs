@@ -1,37 +1,53 @@
-//! All titles through the tokenizer, on every thread of the pool.
+//! All texts through the tokenizer, on every thread of the pool.
 
 use anyhow::{Context, Result};
 use midashi_pipeline::Progress;
 use midashi_pipeline::artifact::{Article, Corpus, TokenizedText};
-use midashi_tokenizer::{Encoder, Tokenizer};
+use midashi_pipeline::config::TextChoice;
+use midashi_tokenizer::{Encoder, PAIR_SEPARATOR, Tokenizer};
 use rayon::prelude::*;
 
-/// Titles between two reports of progress: enough to keep all threads busy.
+/// Texts between two reports of progress: enough to keep all threads busy.
 const CHUNK: usize = 4096;
 
 /// The texts in the order of the corpus.
+#[derive(Default)]
 pub struct Encoded {
     /// As they go into `tokens.arrow`.
     pub texts: Vec<TokenizedText>,
     /// How many lost their end because they were too long.
     pub truncated: usize,
+    /// How many of those are pairs that lost the whole body and the end of the title.
+    pub truncated_titles: usize,
 }
 
-/// Encodes the titles to at most `max_length` tokens.
+/// What of an article is read, title first.
+pub fn parts(article: &Article, choice: TextChoice) -> impl Iterator<Item = &str> {
+    let title = choice.has_title().then_some(article.title.as_str());
+    title.into_iter().chain(choice.has_body().then_some(article.body.as_str()))
+}
+
+/// Encodes what is chosen of each article to at most `max_length` tokens.
 ///
 /// # Errors
-/// When the tokenizer refuses a title or the length.
-pub fn titles(corpus: &Corpus, tokenizer: &Tokenizer, max_length: usize) -> Result<Encoded> {
-    let mut progress = Progress::new("tokenize", corpus.articles.len() as u64, "titles");
-    let mut all = Encoded { texts: Vec::with_capacity(corpus.articles.len()), truncated: 0 };
+/// When the tokenizer refuses a text or the length.
+pub fn texts(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    choice: TextChoice,
+    max_length: usize,
+) -> Result<Encoded> {
+    let mut progress = Progress::new("tokenize", corpus.articles.len() as u64, "texts");
+    let mut all = Encoded { texts: Vec::with_capacity(corpus.articles.len()), ..Encoded::default() };
     for articles in corpus.articles.chunks(CHUNK) {
         let encoded = articles
             .par_iter()
-            .map_init(|| tokenizer.encoder(), |encoder, article| title(encoder, article, max_length))
+            .map_init(|| tokenizer.encoder(), |encoder, article| text(encoder, article, choice, max_length))
             .collect::<Result<Vec<_>>>()?;
-        for (text, truncated) in encoded {
+        for Text { text, truncated, title_truncated } in encoded {
             all.texts.push(text);
             all.truncated += usize::from(truncated);
+            all.truncated_titles += usize::from(title_truncated);
         }
         progress.advance(articles.len() as u64);
     }
@@ -39,22 +55,33 @@ pub fn titles(corpus: &Corpus, tokenizer: &Tokenizer, max_length: usize) -> Resu
     Ok(all)
 }
 
-/// One title, and whether it was truncated.
-fn title(encoder: &mut Encoder<'_>, article: &Article, max_length: usize) -> Result<(TokenizedText, bool)> {
-    let encoding = encoder
-        .encode(&article.title, max_length)
-        .with_context(|| format!("cannot tokenise the title of {}", article.id))?;
+/// One text, and what it lost.
+struct Text {
+    text: TokenizedText,
+    truncated: bool,
+    title_truncated: bool,
+}
+
+fn text(encoder: &mut Encoder<'_>, article: &Article, choice: TextChoice, max_length: usize) -> Result<Text> {
+    let encoding = match choice {
+        TextChoice::Title => encoder.encode(&article.title, max_length),
+        TextChoice::Body => encoder.encode(&article.body, max_length),
+        TextChoice::TitleAndBody => encoder.encode_pair(&article.title, &article.body, max_length),
+    };
+    let encoding = encoding.with_context(|| format!("cannot tokenise the text of {}", article.id))?;
+    let ids = |ids: Vec<u32>| ids.into_iter().map(u32::cast_signed).collect();
     let text = TokenizedText {
         id: article.id.clone(),
         label: article.category,
         split: article.split,
-        original: article.title.clone(),
+        original: parts(article, choice).collect::<Vec<_>>().join(&String::from(PAIR_SEPARATOR)),
         text: encoding.text,
-        input_ids: encoding.input_ids.into_iter().map(u32::cast_signed).collect(),
+        input_ids: ids(encoding.input_ids),
+        token_type_ids: ids(encoding.token_type_ids),
         tokens: encoding.tokens,
         word_ids: encoding.word_ids.into_iter().map(|word| word.map(u32::cast_signed)).collect(),
         offsets: encoding.offsets,
         original_offsets: encoding.original_offsets,
     };
-    Ok((text, encoding.truncated))
+    Ok(Text { text, truncated: encoding.truncated, title_truncated: encoding.first_truncated })
 }

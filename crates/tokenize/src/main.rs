@@ -1,4 +1,5 @@
-//! Stage 3, `midashi-tokenize`: the titles of `corpus.parquet` become `tokens.arrow`, the input of the model.
+//! Stage 3, `midashi-tokenize`: titles, bodies or both of `corpus.parquet` become `tokens.arrow`, the input of the
+//! model.
 
 mod encode;
 mod plan;
@@ -8,16 +9,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use midashi_pipeline::artifact::{Corpus, Sources, TokenizedCorpus};
+use midashi_pipeline::artifact::{Sources, TokenizedCorpus};
 use midashi_pipeline::{Stage, StageArguments, run_stage};
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Settings};
 use crate::report::Statistics;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
-/// Makes tokens.arrow from the titles in corpus.parquet, with the checkpoint's tokenizer or, for a
+/// Makes tokens.arrow from the texts in corpus.parquet, with the checkpoint's tokenizer or, for a
 /// model from scratch, with a vocabulary learned from the training split
 #[derive(Parser)]
 #[command(version)]
@@ -43,12 +44,14 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let outputs = [folder.tokens(), folder.tokenizer()];
     let Some(work) = stage.begin(&plan.settings, &inputs, &outputs)? else { return Ok(()) };
 
-    let corpus = Corpus::read_without_bodies(&corpus_path)?;
+    let corpus = plan.read(&corpus_path)?;
     let tokenizer = plan.make_tokenizer(&corpus, &folder.tokenizer())?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(work.config().threads()).build();
     let threads = threads.context("cannot start run.threads threads")?;
-    let encoded = threads.install(|| encode::titles(&corpus, &tokenizer, plan.settings.max_length))?;
-    let statistics = Statistics::of(&encoded, &tokenizer);
+    let Settings { text, max_length, .. } = plan.settings;
+    let encoded = threads.install(|| encode::texts(&corpus, &tokenizer, text, max_length))?;
+    plan.check_token_types(&encoded.texts)?;
+    let statistics = Statistics::of(&encoded, &corpus, &tokenizer, text);
     report::print(&tokenizer, &plan, &statistics);
 
     let tokens = TokenizedCorpus {

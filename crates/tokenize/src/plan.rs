@@ -3,14 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use midashi_bert::BertConfig;
-use midashi_pipeline::artifact::{Corpus, Split};
+use midashi_pipeline::artifact::{Corpus, Split, TokenizedText};
+use midashi_pipeline::config::TextChoice;
 use midashi_pipeline::{Config, atomic};
 use midashi_tokenizer::{
     Dictionaries, MecabDictionary, Requirements, Tokenizer, VocabularySize, learn_vocabulary,
 };
 use serde::Serialize;
+
+use crate::encode::parts;
 
 /// What is going to be done.
 #[derive(Debug)]
@@ -26,13 +29,14 @@ pub struct Plan {
 /// Where the tokenizer comes from.
 #[derive(Debug)]
 enum Origin {
-    /// From a checkpoint's folder; the dictionary is for settings that name none, the embeddings are the model's rows
-    /// for ids.
+    /// From a checkpoint's folder; the dictionary is for settings that name none, embeddings and token types are the
+    /// model's rows for ids and for their types.
     Checkpoint {
         folder: PathBuf,
         requirements: Requirements,
         default_dictionary: MecabDictionary,
         embeddings: usize,
+        token_types: usize,
     },
     /// From the training split: so many pieces at most, of the words of this dictionary.
     Learned { pieces: usize, dictionary: MecabDictionary },
@@ -41,6 +45,8 @@ enum Origin {
 /// What the result depends on beside the inputs.
 #[derive(Debug, Serialize)]
 pub struct Settings {
+    /// What of an article is read.
+    pub text: TextChoice,
     /// Longest input in tokens, special tokens included: what is configured, or less if the model has
     /// fewer positions.
     pub max_length: usize,
@@ -62,9 +68,13 @@ impl Plan {
             Some(folder) => {
                 let requirements = Requirements::of(&folder, Some(&configured))?;
                 let model = BertConfig::read(&folder.join("config.json"))?;
-                let embeddings = model.vocab_size;
-                let default_dictionary = configured;
-                let origin = Origin::Checkpoint { folder, requirements, default_dictionary, embeddings };
+                let origin = Origin::Checkpoint {
+                    folder,
+                    requirements,
+                    default_dictionary: configured,
+                    embeddings: model.vocab_size,
+                    token_types: model.type_vocab_size,
+                };
                 (model.max_tokens(), origin)
             }
             None => {
@@ -74,6 +84,7 @@ impl Plan {
             }
         };
         let settings = Settings {
+            text: config.corpus.text,
             max_length: config.tokenize.max_length.min(positions),
             dictionary: origin.dictionary().map(MecabDictionary::to_string),
             learned_vocabulary_size: match origin {
@@ -96,13 +107,50 @@ impl Plan {
         files.chain(self.dictionary_folder.as_deref().map(|folder| (folder, "setup"))).collect()
     }
 
+    /// Reads what of the corpus is needed.
+    ///
+    /// # Errors
+    /// When `corpus.parquet` cannot be read, or bodies are to be read and no article has one.
+    pub fn read(&self, corpus: &Path) -> Result<Corpus> {
+        if !self.settings.text.has_body() {
+            return Ok(Corpus::read_without_bodies(corpus)?);
+        }
+        let read = Corpus::read(corpus)?;
+        ensure!(
+            read.articles.iter().any(|article| !article.body.is_empty()),
+            "{}: no article has a body, but corpus.text asks for it; set corpus.text = \"title\", or \
+             corpus.layout so that ingest finds the bodies",
+            corpus.display()
+        );
+        Ok(read)
+    }
+
+    /// Checks that the model tells apart the texts that the tokenizer tells apart.
+    ///
+    /// # Errors
+    /// When there are more token types than rows of the model's token type embeddings.
+    pub fn check_token_types(&self, texts: &[TokenizedText]) -> Result<()> {
+        let Origin::Checkpoint { folder, token_types, .. } = &self.origin else { return Ok(()) };
+        let largest = texts.iter().flat_map(|text| &text.token_type_ids).max().copied().unwrap_or(0);
+        if usize::try_from(largest).is_ok_and(|largest| largest < *token_types) {
+            return Ok(());
+        }
+        bail!(
+            "{}: type_vocab_size is {token_types}, but the tokenizer gives the body of a pair the token type \
+             {largest}; expected at least {}; set corpus.text = \"title\" or \"body\", or take a checkpoint that \
+             can tell two texts apart",
+            folder.join("config.json").display(),
+            largest + 1
+        )
+    }
+
     /// Loads the checkpoint's tokenizer and copies its files to the folder `keep`, or learns one there.
     ///
     /// # Errors
     /// When the tokenizer cannot be loaded or learned, or `keep` cannot be written.
     pub fn make_tokenizer(&self, corpus: &Corpus, keep: &Path) -> Result<Tokenizer> {
         match &self.origin {
-            Origin::Checkpoint { folder, requirements, default_dictionary, embeddings } => {
+            Origin::Checkpoint { folder, requirements, default_dictionary, embeddings, .. } => {
                 let tokenizer = Tokenizer::load(folder, &self.dictionaries, Some(default_dictionary))?;
                 let unused = tokenizer.check_embeddings(*embeddings, folder)?;
                 if unused > 0 {
@@ -119,7 +167,7 @@ impl Plan {
         }
     }
 
-    /// Learns from the training split alone: what stands in the test titles must not be known.
+    /// Learns from the training split alone: what stands in the test texts must not be known.
     fn learn(
         &self,
         corpus: &Corpus,
@@ -127,9 +175,9 @@ impl Plan {
         dictionary: &MecabDictionary,
         folder: &Path,
     ) -> Result<()> {
-        let titles = corpus.articles.iter().filter(|article| article.split == Split::Train);
-        let titles = titles.map(|article| &article.title);
-        learn_vocabulary(titles, &self.dictionaries, dictionary, &vocabulary_size(pieces), folder)
+        let articles = corpus.articles.iter().filter(|article| article.split == Split::Train);
+        let texts = articles.flat_map(|article| parts(article, self.settings.text));
+        learn_vocabulary(texts, &self.dictionaries, dictionary, &vocabulary_size(pieces), folder)
             .with_context(|| format!("cannot learn model.scratch.vocabulary_size = {pieces} pieces"))?;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What tokenize says on the terminal and in `run.json`.
 
+use midashi_pipeline::artifact::{Article, Corpus};
+use midashi_pipeline::config::TextChoice;
 use midashi_tokenizer::Tokenizer;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,8 +24,12 @@ pub struct Statistics {
     pub percentile_99: usize,
     /// Tokens of the longest text.
     pub longest: usize,
-    /// Texts that lost their end.
+    /// Texts that lost their end …
     pub truncated: usize,
+    /// … of which these, with their body, were left with the beginning of their title.
+    pub truncated_titles: usize,
+    /// Articles that lack the body that was to be read.
+    pub without_body: usize,
     /// Pieces of words: tokens that are not there for the model's sake.
     pub pieces: usize,
     /// Pieces that the vocabulary cannot spell.
@@ -32,8 +38,10 @@ pub struct Statistics {
 
 impl Statistics {
     /// Counts.
-    pub fn of(encoded: &Encoded, tokenizer: &Tokenizer) -> Self {
-        Self::count(encoded, tokenizer.unknown_id())
+    pub fn of(encoded: &Encoded, corpus: &Corpus, tokenizer: &Tokenizer, choice: TextChoice) -> Self {
+        let lacks_body = |article: &&Article| choice.has_body() && article.body.is_empty();
+        let without_body = corpus.articles.iter().filter(lacks_body).count();
+        Self { without_body, ..Self::count(encoded, tokenizer.unknown_id()) }
     }
 
     fn count(encoded: &Encoded, unknown_id: Option<u32>) -> Self {
@@ -51,6 +59,8 @@ impl Statistics {
             percentile_99: percentile(&lengths, 99),
             longest: lengths.last().copied().unwrap_or(0),
             truncated: encoded.truncated,
+            truncated_titles: encoded.truncated_titles,
+            without_body: 0,
             pieces: pieces().count(),
             unknown: pieces().filter(|&id| Some(id) == unknown_id).count(),
         }
@@ -88,6 +98,12 @@ pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
         statistics.mean()
     );
     println!("  truncated at {} tokens: {} texts", plan.settings.max_length, statistics.truncated);
+    if statistics.truncated_titles > 0 {
+        println!("  of which the title alone is too long: {} texts", statistics.truncated_titles);
+    }
+    if statistics.without_body > 0 {
+        println!("  articles without a body, of which an empty text is read: {}", statistics.without_body);
+    }
     println!(
         "  unknown to the vocabulary: {} of {} pieces ({:.2} %)",
         statistics.unknown,
@@ -127,13 +143,15 @@ mod tests {
             offsets: vec![(0, 0); input_ids.len()],
             original_offsets: vec![(0, 0); input_ids.len()],
             word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
+            token_type_ids: vec![0; input_ids.len()],
             input_ids,
         }
     }
 
     #[test]
     fn special_tokens_count_as_tokens_and_not_as_pieces() {
-        let encoded = Encoded { texts: vec![text(&[7, 1, 8]), text(&[1])], truncated: 1 };
+        let texts = vec![text(&[7, 1, 8]), text(&[1])];
+        let encoded = Encoded { texts, truncated: 1, truncated_titles: 0 };
         let statistics = Statistics::count(&encoded, Some(1));
         let expected = Statistics {
             texts: 2,
@@ -143,6 +161,8 @@ mod tests {
             percentile_99: 5,
             longest: 5,
             truncated: 1,
+            truncated_titles: 0,
+            without_body: 0,
             pieces: 4,
             unknown: 2,
         };

@@ -65,6 +65,7 @@ mod tests {
             original: String::new(),
             text: String::new(),
             input_ids: vec![],
+            token_type_ids: vec![],
             tokens: vec![],
             word_ids: vec![],
             offsets: vec![],

@@ -1,7 +1,7 @@
 //! The texts as the tail reads them: hidden states where a trunk has computed them, else ids.
 
-use midashi_bert::{Batch, BertConfig, PaddingRule};
-use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus};
+use midashi_bert::{Batch, BertConfig, PaddingRule, TextIds};
+use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus, TokenizedText};
 
 /// The corpus and, where there are frozen layers, what they say of it.
 pub struct Texts<'a> {
@@ -18,7 +18,12 @@ impl Texts<'_> {
             let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
             return Batch::of_hidden(&hidden, config.hidden_size);
         }
-        let ids: Vec<&[i32]> = texts.iter().map(|&text| &self.corpus.texts[text].input_ids[..]).collect();
+        let ids: Vec<TextIds<'_>> = texts.iter().map(|&text| ids(&self.corpus.texts[text])).collect();
         Batch::of_ids(&ids, config.pad_token_id, self.padding)
     }
+}
+
+/// A text as the model reads it.
+pub fn ids(text: &TokenizedText) -> TextIds<'_> {
+    TextIds { input_ids: &text.input_ids, token_type_ids: &text.token_type_ids }
 }

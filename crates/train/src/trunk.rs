@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use midashi_bert::{Batch, HIDDEN_STATES, PaddingRule, Storage, Weights, batches_by_length};
+use midashi_bert::{Batch, HIDDEN_STATES, PaddingRule, Storage, TextIds, Weights, batches_by_length};
 use midashi_pipeline::artifact::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
 use midashi_pipeline::{Progress, Work};
 use ndarray::s;
 
 use crate::model::Model;
 use crate::setup::Setup;
+use crate::texts::ids;
 
 /// Raised when the trunk's arithmetic changes, so that features made before are made again.
 const REVISION: u32 = 1;
@@ -67,8 +68,8 @@ pub fn features(
     let mut progress = Progress::new(format!("{layers} frozen layers"), lengths.len() as u64, "texts");
     for batch in batches {
         let lengths: Vec<usize> = batch.iter().map(|&text| lengths[text]).collect();
-        let ids: Vec<&[i32]> = batch.iter().map(|&text| &corpus.texts[text].input_ids[..]).collect();
-        let arrays = Batch::of_ids(&ids, config.pad_token_id, PaddingRule::Masked);
+        let of_batch: Vec<TextIds<'_>> = batch.iter().map(|&text| ids(&corpus.texts[text])).collect();
+        let arrays = Batch::of_ids(&of_batch, config.pad_token_id, PaddingRule::Masked);
         let outputs = session.run(arrays.inputs())?;
         let hidden = outputs.float32(HIDDEN_STATES)?;
         let mut numbers = Vec::with_capacity(lengths.iter().sum::<usize>() * config.hidden_size);

@@ -33,6 +33,9 @@ pub struct TokenizedText {
     pub text: String,
     /// Ids in the model's vocabulary.
     pub input_ids: Vec<i32>,
+    /// Which text of a pair a token belongs to, as the tokenizer tells the model: 0 for the first, and
+    /// for the second what its kind of model learned, 1 or 0.
+    pub token_type_ids: Vec<i32>,
     /// The pieces as the vocabulary spells them.
     pub tokens: Vec<String>,
     /// Which word of the text a piece belongs to; none for special tokens.
@@ -73,7 +76,9 @@ impl TokenizedCorpus {
     fn to_batch(&self, provenance: &Provenance) -> Result<RecordBatch, arrow::error::ArrowError> {
         let texts = &self.texts;
         let lengths = || texts.iter().map(|text| text.input_ids.len());
-        let input_ids = Int32Array::from_iter_values(texts.iter().flat_map(|t| t.input_ids.iter().copied()));
+        let int32 = |ids: fn(&TokenizedText) -> &[i32]| -> ArrayRef {
+            Arc::new(Int32Array::from_iter_values(texts.iter().flat_map(|text| ids(text).iter().copied())))
+        };
         let tokens = string_column(texts.iter().flat_map(|text| &text.tokens));
         let mut word_ids = Int32Builder::new();
         texts.iter().flat_map(|text| &text.word_ids).for_each(|&word| word_ids.append_option(word));
@@ -83,7 +88,8 @@ impl TokenizedCorpus {
             ("split", split_column(texts.iter().map(|text| text.split))),
             ("original", string_column(texts.iter().map(|text| &text.original))),
             ("text", string_column(texts.iter().map(|text| &text.text))),
-            ("input_ids", list_column(lengths(), Arc::new(input_ids))),
+            ("input_ids", list_column(lengths(), int32(|text| &text.input_ids))),
+            ("token_type_ids", list_column(lengths(), int32(|text| &text.token_type_ids))),
             ("tokens", list_column(lengths(), tokens)),
             ("word_ids", list_column(lengths(), Arc::new(word_ids.finish()))),
             ("offsets", list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.offsets)))),
@@ -133,6 +139,7 @@ impl TokenizedCorpus {
         let (id, text) = (strings(batch, "id")?, strings(batch, "text")?);
         let original = strings(batch, "original")?;
         let (input_ids, tokens) = (lists(batch, "input_ids")?, lists(batch, "tokens")?);
+        let token_type_ids = lists(batch, "token_type_ids")?;
         let (word_ids, offsets) = (lists(batch, "word_ids")?, lists(batch, "offsets")?);
         let original_offsets = lists(batch, "original_offsets")?;
         let texts = (0..batch.num_rows())
@@ -144,6 +151,7 @@ impl TokenizedCorpus {
                     original: original.value(row).to_owned(),
                     text: text.value(row).to_owned(),
                     input_ids: integers(input_ids, row)?.into_iter().flatten().collect(),
+                    token_type_ids: integers(token_type_ids, row)?.into_iter().flatten().collect(),
                     tokens: string_row(tokens, row)?,
                     word_ids: integers(word_ids, row)?,
                     offsets: spans(offsets, row)?,
@@ -202,6 +210,7 @@ mod tests {
             original: "見出し㍿".into(),
             text: "見出し株式会社".into(),
             input_ids: (0..words as i32 + 2).collect(),
+            token_type_ids: (0..words as i32 + 2).map(|at| at % 2).collect(),
             tokens: (0..words + 2).map(|at| format!("##{at}")).collect(),
             word_ids: std::iter::once(None).chain((0..words as i32).map(Some)).chain([None]).collect(),
             offsets: (0..words as u32 + 2).map(|at| (at, at + 1)).collect(),
