@@ -276,7 +276,44 @@ fn ids<'a>(texts: &[&'a TokenizedText]) -> Vec<TextIds<'a>> {
 
 #[test]
 fn the_exported_classifier_gives_the_predictions() {
-    let run = finished();
+    the_exported_classifier_agrees(finished());
+}
+
+#[test]
+fn titles_and_bodies_are_read_as_pairs_and_ingested_once() {
+    let artifacts = tempfile::tempdir().unwrap();
+    let reading = |choice: &str| small(artifacts.path(), "texts").set(&format!("corpus.text={choice}"));
+    let run = reading("title+body");
+    let text = run.stages(&STAGES);
+    assert!(!text.contains("without a body"), "{text}");
+    let corpus = Corpus::read(&run.artifact("corpus.parquet")).unwrap();
+    let tokens = |run: &Run| TokenizedCorpus::read(&run.artifact("tokens.arrow")).unwrap().texts;
+    for (text, article) in tokens(&run).iter().zip(&corpus.articles) {
+        assert_eq!(text.original, format!("{}\n{}", article.title, article.body));
+        let separators: Vec<usize> =
+            text.tokens.iter().enumerate().filter(|(_, token)| *token == "[SEP]").map(|(at, _)| at).collect();
+        assert_eq!((separators.len(), separators[1]), (2, text.tokens.len() - 1), "{}", text.id);
+        let title = article.title.chars().count() as u32;
+        for at in 1..separators[1] {
+            let in_body = at > separators[0];
+            assert_eq!(text.token_type_ids[at], i32::from(in_body));
+            assert!(at == separators[0] || (text.original_offsets[at].0 > title) == in_body, "{}", text.id);
+        }
+    }
+    the_exported_classifier_agrees(&run);
+    let report = fs::read_to_string(run.artifact("report.html")).unwrap();
+    assert!(report.contains("title+body"));
+
+    let run = reading("body");
+    assert!(run.stage("ingest").text.contains("up to date"));
+    run.stages(&["tokenize"]);
+    for (text, article) in tokens(&run).iter().zip(&corpus.articles) {
+        assert_eq!(text.original, article.body);
+        assert!(text.token_type_ids.iter().all(|&kind| kind == 0));
+    }
+}
+
+fn the_exported_classifier_agrees(run: &Run) {
     let runtime = Runtime::load(&root().join("cache/onnxruntime")).unwrap();
     let model = fs::read(run.artifact("model/classifier.onnx")).unwrap();
     let mut session = runtime.session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();

@@ -112,6 +112,33 @@ fn a_text_that_is_not_utf_8() {
 }
 
 #[test]
+fn bodies_that_are_not_there() {
+    let folder = folder();
+    for (category, words) in [("a", ["鯛の群れ", "鯛が来た"]), ("b", ["鷹の群れ", "鷹が来た"])]
+    {
+        let category = folder.path().join("texts").join(category);
+        fs::create_dir_all(&category).unwrap();
+        for (at, words) in words.iter().enumerate() {
+            let name = format!("{}{at}.txt", category.file_name().unwrap().display());
+            fs::write(category.join(name), words).unwrap();
+        }
+    }
+    let texts = folder.path().join("texts");
+    let reading = |choice: &str| {
+        run(&folder).set(&format!(
+            "corpus.source={} corpus.layout=title-first corpus.split.test=0.5 corpus.text={choice}",
+            texts.display()
+        ))
+    };
+    reading("title").stages(&STAGES[..2]);
+    for choice in ["body", "title+body"] {
+        reading(choice)
+            .stage("tokenize")
+            .refuses(&["corpus.parquet: no article has a body", "corpus.text = \"title\""]);
+    }
+}
+
+#[test]
 fn a_split_that_leaves_nothing() {
     let folder = folder();
     run(&folder)
@@ -160,6 +187,15 @@ fn a_checkpoint_that_does_not_fit_its_configuration() {
     let run = use_it("shape");
     run.stages(&STAGES[..3]);
     run.stage("train").refuses(&["model.safetensors", "word_embeddings.weight", "16]", "32]"]);
+
+    copy(&files);
+    let types = config().replace("\"type_vocab_size\": 2", "\"type_vocab_size\": 1");
+    fs::write(checkpoint.join("config.json"), types).unwrap();
+    use_it("shape").set("corpus.text=title+body").stage("tokenize").refuses(&[
+        "config.json: type_vocab_size is 1",
+        "expected at least 2",
+        "corpus.text = \"title\"",
+    ]);
 
     copy(&files);
     let layers = config().replace("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 2");

@@ -72,7 +72,7 @@ def categories_of(schema: pa.Schema) -> list[str]:
 def read_test_texts(run: pathlib.Path) -> tuple[dict[str, dict], list[str]]:
     """The test rows of tokens.arrow, and the categories."""
     with pa.memory_map(str(run / "tokens.arrow")) as source:
-        table = pa.ipc.open_file(source).read_all().select(["id", "label", "split", "input_ids"])
+        table = pa.ipc.open_file(source).read_all().select(["id", "label", "split", "input_ids", "token_type_ids"])
         rows = rows_by_id(table)
     return {name: row for name, row in rows.items() if row["split"] == "test"}, categories_of(table.schema)
 
@@ -91,7 +91,8 @@ def open_classifier(path: pathlib.Path) -> onnxruntime.InferenceSession:
     inputs = {value.name: (value.type, len(value.shape)) for value in session.get_inputs()}
     outputs = {value.name: (value.type, len(value.shape)) for value in session.get_outputs()}
     ids, floats = "tensor(int64)", "tensor(float)"
-    expected = {"input_ids": (ids, 2), "attention_mask": (ids, 2)}, {"logits": (floats, 2), "attention": (floats, 3)}
+    expected_inputs = {name: (ids, 2) for name in ("input_ids", "token_type_ids", "attention_mask")}
+    expected = expected_inputs, {"logits": (floats, 2), "attention": (floats, 3)}
     check((inputs, outputs) == expected, f"{path}: inputs {inputs}, outputs {outputs}; expected {expected}")
     return session
 
@@ -103,9 +104,10 @@ def classify(session, texts: dict[str, dict], pad_id: int) -> dict[str, tuple[np
         batch = names[start : start + BATCH_SIZE]
         lengths = np.array([len(texts[name]["input_ids"]) for name in batch])
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
-        input_ids = np.full_like(mask, pad_id)
-        input_ids[mask == 1] = np.concatenate([texts[name]["input_ids"] for name in batch])
-        feeds = {"input_ids": input_ids, "attention_mask": mask}
+        feeds = {"attention_mask": mask}
+        for column, filler in [("input_ids", pad_id), ("token_type_ids", 0)]:
+            feeds[column] = np.full_like(mask, filler)
+            feeds[column][mask == 1] = np.concatenate([texts[name][column] for name in batch])
         logits, attention = session.run(["logits", "attention"], feeds)
         check(not (attention * (mask[:, None] == 0)).any(), f"batch of {batch[0]}: padding is attended to")
         check_close(attention.sum(-1), np.ones(attention.shape[:2]), f"batch of {batch[0]}: sum of an attention row")
@@ -165,7 +167,8 @@ def check_transformers(model: pathlib.Path, texts, results) -> None:
     largest = 0.0
     for name in names:
         with torch.no_grad():
-            output = bert(torch.tensor([texts[name]["input_ids"]]), output_attentions=True)
+            inputs = {column: torch.tensor([texts[name][column]]) for column in ("input_ids", "token_type_ids")}
+            output = bert(**inputs, output_attentions=True)
             logits = torch.nn.functional.linear(output.last_hidden_state[0, 0], weight, bias)
         largest = max(largest, check_close(results[name][0], logits, f"{name}: logits beside transformers"))
         check_close(results[name][1], output.attentions[-1][0, :, 0], f"{name}: attention beside transformers")

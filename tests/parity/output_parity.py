@@ -4,8 +4,8 @@
 
 CHECKPOINT is a folder with config.json and a tokenizer, and weights or none: without, a model of its geometry is drawn,
 pooler included, with biases and norms away from 0 and 1 and large queries and keys. The batch is 32 real titles of the
-livedoor news corpus (ldcc-20140209.tar.gz or its unpacked folder), padded to the longest. A linear classifier of nine
-categories is drawn as well.
+livedoor news corpus (ldcc-20140209.tar.gz or its unpacked folder), padded to the longest, every second of them with
+token types as if its second half were another text. A linear classifier of nine categories is drawn as well.
 
 `cargo run --example outputs` computes the same batch with Midashi. Compared are logits (the graph whose last layer is
 computed for [CLS] alone, and its attention), the last hidden state, the pooler output and the attention of every
@@ -68,7 +68,12 @@ def tokenize(checkpoint: pathlib.Path, texts: list[str], config: BertConfig) -> 
     longest = max(map(len, ids))
     padded = [row + [config.pad_token_id] * (longest - len(row)) for row in ids]
     mask = [[1] * len(row) + [0] * (longest - len(row)) for row in ids]
-    return {"input_ids": torch.tensor(padded), "attention_mask": torch.tensor(mask)}
+    types = [[0] * longest for _ in ids]
+    for row in range(0, len(ids), 2) if config.type_vocab_size > 1 else []:
+        length = len(ids[row])
+        types[row][length // 2 : length] = [1] * (length - length // 2)
+    batch = {"input_ids": padded, "token_type_ids": types, "attention_mask": mask}
+    return {name: torch.tensor(numbers) for name, numbers in batch.items()}
 
 
 def compute(model: BertModel, batch: dict[str, torch.Tensor], head: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

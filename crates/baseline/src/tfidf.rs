@@ -12,6 +12,8 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 1..=4;
 const LEAST_TEXTS: u32 = 2;
 /// Of more n-grams than this the ones in most texts are kept: titles have fewer, bodies millions.
 const MOST_FEATURES: usize = 200_000;
+/// Texts whose n-grams are in memory at once: those of a long body are thousands.
+const CHUNK: usize = 512;
 
 /// Texts to rows of weights.
 pub struct Vectorizer {
@@ -24,13 +26,16 @@ pub struct Vectorizer {
 impl Vectorizer {
     /// Learns the n-grams of `texts`.
     pub fn fit<T: AsRef<str> + Sync>(texts: &[T]) -> Self {
-        let mut frequencies: BTreeMap<String, u32> = BTreeMap::new();
-        for counts in texts.par_iter().map(|text| counts(text.as_ref())).collect::<Vec<_>>() {
-            for gram in counts.into_keys() {
-                *frequencies.entry(gram).or_default() += 1;
+        let mut frequencies: HashMap<String, u32> = HashMap::new();
+        for texts in texts.chunks(CHUNK) {
+            for counts in texts.par_iter().map(|text| counts(text.as_ref())).collect::<Vec<_>>() {
+                for gram in counts.into_keys() {
+                    *frequencies.entry(gram).or_default() += 1;
+                }
             }
         }
         frequencies.retain(|_, texts| *texts >= LEAST_TEXTS);
+        let mut frequencies = frequencies.into_iter().collect();
         keep_most_frequent(&mut frequencies, MOST_FEATURES);
         let total = texts.len() as f64;
         let inverse = |&frequency: &u32| ((1.0 + total) / (1.0 + f64::from(frequency))).ln() + 1.0;

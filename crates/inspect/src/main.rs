@@ -8,6 +8,7 @@ mod tokens;
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
+use std::iter::once;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +29,9 @@ struct Arguments {
     /// Runs the model on this text
     #[arg(long)]
     text: Option<String>,
+    /// The second text of a pair, as corpus.text = "title+body" makes it of a title and its body
+    #[arg(long, requires = "text")]
+    pair: Option<String>,
     #[command(flatten)]
     stage: StageArguments,
 }
@@ -48,8 +52,14 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     contents::files(&mut report, &checkpoint, &weights)?;
     tokens::describe(&mut report, &tokenizer, checkpoint.config())?;
     if let Some(text) = &arguments.text {
-        let encoding = tokenizer?.tokenizer.encode(text, checkpoint.config().max_tokens())?;
-        tokens::pieces(&mut report, text, &encoding)?;
+        let (tokenizer, most) = (tokenizer?.tokenizer, checkpoint.config().max_tokens());
+        let mut encoder = tokenizer.encoder();
+        let encoding = match &arguments.pair {
+            None => encoder.encode(text, most)?,
+            Some(second) => encoder.encode_pair(text, second, most)?,
+        };
+        let second = arguments.pair.iter().map(String::as_str);
+        tokens::pieces(&mut report, &once(text.as_str()).chain(second).collect::<Vec<_>>(), &encoding)?;
         reading::run(&mut report, &config, checkpoint.config(), &weights, &encoding)?;
     }
     print(&report)

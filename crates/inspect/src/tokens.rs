@@ -53,17 +53,20 @@ pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &BertConfig
     Ok(())
 }
 
-/// One line for each piece: its id, its word, and its characters of the text as given.
-pub fn pieces(report: &mut String, text: &str, encoding: &Encoding) -> Result<()> {
-    writeln!(report, "\npieces of {text:?}")?;
-    writeln!(report, "      id  word  characters  piece")?;
-    let rows = encoding.input_ids.iter().zip(&encoding.tokens).zip(&encoding.word_ids);
-    for (((id, piece), word), (start, end)) in rows.zip(&encoding.original_offsets) {
+/// One line for each piece: its id, its token type, its word, and its characters of the text as given, of a
+/// pair joined by a line feed.
+pub fn pieces(report: &mut String, texts: &[&str], encoding: &Encoding) -> Result<()> {
+    let given: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    writeln!(report, "\npieces of {}", given.join(" and "))?;
+    writeln!(report, "      id  type  word  characters  piece")?;
+    let rows = encoding.input_ids.iter().zip(&encoding.token_type_ids).zip(&encoding.tokens);
+    let rows = rows.zip(&encoding.word_ids).zip(&encoding.original_offsets);
+    for ((((id, kind), piece), word), (start, end)) in rows {
         let (word, characters) = match word {
             Some(word) => (word.to_string(), format!("{start}–{end}")),
             None => (String::new(), String::new()),
         };
-        writeln!(report, "  {id:>6}  {word:>4}  {characters:>10}  {piece}")?;
+        writeln!(report, "  {id:>6}  {kind:>4}  {word:>4}  {characters:>10}  {piece}")?;
     }
     if encoding.truncated {
         writeln!(report, "  The text is longer; its end was dropped.")?;

@@ -145,6 +145,18 @@ fn a_text_is_run_and_what_cls_attends_to_is_transformers() {
 }
 
 #[test]
+fn a_pair_is_shown_with_its_token_types() {
+    let out = report(with_tokenizer().path(), &["--text", "t5 t6", "--pair", "t7"]);
+    for part in ["pieces of \"t5 t6\" and \"t7\"\n", "[1, 3, 16]"] {
+        assert!(out.contains(part), "{part:?} is missing:\n{out}");
+    }
+    let rows = out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let rows: Vec<_> = rows.filter(|row| row.len() == 5 && row[4].starts_with('t')).collect();
+    let expected = ["5 0 0 0–2 t5", "6 0 1 3–5 t6", "7 1 2 6–8 t7"];
+    assert_eq!(rows, expected.map(|row| row.split(' ').collect::<Vec<_>>()));
+}
+
+#[test]
 fn a_text_that_is_too_long_says_that_its_end_was_dropped() {
     let text = vec!["t5"; 20].join(" ");
     let out = report(with_tokenizer().path(), &["--text", &text]);

@@ -205,6 +205,8 @@ fn vocabulary_size(pieces: usize) -> VocabularySize {
 mod tests {
     use std::fs;
 
+    use midashi_pipeline::artifact::CategoryId;
+
     use super::*;
 
     fn checkpoint(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -256,6 +258,31 @@ mod tests {
         assert_eq!(plan("", Some(folder.path())).unwrap().settings.max_length, 64);
         assert_eq!(plan("tokenize.max_length=32", Some(folder.path())).unwrap().settings.max_length, 32);
         assert_eq!(plan("model.scratch.max_positions=48", None).unwrap().settings.max_length, 48);
+    }
+
+    #[test]
+    fn token_types_must_have_a_row() {
+        let text = |types: &[i32]| TokenizedText {
+            id: String::new(),
+            label: CategoryId(0),
+            split: Split::Train,
+            original: String::new(),
+            text: String::new(),
+            input_ids: vec![0; types.len()],
+            token_type_ids: types.to_vec(),
+            tokens: vec![],
+            word_ids: vec![],
+            offsets: vec![],
+            original_offsets: vec![],
+        };
+        let folder = checkpoint(&[CONFIG, WORDS]);
+        let two = plan("corpus.text=title+body", Some(folder.path())).unwrap();
+        assert!(two.check_token_types(&[text(&[0, 0, 1]), text(&[])]).is_ok());
+        let message = two.check_token_types(&[text(&[0, 2])]).unwrap_err().to_string();
+        assert!(
+            message.contains("config.json: type_vocab_size is 2") && message.contains("at least 3"),
+            "{message}"
+        );
     }
 
     #[test]

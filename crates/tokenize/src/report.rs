@@ -98,6 +98,14 @@ pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
         statistics.mean()
     );
     println!("  truncated at {} tokens: {} texts", plan.settings.max_length, statistics.truncated);
+    if let (single, 0) = tokenizer.special_tokens()
+        && plan.settings.text == TextChoice::TitleAndBody
+    {
+        println!(
+            "  its tokenizer.json gives a pair no special tokens (a single text gets {single}), as in transformers: \
+             the classifier reads the first piece of the title; a template for pairs in post_processor helps"
+        );
+    }
     if statistics.truncated_titles > 0 {
         println!("  of which the title alone is too long: {} texts", statistics.truncated_titles);
     }

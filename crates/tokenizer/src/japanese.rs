@@ -14,6 +14,11 @@ use crate::wordpiece::{Piece, is_python_space};
 use crate::words::WordSplitter;
 use crate::{Dictionaries, Encoding, PAIR_SEPARATOR};
 
+/// `[CLS]` and `[SEP]`.
+pub(crate) const SPECIAL: usize = 2;
+/// `[CLS]`, and `[SEP]` behind each text.
+pub(crate) const SPECIAL_OF_PAIRS: usize = 3;
+
 /// A `BertJapaneseTokenizer`.
 pub(crate) struct JapaneseTokenizer {
     /// MeCab with its dictionary, where words are MeCab's.
@@ -137,7 +142,7 @@ impl JapaneseTokenizer {
         second: Option<&str>,
         max_length: usize,
     ) -> Result<Encoding> {
-        let special = if second.is_some() { 3 } else { 2 };
+        let special = if second.is_some() { SPECIAL_OF_PAIRS } else { SPECIAL };
         if max_length <= special {
             return Err(Error::MaxLength { found: max_length, special });
         }
@@ -212,7 +217,7 @@ struct Line<'k> {
 impl<'k> Line<'k> {
     /// For a text of so many characters: it will hardly have more pieces.
     fn new(tokenizer: &'k JapaneseTokenizer, room: usize, characters: usize) -> Self {
-        let capacity = 3 + characters.min(room);
+        let capacity = SPECIAL_OF_PAIRS + characters.min(room);
         let encoding = Encoding {
             text: String::new(),
             input_ids: Vec::with_capacity(capacity),

@@ -51,6 +51,11 @@ impl JsonTokenizer {
         self.vocabulary_size
     }
 
+    /// How many special tokens a text gets, and a pair.
+    pub(crate) fn special_tokens(&self) -> (usize, usize) {
+        (self.special, self.special_of_pairs)
+    }
+
     pub(crate) fn unknown(&self) -> Option<u32> {
         self.unknown
     }
@@ -69,6 +74,10 @@ impl JsonTokenizer {
         let first_cut = cut(&mut of_first, room);
         let left = room - of_first.len();
         let second_cut = of_second.as_mut().is_some_and(|pieces| cut(pieces, left));
+        if let Some(pieces) = &mut of_second {
+            // What stays where the file has no template.
+            pieces.set_type_ids(vec![1; pieces.len()]);
+        }
         let whole = self.inner.post_process(of_first, of_second, true).map_err(failed)?;
 
         let mut encoding = Encoding {

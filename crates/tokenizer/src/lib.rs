@@ -165,6 +165,15 @@ impl Tokenizer {
         }
     }
 
+    /// How many special tokens a text gets, and how many a pair. A `tokenizer.json` whose template for pairs was never
+    /// set has the `tokenizers` library's own, which gives none: nothing stands before the first text.
+    pub fn special_tokens(&self) -> (usize, usize) {
+        match &self.0 {
+            Kind::Japanese(_) => (japanese::SPECIAL, japanese::SPECIAL_OF_PAIRS),
+            Kind::Json(tokenizer) => tokenizer.special_tokens(),
+        }
+    }
+
     /// The id of what the vocabulary cannot spell, if there is one.
     pub fn unknown_id(&self) -> Option<u32> {
         match &self.0 {

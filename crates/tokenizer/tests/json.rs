@@ -64,7 +64,9 @@ fn a_tokenizer_json_is_used_with_the_callers_length() {
 #[test]
 fn a_pair_has_the_token_types_of_its_template() {
     let (_folder, roberta) = load(&[("tokenizer.json", TOKENIZER)]);
-    let pair = roberta.unwrap().encoder().encode_pair("東京 都", "都 ㌀", 512).unwrap();
+    let roberta = roberta.unwrap();
+    assert_eq!(roberta.special_tokens(), (2, 4));
+    let pair = roberta.encoder().encode_pair("東京 都", "都 ㌀", 512).unwrap();
     assert_eq!(pair.tokens, ["<s>", "東京", "都", "</s>", "</s>", "都", "アパート", "</s>"]);
     assert_eq!(pair.token_type_ids, [0; 8], "RoBERTa has no types");
     assert_eq!(pair.word_ids, [None, Some(0), Some(1), None, None, Some(2), Some(3), None]);
@@ -86,6 +88,33 @@ fn a_pair_has_the_token_types_of_its_template() {
     assert_eq!(pair.token_type_ids, [0, 0, 0, 0, 1, 1]);
     assert_eq!((pair.text.as_str(), pair.offsets[4]), ("東京 都\n都\n㌀", (5, 6)));
     assert_eq!((pair.truncated, pair.first_truncated), (true, false));
+}
+
+#[test]
+fn without_a_template_a_pair_has_two_token_types() {
+    let mut bare: serde_json::Value = serde_json::from_str(TOKENIZER).unwrap();
+    bare["post_processor"] = serde_json::Value::Null;
+    let (_folder, tokenizer) = load(&[("tokenizer.json", &bare.to_string())]);
+    let pair = tokenizer.unwrap().encoder().encode_pair("東京 都", "都", 512).unwrap();
+    assert_eq!((pair.input_ids, pair.token_type_ids), (vec![4, 6, 6], vec![0, 0, 1]));
+    assert_eq!((pair.word_ids[2], pair.offsets[2]), (Some(2), (5, 6)));
+}
+
+/// As the `tokenizers` library writes it where only the template of single texts was given.
+#[test]
+fn a_template_without_special_tokens_for_pairs_is_told() {
+    let mut single: serde_json::Value = serde_json::from_str(TOKENIZER).unwrap();
+    single["post_processor"] = serde_json::json!({
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}},
+    });
+    let (_folder, tokenizer) = load(&[("tokenizer.json", &single.to_string())]);
+    let tokenizer = tokenizer.unwrap();
+    assert_eq!(tokenizer.special_tokens(), (1, 0));
+    let pair = tokenizer.encoder().encode_pair("東京", "都", 512).unwrap();
+    assert_eq!((pair.tokens, pair.token_type_ids), (vec!["東京".to_owned(), "都".to_owned()], vec![0, 1]));
 }
 
 #[test]
