@@ -100,9 +100,9 @@ impl Gallery {
             let id = row.id.as_str();
             GalleryText::of(
                 row,
-                titles.get(id).context("not in corpus.parquet")?,
                 predicted.get(id).context("not in predictions.parquet")?,
                 tokenized.get(id).context("not in tokens.arrow")?,
+                titles.get(id).context("not in corpus.parquet")?,
                 &predictions.categories,
             )
         };
@@ -121,9 +121,9 @@ impl Gallery {
 impl GalleryText {
     fn of(
         row: &AttentionRow,
-        title: &str,
         prediction: &Prediction,
         tokenized: &TokenizedText,
+        title: &str,
         categories: &[String],
     ) -> anyhow::Result<Self> {
         let weights = summed_over_heads(row)?;
@@ -338,7 +338,7 @@ mod tests {
             predicted: CategoryId(1),
             probabilities: vec![0.25, 0.75],
         };
-        GalleryText::of(row, "モデル", &prediction, tokenized, &["a".into(), "b".into()])
+        GalleryText::of(row, &prediction, tokenized, "モデル", &["a".into(), "b".into()])
     }
 
     /// `original` as `[CLS]`, tokens with their word, start and end, `[SEP]`.
