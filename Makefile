@@ -2,8 +2,10 @@
 
 CONFIG ?= pipeline.toml
 SET ?=
+SWEEP ?=
 export MIDASHI_CONFIG := $(CONFIG)
 export MIDASHI_SET := $(SET)
+export MIDASHI_SWEEP := $(SWEEP)
 
 STAGES := fetch ingest tokenize train evaluate render
 BIN := $(or $(CARGO_TARGET_DIR),target)/release
@@ -20,7 +22,7 @@ UNIDIC_LITE := $(CACHE)/unidic-lite/1.0.8
 DICTIONARY ?= ipadic
 
 .DEFAULT_GOAL := help
-.PHONY: help all demo test fuzz setup build clean $(STAGES)
+.PHONY: help all demo sweep test fuzz setup build clean $(STAGES)
 
 help: ## This text
 	@echo 'Midashi: headlines in, fine-tuned Japanese BERT and its attention out.'
@@ -42,6 +44,9 @@ demo: ## Set-up, then every stage on the sample corpus: needs no download but pa
 
 $(STAGES): setup build
 	@$(BIN)/midashi-$@
+
+sweep: setup build ## All combinations of SWEEP='section.key=value,value ...', their mean and spread
+	@$(BIN)/midashi-sweep
 
 test: setup $(IPADIC) $(UNIDIC_LITE) build ## Set-up, then format, lints and all tests
 	cargo fmt --all --check

@@ -112,7 +112,7 @@ pub(crate) fn temporary_file(folder: &Path) -> Result<tempfile::NamedTempFile> {
     builder.tempfile_in(folder).map_err(Error::io("create a file in", folder))
 }
 
-fn temporary_folder(folder: &Path) -> Result<tempfile::TempDir> {
+pub(crate) fn temporary_folder(folder: &Path) -> Result<tempfile::TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
     #[cfg(unix)]

@@ -12,7 +12,7 @@ use midashi_runtime::Choice;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{Error, Result, RunFolder};
+use crate::{Error, Result, RunFolder, atomic};
 
 /// Everything one run is told.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -478,6 +478,15 @@ impl Config {
         Ok(config)
     }
 
+    /// Writes a configuration file that [`Config::load`] reads as this configuration.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string(self).map_err(Error::encode(path))?;
+        atomic::write_bytes(path, text.as_bytes())
+    }
+
     /// The run's folder.
     pub fn folder(&self) -> RunFolder {
         RunFolder::new(&self.run.artifacts, &self.run.name)
@@ -739,6 +748,16 @@ mod tests {
             load("[corpus]\ntext = \"title+body\"", "").unwrap().corpus.text,
             TextChoice::TitleAndBody
         );
+    }
+
+    #[test]
+    fn a_written_configuration_is_read_as_what_it_was() {
+        let overrides = "train.trainable_layers=all train.learning_rate.encoder=1e-3 corpus.source=a\"b";
+        let config = load("", overrides).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipeline.toml");
+        config.write(&path).unwrap();
+        assert_eq!(Config::load(&path, "").unwrap(), config);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! nothing has changed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,24 @@ impl DigestMemory {
         Ok(sha256)
     }
 
+    /// Takes over what another run's memory knows and this one does not: of files in the run's folder
+    /// `theirs` as of those of the same name in `ours`, which are other files where size or time differ.
+    pub(crate) fn learn(&mut self, other: Self, theirs: &Path, ours: &Path) -> Result<()> {
+        let canonical = |folder: &Path| fs::canonicalize(folder).map_err(Error::io("read", folder));
+        let (theirs, ours) = (canonical(theirs)?, canonical(ours)?);
+        for (path, known) in other.known {
+            let path = match Path::new(&path).strip_prefix(&theirs) {
+                Ok(inside) => ours.join(inside).display().to_string(),
+                Err(_) => path,
+            };
+            if let Entry::Vacant(unknown) = self.known.entry(path) {
+                unknown.insert(known);
+                self.changed = true;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the memory back if it learned something.
     pub(crate) fn save(&mut self) -> Result<()> {
         if self.changed {
@@ -70,6 +89,11 @@ impl DigestMemory {
             self.changed = false;
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn changed(&self) -> bool {
+        self.changed
     }
 
     fn of_folder(&mut self, folder: &Path) -> Result<String> {
@@ -158,7 +182,7 @@ mod tests {
         memory.save().unwrap();
         let mut again = DigestMemory::open(folder.path().join("memory"));
         assert_eq!(again.of(&file).unwrap(), three);
-        assert!(!again.changed, "nothing was read again");
+        assert!(!again.changed(), "nothing was read again");
     }
 
     #[test]

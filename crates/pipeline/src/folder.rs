@@ -37,10 +37,18 @@ artifacts! {
     predictions = "predictions.parquet";
     /// Attention of `[CLS]`, one row per shown text, by `evaluate`.
     attention = "attention.parquet";
+    /// What the linear baseline says, one row per test text, by `evaluate` (kept for other runs).
+    baseline = "baseline.parquet";
     /// Accuracy and its relatives, by `evaluate`.
     metrics = "metrics.json";
     /// The report, by `render`.
     report = "report.html";
+    /// The runs of a sweep, a folder each, by `midashi-sweep`.
+    sweep_runs = "sweep";
+    /// One row per run of a sweep, by `midashi-sweep`.
+    sweep = "sweep.parquet";
+    /// The configuration of a run of a sweep.
+    config = "pipeline.toml";
     /// What each stage did: time, memory, inputs, versions.
     record = "run.json";
     /// Digests of files already read (a cache, not an artifact).

@@ -12,6 +12,7 @@ mod digest;
 mod error;
 mod folder;
 mod progress;
+mod share;
 mod stage;
 
 pub use config::Config;
@@ -19,4 +20,5 @@ pub use digest::sha256_of_bytes;
 pub use error::{Error, Result};
 pub use folder::RunFolder;
 pub use progress::Progress;
+pub use share::share;
 pub use stage::{Provenance, RunRecord, Stage, StageArguments, StageRecord, Work, run_stage};

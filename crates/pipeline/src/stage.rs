@@ -268,7 +268,7 @@ impl Work {
 
 impl FileDigest {
     /// The file's name without its folders.
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         Path::new(&self.path).file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
@@ -288,7 +288,7 @@ impl RunRecord {
         serde_json::from_value(self.stages.get(name)?.clone()).ok()
     }
 
-    fn write(&self, folder: &RunFolder) -> Result<()> {
+    pub(crate) fn write(&self, folder: &RunFolder) -> Result<()> {
         let path = folder.record();
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| Error::Encode { path: path.clone(), message: error.to_string() })?;
@@ -297,7 +297,7 @@ impl RunRecord {
 }
 
 /// Takes the run's folder: two stages at once would mix their artifacts and records.
-fn lock(folder: &RunFolder) -> Result<File> {
+pub(crate) fn lock(folder: &RunFolder) -> Result<File> {
     std::fs::create_dir_all(folder.path()).map_err(Error::io("create", folder.path()))?;
     let path = folder.lock();
     let file = File::create(&path).map_err(Error::io("create", &path))?;

@@ -12,6 +12,7 @@ mod files;
 mod metrics;
 mod predictions;
 mod sources;
+mod sweep;
 mod tokens;
 mod training;
 
@@ -24,5 +25,6 @@ pub use metrics::{
 };
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
+pub use sweep::{Sweep, SweepRow, SweepScores};
 pub use tokens::{TokenizedCorpus, TokenizedText};
 pub use training::{StepRow, read_training, write_training};

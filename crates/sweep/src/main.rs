@@ -1,0 +1,125 @@
+//! `midashi-sweep`: trains and evaluates all combinations of some settings, and says what they score.
+//! A tool beside the stages: each combination is a run of its own, made by the stages' own binaries.
+
+mod donors;
+mod grid;
+mod results;
+mod stages;
+mod summary;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use midashi_pipeline::artifact::{Sweep, SweepRow};
+use midashi_pipeline::{Config, Stage, StageArguments, run_stage};
+use serde_json::json;
+
+use crate::donors::Donors;
+use crate::grid::{Grid, Setting};
+use crate::stages::{Failure, Stages};
+
+/// Raised when sweep.parquet says other things of the same runs.
+const REVISION: u32 = 1;
+
+/// What runs with the same corpus and checkpoint have in common.
+const SHARED: [&str; 3] = ["fetch", "ingest", "tokenize"];
+/// What each run does for itself; `make render` draws the report of the one that deserves it.
+const OWN: [&str; 2] = ["train", "evaluate"];
+
+/// Trains and evaluates all combinations of some settings; writes sweep.parquet and prints mean and spread
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// What differs among the runs: 'section.key=value,value … other.key=value,value …'
+    #[arg(long, env = "MIDASHI_SWEEP", value_name = "SWEEP", default_value = "", hide_env_values = true)]
+    sweep: String,
+    #[command(flatten)]
+    stage: StageArguments,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run_stage(|| recipe(&arguments))
+}
+
+fn recipe(arguments: &Arguments) -> Result<()> {
+    let StageArguments { config: file, set } = &arguments.stage;
+    let base = Config::load(file, set)?;
+    let grid = Grid::new(&arguments.sweep, file, set)?;
+    let stages = Stages::beside_this_program(SHARED.iter().chain(&OWN))?;
+    println!("sweep · {} · {}", base.folder().path().display(), grid.describe());
+
+    for stage in SHARED {
+        stages.run(stage, file, set)??;
+    }
+    let mut donors = Donors::new(&base);
+    let mut failures = Vec::new();
+    for (number, setting) in (1..).zip(&grid.settings) {
+        println!("\nrun {number}/{} · {}", grid.settings.len(), setting.name);
+        failures.push(run(setting, &stages, &mut donors)?);
+    }
+
+    let rows = grid.settings.iter().zip(&failures).map(|(setting, failure)| row(setting, failure.as_ref()));
+    let sweep = Sweep { keys: grid.keys(), rows: rows.collect::<Result<_>>()? };
+    println!();
+    write(&sweep, &grid, &arguments.stage)?;
+    let seconds = grid.settings.iter().map(|setting| results::seconds(&setting.config.folder(), &OWN));
+    print!("\n{}", summary::table(&sweep, &seconds.collect::<Vec<_>>()));
+    report(&grid, &failures)
+}
+
+/// Runs all stages of one setting, with what another run has of it already.
+fn run(setting: &Setting, stages: &Stages, donors: &mut Donors) -> Result<Option<Failure>> {
+    let config = setting.config.folder().config();
+    setting.config.write(&config)?;
+    donors.share_with(&setting.config, &SHARED)?;
+    for stage in SHARED {
+        if let Err(failure) = stages.run(stage, &config, "")? {
+            return Ok(Some(failure));
+        }
+    }
+    // From here on its tokens are right, and so are the features that training may make.
+    donors.add(&setting.config);
+    for stage in OWN {
+        if let Err(failure) = stages.run(stage, &config, "")? {
+            return Ok(Some(failure));
+        }
+    }
+    Ok(None)
+}
+
+fn row(setting: &Setting, failure: Option<&Failure>) -> Result<SweepRow> {
+    let scores = match failure {
+        None => Some(results::scores(&setting.config.folder())?),
+        Some(_) => None,
+    };
+    Ok(SweepRow { run: setting.name.clone(), values: setting.values.clone(), scores })
+}
+
+/// Writes sweep.parquet, if a run or the sweep has changed.
+fn write(sweep: &Sweep, grid: &Grid, arguments: &StageArguments) -> Result<()> {
+    let stage = Stage::open("sweep", REVISION, arguments)?;
+    let path = stage.folder().sweep();
+    let settings = json!({ "sweep": grid.axes, "metrics": results::digests(sweep, grid)? });
+    if let Some(work) = stage.begin(&settings, &[], std::slice::from_ref(&path))? {
+        sweep.write(&path, &work.provenance())?;
+        work.finish(&json!({ "runs": sweep.rows.len() }))?;
+    }
+    Ok(())
+}
+
+/// Names the runs that failed; they are an error, though the others are done.
+fn report(grid: &Grid, failures: &[Option<Failure>]) -> Result<()> {
+    let mut failed = 0;
+    for (setting, failure) in grid.settings.iter().zip(failures) {
+        if let Some(failure) = failure {
+            eprintln!("{} failed in {failure}", setting.name);
+            failed += 1;
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} of {} runs failed; run the sweep again to repeat only those", failures.len());
+    }
+    Ok(())
+}

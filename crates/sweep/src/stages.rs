@@ -1,0 +1,77 @@
+//! The stages' binaries, run one after the other as child processes.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What a stage ends with when it was interrupted from the keyboard: 128 + SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// Where the stages' binaries are.
+pub struct Stages {
+    folder: PathBuf,
+}
+
+/// A stage that refused its input or was killed.
+#[derive(Debug, thiserror::Error)]
+#[error("{stage}: {message}")]
+pub struct Failure {
+    stage: String,
+    message: String,
+}
+
+impl Stages {
+    /// In the folder of this very program.
+    ///
+    /// # Errors
+    /// When one of `stages` is not there.
+    pub fn beside_this_program<'a>(stages: impl Iterator<Item = &'a &'a str>) -> Result<Self> {
+        let program = std::env::current_exe().context("cannot find this program's own folder")?;
+        let found = Self { folder: program.parent().unwrap_or(Path::new(".")).to_owned() };
+        for stage in stages {
+            let binary = found.binary(stage);
+            ensure!(binary.is_file(), "{} is missing: run `make build` first", binary.display());
+        }
+        Ok(found)
+    }
+
+    /// Runs one stage and passes on what it prints. The inner result is the stage's own: an error in
+    /// it says why this run cannot go on, and nothing about others.
+    ///
+    /// # Errors
+    /// When the stage cannot be started, or somebody interrupted it.
+    pub fn run(&self, stage: &str, config: &Path, set: &str) -> Result<Result<(), Failure>> {
+        let binary = self.binary(stage);
+        let started = || format!("cannot run {}", binary.display());
+        let mut child = Command::new(&binary)
+            .arg("--config")
+            .arg(config)
+            .args(["--set", set])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(started)?;
+        let mut error = None;
+        for line in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).split(b'\n')) {
+            let line = line.with_context(started)?;
+            let line = String::from_utf8_lossy(&line);
+            eprintln!("{line}");
+            error = line.strip_prefix("error: ").map(str::to_owned).or(error);
+        }
+        let status = child.wait().with_context(started)?;
+        if status.code() == Some(INTERRUPTED) {
+            bail!("{stage} was interrupted; run the sweep again to go on");
+        }
+        let failure = || Failure {
+            stage: stage.to_owned(),
+            message: error.unwrap_or_else(|| format!("ended with {status}")),
+        };
+        Ok(if status.success() { Ok(()) } else { Err(failure()) })
+    }
+
+    fn binary(&self, stage: &str) -> PathBuf {
+        self.folder.join(format!("midashi-{stage}{}", std::env::consts::EXE_SUFFIX))
+    }
+}
