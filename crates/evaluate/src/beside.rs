@@ -2,6 +2,7 @@
 //! the same test texts, and on wish averaged with it.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use midashi_baseline::Baseline;
@@ -16,6 +17,17 @@ use ndarray::ArrayView1;
 use crate::metrics::metrics;
 use crate::statistics::{bootstrap, mcnemar};
 
+/// Raised when the linear model says other things of the same texts.
+const REVISION: u32 = 1;
+
+/// Where the baseline's predictions are kept, for runs that differ in other things than their texts.
+pub struct Kept {
+    /// `baseline.parquet`.
+    pub path: PathBuf,
+    /// SHA-256 of `tokens.arrow`, which is all that they depend on.
+    pub tokens_sha256: String,
+}
+
 /// What stands beside the fine-tuned model.
 pub struct Beside {
     /// The linear model alone.
@@ -24,28 +36,52 @@ pub struct Beside {
     pub ensemble: Option<EnsembleMetrics>,
 }
 
-/// Fits the baseline on the training split and measures it on the texts of `model`, the fine-tuned
-/// model's predictions. Nothing, and a note, where the training texts teach it nothing.
+impl Kept {
+    fn key(&self) -> String {
+        format!("tokens.arrow {}, revision {REVISION}", self.tokens_sha256)
+    }
+
+    /// What is kept of the texts of `model`. It is a cache: what cannot be read is made again, and that is
+    /// said.
+    fn predictions(&self, model: &Predictions) -> Option<Predictions> {
+        let known = Predictions::kept(&self.path, &self.key()).unwrap_or_else(|error| {
+            println!("  {error}");
+            None
+        });
+        known.filter(|known| known.is_of_the_same_texts(model))
+    }
+}
+
+/// Fits the baseline on the training split, or takes what was `kept` of it, and measures it on the texts
+/// of `model`, the fine-tuned model's predictions. Nothing, and a note, where the training texts teach it
+/// nothing.
 ///
 /// # Errors
-/// When an ensemble is asked for and there is no baseline, or a text of `model` is not in `corpus`.
-pub fn beside(corpus: &TokenizedCorpus, model: &Predictions, settings: &Evaluate) -> Result<Option<Beside>> {
-    let baseline = match fit(corpus) {
-        Ok(baseline) => baseline,
-        Err(error) if settings.ensemble => {
-            return Err(error).context(
-                "evaluate.ensemble needs the linear baseline; set evaluate.ensemble = false or train on more texts",
-            );
-        }
-        Err(error) => {
-            println!("  no linear baseline: {error}");
-            return Ok(None);
-        }
+/// When an ensemble is asked for and there is no baseline, or its predictions cannot be kept.
+pub fn beside(
+    corpus: &TokenizedCorpus,
+    model: &Predictions,
+    settings: &Evaluate,
+    kept: &Kept,
+) -> Result<Option<Beside>> {
+    let predicted = match kept.predictions(model) {
+        Some(known) => known,
+        None => match fitted(corpus, model) {
+            Ok(fitted) => {
+                fitted.keep(&kept.path, &kept.key())?;
+                fitted
+            }
+            Err(error) if settings.ensemble => {
+                return Err(error).context(
+                    "evaluate.ensemble needs the linear baseline; set evaluate.ensemble = false or train on more texts",
+                );
+            }
+            Err(error) => {
+                println!("  no linear baseline: {error}");
+                return Ok(None);
+            }
+        },
     };
-    let texts: Vec<&str> = originals(corpus, Split::Test).map(|(text, _)| text).collect();
-    let probabilities = baseline.probabilities(&texts);
-    let predicted =
-        with_probabilities(model, |_, row| probabilities[row].iter().map(|&p| p as f32).collect());
     let ensemble = settings.ensemble.then(|| {
         let weight = settings.ensemble_weight;
         let both = mean(model, &predicted, weight);
@@ -90,9 +126,13 @@ pub fn lines(metrics: &Metrics) -> String {
     lines
 }
 
-fn fit(corpus: &TokenizedCorpus) -> Result<Baseline, midashi_baseline::Error> {
+/// What the baseline, fitted on the training split, says of the texts of `model`.
+fn fitted(corpus: &TokenizedCorpus, model: &Predictions) -> Result<Predictions, midashi_baseline::Error> {
     let (texts, labels): (Vec<&str>, Vec<usize>) = originals(corpus, Split::Train).unzip();
-    Baseline::fit(&texts, &labels, corpus.categories.len())
+    let baseline = Baseline::fit(&texts, &labels, corpus.categories.len())?;
+    let texts: Vec<&str> = originals(corpus, Split::Test).map(|(text, _)| text).collect();
+    let probabilities = baseline.probabilities(&texts);
+    Ok(with_probabilities(model, |_, row| probabilities[row].iter().map(|&p| p as f32).collect()))
 }
 
 /// The texts of a split as their authors wrote them, with their categories.
@@ -136,6 +176,8 @@ fn right(predictions: &Predictions) -> Vec<bool> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::Path;
+
     use midashi_pipeline::artifact::TokenizedText;
 
     use super::*;
@@ -184,6 +226,36 @@ mod tests {
             ("鷹の巣", 1, Test),
             ("鷹の群れ", 1, Train),
         ])
+    }
+
+    /// With nothing kept.
+    fn beside(corpus: &TokenizedCorpus, model: &Predictions, settings: &Evaluate) -> Result<Option<Beside>> {
+        let folder = tempfile::tempdir()?;
+        super::beside(corpus, model, settings, &kept(folder.path(), "these"))
+    }
+
+    fn kept(folder: &Path, tokens_sha256: &str) -> Kept {
+        Kept { path: folder.join("baseline.parquet"), tokens_sha256: tokens_sha256.into() }
+    }
+
+    #[test]
+    fn a_baseline_is_fitted_once_for_the_same_tokens() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = predictions(&[(1, [0.9, 0.1]), (1, [0.6, 0.4])]);
+        let accuracy = |corpus: &TokenizedCorpus, tokens: &str| {
+            let kept = kept(folder.path(), tokens);
+            let found = super::beside(corpus, &model, &Evaluate::default(), &kept).unwrap().unwrap();
+            found.baseline.scores.accuracy
+        };
+        let before = accuracy(&telling(), "these");
+        // The first test text is now of what the baseline takes for a bird; what was kept does not know.
+        let mut other = telling();
+        other.texts[1].original = "鷹が来た".into();
+        assert_eq!(accuracy(&other, "these"), before);
+        let after = accuracy(&other, "others");
+        assert_ne!(after, before);
+        std::fs::write(folder.path().join("baseline.parquet"), "damaged").unwrap();
+        assert_eq!(accuracy(&other, "others"), after, "made again");
     }
 
     #[test]

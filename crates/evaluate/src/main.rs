@@ -11,7 +11,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use midashi_bert::PaddingRule;
 use midashi_pipeline::artifact::{
@@ -23,6 +23,7 @@ use midashi_runtime::{Engine, EngineDescription};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::beside::Kept;
 use crate::model::{Answer, Model};
 
 /// Raised when this stage's code gives other results for the same input.
@@ -102,7 +103,9 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     metrics.intervals = Some(statistics::bootstrap(&predicted));
     if settings.evaluate.baseline {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(config.threads()).build()?;
-        let beside = threads.install(|| beside::beside(&corpus, &predicted, &settings.evaluate))?;
+        let tokens_sha256 = work.sha256_of(&tokens).context("tokens.arrow is no input of this stage")?;
+        let kept = Kept { path: folder.baseline(), tokens_sha256: tokens_sha256.to_owned() };
+        let beside = threads.install(|| beside::beside(&corpus, &predicted, &settings.evaluate, &kept))?;
         metrics.ensemble = beside.as_ref().and_then(|beside| beside.ensemble);
         metrics.baseline = beside.map(|beside| beside.baseline);
     }

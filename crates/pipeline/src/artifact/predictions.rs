@@ -11,6 +11,9 @@ use super::corpus::{CategoryId, json_list, read_names};
 use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
 use crate::{Error, Provenance, Result};
 
+const STAGE: &str = "evaluate";
+const KEY: &str = "midashi.baseline";
+
 /// What the model said of one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
@@ -41,11 +44,33 @@ impl Predictions {
         Self { categories: self.categories.clone(), rows: self.rows.iter().map(swap).collect() }
     }
 
+    /// Whether both say something of the same texts, in the same order and the same categories.
+    pub fn is_of_the_same_texts(&self, other: &Self) -> bool {
+        let is_same =
+            |(one, other): (&Prediction, &Prediction)| one.id == other.id && one.label == other.label;
+        self.categories == other.categories
+            && self.rows.len() == other.rows.len()
+            && self.rows.iter().zip(&other.rows).all(is_same)
+    }
+
     /// Writes `predictions.parquet`.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
+        self.write_with(path, provenance, &[])
+    }
+
+    /// Writes `baseline.parquet`: predictions that depend on nothing but what `key` says, and are
+    /// kept for as long as it is the same.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep(&self, path: &Path, key: &str) -> Result<()> {
+        self.write_with(path, &Provenance(vec![]), &[(KEY, key.to_owned())])
+    }
+
+    fn write_with(&self, path: &Path, provenance: &Provenance, more: &[(&str, String)]) -> Result<()> {
         let rows = &self.rows;
         let probabilities = rows.iter().flat_map(|row| row.probabilities.iter().copied());
         let probabilities = list_column(
@@ -64,7 +89,7 @@ impl Predictions {
             .iter()
             .map(|(name, column)| Field::new(*name, column.data_type().clone(), false))
             .collect();
-        let metadata = [("midashi.categories", json_list(&self.categories))];
+        let metadata = [&[("midashi.categories", json_list(&self.categories))], more].concat();
         let batch = RecordBatch::try_new(
             with_metadata(Schema::new(fields), provenance, &metadata),
             columns.into_iter().map(|(_, column)| column).collect(),
@@ -78,9 +103,23 @@ impl Predictions {
     /// # Errors
     /// When the file is missing or is not what [`Predictions::write`] writes.
     pub fn read(path: &Path) -> Result<Self> {
-        const STAGE: &str = "evaluate";
         let batch = read_parquet(path, STAGE)?;
         Self::from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
+    }
+
+    /// Reads `baseline.parquet`, if it is there and was kept under `key`.
+    ///
+    /// # Errors
+    /// When the file is there but is not what [`Predictions::keep`] writes.
+    pub fn kept(path: &Path, key: &str) -> Result<Option<Self>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let batch = read_parquet(path, STAGE)?;
+        if batch.schema_ref().metadata().get(KEY).map(String::as_str) != Some(key) {
+            return Ok(None);
+        }
+        Self::from_batch(&batch).map(Some).map_err(|message| bad_artifact(path, STAGE)(&message))
     }
 
     fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
@@ -128,5 +167,10 @@ mod tests {
         };
         predictions.write(&path, &Provenance(vec![])).unwrap();
         assert_eq!(Predictions::read(&path).unwrap(), predictions);
+
+        assert_eq!(Predictions::kept(&folder.path().join("none"), "key").unwrap(), None);
+        predictions.keep(&path, "key").unwrap();
+        assert_eq!(Predictions::kept(&path, "key").unwrap(), Some(predictions));
+        assert_eq!(Predictions::kept(&path, "another key").unwrap(), None);
     }
 }

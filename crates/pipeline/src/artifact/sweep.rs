@@ -59,8 +59,10 @@ pub struct SweepScores {
     pub ensemble_macro_f1: Option<f64>,
 }
 
-/// The columns of scores.
-const SCORES: [(&str, fn(&SweepScores) -> Option<f64>); 8] = [
+/// A score's column and where it is.
+type Score = (&'static str, fn(&SweepScores) -> Option<f64>);
+
+const SCORES: [Score; 8] = [
     ("accuracy", |scores| Some(scores.accuracy)),
     ("macro_f1", |scores| Some(scores.macro_f1)),
     ("weighted_f1", |scores| Some(scores.weighted_f1)),
