@@ -31,6 +31,8 @@ artifacts! {
     training = "training.parquet";
     /// How far an unfinished training has come, by `train`.
     training_state = "training.state";
+    /// Event files for TensorBoard, by `train` (a log, not an artifact).
+    tensorboard = "tensorboard";
     /// The fine-tuned model, by `train`.
     model = "model";
     /// One row per test text, by `evaluate`.

@@ -42,6 +42,8 @@ fn before_training(config: &Config) -> Config {
         train: Train {
             epochs: nothing.epochs,
             batch_size: nothing.batch_size,
+            batch_tokens: nothing.batch_tokens,
+            length_grouped: nothing.length_grouped,
             accumulation: nothing.accumulation,
             learning_rate: nothing.learning_rate,
             weight_decay: nothing.weight_decay,
@@ -50,6 +52,7 @@ fn before_training(config: &Config) -> Config {
             label_smoothing: nothing.label_smoothing,
             class_weights: nothing.class_weights,
             patience: nothing.patience,
+            save_interval: nothing.save_interval,
             seed: nothing.seed,
             ..config.train.clone()
         },

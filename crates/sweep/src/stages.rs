@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
+use midashi_pipeline::Error;
 
-/// What a stage ends with when it was interrupted from the keyboard: 128 + SIGINT.
-const INTERRUPTED: i32 = 130;
+/// Ctrl-C reaches the stage as well, which ends as it sees fit; then the sweep does.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Where the stages' binaries are.
 pub struct Stages {
@@ -34,6 +36,8 @@ impl Stages {
             let binary = found.binary(stage);
             ensure!(binary.is_file(), "{} is missing: run `make build` first", binary.display());
         }
+        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
+            .context("cannot watch for Ctrl-C")?;
         Ok(found)
     }
 
@@ -41,7 +45,7 @@ impl Stages {
     /// it says why this run cannot go on, and nothing about others.
     ///
     /// # Errors
-    /// When the stage cannot be started, or somebody interrupted it.
+    /// When the stage cannot be started; [`Error::Interrupted`] when it was interrupted.
     pub fn run(&self, stage: &str, config: &Path, set: &str) -> Result<Result<(), Failure>> {
         let binary = self.binary(stage);
         let started = || format!("cannot run {}", binary.display());
@@ -61,8 +65,8 @@ impl Stages {
             error = line.strip_prefix("error: ").map(str::to_owned).or(error);
         }
         let status = child.wait().with_context(started)?;
-        if status.code() == Some(INTERRUPTED) {
-            bail!("{stage} was interrupted; run the sweep again to go on");
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            bail!(Error::Interrupted("the same sweep goes on from there".to_owned()));
         }
         let failure = || Failure {
             stage: stage.to_owned(),

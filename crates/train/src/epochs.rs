@@ -1,5 +1,6 @@
 //! Passes over the training split, and what is printed and kept of each.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -13,6 +14,7 @@ use crate::interrupt;
 use crate::schedule::Course;
 use crate::state::StateFile;
 use crate::tail::{BatchResult, Tail};
+use crate::tensorboard::EventFile;
 
 /// How far a training has come, and all that is kept of it.
 #[derive(Default, Serialize, Deserialize)]
@@ -65,11 +67,12 @@ struct Best {
     loss: f64,
 }
 
-/// Trains for `train.epochs` epochs, from the state that an interrupted training has saved.
+/// Trains for `train.epochs` epochs, from the state that an interrupted training has saved. `events` is
+/// the folder of TensorBoard's files.
 ///
 /// # Errors
 /// [`Error::Interrupted`] when it is asked to stop: the state is then saved.
-pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile) -> Result<History> {
+pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: &Path) -> Result<History> {
     let corpus = tail.corpus();
     let batches = Batches { texts: texts_of(corpus, Split::Train), train };
     let watched: Vec<usize> = texts_of(corpus, Split::Validation).into_iter().map(|(text, _)| text).collect();
@@ -91,6 +94,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile) -> Resul
         history = saved;
         println!("  going on after step {} of {steps}", history.steps);
     }
+    let mut events = EventFile::create(events, history.steps)?;
     interrupt::watch()?;
     while history.epochs.len() < train.epochs && !history.ends_early(train) {
         let epoch = history.epochs.len() + 1;
@@ -101,6 +105,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile) -> Resul
             let factor = course.factor(history.steps);
             let result = tail.step(&batch, factor)?;
             history.learned(train, factor, &batch, &result)?;
+            events.add(history.steps, &history.step_scalars())?;
             history.totals.seconds += started.elapsed().as_secs_f64();
             progress.advance(batch.len() as u64);
             if interrupt::is_asked() {
@@ -117,6 +122,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile) -> Resul
         if history.finish_epoch(train, course.factor(history.steps), watched) {
             tail.keep();
         }
+        events.add(history.steps, &history.epoch_scalars())?;
     }
     if let Some(best) = &history.best {
         println!("  kept the weights of epoch {}, validation accuracy {:.4}", best.epoch, best.accuracy);
@@ -192,6 +198,28 @@ impl History {
             self.best = Some(Best { epoch, accuracy: totals.accuracy(), loss: totals.mean_loss() });
         }
         is_better
+    }
+
+    /// The last step for TensorBoard.
+    fn step_scalars(&self) -> Vec<(&'static str, f64)> {
+        let scalars = |row: &StepRow| {
+            vec![
+                ("loss/train", row.loss),
+                ("gradient_norm", f64::from(row.gradient_norm.unwrap_or_default())),
+                ("learning_rate/encoder", row.learning_rate_encoder),
+                ("learning_rate/classifier", row.learning_rate_classifier),
+            ]
+        };
+        self.rows.last().map(scalars).unwrap_or_default()
+    }
+
+    /// The last epoch for TensorBoard.
+    fn epoch_scalars(&self) -> Vec<(&'static str, f64)> {
+        let Some(epoch) = self.epochs.last() else { return Vec::new() };
+        let validation =
+            [("loss/validation", epoch.validation_loss), ("accuracy/validation", epoch.validation_accuracy)];
+        let validation = validation.into_iter().filter_map(|(tag, value)| Some((tag, value?)));
+        [("accuracy/train", epoch.training_accuracy)].into_iter().chain(validation).collect()
     }
 
     /// Whether the validation accuracy has not risen for `train.patience` epochs, which is then said.

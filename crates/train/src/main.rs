@@ -14,6 +14,7 @@ mod setup;
 mod state;
 mod tail;
 mod targets;
+mod tensorboard;
 mod texts;
 mod trunk;
 mod used_rows;
@@ -71,7 +72,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     weights.add_classifier(model.labels.len(), model.config.hidden_size, setup.settings.train.seed);
     let mut tail = Tail::new(&setup, &used, &texts, weights)?;
     let mut state = StateFile::new(&work);
-    let history = epochs::train(&mut tail, &setup.settings.train, &mut state)?;
+    let history = epochs::train(&mut tail, &setup.settings.train, &mut state, &folder.tensorboard())?;
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
     let parameters = tail.trainable_parameters();
