@@ -8,7 +8,9 @@ use midashi_onnx::{ElementType, Graph, Value};
 use crate::Result;
 use crate::batch::BatchSizes;
 use crate::config::BertConfig;
-use crate::layers::{self, BATCH, Dropout, Encoder, Padding, Rows, TOKENS, embeddings, encoder_layer};
+use crate::layers::{
+    self, BATCH, Dropout, Encoder, Padding, Products, Rows, TOKENS, embeddings, encoder_layer,
+};
 
 /// Name of the graphs' input of token ids, int64 `[batch, tokens]`.
 pub const INPUT_IDS: &str = "input_ids";
@@ -18,7 +20,7 @@ pub const TOKEN_TYPE_IDS: &str = "token_type_ids";
 /// Name of the graphs' input that is 1 for tokens and 0 for padding, int64 `[batch, tokens]`.
 pub const ATTENTION_MASK: &str = "attention_mask";
 /// Name of the tail's input of trunk features, float32 `[batch, tokens, hidden_size]`, and of the
-/// trunk's output.
+/// trunk's output, which has no padding: text after text, `[all tokens, hidden_size]`.
 pub const HIDDEN_STATES: &str = "hidden_states";
 /// Name of the training graph's input of what is to be learned, float32 `[batch, labels]`: how much
 /// each category counts for each text. A 1 at the text's category, divided by the number of texts, makes
@@ -83,7 +85,7 @@ pub fn gradient_name(name: &str) -> String {
 /// When the configuration does not fit together.
 pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (mut hidden, encoder) = inputs(&mut graph, config)?;
+    let (mut hidden, encoder) = inputs(&mut graph, config, Padding::masked, Products::Float32)?;
     for layer in 0..config.num_hidden_layers {
         let output = encoder_layer(&mut graph, encoder, layer, hidden, Rows::All)?;
         graph.output(&attentions_name(layer), output.attention)?;
@@ -100,18 +102,17 @@ pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
 }
 
 /// Inputs [`INPUT_IDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; output [`HIDDEN_STATES`] after the
-/// first `layers` layers.
+/// first `layers` layers, whose linear parts are multiplied in `products`.
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn trunk(config: &BertConfig, layers: usize) -> Result<Graph> {
+pub fn trunk(config: &BertConfig, layers: usize, products: Products) -> Result<Graph> {
     let mut graph = Graph::new();
-    let (mut hidden, encoder) = inputs(&mut graph, config)?;
+    let (mut hidden, encoder) = inputs(&mut graph, config, Padding::left_out, products)?;
     for layer in 0..layers {
         hidden = encoder_layer(&mut graph, encoder, layer, hidden, Rows::All)?.hidden;
     }
-    let by_text = graph.reshape(hidden, &[BATCH.into(), TOKENS.into(), config.hidden_size.into()])?;
-    graph.output(HIDDEN_STATES, by_text)?;
+    graph.output(HIDDEN_STATES, hidden)?;
     graph.prune();
     Ok(graph)
 }
@@ -175,12 +176,17 @@ pub fn dropout_masks(graph: &Graph, sizes: BatchSizes) -> Vec<(String, Vec<usize
 
 /// Adds [`INPUT_IDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; returns the embeddings and what the
 /// layers need.
-fn inputs<'a>(graph: &mut Graph, config: &'a BertConfig) -> midashi_onnx::Result<(Value, Encoder<'a>)> {
+fn inputs<'a>(
+    graph: &mut Graph,
+    config: &'a BertConfig,
+    padding: impl FnOnce(&mut Graph, Value) -> midashi_onnx::Result<Padding>,
+    products: Products,
+) -> midashi_onnx::Result<(Value, Encoder<'a>)> {
     let mut integers = |name| graph.input(name, ElementType::Int64, &[BATCH.into(), TOKENS.into()]);
     let (input_ids, token_type_ids) = (integers(INPUT_IDS)?, integers(TOKEN_TYPE_IDS)?);
     let attention_mask = integers(ATTENTION_MASK)?;
-    let padding = Padding::masked(graph, attention_mask)?;
-    let encoder = Encoder { config, padding, dropout: Dropout::default() };
+    let padding = padding(graph, attention_mask)?;
+    let encoder = Encoder { config, padding, dropout: Dropout::default(), products };
     Ok((embeddings(graph, encoder, input_ids, token_type_ids)?, encoder))
 }
 
@@ -207,7 +213,7 @@ fn tail(
     let positions = [BATCH.into(), TOKENS.into()];
     let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, &positions)?;
     let padding = padding(graph, attention_mask)?;
-    let encoder = Encoder { config, padding, dropout };
+    let encoder = Encoder { config, padding, dropout, products: Products::Float32 };
     let (mut hidden, first) = match start {
         Start::InputIds => {
             let mut integers = |name| graph.input(name, ElementType::Int64, &positions);

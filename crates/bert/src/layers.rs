@@ -8,6 +8,7 @@
 use midashi_onnx::{Dim, ElementType, Gelu, Graph, PresentRows, Result, Value};
 
 use crate::config::{Activation, BertConfig, POOLER, layer_name};
+use crate::quantize;
 
 /// Axis of the texts in a batch.
 pub(crate) const BATCH: &str = "batch";
@@ -45,6 +46,18 @@ pub(crate) struct Encoder<'a> {
     pub(crate) config: &'a BertConfig,
     pub(crate) padding: Padding,
     pub(crate) dropout: Dropout,
+    pub(crate) products: Products,
+}
+
+/// In which numbers a layer's linear parts are multiplied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Products {
+    /// float32
+    #[default]
+    Float32,
+    /// 8-bit integers, to which activations are rounded when they are there (see
+    /// [`Weights::quantized`](crate::Weights::quantized)).
+    Int8,
 }
 
 /// `x` with some numbers dropped; the mask is the input `dropout.<place>`.
@@ -72,6 +85,16 @@ pub(crate) struct LayerOutput {
     pub(crate) hidden: Value,
     /// Attention weights after the softmax, `[batch, heads, rows, tokens]`.
     pub(crate) attention: Value,
+}
+
+impl Encoder<'_> {
+    /// A layer's linear part.
+    fn linear(self, g: &mut Graph, name: &str, x: Value, input: usize, output: usize) -> Result<Value> {
+        match self.products {
+            Products::Float32 => linear(g, name, x, input, output),
+            Products::Int8 => quantize::linear(g, name, x, input, output),
+        }
+    }
 }
 
 impl Rows {
@@ -142,7 +165,7 @@ pub(crate) fn embeddings(
     token_type_ids: Value,
 ) -> Result<Value> {
     const NAME: &str = "bert.embeddings";
-    let Encoder { config, padding, dropout } = encoder;
+    let Encoder { config, padding, dropout, .. } = encoder;
     graph.within(NAME, |g| {
         let width = config.hidden_size;
         let mut table = |part: &str, rows| g.parameter(&format!("{NAME}.{part}.weight"), &[rows, width]);
@@ -190,18 +213,18 @@ pub(crate) fn encoder_layer(
         };
         let (context, attention) = self_attention(g, encoder, &name, hidden, own, rows)?;
         let width = config.hidden_size;
-        let attended = linear(g, &format!("{name}.attention.output.dense"), context, width, width)?;
+        let attended = encoder.linear(g, &format!("{name}.attention.output.dense"), context, width, width)?;
         let attended = with_dropout(g, dropout.hidden, &format!("{name}.attention.output"), attended)?;
         let attended = g.add(attended, own)?;
         let attended = layer_norm(g, config, &format!("{name}.attention.output"), attended)?;
-        let wide =
-            linear(g, &format!("{name}.intermediate.dense"), attended, width, config.intermediate_size)?;
+        let inner = config.intermediate_size;
+        let wide = encoder.linear(g, &format!("{name}.intermediate.dense"), attended, width, inner)?;
         let active = match config.hidden_act {
             Activation::Gelu => g.gelu(wide, Gelu::Exact),
             Activation::GeluNew => g.gelu(wide, Gelu::Tanh),
             Activation::Relu => g.relu(wide),
         };
-        let narrow = linear(g, &format!("{name}.output.dense"), active, config.intermediate_size, width)?;
+        let narrow = encoder.linear(g, &format!("{name}.output.dense"), active, inner, width)?;
         let narrow = with_dropout(g, dropout.hidden, &format!("{name}.output"), narrow)?;
         let sum = g.add(narrow, attended)?;
         let hidden = layer_norm(g, config, &format!("{name}.output"), sum)?;
@@ -218,10 +241,11 @@ fn self_attention(
     own: Value,
     rows: Rows,
 ) -> Result<(Value, Value)> {
-    let Encoder { config, padding, dropout } = encoder;
+    let Encoder { config, padding, dropout, .. } = encoder;
     let width = config.hidden_size;
     let heads = |g: &mut Graph, part: &str, input, rows: Rows, order: &[usize]| {
-        let mut all_heads = linear(g, &format!("{name}.attention.self.{part}"), input, width, width)?;
+        let mut all_heads =
+            encoder.linear(g, &format!("{name}.attention.self.{part}"), input, width, width)?;
         if rows == Rows::All {
             all_heads = padding.restore(g, all_heads)?;
         }

@@ -23,6 +23,7 @@ mod config;
 mod error;
 mod graphs;
 mod layers;
+mod quantize;
 mod weights;
 
 pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length, most_probable};
@@ -37,6 +38,6 @@ pub use graphs::{
     Start, TARGETS, TOKEN_TYPE_IDS, attentions_name, classifier, dropout_masks, gradient_name, outputs,
     training, trunk,
 };
-pub use layers::Dropout;
+pub use layers::{Dropout, Products};
 pub use midashi_onnx::{Graph, Storage};
 pub use weights::{Weights, little_endian};

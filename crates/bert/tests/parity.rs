@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS,
-    LOGITS, LOSS, PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, classifier, dropout_masks,
+    LOGITS, LOSS, PaddingRule, Products, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, Weights, classifier, dropout_masks,
     gradient_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
@@ -133,22 +133,73 @@ fn assert_close(what: &str, found: ndarray::ArrayViewD<'_, f32>, expected: ndarr
     }
 }
 
-/// Hidden states of tokens; those of padding mean nothing and are set to 0.
-fn without_padding(hidden: ndarray::ArrayViewD<'_, f32>, mask: &ArrayD<i64>) -> ArrayD<f32> {
-    let mask = mask.mapv(|present| present as f32).insert_axis(Axis(2));
-    &hidden * &mask
+impl Reference {
+    /// Hidden states after so many layers, of tokens alone: `[all tokens, hidden_size]`.
+    fn hidden_states(&self, layers: usize) -> ArrayD<f32> {
+        let (hidden, mask) = (&self.floats[&format!("hidden.{layers}")], &self.integers["attention_mask"]);
+        let rows = hidden.rows().into_iter().zip(mask).filter(|(_, present)| **present == 1);
+        let numbers: Vec<f32> = rows.flat_map(|(row, _)| row.to_vec()).collect();
+        let width = self.config.hidden_size;
+        ArrayD::from_shape_vec(IxDyn(&[numbers.len() / width, width]), numbers).unwrap()
+    }
 }
 
 #[test]
 fn hidden_states_of_every_layer_are_transformers() {
     let reference = main_reference();
     for layers in 0..=reference.config.num_hidden_layers {
-        let mut session = reference.session(&trunk(&reference.config, layers).unwrap());
+        let mut session = reference.session(&trunk(&reference.config, layers, Products::Float32).unwrap());
         let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
-        let mask = &reference.integers["attention_mask"];
-        let found = without_padding(outputs.float32(HIDDEN_STATES).unwrap(), mask);
-        let expected = without_padding(reference.floats[&format!("hidden.{layers}")].view(), mask);
-        assert_close(&format!("hidden states after {layers} layers"), found.view(), expected.view());
+        let (found, expected) = (outputs.float32(HIDDEN_STATES).unwrap(), reference.hidden_states(layers));
+        assert_close(&format!("hidden states after {layers} layers"), found, expected.view());
+    }
+}
+
+/// A trunk in int8 with the fixture's weights in `bits` bits.
+fn int8_session(reference: &Reference, layers: usize, bits: u32) -> Session {
+    let mut weights = Weights::default();
+    reference.floats.iter().for_each(|(name, tensor)| weights.insert(name.clone(), tensor.clone()));
+    let graph = trunk(&reference.config, layers, Products::Int8).unwrap();
+    let mut quantized = weights.quantized(&graph, bits).unwrap();
+    assert_eq!(quantized.len(), 2 * 6 * layers, "a matrix and its scales for each linear layer");
+    let floats = weights.for_graph(&graph, |name| !quantized.contains_key(name)).unwrap();
+    let model = graph.to_model("test", |name| {
+        quantized.remove(name).map_or(Storage::External, |bytes| Storage::Embedded(bytes.into()))
+    });
+    let options = SessionOptions::new(Device::Cpu, 1).with_initializers(floats);
+    runtime().session(&model, options).unwrap()
+}
+
+#[test]
+fn hidden_states_in_int8_are_near_transformers_and_nearer_with_more_bits() {
+    let reference = main_reference();
+    let layers = reference.config.num_hidden_layers;
+    let expected = reference.hidden_states(layers);
+    let size = |array: &ArrayD<f32>| array.iter().map(|number| number.powi(2)).sum::<f32>().sqrt();
+    let [seven, eight] = [7, 8].map(|bits| {
+        let mut session = int8_session(&reference, layers, bits);
+        let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
+        size(&(&outputs.float32(HIDDEN_STATES).unwrap() - &expected)) / size(&expected)
+    });
+    assert!(1e-4 < eight && eight < seven && seven < 0.05, "8 bits {eight}, 7 bits {seven}");
+}
+
+#[test]
+fn in_int8_too_a_text_does_not_depend_on_its_batch() {
+    let reference = main_reference();
+    let mut session = int8_session(&reference, reference.config.num_hidden_layers, 8);
+    let together =
+        session.run(reference.inputs(Start::InputIds)).unwrap().float32(HIDDEN_STATES).unwrap().to_owned();
+    let (ids, mask) = (&reference.integers["input_ids"], &reference.integers["attention_mask"]);
+    let mut row = 0;
+    for (ids, mask) in ids.rows().into_iter().zip(mask.rows()) {
+        let length = mask.sum() as usize;
+        let ids: Vec<i32> = ids.iter().take(length).map(|&id| id as i32).collect();
+        let batch = Batch::of_ids(&[&ids], reference.config.pad_token_id, PaddingRule::Masked);
+        let outputs = session.run(batch.inputs()).unwrap();
+        let expected = together.slice_axis(Axis(0), Slice::from(row..row + length));
+        assert_close("hidden states", outputs.float32(HIDDEN_STATES).unwrap(), expected);
+        row += length;
     }
 }
 

@@ -13,6 +13,12 @@ use crate::{Error, Result};
 pub enum ElementType {
     /// 32-bit float.
     Float32,
+    /// 8-bit unsigned integer.
+    Uint8,
+    /// 8-bit integer.
+    Int8,
+    /// 32-bit integer.
+    Int32,
     /// 64-bit integer.
     Int64,
 }
@@ -89,8 +95,16 @@ impl Graph {
     /// # Errors
     /// When the name is taken.
     pub fn parameter(&mut self, name: &str, shape: &[usize]) -> Result<Value> {
+        self.parameter_of(name, ElementType::Float32, shape)
+    }
+
+    /// Adds a tensor of fixed shape whose numbers live elsewhere.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn parameter_of(&mut self, name: &str, element: ElementType, shape: &[usize]) -> Result<Value> {
         let shape: Shape = shape.iter().map(|&size| size.into()).collect();
-        let value = self.named_value(name, ElementType::Float32, &shape)?;
+        let value = self.named_value(name, element, &shape)?;
         self.parameters.push(value);
         Ok(value)
     }
@@ -98,6 +112,11 @@ impl Graph {
     /// Adds a constant float32 scalar.
     pub fn scalar(&mut self, number: f32) -> Value {
         self.constant(ElementType::Float32, &[], Bytes::copy_from_slice(&number.to_le_bytes()))
+    }
+
+    /// Adds a constant uint8 scalar.
+    pub(crate) fn byte(&mut self, number: u8) -> Value {
+        self.constant(ElementType::Uint8, &[], Bytes::copy_from_slice(&[number]))
     }
 
     /// Adds a constant float32 vector.

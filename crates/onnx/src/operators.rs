@@ -6,7 +6,7 @@ use crate::graph::{Attribute, ElementType, Graph, Value};
 use crate::shape::{Dim, Shape, broadcast};
 
 use Attribute::{Float, Int, Ints, Text};
-use ElementType::{Float32, Int64};
+use ElementType::{Float32, Int8, Int32, Int64, Uint8};
 
 /// Which formula of GELU (Hendrycks & Gimpel 2016).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,11 @@ impl Graph {
     /// The error function.
     pub fn erf(&mut self, x: Value) -> Value {
         self.unary("Erf", x)
+    }
+
+    /// `|x|`.
+    pub fn abs(&mut self, x: Value) -> Value {
+        self.unary("Abs", x)
     }
 
     /// The hyperbolic tangent.
@@ -182,6 +187,31 @@ impl Graph {
         })();
         let shape = shape.ok_or_else(|| self.misfit("MatMul", &[a, b], "matrices that can be multiplied"))?;
         Ok(self.node("MatMul", &[a, b], vec![], &[(Float32, shape)])[0])
+    }
+
+    /// `round(x) + zero` as uint8, of equal distances to the even number, and what lies outside to the
+    /// nearest of 0 and 255.
+    pub fn to_uint8(&mut self, x: Value, zero: u8) -> Value {
+        let shape = self.shape(x).to_vec();
+        let operands = [x, self.scalar(1.0), self.byte(zero)];
+        self.node("QuantizeLinear", &operands, vec![], &[(Uint8, shape)])[0]
+    }
+
+    /// `(a − zero)·b` of matrices of uint8 and int8, summed in int32.
+    ///
+    /// # Errors
+    /// When the operands are not such matrices, or their shapes do not fit.
+    pub fn matmul_integer(&mut self, a: Value, b: Value, zero: u8) -> Result<Value> {
+        let shape = match (self.shape(a), self.shape(b)) {
+            ([rows, inner], [other, columns])
+                if inner == other && (self.element(a), self.element(b)) == (Uint8, Int8) =>
+            {
+                vec![rows.clone(), columns.clone()]
+            }
+            _ => return Err(self.misfit("MatMulInteger", &[a, b], "a uint8 and an int8 matrix that fit")),
+        };
+        let operands = [a, b, self.byte(zero)];
+        Ok(self.node("MatMulInteger", &operands, vec![], &[(Int32, shape)])[0])
     }
 
     /// Axes in another order: axis `i` of the result is axis `order[i]` of `x`.
@@ -305,6 +335,14 @@ impl Graph {
     /// When there is no such axis.
     pub fn reduce_mean(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
         self.reduce("ReduceMean", x, axes, keep)
+    }
+
+    /// Largest along `axes`; they stay as axes of size 1 if `keep`.
+    ///
+    /// # Errors
+    /// When there is no such axis.
+    pub fn reduce_max(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
+        self.reduce("ReduceMax", x, axes, keep)
     }
 
     fn reduce(&mut self, op: &'static str, x: Value, axes: &[usize], keep: bool) -> Result<Value> {

@@ -79,7 +79,7 @@ pub struct AttributeProto {
 pub struct TensorProto {
     #[prost(int64, repeated, tag = "1")]
     pub dims: Vec<i64>,
-    /// `TensorProto.DataType`: 1 float32, 7 int64.
+    /// `TensorProto.DataType`: 1 float32, 2 uint8, 3 int8, 6 int32, 7 int64.
     #[prost(int32, tag = "2")]
     pub data_type: i32,
     #[prost(string, tag = "8")]

@@ -19,7 +19,7 @@ const IR_VERSION: i64 = 9;
 pub enum Storage {
     /// Fed at every run, like an input: for what is being trained.
     Input,
-    /// In the model file, little-endian float32 in row-major order.
+    /// In the model file, little-endian in row-major order.
     Embedded(Bytes),
     /// Handed to the session by name when it is made; the model only declares it.
     External,
@@ -115,6 +115,9 @@ impl Graph {
 pub(crate) fn data_type(element: ElementType) -> i32 {
     match element {
         ElementType::Float32 => 1,
+        ElementType::Uint8 => 2,
+        ElementType::Int8 => 3,
+        ElementType::Int32 => 6,
         ElementType::Int64 => 7,
     }
 }

@@ -1,0 +1,107 @@
+//! Linear layers in 8-bit integers: weights are quantised once, activations whenever there are some.
+//!
+//! A token's row of activations and a column of weights each have a scale of their own, their largest
+//! number being 127 times that; products are summed exactly in int32. With a scale per token (Yao et al.
+//! 2022, section 4) what is computed of a text does not depend on its batch, which it would with ONNX's
+//! `DynamicQuantizeLinear` and its one scale for all.
+
+use std::collections::BTreeMap;
+
+use midashi_onnx::{ElementType, Graph, Result, Value};
+use ndarray::{ArrayView2, Ix2};
+
+use crate::{Error, Weights};
+
+/// What the name of an int8 matrix ends in; before it stands that of the float32 matrix.
+const INT8: &str = ".int8";
+/// What the name of its scales ends in.
+const SCALE: &str = ".scale";
+
+/// An activation of 0 as uint8: processors multiply uint8 with int8.
+const ZERO: u8 = 128;
+/// The largest activation of a row is this far from [`ZERO`].
+const LARGEST: f32 = 127.0;
+/// Added to a row's largest number, so that a row of zeros has a scale too.
+const SMALLEST: f32 = 1e-30;
+
+/// `x·Wᵀ + b` as [`crate::layers::linear`], with the parameters `name.weight.int8` `[in, out]`,
+/// `name.weight.scale` `[out]` and `name.bias` `[out]`.
+pub(crate) fn linear(g: &mut Graph, name: &str, x: Value, input: usize, output: usize) -> Result<Value> {
+    let weight = g.parameter_of(&format!("{name}.weight{INT8}"), ElementType::Int8, &[input, output])?;
+    let weight_scale = g.parameter(&format!("{name}.weight{SCALE}"), &[output])?;
+    let bias = g.parameter(&format!("{name}.bias"), &[output])?;
+    // Equal nodes become one in ONNX Runtime, so that query, key and value share these.
+    let distance = g.abs(x);
+    let largest = g.reduce_max(distance, &[1], true)?;
+    let smallest = g.scalar(SMALLEST);
+    let largest = g.add(largest, smallest)?;
+    let scale = g.scale(largest, 1.0 / LARGEST)?;
+    let scaled = g.div(x, scale)?;
+    let quantized = g.to_uint8(scaled, ZERO);
+    let sums = g.matmul_integer(quantized, weight, ZERO)?;
+    let sums = g.to_float(sums);
+    let product = g.mul(sums, weight_scale)?;
+    let product = g.mul(product, scale)?;
+    g.add(product, bias)
+}
+
+impl Weights {
+    /// The int8 matrices that `graph` has as parameters and their scales, by name, as ONNX has their
+    /// bytes. `bits` is 8, or 7 for processors that add pairs of products in 16 bits.
+    ///
+    /// # Errors
+    /// When a matrix that they are made from is not here.
+    pub fn quantized(&self, graph: &Graph, bits: u32) -> crate::Result<BTreeMap<String, Vec<u8>>> {
+        let mut quantized = BTreeMap::new();
+        for name in graph.parameters().filter_map(|(name, _)| name.strip_suffix(INT8)) {
+            let matrix = self.get(name).and_then(|matrix| matrix.view().into_dimensionality::<Ix2>().ok());
+            let matrix = matrix.ok_or_else(|| Error::Unfilled(name.to_owned()))?;
+            let (numbers, scales) = quantize(matrix, bits);
+            quantized.insert(
+                format!("{name}{INT8}"),
+                numbers.iter().map(|number| number.cast_unsigned()).collect(),
+            );
+            quantized.insert(
+                format!("{name}{SCALE}"),
+                scales.iter().flat_map(|scale| scale.to_le_bytes()).collect(),
+            );
+        }
+        Ok(quantized)
+    }
+}
+
+/// The transpose of `[out, in]` in integers of `bits` bits, `[in, out]` in row-major order, and what
+/// each of its columns is to be multiplied with.
+fn quantize(matrix: ArrayView2<'_, f32>, bits: u32) -> (Vec<i8>, Vec<f32>) {
+    let largest = ((1_u32 << (bits - 1)) - 1) as f32;
+    let scale = |row: ndarray::ArrayView1<'_, f32>| {
+        let distance = row.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
+        distance.max(SMALLEST) / largest
+    };
+    let scales: Vec<f32> = matrix.rows().into_iter().map(scale).collect();
+    let integer = |(number, scale): (&f32, &f32)| (number / scale).round_ties_even() as i8;
+    let numbers = matrix
+        .columns()
+        .into_iter()
+        .flat_map(|column| column.iter().zip(&scales).map(integer).collect::<Vec<_>>());
+    (numbers.collect(), scales)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn a_column_of_weights_uses_all_its_bits() {
+        let matrix = array![[0.3, -1.0, 0.25], [0.0, 0.0, 0.0], [0.02, 0.005, 0.0]];
+        let (numbers, scales) = quantize(matrix.view(), 8);
+        // By hand, the transpose: 0.3, −1 and 0.25 of 127 are 38.1, −127 and 31.75.
+        assert_eq!(numbers, [38, 0, 127, -127, 0, 32, 32, 0, 0]);
+        assert!((scales[0] - 1.0 / 127.0).abs() < 1e-9 && (scales[2] - 0.02 / 127.0).abs() < 1e-9);
+        let (numbers, _) = quantize(matrix.view(), 7);
+        assert_eq!(numbers, [19, 0, 63, -63, 0, 16, 16, 0, 0]);
+        // Two products of the largest uint8 with such weights fit 16 bits, with 8 bits they do not.
+        assert!(255 * 63 * 2 <= i32::from(i16::MAX) && 255 * 127 * 2 > i32::from(i16::MAX));
+    }
+}
