@@ -89,13 +89,14 @@ impl Batch {
     /// Hidden states, each `[tokens, hidden_size]` in row-major order, filled up with zeros: for a
     /// graph that starts after the trunk. Padding is masked, for zeros are not what the trunk would
     /// make of it.
-    pub fn of_hidden(texts: &[&[f32]], hidden_size: usize) -> Self {
+    pub fn of_hidden<T: AsRef<[f32]>>(texts: &[T], hidden_size: usize) -> Self {
+        let texts: Vec<&[f32]> = texts.iter().map(AsRef::as_ref).collect();
         let attention_mask = attention_mask(texts.iter().map(|hidden| hidden.len() / hidden_size));
         let (count, longest) = attention_mask.dim();
         let mut padded = Array3::zeros((count, longest, hidden_size));
-        for (text, hidden) in texts.iter().enumerate() {
+        for (text, hidden) in texts.into_iter().enumerate() {
             let mut rows = padded.slice_mut(s![text, ..hidden.len() / hidden_size, ..]);
-            rows.iter_mut().zip(*hidden).for_each(|(to, &from)| *to = from);
+            rows.iter_mut().zip(hidden).for_each(|(to, &from)| *to = from);
         }
         Self { texts: Texts::Hidden(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
     }
@@ -194,7 +195,7 @@ mod tests {
         assert_eq!(all, &Tensor::Int64(array![[1, 1, 1], [1, 1, 1]].into_dyn()), "without a mask");
         let hidden = array![[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [[7.0, 8.0], [0.0, 0.0], [0.0, 0.0]]];
         let hidden = Tensor::Float32(hidden.into_dyn());
-        let batch = Batch::of_hidden(&[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[7.0, 8.0]], 2);
+        let batch = Batch::of_hidden(&[vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![7.0, 8.0]], 2);
         assert_eq!(batch.inputs::<Tensor>(), [(HIDDEN_STATES, hidden), mask()]);
     }
 }

@@ -8,9 +8,10 @@ use midashi_bert::{
     batches_by_length, classifier, most_probable,
 };
 use midashi_pipeline::Work;
-use midashi_pipeline::artifact::{CategoryId, Features, FeaturesKey, PaddingShares, TokenizedCorpus};
+use midashi_pipeline::artifact::{CategoryId, Features, PaddingShares, TokenizedCorpus};
 use midashi_pipeline::config::Compat;
 use midashi_runtime::{Engine, Session};
+use midashi_trunk::{HiddenStates, Trunk, TrunkRecord, text_ids};
 use ndarray::{ArrayView1, s};
 use serde::Deserialize;
 
@@ -18,14 +19,15 @@ use serde::Deserialize;
 pub struct Model<'a> {
     corpus: &'a TokenizedCorpus,
     config: BertConfig,
-    features: Option<Features>,
+    /// What the frozen layers say of the texts, where there are some.
+    trunk: Option<HiddenStates>,
     session: Session,
 }
 
 /// What `train` says of the model, in `midashi.json`.
 #[derive(Deserialize)]
 struct Origin {
-    features: Option<FeaturesKey>,
+    trunk: Option<TrunkRecord>,
     /// Said only when something is on.
     #[serde(default)]
     compat: Compat,
@@ -46,10 +48,11 @@ pub struct Answer {
 
 impl<'a> Model<'a> {
     /// Opens `model/`. If the features that it was trained on are still there and belong to these
-    /// tokens, only the layers after them are computed.
+    /// tokens, only the layers after them are computed; else its trunk computes them as it was trained.
     ///
     /// # Errors
-    /// When `model/` is broken, knows other categories, or was not trained as `compat` says.
+    /// When `model/` is broken, knows other categories, was not trained as `compat` says, or its trunk
+    /// cannot be computed on this device.
     pub fn open(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus, compat: Compat) -> Result<Self> {
         let folder = work.folder().model();
         let labels: Vec<String> = read_json(&folder.join("labels.json"))?;
@@ -72,17 +75,23 @@ impl<'a> Model<'a> {
         }
         let checkpoint = Checkpoint::open(&folder)?;
         let config = checkpoint.config().clone();
-        let features = open_features(work, origin.features, corpus);
-        let start = match &features {
-            Some((key, _)) => Start::AfterLayers(key.trunk_layers),
-            None => Start::InputIds,
-        };
+        let weights = checkpoint.encoder_and_classifier(labels.len())?;
+        let layers = origin.trunk.as_ref().map(|trunk| trunk.features.trunk_layers);
+        let start = layers.map_or(Start::InputIds, Start::AfterLayers);
+        let trunk = origin.trunk.map(|record| match open_features(work, &record, corpus) {
+            Some(features) => Ok(HiddenStates::Kept(features)),
+            None => {
+                let tokens = work.config().evaluate.batch_tokens;
+                Trunk::prepare(engine, &config, &weights, &record.features, tokens)
+                    .map(HiddenStates::Computed)
+            }
+        });
+        let trunk = trunk.transpose()?;
 
         let graph = classifier(&config, labels.len(), start)?;
-        let weights = checkpoint.encoder_and_classifier(labels.len())?;
         let parameters = weights.for_graph(&graph, |_| true)?;
         let session = engine.session(&graph.to_model("classifier", |_| Storage::External), parameters)?;
-        Ok(Self { corpus, config, features: features.map(|(_, features)| features), session })
+        Ok(Self { corpus, config, trunk, session })
     }
 
     /// `texts` in batches of similar length.
@@ -95,7 +104,7 @@ impl<'a> Model<'a> {
     /// Classifies a batch of texts.
     ///
     /// # Errors
-    /// When the graph fails, or padding is to be attended to in features, which have none.
+    /// When a graph fails, or padding is to be attended to by a trunk, which has none.
     pub fn classify(&mut self, texts: &[usize], padding: PaddingRule) -> Result<Vec<Answer>> {
         let batch = self.batch(texts, padding)?;
         let outputs = self.session.run(batch.inputs())?;
@@ -119,41 +128,33 @@ impl<'a> Model<'a> {
     }
 
     fn batch(&self, texts: &[usize], padding: PaddingRule) -> Result<Batch> {
-        if let Some(features) = &self.features {
-            ensure!(
-                padding == PaddingRule::Masked,
-                "features.arrow has no padding that could be attended to"
-            );
-            let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
-            return Ok(Batch::of_hidden(&hidden, self.config.hidden_size));
+        if let Some(trunk) = &self.trunk {
+            ensure!(padding == PaddingRule::Masked, "a trunk has no padding that could be attended to");
+            return Ok(trunk.batch(self.corpus, texts)?);
         }
-        let ids = |&text: &usize| {
-            let text = &self.corpus.texts[text];
-            TextIds { input_ids: &text.input_ids, token_type_ids: &text.token_type_ids }
-        };
-        let ids: Vec<TextIds<'_>> = texts.iter().map(ids).collect();
+        let ids: Vec<TextIds<'_>> = texts.iter().map(|&text| text_ids(&self.corpus.texts[text])).collect();
         Ok(Batch::of_ids(&ids, self.config.pad_token_id, padding))
     }
 }
 
-/// The trunk's features, if the model was trained on some and they are still those.
-fn open_features(
-    work: &Work,
-    key: Option<FeaturesKey>,
-    corpus: &TokenizedCorpus,
-) -> Option<(FeaturesKey, Features)> {
-    let tokens = work.sha256_of(&work.folder().tokens());
-    let key = key.filter(|key| Some(key.tokens_sha256.as_str()) == tokens)?;
+/// The features that the model was trained on, if some were kept and they are still those.
+fn open_features(work: &Work, trunk: &TrunkRecord, corpus: &TokenizedCorpus) -> Option<Features> {
+    let key = &trunk.features;
+    let fits = trunk.kept && key.input_ids_sha256 == corpus.input_ids_sha256();
     let texts: Vec<(&str, usize)> =
         corpus.texts.iter().map(|text| (text.id.as_str(), text.input_ids.len())).collect();
-    let features = Features::open(&work.folder().features(), &key, &texts).unwrap_or_else(|error| {
-        println!("  {error}");
-        None
+    let features = fits.then(|| Features::open(&work.folder().features(), key, &texts));
+    let features = features.and_then(|opened| {
+        opened.unwrap_or_else(|error| {
+            println!("  {error}");
+            None
+        })
     });
     if features.is_none() {
-        println!("  the features that the model was trained on are gone: computing all layers");
+        let why = if trunk.kept { "those of the training are gone" } else { "not kept" };
+        println!("  features of {} frozen layers: {why}, computed", key.trunk_layers);
     }
-    features.map(|features| (key, features))
+    features
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {

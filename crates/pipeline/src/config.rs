@@ -202,6 +202,44 @@ pub struct Train {
     pub device: Choice,
     /// Tokens per batch when the frozen layers are computed.
     pub trunk_batch_tokens: usize,
+    /// In which numbers the linear parts of the frozen layers are multiplied. What learns is always
+    /// float32.
+    pub trunk_precision: TrunkPrecision,
+    /// What is kept of the frozen layers.
+    pub features: FeatureStorage,
+}
+
+/// In which numbers the linear parts of the frozen layers are multiplied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrunkPrecision {
+    /// float32
+    #[default]
+    F32,
+    /// 8-bit integers: faster on the CPU (with VNNI), less exact, not for CUDA.
+    Int8,
+}
+
+/// `[train.features]`: `features.arrow`, the hidden states that the frozen layers give.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FeatureStorage {
+    /// In which numbers they are kept.
+    pub precision: FeaturePrecision,
+    /// Largest size of the file in GiB; 0 is no limit. Hidden states that would need more are not kept:
+    /// the frozen layers are computed for every batch anew.
+    pub disk_budget_gib: f64,
+}
+
+/// The numbers of `features.arrow`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeaturePrecision {
+    /// float32
+    #[default]
+    F32,
+    /// float16: half the size, 11 significant bits.
+    F16,
 }
 
 /// `[train.learning_rate]`
@@ -364,6 +402,8 @@ impl Default for Train {
             seed: 0,
             device: Choice::default(),
             trunk_batch_tokens: 2048,
+            trunk_precision: TrunkPrecision::default(),
+            features: FeatureStorage::default(),
         }
     }
 }
@@ -372,6 +412,13 @@ impl Default for Dropout {
     /// As BERT's authors trained it.
     fn default() -> Self {
         Self { hidden: 0.1, attention: 0.1 }
+    }
+}
+
+impl Default for FeatureStorage {
+    fn default() -> Self {
+        // Titles and bodies of 512 tokens for ten thousand texts, at the width of BERT-base, are 15 GiB.
+        Self { precision: FeaturePrecision::default(), disk_budget_gib: 16.0 }
     }
 }
 
@@ -565,6 +612,7 @@ impl Config {
             ("weight_decay", train.weight_decay),
             ("clip_norm", train.clip_norm),
             ("save_interval", train.save_interval),
+            ("features.disk_budget_gib", train.features.disk_budget_gib),
         ] {
             require(
                 number.is_finite() && number >= 0.0,
@@ -798,6 +846,8 @@ mod tests {
         assert_eq!(layers("train.trainable_layers=all"), TrainableLayers::All);
         assert!(message("", "train.device=gpu").contains("device"));
         assert!(message("", "corpus.text=titel").contains("expected one of `title`, `body`, `title+body`"));
+        assert!(message("", "train.trunk_precision=int4").contains("expected `f32` or `int8`"));
+        assert!(message("", "train.features.precision=int8").contains("expected `f32` or `f16`"));
         assert!(
             message("", "compat.article=1").contains("compat.article is an integer 1; expected a boolean")
         );
@@ -813,6 +863,9 @@ mod tests {
         assert!(message("", "corpus.split.test=0.6 corpus.split.validation=0.5").contains("nothing is left"));
         assert!(message("", "train.batch_size=0").contains("train.batch_size is 0; expected at least 1"));
         assert!(message("", "run.name=../x").contains("plain folder name"));
+        assert!(
+            message("", "train.features.disk_budget_gib=-1").contains("train.features.disk_budget_gib is -1")
+        );
         assert!(message("", "evaluate.ensemble_weight=1.5").contains("evaluate.ensemble_weight is 1.5"));
         assert!(message("", "evaluate.ensemble=true evaluate.baseline=false").contains("expected both"));
         assert!(message("", "model.scratch.attention_heads=3").contains("not a multiple"));

@@ -53,6 +53,9 @@ pub enum Error {
     /// The user stopped the work, which can go on.
     #[error("interrupted: {0}")]
     Interrupted(String),
+    /// A hidden state is too large for the numbers that it is to be kept in.
+    #[error("a hidden state is {0}, more than float16 holds; set train.features.precision = \"f32\"")]
+    BeyondFloat16(f32),
     /// Writing an Arrow or Parquet file failed.
     #[error("cannot write {}: {message}", path.display())]
     Encode {

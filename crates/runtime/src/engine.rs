@@ -56,6 +56,11 @@ impl Engine {
         }
     }
 
+    /// Where the graphs run.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
     /// How many threads compute.
     pub fn threads(&self) -> usize {
         self.threads

@@ -65,9 +65,9 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
 
     let mut corpus = TokenizedCorpus::read(&tokens)?;
     let (model, mut weights) = setup.model(&corpus)?;
-    let features = trunk::features(&work, &setup, &model, &weights, &corpus)?;
+    let trunk = trunk::hidden_states(&work, &setup, &model, &weights, &corpus)?;
     let (used, left_out) = UsedRows::keep(&model, &mut weights, &mut corpus)?;
-    let texts = Texts { corpus: &corpus, features, padding: setup.padding() };
+    let texts = Texts { corpus: &corpus, trunk, padding: setup.padding() };
 
     weights.add_classifier(model.labels.len(), model.config.hidden_size, setup.settings.train.seed);
     let mut tail = Tail::new(&setup, &used, &texts, weights)?;

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use midashi_bert::{Graph, Start, Storage, Weights, little_endian};
-use midashi_pipeline::artifact::FeaturesKey;
 use midashi_pipeline::config::Compat;
 use midashi_pipeline::{RunFolder, atomic};
+use midashi_trunk::TrunkRecord;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use crate::texts::Texts;
 /// `midashi.json`: what `evaluate` has to know of the training.
 #[derive(Serialize)]
 struct Origin<'a> {
-    features: Option<&'a FeaturesKey>,
+    trunk: Option<&'a TrunkRecord>,
     #[serde(skip_serializing_if = "Compat::is_off")]
     compat: Compat,
 }
@@ -32,7 +32,7 @@ pub fn write(
     texts: &Texts<'_>,
     compat: Compat,
 ) -> Result<()> {
-    let origin = Origin { features: texts.features.as_ref().map(|(key, _)| key), compat };
+    let origin = Origin { trunk: texts.trunk.as_ref().map(|(record, _)| record), compat };
     let origin = serde_json::to_value(origin).context("cannot write midashi.json")?;
     atomic::write_folder(&folder.model(), |path| {
         weights.write(&path.join("model.safetensors"))?;

@@ -130,7 +130,7 @@ impl<'a> Tail<'a> {
         let mut result = BatchResult::default();
         let mut sums: Vec<ArrayD<f32>> = Vec::new();
         for (number, part) in (1..).zip(&parts) {
-            let batch = LabelledBatch::new(self.texts, self.model, part);
+            let batch = LabelledBatch::new(self.texts, self.model, part)?;
             let targets = self.targets.of(part, weight).into_dyn();
             // Of all runs of the training graph, counted from 1: whatever was done before, a step drops the same.
             let run = (self.optimiser.steps() * self.train.accumulation + number) as u64;
@@ -164,7 +164,7 @@ impl<'a> Tail<'a> {
 
     /// Looks at one batch of the validation split without learning from it.
     pub fn look(&mut self, texts: &[usize]) -> Result<BatchResult> {
-        let batch = LabelledBatch::new(self.texts, self.model, texts);
+        let batch = LabelledBatch::new(self.texts, self.model, texts)?;
         let inputs = batch.inputs(self.optimiser.learned());
         let session = self.classifier.as_mut().context("there is no validation split to look at")?;
         let outputs = session.run(inputs)?;
@@ -181,13 +181,13 @@ struct LabelledBatch {
 }
 
 impl LabelledBatch {
-    fn new(texts: &Texts<'_>, model: &Model, batch: &[usize]) -> Self {
+    fn new(texts: &Texts<'_>, model: &Model, batch: &[usize]) -> Result<Self> {
         let of_batch = || batch.iter().map(|&text| &texts.corpus.texts[text]);
-        Self {
-            texts: texts.batch(batch, &model.config),
+        Ok(Self {
+            texts: texts.batch(batch, &model.config)?,
             labels: of_batch().map(|text| i64::from(text.label.0)).collect(),
             tokens: of_batch().map(|text| text.input_ids.len()).sum(),
-        }
+        })
     }
 
     /// The texts and the weights that learn.

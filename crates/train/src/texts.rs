@@ -1,29 +1,25 @@
-//! The texts as the tail reads them: hidden states where a trunk has computed them, else ids.
+//! The texts as the tail reads them: hidden states where there is a trunk, else ids.
 
+use anyhow::Result;
 use midashi_bert::{Batch, BertConfig, PaddingRule, TextIds};
-use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus, TokenizedText};
+use midashi_pipeline::artifact::TokenizedCorpus;
+use midashi_trunk::{HiddenStates, TrunkRecord, text_ids};
 
 /// The corpus and, where there are frozen layers, what they say of it.
 pub struct Texts<'a> {
     pub corpus: &'a TokenizedCorpus,
-    pub features: Option<(FeaturesKey, Features)>,
-    /// With `compat.article` padding is attended to; there are no features then.
+    pub trunk: Option<(TrunkRecord, HiddenStates)>,
+    /// With `compat.article` padding is attended to; there is no trunk then.
     pub padding: PaddingRule,
 }
 
 impl Texts<'_> {
     /// Some texts as a graph's inputs.
-    pub fn batch(&self, texts: &[usize], config: &BertConfig) -> Batch {
-        if let Some((_, features)) = &self.features {
-            let hidden: Vec<&[f32]> = texts.iter().map(|&text| features.hidden(text)).collect();
-            return Batch::of_hidden(&hidden, config.hidden_size);
+    pub fn batch(&self, texts: &[usize], config: &BertConfig) -> Result<Batch> {
+        if let Some((_, hidden_states)) = &self.trunk {
+            return Ok(hidden_states.batch(self.corpus, texts)?);
         }
-        let ids: Vec<TextIds<'_>> = texts.iter().map(|&text| ids(&self.corpus.texts[text])).collect();
-        Batch::of_ids(&ids, config.pad_token_id, self.padding)
+        let ids: Vec<TextIds<'_>> = texts.iter().map(|&text| text_ids(&self.corpus.texts[text])).collect();
+        Ok(Batch::of_ids(&ids, config.pad_token_id, self.padding))
     }
-}
-
-/// A text as the model reads it.
-pub fn ids(text: &TokenizedText) -> TextIds<'_> {
-    TextIds { input_ids: &text.input_ids, token_type_ids: &text.token_type_ids }
 }

@@ -14,7 +14,7 @@ use super::columns::{
 };
 use super::corpus::{CategoryId, Split, json_list, read_names, read_splits, split_column};
 use super::files::{MappedFile, bad_artifact, with_metadata};
-use crate::{Error, Provenance, Result, atomic};
+use crate::{Error, Provenance, Result, atomic, sha256_of_bytes};
 
 const STAGE: &str = "tokenize";
 
@@ -125,6 +125,20 @@ impl TokenizedCorpus {
         Self::from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
     }
 
+    /// SHA-256 of all that a frozen layer reads: the texts' ids, `input_ids` and `token_type_ids`. Splits,
+    /// categories and the texts' spelling are not in it.
+    pub fn input_ids_sha256(&self) -> String {
+        let mut bytes = Vec::new();
+        for TokenizedText { id, input_ids, token_type_ids, .. } in &self.texts {
+            for length in [id.len(), input_ids.len()] {
+                bytes.extend((length as u64).to_le_bytes());
+            }
+            bytes.extend(id.as_bytes());
+            bytes.extend(input_ids.iter().chain(token_type_ids).flat_map(|id| id.to_le_bytes()));
+        }
+        sha256_of_bytes(&bytes)
+    }
+
     fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
         let metadata = |key: &str| {
             batch
@@ -199,10 +213,7 @@ fn spans(list: &ListArray, row: usize) -> Result<Vec<(u32, u32)>, String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn tokens_read_back_as_they_were_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens.arrow");
+    fn corpus() -> TokenizedCorpus {
         let text = |id: &str, words: usize| TokenizedText {
             id: id.into(),
             label: CategoryId(1),
@@ -216,12 +227,42 @@ mod tests {
             offsets: (0..words as u32 + 2).map(|at| (at, at + 1)).collect(),
             original_offsets: (0..words as u32 + 2).map(|at| (at / 2, at + 1)).collect(),
         };
-        let corpus = TokenizedCorpus {
+        TokenizedCorpus {
             categories: vec!["a".into(), "b".into()],
             tokenizer: "WordPiece".into(),
             vocabulary_size: 7,
             texts: vec![text("1", 3), text("2", 0)],
+        }
+    }
+
+    #[test]
+    fn only_ids_and_their_texts_are_in_the_digest_of_the_ids() {
+        let digest_after = |change: fn(&mut TokenizedCorpus)| {
+            let mut corpus = corpus();
+            change(&mut corpus);
+            corpus.input_ids_sha256()
         };
+        let before = corpus().input_ids_sha256();
+        let same: [fn(&mut TokenizedCorpus); 3] = [
+            |corpus| corpus.texts[0].split = Split::Test,
+            |corpus| corpus.texts[1].label = CategoryId(0),
+            |corpus| corpus.categories.push("c".into()),
+        ];
+        assert!(same.into_iter().all(|change| digest_after(change) == before));
+        let other: [fn(&mut TokenizedCorpus); 4] = [
+            |corpus| corpus.texts[0].input_ids[2] += 1,
+            |corpus| corpus.texts[1].id = "3".into(),
+            |corpus| corpus.texts.swap(0, 1),
+            |corpus| drop(corpus.texts.pop()),
+        ];
+        assert!(other.into_iter().all(|change| digest_after(change) != before));
+    }
+
+    #[test]
+    fn tokens_read_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.arrow");
+        let corpus = corpus();
         corpus.write(&path, &Provenance(vec![])).unwrap();
         assert_eq!(TokenizedCorpus::read(&path).unwrap(), corpus);
     }
