@@ -71,7 +71,7 @@ impl FeaturePrecision {
             Self::F16 => {
                 let halves = halves(&numbers);
                 let too_large = |(number, half): (&f32, &f16)| number.is_finite() && !half.is_finite();
-                match numbers.iter().zip(&halves).position(|pair| too_large(pair)) {
+                match numbers.iter().zip(&halves).position(too_large) {
                     Some(at) => Err(Error::BeyondFloat16(numbers[at])),
                     None => Ok(halves.to_f32_vec()),
                 }
