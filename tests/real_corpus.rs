@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use midashi_bert::{
-    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Products, Start, Storage, TextIds, Weights,
-    classifier, trunk,
+    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Products, Start, Storage, TextIds,
+    Weights, classifier, trunk,
 };
 use midashi_pipeline::artifact::{Corpus, Metrics, Split};
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};

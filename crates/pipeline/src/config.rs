@@ -686,7 +686,9 @@ fn apply_override(table: &mut Table, known: &Table, word: &str) -> Result<(), St
     let expected = known.get(last).ok_or_else(|| unknown(path, known, &section))?;
     let value = match parse_value(written) {
         // A word for a string key is that word, whatever else it could mean; quotes are TOML's.
-        value if expected.is_str() && !value.is_str() && path != NUMBER_OR_WORD => Value::String(written.to_owned()),
+        value if expected.is_str() && !value.is_str() && path != NUMBER_OR_WORD => {
+            Value::String(written.to_owned())
+        }
         value => value,
     };
     let mut single = Table::new();

@@ -7,7 +7,8 @@
 use std::cell::RefCell;
 
 use midashi_bert::{
-    Batch, BertConfig, Graph, HIDDEN_STATES, PaddingRule, Products, Storage, TextIds, Weights, batches_by_length,
+    Batch, BertConfig, Graph, HIDDEN_STATES, PaddingRule, Products, Storage, TextIds, Weights,
+    batches_by_length,
 };
 use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus, TokenizedText};
 use midashi_pipeline::config::{FeaturePrecision, TrunkPrecision};
