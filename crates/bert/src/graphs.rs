@@ -11,6 +11,7 @@ use crate::config::BertConfig;
 use crate::layers::{
     self, BATCH, Dropout, Encoder, Padding, Products, Rows, TOKENS, embeddings, encoder_layer,
 };
+use crate::optimiser::Training;
 
 /// Name of the graphs' input of token ids, int64 `[batch, tokens]`.
 pub const INPUT_IDS: &str = "input_ids";
@@ -71,11 +72,6 @@ impl Start {
             Self::AfterLayers(layers) => Some(layers),
         }
     }
-}
-
-/// Name of the training graph's output that is the gradient of the parameter `name`.
-pub fn gradient_name(name: &str) -> String {
-    format!("gradient.{name}")
 }
 
 /// Inputs [`INPUT_IDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; outputs [`LAST_HIDDEN_STATE`],
@@ -143,22 +139,33 @@ pub fn training(
     dropout: Dropout,
     learns: impl Fn(&str) -> bool,
 ) -> Result<Graph> {
-    let mut graph = Graph::new();
-    let (logits, _) = tail(&mut graph, config, labels, start, Padding::left_out, dropout)?;
-    let targets = graph.input(TARGETS, ElementType::Float32, &[BATCH.into(), labels.into()])?;
-    let loss = graph.within("loss", |g| cross_entropy(g, logits, targets))?;
-    graph.output(LOSS, loss)?;
-    graph.output(LOGITS, logits)?;
-    graph.prune();
-    let names: Vec<String> =
-        graph.parameters().map(|(name, _)| name.to_owned()).filter(|name| learns(name)).collect();
-    let parameters: Vec<Value> = names.iter().filter_map(|name| graph.find_parameter(name)).collect();
-    let gradients = graph.gradients(loss, &parameters)?;
-    for (name, gradient) in names.iter().zip(gradients) {
-        graph.output(&gradient_name(name), gradient)?;
+    Training::new(config, labels, start, dropout, learns)?.with_gradients()
+}
+
+impl Training {
+    /// As [`training`], before it is decided what becomes of the gradients.
+    ///
+    /// # Errors
+    /// When the configuration does not fit together.
+    pub fn new(
+        config: &BertConfig,
+        labels: usize,
+        start: Start,
+        dropout: Dropout,
+        learns: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
+        let mut graph = Graph::new();
+        let (logits, _) = tail(&mut graph, config, labels, start, Padding::left_out, dropout)?;
+        let targets = graph.input(TARGETS, ElementType::Float32, &[BATCH.into(), labels.into()])?;
+        let loss = graph.within("loss", |g| cross_entropy(g, logits, targets))?;
+        graph.output(LOSS, loss)?;
+        graph.output(LOGITS, logits)?;
+        graph.prune();
+        let names = graph.parameters().map(|(name, _)| name).filter(|name| learns(name));
+        let parameters: Vec<Value> = names.filter_map(|name| graph.find_parameter(name)).collect();
+        let gradients = graph.gradients(loss, &parameters)?;
+        Ok(Self { graph, learned: parameters.into_iter().zip(gradients).collect() })
     }
-    graph.prune();
-    Ok(graph)
 }
 
 /// Names of the training graph's dropout masks, in the order of the model, and their shapes for a batch.

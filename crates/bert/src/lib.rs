@@ -23,6 +23,7 @@ mod config;
 mod error;
 mod graphs;
 mod layers;
+mod optimiser;
 mod quantize;
 mod weights;
 
@@ -35,9 +36,12 @@ pub use config::{Activation, BertConfig, WORD_EMBEDDINGS};
 pub use error::{Error, Result};
 pub use graphs::{
     ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT,
-    Start, TARGETS, TOKEN_TYPE_IDS, attentions_name, classifier, dropout_masks, gradient_name, outputs,
-    training, trunk,
+    Start, TARGETS, TOKEN_TYPE_IDS, attentions_name, classifier, dropout_masks, outputs, training, trunk,
 };
 pub use layers::{Dropout, Products};
 pub use midashi_onnx::{Graph, Storage};
+pub use optimiser::{
+    AdamW, BIAS_CORRECTION, GRADIENT_NORM, LearningRate, RATE_FACTOR, STEP_SIZE, Training, first_moment_name,
+    gradient_name, gradient_sum_name, next_name, second_moment_name,
+};
 pub use weights::{Weights, little_endian};

@@ -36,9 +36,16 @@ const RULES: &[(&str, Rule)] = &[
         let db = g.scale(da_y, -1.0)?;
         Ok(vec![sum_to(g, da, n.inputs[0])?, sum_to(g, db, n.inputs[1])?])
     }),
+    // y = Σ of the operands
+    ("Sum", |g, n, dy| n.inputs.iter().map(|&x| sum_to(g, dy, x)).collect()),
     ("Identity", |_, _, dy| Ok(vec![Some(dy)])),
     // y = eˣ:  dx = dy·y
     ("Exp", |g, n, dy| Ok(vec![Some(g.mul(dy, n.outputs[0])?)])),
+    // y = √x:  dx = dy/(2y)
+    ("Sqrt", |g, n, dy| {
+        let twice = g.scale(n.outputs[0], 2.0)?;
+        Ok(vec![Some(g.div(dy, twice)?)])
+    }),
     // y = erf x:  dx = dy · 2/√π · e^(−x²)
     ("Erf", |g, n, dy| {
         let squared = g.mul(n.inputs[0], n.inputs[0])?;
@@ -103,6 +110,12 @@ const RULES: &[(&str, Rule)] = &[
     ("ReduceSum", |g, n, dy| {
         let dy = restore_axes(g, n, dy)?;
         Ok(vec![Some(g.expand_like(dy, n.inputs[0])?), None])
+    }),
+    // y = Σ x²:  dx = 2x·dy
+    ("ReduceSumSquare", |g, n, dy| {
+        let dy = restore_axes(g, n, dy)?;
+        let twice = g.scale(n.inputs[0], 2.0)?;
+        Ok(vec![Some(g.mul(twice, dy)?), None])
     }),
     // y = mean x:  dx = dy, repeated, over the count. The count may be known only at run time,
     // so it is found as Σ 1 over the same axes.

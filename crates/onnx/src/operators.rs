@@ -69,6 +69,21 @@ impl Graph {
         }
     }
 
+    /// Sum of the tensors, broadcast.
+    ///
+    /// # Errors
+    /// When there are none or their shapes do not broadcast.
+    pub fn sum(&mut self, tensors: &[Value]) -> Result<Value> {
+        let shape =
+            tensors.iter().try_fold(vec![], |so_far: Shape, &tensor| broadcast(&so_far, self.shape(tensor)));
+        match shape.filter(|_| !tensors.is_empty()) {
+            Some(shape) if tensors.iter().all(|&tensor| self.element(tensor) == Float32) => {
+                Ok(self.node("Sum", tensors, vec![], &[(Float32, shape)])[0])
+            }
+            _ => Err(self.misfit("Sum", tensors, "float32 tensors whose shapes broadcast")),
+        }
+    }
+
     /// `x`, renamed.
     pub fn identity(&mut self, x: Value) -> Value {
         self.unary("Identity", x)
@@ -77,6 +92,11 @@ impl Graph {
     /// `eˣ`.
     pub fn exp(&mut self, x: Value) -> Value {
         self.unary("Exp", x)
+    }
+
+    /// `√x`.
+    pub fn sqrt(&mut self, x: Value) -> Value {
+        self.unary("Sqrt", x)
     }
 
     /// The error function.
@@ -343,6 +363,14 @@ impl Graph {
     /// When there is no such axis.
     pub fn reduce_max(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
         self.reduce("ReduceMax", x, axes, keep)
+    }
+
+    /// Sum of the squares over `axes`; they stay as axes of size 1 if `keep`.
+    ///
+    /// # Errors
+    /// When there is no such axis.
+    pub fn reduce_sum_square(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
+        self.reduce("ReduceSumSquare", x, axes, keep)
     }
 
     fn reduce(&mut self, op: &'static str, x: Value, axes: &[usize], keep: bool) -> Result<Value> {

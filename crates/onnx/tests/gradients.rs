@@ -197,6 +197,10 @@ fn functions_of_one_number() {
         check.compare(&axes, |g, x| g.scale(x[0], -2.5));
         check.compare(&axes, |g, x| Ok(g.gelu(x[0], Gelu::Exact)));
         check.compare(&axes, |g, x| Ok(g.gelu(x[0], Gelu::Tanh)));
+        check.compare(&axes, |g, x| {
+            let above_zero = g.exp(x[0]);
+            Ok(g.sqrt(above_zero))
+        });
         check.gap = 0.1; // relu has a kink at 0
         check.compare(&axes, |g, x| Ok(g.relu(x[0])));
     }
@@ -384,8 +388,19 @@ fn sums_and_means() {
             check.compare(&axes, |g, x| g.reduce_sum(x[0], &[0, 2], keep));
             check.compare(&axes, |g, x| g.reduce_mean(x[0], &[0, 2], keep));
             check.compare(&axes, |g, x| g.reduce_mean(x[0], &[1], keep));
+            check.compare(&axes, |g, x| g.reduce_sum_square(x[0], &[0, 2], keep));
         }
     }
+}
+
+#[test]
+fn sums_of_several_tensors() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let (batch, width) = (Axis(check.size(), Some("batch")), fixed(check.size()));
+        check.compare(&[vec![batch, width], vec![width], vec![]], |g, x| g.sum(&[x[0], x[1], x[2], x[1]]));
+    }
+    assert!(Graph::new().sum(&[]).is_err(), "nothing has no sum");
 }
 
 #[test]
