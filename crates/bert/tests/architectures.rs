@@ -78,13 +78,7 @@ fn assert_tokens_agree(what: &str, found: ArrayViewD<'_, f32>, expected: ArrayVi
 }
 
 /// Compares all outputs with those of transformers.
-fn compare(
-    architecture: &str,
-    found: &Outputs<'_>,
-    truth: &SafeTensors<'_>,
-    mask: &ArrayD<i64>,
-    pooler: bool,
-) {
+fn compare(architecture: &str, found: &Outputs, truth: &SafeTensors<'_>, mask: &ArrayD<i64>, pooler: bool) {
     for (text, mask) in mask.axis_iter(Axis(0)).enumerate() {
         let tokens = mask.sum();
         let what = |name: &str| format!("{architecture}, text {text}, {name}");

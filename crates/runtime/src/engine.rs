@@ -13,6 +13,7 @@ pub struct Engine {
     runtime: Runtime,
     device: Device,
     threads: usize,
+    tf32: bool,
 }
 
 /// What an engine's results depend on in their last digits, for records and fingerprints.
@@ -34,7 +35,18 @@ impl Engine {
     pub fn open(folder: &Path, choice: Choice, threads: usize) -> Result<Self> {
         let runtime = Runtime::load(folder)?;
         let device = runtime.device(choice)?;
-        Ok(Self { runtime, device, threads })
+        Ok(Self { runtime, device, threads, tf32: false })
+    }
+
+    /// Whether CUDA may multiply matrices in TF32, which rounds their numbers to 10 bits.
+    pub fn with_tf32(mut self, allowed: bool) -> Self {
+        self.tf32 = allowed;
+        self
+    }
+
+    /// Where the graphs run.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// Prepares a model for running, `initializers` being the numbers of the parameters that it
@@ -43,15 +55,15 @@ impl Engine {
     /// # Errors
     /// When ONNX Runtime refuses the model.
     pub fn session(&self, model: &[u8], initializers: Vec<(String, ArrayD<f32>)>) -> Result<Session> {
-        let options = SessionOptions::new(self.device, self.threads).with_initializers(initializers);
-        self.runtime.session(model, options)
+        let options = SessionOptions::new(self.device, self.threads).with_tf32(self.tf32);
+        self.runtime.session(model, options.with_initializers(initializers))
     }
 
     /// What the results depend on.
     pub fn description(&self) -> EngineDescription {
         EngineDescription {
             onnxruntime: self.runtime.version(),
-            device: self.device.to_string(),
+            device: self.device_description(),
             threads: self.threads,
         }
     }
@@ -59,6 +71,11 @@ impl Engine {
     /// Where the graphs run.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    fn device_description(&self) -> String {
+        let with_tf32 = self.tf32 && self.device == Device::Cuda;
+        format!("{}{}", self.device, if with_tf32 { " with TF32" } else { "" })
     }
 
     /// How many threads compute.
@@ -69,6 +86,6 @@ impl Engine {
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "device {}, {} threads", self.device, self.threads)
+        write!(f, "device {}, {} threads", self.device_description(), self.threads)
     }
 }

@@ -19,11 +19,15 @@
 mod device;
 mod engine;
 mod library;
+mod placement;
+mod resident;
 mod session;
 
 pub use device::{Choice, Device};
 pub use engine::{Engine, EngineDescription};
 pub use library::Runtime;
+pub use placement::Placement;
+pub use resident::Resident;
 pub use session::{Outputs, Session, SessionOptions, Tensor};
 
 use std::path::PathBuf;
