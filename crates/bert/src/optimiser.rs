@@ -44,6 +44,7 @@ pub fn next_name(name: &str) -> String {
 }
 
 /// A training graph before it is decided what becomes of its gradients.
+#[derive(Clone)]
 pub struct Training {
     pub(crate) graph: Graph,
     /// What learns, in the order of the model: parameter and gradient.

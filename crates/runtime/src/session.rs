@@ -150,6 +150,15 @@ impl Session {
 }
 
 impl<'a> Tensor<'a> {
+    /// The same tensor, borrowed for a shorter time.
+    pub fn view(&self) -> Tensor<'_> {
+        match self {
+            Self::Float32(array) => array.view().into(),
+            Self::Int64(array) => array.view().into(),
+            Self::Resident(resident) => Tensor::Resident(resident),
+        }
+    }
+
     fn into_value(self) -> ort::Result<SessionInputValue<'a>> {
         Ok(match self {
             Self::Float32(array) => TensorRef::from_array_view(array)?.into(),

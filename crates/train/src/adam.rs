@@ -4,11 +4,11 @@
 use rayon::prelude::*;
 
 /// Decay of the first moment; the paper's and PyTorch's default.
-const BETA_1: f32 = 0.9;
+pub const BETA_1: f32 = 0.9;
 /// Decay of the second moment.
-const BETA_2: f32 = 0.999;
+pub const BETA_2: f32 = 0.999;
 /// Keeps the division defined.
-const EPSILON: f32 = 1e-8;
+pub const EPSILON: f32 = 1e-8;
 /// Numbers that one task handles: a few pages, so that tasks are neither many nor uneven.
 const CHUNK: usize = 1 << 14;
 

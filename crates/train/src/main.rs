@@ -5,6 +5,7 @@ mod adam;
 mod batches;
 mod dropout;
 mod epochs;
+mod graph_optimiser;
 mod interrupt;
 mod model;
 mod model_folder;

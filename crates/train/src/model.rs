@@ -1,7 +1,7 @@
 //! The model that is fine-tuned, without its weights: its geometry, its categories, where the trunk
 //! ends and what learns.
 
-use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, classifier, training};
+use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, Training, classifier};
 use midashi_pipeline::config::TrainableLayers;
 
 /// A model's shape and which part of it learns.
@@ -30,6 +30,12 @@ impl Model {
 
     /// From the tail's start to the loss and its gradients.
     pub fn training(&self) -> Result<Graph> {
-        training(&self.config, self.labels.len(), self.start, self.dropout, |name| self.learns(name))
+        self.gradients()?.with_gradients()
+    }
+
+    /// The same, before it is decided what becomes of the gradients.
+    pub fn gradients(&self) -> Result<Training> {
+        let learns = |name: &str| self.learns(name);
+        Training::new(&self.config, self.labels.len(), self.start, self.dropout, learns)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use midashi_bert::Weights;
+use midashi_bert::{LearningRate, Weights};
 use midashi_pipeline::config::Train;
 use ndarray::{ArrayD, ArrayView1, ArrayViewD};
 
@@ -31,9 +31,7 @@ struct Learned {
     moments: Moments,
     /// Its numbers after the best epoch.
     kept: Option<ArrayD<f32>>,
-    /// Its learning rate where the schedule is at 1.
-    rate: f64,
-    weight_decay: f64,
+    rate: LearningRate,
 }
 
 impl Optimiser {
@@ -41,14 +39,8 @@ impl Optimiser {
     pub fn new(model: &Model, train: &Train, weights: Weights, names: Vec<String>) -> Result<Self> {
         let learned = |name: String| {
             let length = weights.get(&name).with_context(|| format!("there is no tensor {name}"))?.len();
-            let spared = name.ends_with(".bias") || name.contains("LayerNorm");
-            Ok(Learned {
-                moments: Moments::new(length),
-                kept: None,
-                rate: learning_rate(model, train, &name),
-                weight_decay: if spared { 0.0 } else { train.weight_decay },
-                name,
-            })
+            let rate = learning_rate_of(model, train, &name);
+            Ok(Learned { moments: Moments::new(length), kept: None, rate, name })
         };
         Ok(Self {
             learned: names.into_iter().map(learned).collect::<Result<_>>()?,
@@ -139,11 +131,21 @@ impl Optimiser {
         let mut tensors: HashMap<&str, &mut ArrayD<f32>> = self.weights.iter_mut().collect();
         for (learned, gradient) in self.learned.iter_mut().zip(gradients) {
             let weight = tensors.get_mut(learned.name.as_str()).and_then(|tensor| tensor.as_slice_mut());
-            let (learning_rate, weight_decay) = (factor * learned.rate, learned.weight_decay);
+            let LearningRate { rate, weight_decay } = learned.rate;
+            let learning_rate = factor * rate;
             let step = Step { number: self.steps as i32, learning_rate, weight_decay, gradient_scale };
             learned.moments.step(step, weight.context(ORDER)?, gradient);
         }
         Ok(norm as f32)
+    }
+}
+
+/// How fast the tensor `name` learns; biases and layer normalisation are spared from decay.
+pub fn learning_rate_of(model: &Model, train: &Train, name: &str) -> LearningRate {
+    let spared = name.ends_with(".bias") || name.contains("LayerNorm");
+    LearningRate {
+        rate: learning_rate(model, train, name),
+        weight_decay: if spared { 0.0 } else { train.weight_decay },
     }
 }
 
