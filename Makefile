@@ -16,6 +16,12 @@ FUZZ_SECONDS ?= 600
 # Pinned: the numbers in the README were measured with these.
 # The wheel is taken for one version of Python whatever this machine has: only its library is used.
 ONNXRUNTIME := 1.31.1
+# What the library opens of CUDA, in the major version it was built for; the driver (580 or later) is the
+# machine's own.
+CUDA := nvidia-cublas==13.10.0.20 nvidia-cuda-nvrtc==13.5.37 nvidia-cuda-runtime==13.5.37 \
+  nvidia-cudnn-cu13==9.28.1.4 nvidia-curand==10.4.5.25
+# Where `make setup` makes it possible to train: cpu or cuda (which can do both).
+DEVICE ?= cpu
 IPADIC := $(CACHE)/ipadic/1.0.0
 UNIDIC_LITE := $(CACHE)/unidic-lite/1.0.8
 # The MeCab dictionary that `make setup` brings: ipadic or unidic-lite.
@@ -34,6 +40,7 @@ help: ## This text
 	@echo
 	@echo "CONFIG=other.toml   another configuration (now: $(CONFIG))"
 	@echo "SET='section.key=value ...'   override single keys"
+	@echo "DEVICE=cuda   ONNX Runtime with CUDA for setup (now: $(DEVICE))"
 	@echo "DICTIONARY=unidic-lite   the MeCab dictionary for setup (now: $(DICTIONARY))"
 
 all: setup build ## Every stage of CONFIG, in order (the article's reproduction)
@@ -61,11 +68,19 @@ fuzz: | need-cargo ## Search for files that break a reader, FUZZ_SECONDS each; s
 build: | need-cargo ## Compile the stages
 	@cargo build --release --locked --bins
 
-setup: $(CACHE)/onnxruntime/$(ONNXRUNTIME) dictionary ## Bring ONNX Runtime and the MeCab dictionary DICTIONARY
+setup: runtime dictionary ## Bring ONNX Runtime for DEVICE and the MeCab dictionary DICTIONARY
+
+.PHONY: runtime
+runtime: $(or $(and $(filter cpu,$(DEVICE)),$(CACHE)/onnxruntime/$(ONNXRUNTIME)), \
+  $(and $(filter cuda,$(DEVICE)),$(CACHE)/onnxruntime/$(ONNXRUNTIME)-cuda),unknown-device)
+
+.PHONY: unknown-device
+unknown-device:
+	@echo 'setup: found DEVICE=$(DEVICE), expected cpu or cuda' >&2; exit 2
 
 # A library that is already installed is used as it is.
 ifneq ($(ORT_DYLIB_PATH),)
-$(CACHE)/onnxruntime/$(ONNXRUNTIME):
+$(CACHE)/onnxruntime/$(ONNXRUNTIME) $(CACHE)/onnxruntime/$(ONNXRUNTIME)-cuda:
 	@:
 else
 $(CACHE)/onnxruntime/$(ONNXRUNTIME):
@@ -73,6 +88,15 @@ $(CACHE)/onnxruntime/$(ONNXRUNTIME):
 	@$(call download,onnxruntime==$(ONNXRUNTIME) --only-binary=:all: --python-version 3.12)
 	@cd $(@D).new && python3 -m zipfile -e *.whl wheel && mv wheel/onnxruntime/capi/*onnxruntime.* wheel/onnxruntime/LICENSE . \
 	  && rm -rf wheel *.whl && touch $(ONNXRUNTIME)
+	@$(call land)
+
+# All in one folder, and the same as without CUDA where that is not asked for.
+$(CACHE)/onnxruntime/$(ONNXRUNTIME)-cuda:
+	@echo 'setup: onnxruntime-gpu $(ONNXRUNTIME) and CUDA (1.4 GB to download, 2 GB unpacked)'
+	@$(call download,onnxruntime-gpu==$(ONNXRUNTIME) $(CUDA) --only-binary=:all: --python-version 3.12)
+	@cd $(@D).new && for wheel in *.whl; do python3 -m zipfile -e $$wheel wheel && rm $$wheel || exit; done \
+	  && mv wheel/onnxruntime/capi/libonnxruntime* wheel/onnxruntime/LICENSE wheel/nvidia/*/lib/*.so.* . \
+	  && rm -rf wheel *tensorrt* libnvblas* && touch $(ONNXRUNTIME) $(ONNXRUNTIME)-cuda
 	@$(call land)
 endif
 

@@ -200,6 +200,10 @@ pub struct Train {
     pub seed: u64,
     /// Where the graphs run.
     pub device: Choice,
+    /// Whether CUDA may multiply matrices in TF32: faster, with numbers rounded to 10 bits.
+    pub tf32: bool,
+    /// Where the optimiser's steps are made.
+    pub optimiser: Optimiser,
     /// Tokens per batch when the frozen layers are computed.
     pub trunk_batch_tokens: usize,
     /// In which numbers the linear parts of the frozen layers are multiplied. What learns is always
@@ -278,6 +282,19 @@ pub struct Dropout {
     pub hidden: f64,
     /// Of attention weights.
     pub attention: f64,
+}
+
+/// Where AdamW's steps are made; the numbers are the same but for rounding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimiser {
+    /// In the training graph on CUDA, else fused.
+    #[default]
+    Auto,
+    /// On the host, in one pass over weight, gradient and moments.
+    Fused,
+    /// In the training graph: weights and moments stay on the device.
+    Graph,
 }
 
 /// How much a text of a category counts in the loss.
@@ -401,6 +418,8 @@ impl Default for Train {
             save_interval: 120.0,
             seed: 0,
             device: Choice::default(),
+            tf32: false,
+            optimiser: Optimiser::default(),
             trunk_batch_tokens: 2048,
             trunk_precision: TrunkPrecision::default(),
             features: FeatureStorage::default(),

@@ -50,13 +50,17 @@ impl Engine {
     }
 
     /// Prepares a model for running, `initializers` being the numbers of the parameters that it
-    /// declares as external.
+    /// declares as external. Nodes that the device does not run are named on stderr.
     ///
     /// # Errors
     /// When ONNX Runtime refuses the model.
     pub fn session(&self, model: &[u8], initializers: Vec<(String, ArrayD<f32>)>) -> Result<Session> {
         let options = SessionOptions::new(self.device, self.threads).with_tf32(self.tf32);
-        self.runtime.session(model, options.with_initializers(initializers))
+        let session = self.runtime.session(model, options.with_initializers(initializers))?;
+        if let Some(fallback) = session.fallback() {
+            eprintln!("  warning: {fallback}");
+        }
+        Ok(session)
     }
 
     /// What the results depend on.

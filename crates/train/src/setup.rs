@@ -43,7 +43,8 @@ impl Setup {
             );
         }
         let engine =
-            Engine::open(&config.run.cache.join("onnxruntime"), config.train.device, config.threads())?;
+            Engine::open(&config.run.cache.join("onnxruntime"), config.train.device, config.threads())?
+                .with_tf32(config.train.tf32);
         println!("  {engine}");
         Ok(Self {
             settings: Settings {
