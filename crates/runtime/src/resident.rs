@@ -33,6 +33,11 @@ impl Resident {
         &self.0
     }
 
+    /// Its shape.
+    pub fn shape(&self) -> Vec<usize> {
+        self.0.shape().iter().map(|&size| size as usize).collect()
+    }
+
     /// A copy on the host.
     ///
     /// # Errors

@@ -109,12 +109,12 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
             history.totals.seconds += started.elapsed().as_secs_f64();
             progress.advance(batch.len() as u64);
             if interrupt::is_asked() {
-                state.save(&history, tail.state())?;
+                state.save(&history, &tail.state()?)?;
                 let at = format!("the state after step {} of {steps} is saved", history.steps);
                 bail!(Error::Interrupted(format!("{at}; the same command goes on from there")));
             }
             if state.is_due() {
-                state.save(&history, tail.state())?;
+                state.save(&history, &tail.state()?)?;
             }
         }
         progress.finish();

@@ -7,6 +7,7 @@ mod dropout;
 mod epochs;
 mod graph_optimiser;
 mod interrupt;
+mod learner;
 mod model;
 mod model_folder;
 mod optimiser;
@@ -77,7 +78,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
     let parameters = tail.trainable_parameters();
-    let mut weights = tail.into_weights();
+    let mut weights = tail.into_weights()?;
     if let Some(rows) = left_out {
         rows.put_back(&mut weights)?;
     }

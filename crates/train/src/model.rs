@@ -1,8 +1,9 @@
 //! The model that is fine-tuned, without its weights: its geometry, its categories, where the trunk
 //! ends and what learns.
 
-use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, Training, classifier};
+use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, Storage, Training, Weights, classifier};
 use midashi_pipeline::config::TrainableLayers;
+use midashi_runtime::{Engine, Session};
 
 /// A model's shape and which part of it learns.
 #[derive(Clone)]
@@ -37,5 +38,18 @@ impl Model {
     pub fn gradients(&self) -> Result<Training> {
         let learns = |name: &str| self.learns(name);
         Training::new(&self.config, self.labels.len(), self.start, self.dropout, learns)
+    }
+
+    /// A session of one of its graphs: what learns is fed at every run, the rest is handed over now.
+    pub fn session(
+        &self,
+        engine: &Engine,
+        name: &str,
+        graph: &Graph,
+        weights: &Weights,
+    ) -> anyhow::Result<Session> {
+        let frozen = weights.for_graph(graph, |name| !self.learns(name))?;
+        let stored = |name: &str| if self.learns(name) { Storage::Input } else { Storage::External };
+        Ok(engine.session(&graph.to_model(name, stored), frozen)?)
     }
 }

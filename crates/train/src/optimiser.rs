@@ -1,4 +1,4 @@
-//! What learns, and how gradients move it.
+//! What learns, and how gradients move it: on the host, fused.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,8 @@ use midashi_pipeline::config::Train;
 use ndarray::{ArrayD, ArrayView1, ArrayViewD};
 
 use crate::adam::{Moments, Step, sum_of_squares};
+use crate::learner::{KEPT, MOMENTS, SavedTensor, State, WEIGHT};
 use crate::model::Model;
-
-/// Prefixes of the names in a saved state.
-const WEIGHT: &str = "weight/";
-const KEPT: &str = "kept/";
-const MOMENTS: [&str; 2] = ["first_moment/", "second_moment/"];
 
 /// All weights, and AdamW for those that learn.
 pub struct Optimiser {
@@ -77,15 +73,16 @@ impl Optimiser {
     }
 
     /// All that steps change, by name: weights, their moments, and the weights that are remembered.
-    pub fn state(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, f32>)> {
-        self.learned.iter().flat_map(|Learned { name, moments, kept, .. }| {
+    pub fn state(&self) -> State<'_> {
+        let of_each = self.learned.iter().flat_map(|Learned { name, moments, kept, .. }| {
             let weight = self.weights.get(name).map(|tensor| (WEIGHT, tensor.view()));
             let kept = kept.as_ref().map(|tensor| (KEPT, tensor.view()));
             let moments = moments.numbers().map(|numbers| ArrayView1::from(numbers).into_dyn());
             let moments = MOMENTS.into_iter().zip(moments);
             let all = weight.into_iter().chain(kept).chain(moments);
-            all.map(move |(what, tensor)| (format!("{what}{name}"), tensor))
-        })
+            all.map(move |(what, tensor)| (format!("{what}{name}"), tensor.into()))
+        });
+        of_each.collect()
     }
 
     /// Puts everything back to a [`state`](Self::state) that was reached after so many steps.
@@ -96,19 +93,13 @@ impl Optimiser {
         self.steps = steps;
         for learned in &mut self.learned {
             let name = &learned.name;
-            let shape =
-                self.weights.get(name).with_context(|| format!("there is no tensor {name}"))?.raw_dim();
-            let mut take = |what: &str| {
-                let numbers = state.remove(&format!("{what}{name}"));
-                numbers.map(|numbers| ArrayD::from_shape_vec(shape.clone(), numbers)).transpose()
-            };
-            let missing = || format!("the saved state has no {name}");
-            let weight = take(WEIGHT)?.with_context(missing)?;
-            learned.kept = take(KEPT)?;
-            for (numbers, what) in learned.moments.numbers_mut().into_iter().zip(MOMENTS) {
-                *numbers = take(what)?.with_context(missing)?.into_raw_vec_and_offset().0;
+            let tensor = self.weights.get(name).with_context(|| format!("there is no tensor {name}"))?;
+            let saved = SavedTensor::take(&mut state, name, tensor.shape())?;
+            learned.kept = saved.kept;
+            for (numbers, moment) in learned.moments.numbers_mut().into_iter().zip(saved.moments) {
+                *numbers = moment.into_raw_vec_and_offset().0;
             }
-            self.weights.insert(name.clone(), weight);
+            self.weights.insert(name.clone(), saved.weight);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use ndarray::ArrayViewD;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 
 use crate::epochs::History;
+use crate::learner::State;
 
 /// Metadata: what the training depends on.
 const WORK: &str = "midashi.work";
@@ -77,15 +78,11 @@ impl StateFile {
     }
 
     /// Saves a state; a process that is killed meanwhile leaves the one before.
-    pub fn save<'a>(
-        &mut self,
-        history: &History,
-        tensors: impl Iterator<Item = (String, ArrayViewD<'a, f32>)>,
-    ) -> Result<()> {
+    pub fn save(&mut self, history: &History, tensors: &State<'_>) -> Result<()> {
         let history = serde_json::to_string(history).context("cannot write the training's history")?;
         let metadata = HashMap::from([(WORK.to_owned(), self.key.clone()), (HISTORY.to_owned(), history)]);
-        let tensors: Vec<(String, Float32<'_>)> =
-            tensors.map(|(name, tensor)| (name, Float32(tensor))).collect();
+        let tensors: Vec<(&str, Float32<'_>)> =
+            tensors.iter().map(|(name, tensor)| (name.as_str(), Float32(tensor.view()))).collect();
         atomic::write_at(&self.path, |path| {
             safetensors::serialize_to_file(tensors, Some(metadata), path)
                 .with_context(|| format!("cannot write {}", self.path.display()))

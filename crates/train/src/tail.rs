@@ -1,18 +1,19 @@
 //! The trainable part: one optimiser step, one look at the validation split.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use midashi_bert::{Batch, Graph, LOGITS, LOSS, Storage, TARGETS, Weights, gradient_name, most_probable};
+use midashi_bert::{Batch, Graph, LOGITS, TARGETS, Weights, most_probable};
 use midashi_pipeline::artifact::{Split, TokenizedCorpus};
 use midashi_pipeline::config::Train;
 use midashi_runtime::{Session, Tensor};
-use ndarray::{Array1, ArrayD, ArrayView1, ArrayViewD};
+use ndarray::{Array1, ArrayView1, ArrayViewD};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::dropout;
+use crate::learner::{Learner, State, learner};
 use crate::model::Model;
-use crate::optimiser::Optimiser;
 use crate::setup::Setup;
 use crate::targets::Targets;
 use crate::texts::Texts;
@@ -23,12 +24,11 @@ pub struct Tail<'a> {
     model: &'a Model,
     train: &'a Train,
     graph: Graph,
-    training: Session,
     /// The same without loss and gradients, where there is a validation split to look at.
     classifier: Option<Session>,
     targets: Targets,
-    optimiser: Optimiser,
-    threads: ThreadPool,
+    learner: Box<dyn Learner + 'a>,
+    threads: Arc<ThreadPool>,
 }
 
 /// What a batch gave.
@@ -57,34 +57,24 @@ impl BatchResult {
 }
 
 impl<'a> Tail<'a> {
-    /// Prepares the training of `weights`, of which those that learn are fed at every step.
+    /// Prepares the training of `weights`.
     pub fn new(setup: &'a Setup, model: &'a Model, texts: &'a Texts<'a>, weights: Weights) -> Result<Self> {
-        let session = |name: &str, graph: &Graph| -> Result<Session> {
-            let frozen = weights.for_graph(graph, |name| !model.learns(name))?;
-            let stored = |name: &str| if model.learns(name) { Storage::Input } else { Storage::External };
-            Ok(setup.engine.session(&graph.to_model(name, stored), frozen)?)
-        };
-        let graph = model.training()?;
-        let training = session("training", &graph)?;
         let is_watched = texts.corpus.texts.iter().any(|text| text.split == Split::Validation);
         let classifier =
-            is_watched.then(|| session("classifier", &model.classifier(model.start)?)).transpose()?;
-        let names =
-            graph.parameters().map(|(name, _)| name.to_owned()).filter(|name| model.learns(name)).collect();
+            || model.session(&setup.engine, "classifier", &model.classifier(model.start)?, &weights);
+        let classifier = is_watched.then(classifier).transpose()?;
+        let threads = ThreadPoolBuilder::new().num_threads(setup.engine.threads()).build();
+        let threads = Arc::new(threads.context("cannot start run.threads threads")?);
         let train = &setup.settings.train;
         Ok(Self {
             texts,
             model,
             train,
-            graph,
-            training,
+            graph: model.training()?,
             classifier,
             targets: Targets::new(train, texts.corpus),
-            optimiser: Optimiser::new(model, train, weights, names)?,
-            threads: ThreadPoolBuilder::new()
-                .num_threads(setup.engine.threads())
-                .build()
-                .context("cannot start run.threads threads")?,
+            learner: learner(setup, model, weights, threads.clone())?,
+            threads,
         })
     }
 
@@ -95,32 +85,33 @@ impl<'a> Tail<'a> {
 
     /// How many numbers learn.
     pub fn trainable_parameters(&self) -> usize {
-        self.optimiser.learned().map(|(_, tensor)| tensor.len()).sum()
+        let learned = self.graph.parameters().filter(|(name, _)| self.model.learns(name));
+        learned.map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
     /// Remembers what learns as it is now.
     pub fn keep(&mut self) {
-        self.optimiser.keep();
+        self.learner.keep();
     }
 
     /// Puts what learns back to what is remembered.
     pub fn put_back_kept(&mut self) {
-        self.optimiser.put_back_kept();
+        self.learner.put_back_kept();
     }
 
     /// All that a step changes, by name.
-    pub fn state(&self) -> impl Iterator<Item = (String, ArrayViewD<'_, f32>)> {
-        self.optimiser.state()
+    pub fn state(&self) -> Result<State<'_>> {
+        self.learner.state()
     }
 
     /// Puts everything back to a [`state`](Self::state) that was reached after so many steps.
     pub fn restore(&mut self, state: HashMap<String, Vec<f32>>, steps: usize) -> Result<()> {
-        self.optimiser.restore(state, steps)
+        self.learner.restore(state, steps)
     }
 
     /// All weights, frozen ones included.
-    pub fn into_weights(self) -> Weights {
-        self.optimiser.into_weights()
+    pub fn into_weights(self) -> Result<Weights> {
+        self.learner.into_weights()
     }
 
     /// Learns from one batch, with the learning rates times `factor`.
@@ -128,36 +119,19 @@ impl<'a> Tail<'a> {
         let weight = self.targets.weight(texts);
         let parts: Vec<&[usize]> = texts.chunks(texts.len().div_ceil(self.train.accumulation)).collect();
         let mut result = BatchResult::default();
-        let mut sums: Vec<ArrayD<f32>> = Vec::new();
         for (number, part) in (1..).zip(&parts) {
             let batch = LabelledBatch::new(self.texts, self.model, part)?;
             let targets = self.targets.of(part, weight).into_dyn();
             // Of all runs of the training graph, counted from 1: whatever was done before, a step drops the same.
-            let run = (self.optimiser.steps() * self.train.accumulation + number) as u64;
+            let run = (self.learner.steps() * self.train.accumulation + number) as u64;
             let (Train { dropout, seed, .. }, sizes) = (self.train, batch.texts.sizes());
             let masks = self.threads.install(|| dropout::masks(&self.graph, *dropout, *seed, run, sizes));
-            let mut inputs = batch.inputs(self.optimiser.learned());
+            let mut inputs: Vec<(&str, Tensor<'_>)> = batch.texts.inputs();
             inputs.push((TARGETS, targets.view().into()));
             inputs.extend(masks.iter().map(|(name, mask)| (name.as_str(), mask.view().into())));
-            let outputs = self.training.run(inputs)?;
-            result.add(&batch.result(outputs.float32(LOSS)?.sum().into(), &outputs.float32(LOGITS)?));
-            let gradients: Vec<ArrayViewD<'_, f32>> = self
-                .optimiser
-                .learned()
-                .map(|(name, _)| outputs.float32(&gradient_name(name)))
-                .collect::<Result<_, _>>()?;
-            if parts.len() == 1 {
-                // All at once: read where ONNX Runtime left them.
-                result.gradient_norm = self.threads.install(|| self.optimiser.step(&gradients, factor))?;
-            } else if sums.is_empty() {
-                sums = gradients.iter().map(|gradient| gradient.to_owned()).collect();
-            } else {
-                sums.iter_mut().zip(&gradients).for_each(|(sum, gradient)| *sum += gradient);
-            }
-        }
-        if !sums.is_empty() {
-            let gradients: Vec<ArrayViewD<'_, f32>> = sums.iter().map(|sum| sum.view()).collect();
-            result.gradient_norm = self.threads.install(|| self.optimiser.step(&gradients, factor))?;
+            let found = self.learner.learn(&inputs, (number == parts.len()).then_some(factor))?;
+            result.add(&batch.result(found.loss.into(), &found.logits.view()));
+            result.gradient_norm = found.gradient_norm.unwrap_or_default();
         }
         Ok(result)
     }
@@ -165,7 +139,8 @@ impl<'a> Tail<'a> {
     /// Looks at one batch of the validation split without learning from it.
     pub fn look(&mut self, texts: &[usize]) -> Result<BatchResult> {
         let batch = LabelledBatch::new(self.texts, self.model, texts)?;
-        let inputs = batch.inputs(self.optimiser.learned());
+        let mut inputs: Vec<(&str, Tensor<'_>)> = batch.texts.inputs();
+        inputs.extend(self.learner.learned());
         let session = self.classifier.as_mut().context("there is no validation split to look at")?;
         let outputs = session.run(inputs)?;
         let logits = outputs.float32(LOGITS)?;
@@ -188,16 +163,6 @@ impl LabelledBatch {
             labels: of_batch().map(|text| i64::from(text.label.0)).collect(),
             tokens: of_batch().map(|text| text.input_ids.len()).sum(),
         })
-    }
-
-    /// The texts and the weights that learn.
-    fn inputs<'a>(
-        &'a self,
-        learned: impl Iterator<Item = (&'a str, &'a ArrayD<f32>)>,
-    ) -> Vec<(&'a str, Tensor<'a>)> {
-        let mut inputs: Vec<(&str, Tensor<'_>)> = self.texts.inputs();
-        inputs.extend(learned.map(|(name, tensor)| (name, tensor.view().into())));
-        inputs
     }
 
     fn result(&self, loss: f64, logits: &ArrayViewD<'_, f32>) -> BatchResult {
