@@ -72,11 +72,6 @@ impl Engine {
         }
     }
 
-    /// Where the graphs run.
-    pub fn device(&self) -> Device {
-        self.device
-    }
-
     fn device_description(&self) -> String {
         let with_tf32 = self.tf32 && self.device == Device::Cuda;
         format!("{}{}", self.device, if with_tf32 { " with TF32" } else { "" })

@@ -198,7 +198,9 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    use midashi_bert::{Batch, BertConfig, Dropout, PaddingRule, Start, Storage, TARGETS, gradient_name};
+    use midashi_bert::{
+        Batch, BertConfig, Dropout, PaddingRule, Start, Storage, TARGETS, TextIds, gradient_name,
+    };
     use midashi_pipeline::config::{LearningRates, Schedule, TrainableLayers};
     use midashi_runtime::Choice;
     use ndarray::{Array2, ArrayViewD};
@@ -212,6 +214,8 @@ mod tests {
     const STEPS: usize = 20;
     const LABELS: usize = 4;
     const VOCABULARY: i32 = 40;
+    /// Token types of the longest text.
+    const TYPES: [i32; 11] = [0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1];
     /// Largest difference accepted, relative to the largest number of the tensor.
     const TOLERANCE: f32 = 1e-6;
 
@@ -274,7 +278,10 @@ mod tests {
             let mut text =
                 || (0..rng.random_range(3..12)).map(|_| rng.random_range(1..VOCABULARY)).collect::<Vec<_>>();
             let texts: Vec<Vec<i32>> = (0..4).map(|_| text()).collect();
-            let texts: Vec<&[i32]> = texts.iter().map(Vec::as_slice).collect();
+            let texts: Vec<TextIds<'_>> = texts
+                .iter()
+                .map(|ids| TextIds { input_ids: ids, token_type_ids: &TYPES[..ids.len()] })
+                .collect();
             let texts = Batch::of_ids(&texts, 0, PaddingRule::Masked);
             let answers: Vec<usize> = (0..4).map(|_| rng.random_range(0..LABELS)).collect();
             let share = 0.25 / train.accumulation as f32;
