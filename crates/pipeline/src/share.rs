@@ -26,7 +26,10 @@ pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
             let name = output.name();
             share_artifact(&from.path().join(&name), &to.path().join(&name))?;
         }
-        ours.stages.insert(stage.to_owned(), theirs.stages[stage].clone());
+        if ours.stages.get(stage) != theirs.stages.get(stage) {
+            ours.stages.insert(stage.to_owned(), theirs.stages[stage].clone());
+            ours.write(to)?;
+        }
     }
     for (theirs, ours) in [(from.features(), to.features()), (from.baseline(), to.baseline())] {
         let is_newer = || Ok(!ours.exists() || modified(&theirs)? > modified(&ours)?);
@@ -34,7 +37,6 @@ pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
             share_file(&theirs, &ours)?;
         }
     }
-    ours.write(to)?;
     let mut digests = DigestMemory::open(to.digests());
     digests.learn(DigestMemory::open(from.digests()), from.path(), to.path())?;
     digests.save()
