@@ -66,7 +66,7 @@ pub fn table(sweep: &Sweep, seconds: &[Option<f64>]) -> String {
     }
     add("seconds", 1, &|run, row| row.scores.and(seconds[run]));
     let over = seeds.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(" and ");
-    let note = if seeds.is_empty() {
+    let note = if settings.iter().all(|(_, runs)| runs.len() == 1) {
         "One run per setting: no spread. A sweep over train.seed has one.".to_owned()
     } else {
         format!("Mean, sample standard deviation, least and most over {over}.")

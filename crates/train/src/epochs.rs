@@ -45,7 +45,7 @@ pub struct EpochRecord {
     validation_loss: Option<f64>,
     validation_accuracy: Option<f64>,
     seconds: f64,
-    titles_per_second: f64,
+    texts_per_second: f64,
 }
 
 /// Sums over batches.
@@ -81,7 +81,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
         bail!("the training split is empty; lower corpus.split.test or corpus.split.validation");
     }
     println!(
-        "  {} trainable parameters, {texts} titles, {} epochs",
+        "  {} trainable parameters, {texts} texts, {} epochs",
         tail.trainable_parameters(),
         train.epochs
     );
@@ -98,7 +98,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
     interrupt::watch()?;
     while history.epochs.len() < train.epochs && !history.ends_early(train) {
         let epoch = history.epochs.len() + 1;
-        let mut progress = Progress::new(format!("epoch {epoch}/{}", train.epochs), texts as u64, "titles");
+        let mut progress = Progress::new(format!("epoch {epoch}/{}", train.epochs), texts as u64, "texts");
         progress.advance(history.totals.texts as u64);
         for batch in batches.of_epoch(epoch).into_iter().skip(history.batches) {
             let started = Instant::now();
@@ -187,7 +187,7 @@ impl History {
             validation_loss: watched.as_ref().map(Totals::mean_loss),
             validation_accuracy: watched.as_ref().map(Totals::accuracy),
             seconds: totals.seconds,
-            titles_per_second: totals.texts as f64 / totals.seconds,
+            texts_per_second: totals.texts as f64 / totals.seconds,
         };
         record.print(train.epochs);
         self.epochs.push(record);
@@ -291,13 +291,13 @@ impl EpochRecord {
             _ => String::new(),
         };
         println!(
-            "  epoch {}/{epochs}  loss {:.3} (mean {:.4})  training accuracy {:.4}{validation}  {:.1} s  {:.0} titles/s",
+            "  epoch {}/{epochs}  loss {:.3} (mean {:.4})  training accuracy {:.4}{validation}  {:.1} s  {:.0} texts/s",
             self.epoch,
             self.summed_loss,
             self.mean_loss,
             self.training_accuracy,
             self.seconds,
-            self.titles_per_second
+            self.texts_per_second
         );
     }
 }
