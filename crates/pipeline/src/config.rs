@@ -789,6 +789,15 @@ mod tests {
     }
 
     #[test]
+    fn the_configurations_in_data_are_read() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
+        assert_eq!(Config::load(&data.join("sample.toml"), "").unwrap().run.name, "sample");
+        let train = Config::load(&data.join("all-layers.toml"), "").unwrap().train;
+        assert_eq!(train.trainable_layers, TrainableLayers::All);
+        assert_eq!(train.dropout, Train::default().dropout);
+    }
+
+    #[test]
     fn an_override_wins_over_the_file() {
         let config = load(
             "[run]\nname = \"a\"\n[train]\nepochs = 3\n",
