@@ -111,7 +111,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     }
     print!("{}", beside::lines(&metrics));
     let answered: Vec<(&usize, &Answer)> = answers.iter().collect();
-    let shown = spread(&answered, settings.evaluate.attention_texts);
+    let shown = spread(&answered, settings.evaluate.attention_texts.of(answered.len()));
     let attention: Vec<AttentionRow> =
         shown.into_iter().map(|(&text, answer)| attention(&corpus, text, answer)).collect();
 

@@ -317,12 +317,21 @@ pub enum TrainableLayers {
     All,
 }
 
+/// How many of the texts there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextCount {
+    /// No more than these.
+    AtMost(usize),
+    /// All.
+    All,
+}
+
 /// `[evaluate]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evaluate {
-    /// For how many test texts the attention is kept.
-    pub attention_texts: usize,
+    /// For how many test texts the attention is kept: a number, of texts at equal distances, or `"all"`.
+    pub attention_texts: TextCount,
     /// Tokens per batch.
     pub batch_tokens: usize,
     /// Where the graph runs.
@@ -450,7 +459,7 @@ impl Default for LearningRates {
 impl Default for Evaluate {
     fn default() -> Self {
         Self {
-            attention_texts: 200,
+            attention_texts: TextCount::All,
             batch_tokens: 2048,
             device: Choice::default(),
             baseline: true,
@@ -495,28 +504,73 @@ impl TrainableLayers {
     }
 }
 
+impl TextCount {
+    /// How many that is of `texts`.
+    pub fn of(self, texts: usize) -> usize {
+        match self {
+            Self::AtMost(count) => count.min(texts),
+            Self::All => texts,
+        }
+    }
+}
+
+/// The word for what no number needs to limit.
+const ALL: &str = "all";
+
+/// A number, or `"all"` where there is none.
+fn write_number_or_all<S: serde::Serializer>(
+    number: Option<usize>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => serializer.serialize_u64(number as u64),
+        None => serializer.serialize_str(ALL),
+    }
+}
+
+/// The reverse; an error says what is counted, `counted`.
+fn read_number_or_all<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+    counted: &str,
+) -> Result<Option<usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(usize),
+        Word(String),
+    }
+    match Written::deserialize(deserializer) {
+        Ok(Written::Number(number)) => Ok(Some(number)),
+        Ok(Written::Word(word)) if word == ALL => Ok(None),
+        _ => Err(serde::de::Error::custom(format!("expected a number of {counted}, or {ALL:?}"))),
+    }
+}
+
 impl Serialize for TrainableLayers {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Last(count) => serializer.serialize_u64(*count as u64),
-            Self::All => serializer.serialize_str("all"),
-        }
+        write_number_or_all(self.last(), serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for TrainableLayers {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Count(usize),
-            Word(String),
-        }
-        match Written::deserialize(deserializer) {
-            Ok(Written::Count(count)) => Ok(Self::Last(count)),
-            Ok(Written::Word(word)) if word == "all" => Ok(Self::All),
-            _ => Err(serde::de::Error::custom("expected a number of layers, or \"all\"")),
-        }
+        Ok(read_number_or_all(deserializer, "layers")?.map_or(Self::All, Self::Last))
+    }
+}
+
+impl Serialize for TextCount {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let number = match self {
+            Self::AtMost(count) => Some(*count),
+            Self::All => None,
+        };
+        write_number_or_all(number, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TextCount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(read_number_or_all(deserializer, "texts")?.map_or(Self::All, Self::AtMost))
     }
 }
 
@@ -669,14 +723,14 @@ fn check_names(table: &Table, known: &Table, section: &str) -> Result<(), String
     Ok(())
 }
 
-/// The key that is a number or a word: its type is left to its own reader.
-const NUMBER_OR_WORD: &str = "train.trainable_layers";
+/// The keys that are a number or a word: their type is left to their own readers.
+const NUMBER_OR_WORD: [&str; 2] = ["train.trainable_layers", "evaluate.attention_texts"];
 
 /// Refuses a value of another type than the default's.
 fn check_type(path: &str, expected: &Value, found: &Value) -> Result<(), String> {
     let fits = match (expected, found) {
         (Value::Float(_), Value::Integer(_)) => true,
-        _ => expected.same_type(found) || path == NUMBER_OR_WORD,
+        _ => expected.same_type(found) || NUMBER_OR_WORD.contains(&path),
     };
     if fits {
         Ok(())
@@ -705,7 +759,7 @@ fn apply_override(table: &mut Table, known: &Table, word: &str) -> Result<(), St
     let expected = known.get(last).ok_or_else(|| unknown(path, known, &section))?;
     let value = match parse_value(written) {
         // A word for a string key is that word, whatever else it could mean; quotes are TOML's.
-        value if expected.is_str() && !value.is_str() && path != NUMBER_OR_WORD => {
+        value if expected.is_str() && !value.is_str() && !NUMBER_OR_WORD.contains(&path) => {
             Value::String(written.to_owned())
         }
         value => value,
@@ -874,6 +928,11 @@ mod tests {
         let layers = |word: &str| load("", word).unwrap().train.trainable_layers;
         assert_eq!(layers("train.trainable_layers=2"), TrainableLayers::Last(2));
         assert_eq!(layers("train.trainable_layers=all"), TrainableLayers::All);
+        let texts = |word: &str| load("", word).unwrap().evaluate.attention_texts;
+        assert_eq!((texts("").of(7), texts("evaluate.attention_texts=3").of(7)), (7, 3));
+        assert!(
+            message("", "evaluate.attention_texts=some").contains("expected a number of texts, or \"all\"")
+        );
         assert!(message("", "train.device=gpu").contains("device"));
         assert!(message("", "corpus.text=titel").contains("expected one of `title`, `body`, `title+body`"));
         assert!(message("", "train.trunk_precision=int4").contains("expected `f32` or `int8`"));

@@ -1,22 +1,22 @@
-//! The attention gallery: each text as its author wrote it, coloured by what `[CLS]` gives its
-//! tokens in the last layer.
+//! The attention gallery, which a reader without JavaScript sees: texts as their authors wrote them,
+//! coloured by what `[CLS]` gives their tokens in the last layer.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
 
-/// All shown texts.
+/// The shown texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gallery {
     /// Attention heads that are summed; the sum over all tokens of a text is this number, less what
     /// padding took where it was attended to.
     pub heads: usize,
-    /// In the order of `attention.parquet`.
+    /// Some of `attention.parquet`, in its order.
     pub texts: Vec<GalleryText>,
 }
 
@@ -54,6 +54,9 @@ pub enum Part {
     /// So many characters at the end of the text that was too long, instead of them.
     Unread(usize),
 }
+
+/// A page without a script has no filters: more texts than these nobody reads.
+const MOST_TEXTS: usize = 100;
 
 /// More characters than these are only counted where no token is left for them: a body may go on for pages.
 const LONGEST_UNREAD: usize = 40;
@@ -106,7 +109,10 @@ impl Gallery {
                 &predictions.categories,
             )
         };
-        let texts = attention.iter().map(|row| {
+        // At equal distances: of texts sorted by category, every category is among them in its share.
+        let count = attention.len().min(MOST_TEXTS);
+        let rows = (0..count).map(|at| &attention[at * attention.len() / count]);
+        let texts = rows.map(|row| {
             text(row).with_context(|| {
                 format!("attention.parquet: row {:?}; run `make evaluate` again to remake it", row.id)
             })
@@ -126,18 +132,8 @@ impl GalleryText {
         title: &str,
         categories: &[String],
     ) -> anyhow::Result<Self> {
-        let weights = summed_over_heads(row)?;
-        ensure!(
-            tokenized.tokens == row.tokens && tokenized.word_ids == row.word_ids,
-            "its tokens are not those of tokens.arrow"
-        );
-        let lengths = [tokenized.tokens.len(), tokenized.word_ids.len(), tokenized.original_offsets.len()];
-        ensure!(
-            lengths == [weights.len(); 3],
-            "tokens.arrow: [tokens, word_ids, original_offsets] are {lengths:?}; expected {} of each; run \
-             `make tokenize` again",
-            weights.len()
-        );
+        check(row, tokenized)?;
+        let weights = summed_over_heads(row);
         let name = |index: usize| {
             categories
                 .get(index)
@@ -166,22 +162,39 @@ impl GalleryText {
     }
 }
 
-/// Attention of `[CLS]` per token; with 12 heads the sum of all is 12.
-fn summed_over_heads(row: &AttentionRow) -> anyhow::Result<Vec<f64>> {
-    let mut weights = vec![0.0; row.tokens.len()];
+/// That every head of `row` has a weight for every token of `tokenized`.
+///
+/// # Errors
+/// When it has not.
+pub fn check(row: &AttentionRow, tokenized: &TokenizedText) -> anyhow::Result<()> {
+    let count = row.tokens.len();
     for (head, attention) in row.attention.iter().enumerate() {
-        ensure!(
-            attention.len() == weights.len(),
-            "head {head} has {} weights for {} tokens",
-            attention.len(),
-            weights.len()
-        );
-        for (weight, &more) in weights.iter_mut().zip(attention) {
-            ensure!(more.is_finite() && more >= 0.0, "head {head} has the weight {more}; expected 0 to 1");
-            *weight += f64::from(more);
+        ensure!(attention.len() == count, "head {head} has {} weights for {count} tokens", attention.len());
+        let strange = attention.iter().find(|weight| !weight.is_finite() || **weight < 0.0);
+        if let Some(weight) = strange {
+            bail!("head {head} has the weight {weight}; expected 0 to 1");
         }
     }
-    Ok(weights)
+    ensure!(
+        tokenized.tokens == row.tokens && tokenized.word_ids == row.word_ids,
+        "its tokens are not those of tokens.arrow"
+    );
+    let lengths = [tokenized.tokens.len(), tokenized.word_ids.len(), tokenized.original_offsets.len()];
+    ensure!(
+        lengths == [count; 3],
+        "tokens.arrow: [tokens, word_ids, original_offsets] are {lengths:?}; expected {count} of each; run \
+         `make tokenize` again"
+    );
+    Ok(())
+}
+
+/// Attention of `[CLS]` per token; with 12 heads the sum of all is 12.
+fn summed_over_heads(row: &AttentionRow) -> Vec<f64> {
+    let mut weights = vec![0.0; row.tokens.len()];
+    for head in &row.attention {
+        weights.iter_mut().zip(head).for_each(|(weight, &more)| *weight += f64::from(more));
+    }
+    weights
 }
 
 /// Tokens whose characters of the original text overlap, so that they can only be coloured as one.
@@ -193,7 +206,10 @@ struct Span {
 }
 
 /// The original text from its first character to its last, with the tokens that were made of it.
-fn parts(tokenized: &TokenizedText, weights: &[f64]) -> anyhow::Result<Vec<Part>> {
+///
+/// # Errors
+/// When a token's characters are not in the text.
+pub fn parts(tokenized: &TokenizedText, weights: &[f64]) -> anyhow::Result<Vec<Part>> {
     let original: Vec<char> = tokenized.original.chars().collect();
     let text = |range: Range<usize>| original[range].iter().collect::<String>();
     let spans = spans(tokenized, original.len())?;

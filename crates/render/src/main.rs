@@ -3,8 +3,10 @@
 
 mod artifacts;
 mod charts;
+mod explorer;
 mod gallery;
 mod page;
+mod printable;
 mod report;
 mod summary;
 
@@ -18,7 +20,7 @@ use crate::artifacts::Artifacts;
 use crate::report::Report;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 4;
+const REVISION: u32 = 5;
 
 /// Write report.html: the run in figures, its curves, its confusion matrix and what it attended to
 #[derive(Parser)]
@@ -58,7 +60,9 @@ fn render(arguments: &Arguments) -> anyhow::Result<()> {
     let html = page::html(&report)?;
     atomic::write_bytes(&folder.report(), html.as_bytes())?;
 
-    println!("  {} · {} texts with attention", folder.report().display(), report.gallery.texts.len());
-    work.finish(&json!({"bytes": html.len(), "gallery_texts": report.gallery.texts.len()}))?;
+    let coloured = report.explorer.sources.first().map_or(0, |source| source.texts.len());
+    let texts = report.explorer.texts.len();
+    println!("  {} · {texts} texts, {coloured} with attention", folder.report().display());
+    work.finish(&json!({"bytes": html.len(), "texts": texts, "attention_texts": coloured}))?;
     Ok(())
 }

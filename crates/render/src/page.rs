@@ -1,26 +1,49 @@
 //! The page: report, charts and style sheet put through the template.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, anyhow};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::charts;
+use crate::printable::{lines, printable};
 use crate::report::Report;
 
 const STYLE: &str = include_str!("../templates/report.css");
-const TEMPLATE: &str = include_str!("../templates/report.html");
+const TEMPLATES: [(&str, &str); 2] = [
+    // The names' ending switches HTML escaping on.
+    ("report.html", include_str!("../templates/report.html")),
+    ("explorer.html", include_str!("../templates/explorer.html")),
+];
+/// One script, since the page's policy knows it by its digest. In a comment its lines say that no markup is in
+/// it, so that the page stays well-formed XML.
+const SCRIPT: &str = concat!(
+    "//<![CDATA[\n\"use strict\";\n",
+    include_str!("../templates/explorer/language.js"),
+    include_str!("../templates/explorer/data.js"),
+    include_str!("../templates/explorer/view.js"),
+    include_str!("../templates/explorer/texts.js"),
+    include_str!("../templates/explorer/list.js"),
+    include_str!("../templates/explorer/export.js"),
+    include_str!("../templates/explorer/explorer.js"),
+    "//]]>\n",
+);
+/// What the page says, in every language it speaks.
+const STRINGS: &str = include_str!("../templates/strings.json");
 
 /// Shades in the style sheet: `l0` is none, `l10` the full colour.
 const LEVELS: f64 = 10.0;
 
 /// The whole report as one HTML file.
 ///
-/// The page's policy allows nothing to be loaded and no style but its own, which it knows by its
-/// digest; so colours are classes, never `style` attributes.
+/// The page's policy allows nothing to be loaded, and no style and script but its own, which it knows
+/// by their digests; so colours are classes, never `style` attributes.
 ///
 /// # Errors
 /// When a chart or the template fails.
@@ -34,19 +57,45 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
     environment.add_filter("percent", |share: f64| format!("{:.1}%", 100.0 * share));
     environment.add_filter("mebibytes", |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20)));
     environment.add_filter("level", |share: f64| (LEVELS * share).round().clamp(0.0, LEVELS) as u64);
-    environment.add_filter("printable", printable);
-    environment.add_filter("lines", lines);
-    // The name's ending switches HTML escaping on.
-    environment.add_template("report.html", TEMPLATE).map_err(template_error)?;
+    environment.add_filter("printable", |text: &str| printable(text));
+    environment.add_filter("lines", |text: &str| lines(text));
+    for (name, template) in TEMPLATES {
+        environment.add_template(name, template).map_err(template_error)?;
+    }
+    let strings: Strings = serde_json::from_str(STRINGS).context("strings.json")?;
+    let english: BTreeMap<String, String> =
+        strings.iter().map(|(key, said)| (key.clone(), said.en.clone())).collect();
     let template = environment.get_template("report.html").map_err(template_error)?;
     let values = context! {
         report => Serde(report),
         style => STYLE,
         style_digest => BASE64_STANDARD.encode(Sha256::digest(STYLE)),
+        script => SCRIPT,
+        script_digest => BASE64_STANDARD.encode(Sha256::digest(SCRIPT)),
+        strings => english,
+        strings_data => data_block(&strings)?,
+        explorer_data => data_block(&report.explorer)?,
         loss_chart => charts::loss(&report.training).context("cannot draw the loss")?,
         lengths_chart => charts::lengths(&report.lengths).context("cannot draw the token lengths")?,
     };
     template.render(values).map_err(template_error)
+}
+
+/// Strings by their key.
+type Strings = BTreeMap<String, Said>;
+
+/// One string in every language.
+#[derive(Debug, Serialize, Deserialize)]
+struct Said {
+    en: String,
+    ja: String,
+}
+
+/// JSON that can stand in a `script` element, whatever its strings hold: outside strings JSON has
+/// none of these characters.
+fn data_block(value: &impl Serialize) -> anyhow::Result<String> {
+    let json = serde_json::to_string(value).context("cannot write the page's data")?;
+    Ok(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
 }
 
 /// minijinja tells template, line and cause only in its alternate form.
@@ -64,23 +113,8 @@ fn grouped(value: u64) -> String {
     digits.chars().enumerate().flat_map(group).collect()
 }
 
-/// Control characters have no place in HTML; their pictures (U+2400 to U+2421) do.
-fn printable(text: &str) -> String {
-    let picture = |c: char| match c {
-        '\0'..='\u{1F}' => char::from_u32(0x2400 + c as u32).unwrap_or(char::REPLACEMENT_CHARACTER),
-        '\u{7F}' => '\u{2421}',
-        '\u{80}'..='\u{9F}' | '\u{FFFE}' | '\u{FFFF}' => char::REPLACEMENT_CHARACTER,
-        other => other,
-    };
-    text.chars().map(picture).collect()
-}
-
-/// The same for a text whose line feeds end lines.
-fn lines(text: &str) -> String {
-    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -91,8 +125,32 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_get_a_picture() {
-        assert_eq!(lines("a\n\tb"), "a\n␉b");
-        assert_eq!(printable("a\u{1B}[0m\u{7F}\u{85}見\u{202E}"), "a␛[0m␡\u{FFFD}見\u{202E}");
+    fn data_cannot_end_its_element() {
+        let block = data_block(&"</script><!--&").unwrap();
+        assert_eq!(block, r#""\u003c/script\u003e\u003c!--\u0026""#);
+        assert_eq!(serde_json::from_str::<String>(&block).unwrap(), "</script><!--&");
+    }
+
+    #[test]
+    fn whatever_the_page_says_is_in_the_table_of_strings() {
+        let strings: Strings = serde_json::from_str(STRINGS).unwrap();
+        let mut used = 0;
+        for (source, marks) in [
+            (SCRIPT, ["say(\"", "heading(\""]),
+            (TEMPLATES[0].1, ["say(\"", "data-string=\""]),
+            (TEMPLATES[1].1, ["say(\"", "data-string=\""]),
+            (TEMPLATES[1].1, ["data-label=\"", "say(\""]),
+        ] {
+            for mark in marks {
+                for rest in source.split(mark).skip(1) {
+                    let key = rest.split('"').next().unwrap();
+                    if key.contains('.') {
+                        assert!(strings.contains_key(key), "{key}");
+                        used += 1;
+                    }
+                }
+            }
+        }
+        assert!(used > 40, "{used}");
     }
 }

@@ -8,6 +8,7 @@ use midashi_pipeline::artifact::{Metrics, Split, StepRow, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
+use crate::explorer::Explorer;
 use crate::gallery::Gallery;
 use crate::summary::{self, Fact, StageSummary};
 
@@ -34,8 +35,11 @@ pub struct Report {
     pub lengths: Lengths,
     /// The confusion matrix with the shares of its rows.
     pub confusion: Vec<ConfusionRow>,
-    /// What the model attended to.
+    /// What the model attended to, for a page without a script.
     pub gallery: Gallery,
+    /// Every test text. Written as data for the page's script, not by the template.
+    #[serde(skip)]
+    pub explorer: Explorer,
 }
 
 /// What the published article reports of its own run.
@@ -169,6 +173,7 @@ impl Report {
             training: Training::of(training),
             lengths: Lengths::of(&tokens.texts),
             confusion: confusion(metrics)?,
+            explorer: Explorer::of(artifacts)?,
             gallery: Gallery::of(artifacts)?,
         })
     }

@@ -1,0 +1,109 @@
+// Files for elsewhere: a text's picture as SVG and PNG, the listed texts as CSV.
+
+const SVG = "http://www.w3.org/2000/svg";
+/** In pixels. */
+const PICTURE = { width: 800, margin: 28, text: 22, small: 14, line: 42, gap: 4 };
+/** A PNG has so many pixels for each of the picture's, for print and fine screens. */
+const PNG_SCALE = 2;
+
+/**
+ * The picture of a text in the colours of the page: right or wrong, the text, its special tokens, and `note`, which says
+ * what coloured it. It stands alone: no style sheet, no font but the system's.
+ */
+function pictureOf(text, layout, categories, note) {
+  const page = getComputedStyle(document.body);
+  const [ink, paper, font] = [page.color, page.backgroundColor, page.fontFamily];
+  const { width, margin, line, gap } = PICTURE;
+  const svg = document.createElementNS(SVG, "svg");
+  const draw = (name, attributes, content) => {
+    const made = document.createElementNS(SVG, name);
+    for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+    if (content !== undefined) made.textContent = content;
+    svg.append(made);
+    return made;
+  };
+  const write = (x, y, size, fill, content) =>
+    draw("text", { x, y, fill, "font-size": size, "font-family": font, "xml:space": "preserve" }, content);
+  const brush = document.createElement("canvas").getContext("2d");
+  const widthOf = (content) => {
+    brush.font = `${PICTURE.text}px ${font}`;
+    return brush.measureText(content).width;
+  };
+
+  draw("title", {}, text.written);
+  const ground = draw("rect", { x: 0, y: 0, width, fill: paper });
+  const truth = `${say("text.true")} ${categories[text.label]}`;
+  const answer = `${say("text.predicted")} ${categories[text.predicted]} ${percent(text.confidence)}`;
+  write(margin, margin + PICTURE.small, PICTURE.small, ink, `${say(text.correct ? "text.right" : "text.wrong")} · ${truth} · ${answer}`);
+
+  let [x, y] = [margin, margin + PICTURE.small + line];
+  const place = (content, colours) => {
+    const wide = widthOf(content);
+    if (x > margin && x + wide > width - margin) [x, y] = [margin, y + line];
+    if (colours) draw("rect", { x, y: y - PICTURE.text * 1.05, width: wide + 2, height: PICTURE.text * 1.4, rx: 3, fill: colours.ground });
+    write(x + (colours ? 1 : 0), y, PICTURE.text, colours?.ink ?? ink, content);
+    x += wide + (colours ? 3 : 0);
+  };
+  for (const part of layout.parts) {
+    // Words are never broken but where they are longer than a line; what has no colour is, between its characters.
+    if (part.plain !== undefined) {
+      for (const line of part.plain.split(/(\n)/)) {
+        if (line === "\n") [x, y] = [margin, y + PICTURE.line];
+        else for (const character of line) place(character, null);
+      }
+    } else if (part.unread !== undefined) {
+      place("…", null);
+    } else {
+      for (const unit of part.word) place(unit.shown, coloursOf(unit));
+      x += gap;
+    }
+  }
+  const special = layout.special.map((token) => (token.share === null ? token.token : `${token.token} ${percent(token.share)}`));
+  y += line;
+  write(margin, y, PICTURE.small, ink, special.join("  "));
+  y += PICTURE.small * 1.7;
+  write(margin, y, PICTURE.small, ink, note);
+
+  const height = y + margin;
+  ground.setAttribute("height", height);
+  for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` })) svg.setAttribute(name, value);
+  return new XMLSerializer().serializeToString(svg);
+}
+
+/** Colours as the style sheet has them now, light or dark; null for a unit without. */
+function coloursOf(unit) {
+  if (unit.strength === null) return null;
+  const sample = element("span", { class: `piece l${Math.round(LEVELS * unit.strength)}` });
+  document.body.append(sample);
+  const style = getComputedStyle(sample);
+  const colours = { ground: style.backgroundColor, ink: style.color };
+  sample.remove();
+  return colours;
+}
+
+/** The same as pixels. */
+async function pngOf(svg) {
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width * PNG_SCALE, image.height * PNG_SCALE];
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
+
+/** A table as RFC 4180 has it, with the byte order mark that spreadsheets know UTF-8 by. */
+function csvOf(texts, categories) {
+  const head = ["id", "true", "predicted", "correct", "confidence", "loss", ...categories.map((name) => `p(${name})`), "text"];
+  const rows = texts.map((text) => [
+    text.id, categories[text.label], categories[text.predicted], text.correct, text.confidence, text.loss, ...text.probabilities, text.written,
+  ]);
+  const field = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
+  return `\uFEFF${[head, ...rows].map((row) => row.map(field).join(",")).join("\r\n")}\r\n`;
+}
+
+function save(name, type, content) {
+  const address = URL.createObjectURL(new Blob([content], { type }));
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}

@@ -1,0 +1,88 @@
+// A list of any length, of which only the rows in sight are there.
+
+/** Rows above and below the visible ones, so that scrolling shows no gaps. */
+const SPARE_ROWS = 4;
+/** A printed page has no scroll bar: this many rows, and no more. */
+const PRINTED_ROWS = 200;
+
+/**
+ * Fills `box`, which scrolls, with rows that `makeRow(item)` makes and that the style sheet gives one height.
+ * `choose(item)` is called when a reader clicks one.
+ */
+function openList(box, makeRow, choose) {
+  const sheet = element("div", { class: "sheet", role: "presentation" });
+  box.append(sheet);
+  let items = [];
+  let chosen = null;
+  let height = 0;
+  /** Rows that are there, by place. */
+  let rows = new Map();
+
+  const rowAt = (place) => {
+    const row = makeRow(items[place]);
+    row.setAttribute("aria-posinset", place + 1);
+    row.setAttribute("aria-setsize", items.length);
+    row.setAttribute("aria-selected", items[place] === chosen);
+    row.style.insetBlockStart = `${place * height}px`;
+    row.addEventListener("click", () => choose(items[place]));
+    return row;
+  };
+
+  /** Where rows begin is a matter of their height, which depends on the reader's fonts. */
+  const measure = () => {
+    if (items.length === 0) return;
+    const row = makeRow(items[0]);
+    sheet.append(row);
+    height = row.getBoundingClientRect().height;
+    row.remove();
+  };
+
+  const draw = () => {
+    sheet.style.blockSize = `${items.length * height}px`;
+    const first = Math.max(0, Math.floor(box.scrollTop / height) - SPARE_ROWS);
+    const end = Math.min(items.length, Math.ceil((box.scrollTop + box.clientHeight) / height) + SPARE_ROWS);
+    const kept = new Map();
+    for (let place = first; place < end; place++) kept.set(place, rows.get(place) ?? rowAt(place));
+    rows = kept;
+    const wanted = [...kept.values()];
+    if (wanted.length !== sheet.children.length || wanted.some((row, at) => row !== sheet.children[at])) sheet.replaceChildren(...wanted);
+    const open = rows.get(items.indexOf(chosen));
+    if (open) box.setAttribute("aria-activedescendant", open.id);
+    else box.removeAttribute("aria-activedescendant");
+  };
+
+  const redraw = () => {
+    rows = new Map();
+    measure();
+    draw();
+  };
+
+  const reveal = () => {
+    const place = items.indexOf(chosen);
+    if (place < 0) return;
+    const [top, bottom] = [place * height, (place + 1) * height];
+    if (top < box.scrollTop) box.scrollTop = top;
+    else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
+  };
+
+  box.addEventListener("scroll", () => requestAnimationFrame(draw));
+  new ResizeObserver(redraw).observe(box);
+  addEventListener("beforeprint", () => sheet.replaceChildren(...items.slice(0, PRINTED_ROWS).map((_, place) => rowAt(place))));
+  addEventListener("afterprint", redraw);
+
+  return {
+    /** Other items, of which `open` is chosen. */
+    show(newItems, open) {
+      if (newItems.length !== items.length || newItems.some((item, at) => item !== items[at])) box.scrollTop = 0;
+      items = newItems;
+      chosen = open;
+      redraw();
+      reveal();
+      draw();
+    },
+    /** The item `step` places from the chosen one, as far as there is one. */
+    beside: (step) => items[Math.min(items.length - 1, Math.max(0, items.indexOf(chosen) + step))],
+    /** Rows that fit. */
+    page: () => Math.max(1, Math.floor(box.clientHeight / (height || 1)) - 1),
+  };
+}

@@ -1,0 +1,195 @@
+//! A Chromium without a window, driven over its DevTools pipe.
+//!
+//! The protocol is JSON messages that end in a zero byte, from and to two file descriptors, so all
+//! this needs is `serde_json`. The crates for it (`chromiumoxide`, `headless_chrome`) bring an
+//! asynchronous runtime or a WebSocket and the whole protocol as types; `fantoccini` and `thirtyfour`
+//! need a chromedriver of the browser's very version besides.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long a page may take to become what a test waits for; it takes a few milliseconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A browser with one page.
+pub struct Browser {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    session: Option<String>,
+    sent: u64,
+    /// What the browser reported while it was asked something else.
+    events: Vec<Value>,
+    profile: PathBuf,
+}
+
+/// The browser that tests use: `CHROMIUM`, or the first of Debian's and Chrome's names in the path.
+pub fn installed() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("CHROMIUM").filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|program| program.is_file())
+}
+
+impl Browser {
+    /// Starts `program` with a profile of its own, `name`, and a window of `size` pixels.
+    pub fn start(program: &Path, name: &str, (width, height): (u32, u32)) -> Self {
+        let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
+        let _ = std::fs::remove_dir_all(&profile);
+        // DevTools' pipe is descriptors 3 and 4, which the standard library cannot name; a shell can.
+        let mut process = Command::new("sh")
+            .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"])
+            .arg(program)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+            .args(["--remote-debugging-pipe", "--no-first-run", "--lang=en"])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg("about:blank")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, output) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        let mut browser = Self { process, input, output, session: None, sent: 0, events: vec![], profile };
+        let deadline = Instant::now() + PATIENCE;
+        let target = loop {
+            let targets = browser.call("Target.getTargets", &json!({}));
+            let pages = targets["targetInfos"].as_array().unwrap().iter();
+            if let Some(page) = pages.filter(|target| target["type"] == "page").next() {
+                break page["targetId"].clone();
+            }
+            assert!(Instant::now() < deadline, "the browser opens no page");
+        };
+        let attached = browser.call("Target.attachToTarget", &json!({"targetId": target, "flatten": true}));
+        browser.session = attached["sessionId"].as_str().map(str::to_owned);
+        for domain in ["Page", "Runtime", "Log", "Network"] {
+            browser.call(&format!("{domain}.enable"), &json!({}));
+        }
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        browser.call("Emulation.setDeviceMetricsOverride", &size);
+        browser
+    }
+
+    /// Asks the browser and waits for its answer.
+    pub fn call(&mut self, method: &str, parameters: &Value) -> Value {
+        self.sent += 1;
+        let mut message = json!({"id": self.sent, "method": method, "params": parameters});
+        if let Some(session) = &self.session {
+            message["sessionId"] = json!(session);
+        }
+        self.input.write_all(format!("{message}\0").as_bytes()).unwrap();
+        self.input.flush().unwrap();
+        loop {
+            let mut answer = Vec::new();
+            self.output.read_until(0, &mut answer).unwrap();
+            assert_eq!(answer.pop(), Some(0), "the browser ended during {method}");
+            let answer: Value = serde_json::from_slice(&answer).unwrap();
+            if answer["id"] == self.sent {
+                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
+                return answer["result"].clone();
+            }
+            self.events.push(answer);
+        }
+    }
+
+    /// Opens the file `page` with `fragment`, and waits until its script has run.
+    pub fn open(&mut self, page: &Path, fragment: &str) {
+        // The same file with another fragment would be no new page.
+        self.call("Page.navigate", &json!({"url": "about:blank"}));
+        self.wait_until("location.href === 'about:blank'");
+        self.call("Page.navigate", &json!({"url": format!("file://{}{fragment}", page.display())}));
+        self.wait_until("document.readyState === 'complete' && document.getElementById('explorer') !== null");
+    }
+
+    /// The value of a JavaScript expression, awaited if it is a promise.
+    pub fn evaluate(&mut self, expression: &str) -> Value {
+        let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let answer = self.call("Runtime.evaluate", &asked);
+        assert!(answer["exceptionDetails"].is_null(), "{expression}: {}", answer["exceptionDetails"]);
+        answer["result"]["value"].clone()
+    }
+
+    /// The same for an expression that is a string.
+    pub fn text(&mut self, expression: &str) -> String {
+        let value = self.evaluate(expression);
+        value.as_str().unwrap_or_else(|| panic!("{expression} is {value}")).to_owned()
+    }
+
+    /// Waits until a JavaScript expression is true.
+    pub fn wait_until(&mut self, expression: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.evaluate(expression) != true {
+            assert!(Instant::now() < deadline, "never true: {expression}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Presses and releases a key, as a person does: `j`, `?` or `Escape`.
+    pub fn press(&mut self, key: &str) {
+        let text = if key.chars().count() == 1 { key } else { "" };
+        self.call("Input.dispatchKeyEvent", &json!({"type": "keyDown", "key": key, "text": text}));
+        self.call("Input.dispatchKeyEvent", &json!({"type": "keyUp", "key": key}));
+    }
+
+    /// Types into what has the focus.
+    pub fn write(&mut self, text: &str) {
+        self.call("Input.insertText", &json!({"text": text}));
+    }
+
+    /// Clicks the middle of the element `selector` with a mouse.
+    pub fn click(&mut self, selector: &str) {
+        let place = self.evaluate(&format!(
+            "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{block: 'center'}});
+               const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()",
+            json!(selector)
+        ));
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event =
+                json!({"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1});
+            self.call("Input.dispatchMouseEvent", &event);
+        }
+    }
+
+    /// Chooses `value` in the control `name` of the explorer.
+    pub fn choose(&mut self, name: &str, value: &str) {
+        self.evaluate(&format!(
+            "(() => {{ const it = document.getElementById('view').elements.namedItem({}); it.value = {};
+               it.dispatchEvent(new Event('input', {{bubbles: true}})); }})()",
+            json!(name),
+            json!(value)
+        ));
+    }
+
+    /// Errors and warnings in the console, and all that was asked of a network, since the start.
+    pub fn complaints(&mut self) -> Vec<String> {
+        self.evaluate("0");
+        let harmless = HashSet::from(["file", "data", "blob", "about"]);
+        let complaint = |event: &Value| match event["method"].as_str()? {
+            "Runtime.exceptionThrown" | "Log.entryAdded" | "Runtime.consoleAPICalled" => {
+                Some(event.to_string())
+            }
+            "Network.requestWillBeSent" => {
+                let url = event["params"]["request"]["url"].as_str()?;
+                (!harmless.contains(url.split(':').next()?)).then(|| url.to_owned())
+            }
+            _ => None,
+        };
+        self.events.iter().filter_map(complaint).collect()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.profile);
+    }
+}
