@@ -237,3 +237,78 @@ impl Vocabulary {
 fn base64_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> String {
     BASE64_STANDARD.encode(numbers.flatten().collect::<Vec<u8>>())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use midashi_pipeline::artifact::{CategoryId, Split};
+    use serde_json::json;
+
+    use super::*;
+
+    /// モデル is two pieces of one word, ㍿ two tokens of one character; a space has none.
+    fn tokenized() -> TokenizedText {
+        let tokens = ["[CLS]", "モ", "##デル", "株", "##式", "\u{200B}", "[SEP]"];
+        TokenizedText {
+            id: "x".into(),
+            label: CategoryId(0),
+            split: Split::Test,
+            original: "モデル ㍿\u{200B}\t".into(),
+            text: String::new(),
+            input_ids: vec![0; 7],
+            token_type_ids: vec![0; 7],
+            tokens: tokens.map(str::to_owned).to_vec(),
+            word_ids: vec![None, Some(0), Some(0), Some(1), Some(1), Some(2), None],
+            offsets: vec![(0, 0); 7],
+            original_offsets: vec![(0, 0), (0, 1), (1, 3), (4, 5), (4, 5), (5, 6), (0, 0)],
+        }
+    }
+
+    #[test]
+    fn a_text_is_its_words_as_lists_of_pieces_and_what_is_between() {
+        let row = Prediction {
+            id: "x".into(),
+            label: CategoryId(0),
+            predicted: CategoryId(1),
+            probabilities: vec![0.25, 0.75],
+        };
+        let mut vocabulary = Vocabulary::default();
+        vocabulary.place("[SEP]");
+        let text = Text::of(&row, &tokenized(), "モデル", &mut vocabulary).unwrap();
+        let expected = json!({
+            "id": "x", "title": "モデル", "label": 0, "predicted": 1,
+            "parts": [["モ", "デル"], " ", [{"text": "㍿", "tokens": 2}],
+                [{"text": "\u{200B}", "shown": "U+200B", "tokens": 1}], "␉"],
+            "tokens": [1, 2, 3, 4, 5, 6, 0], "special": [0, 6],
+        });
+        assert_eq!(serde_json::to_value(text).unwrap(), expected);
+        assert_eq!(vocabulary.spellings[..3], ["[SEP]", "[CLS]", "モ"]);
+    }
+
+    #[test]
+    fn weights_differ_by_less_than_a_hundred_thousandth_from_what_was_computed() {
+        let tokenized = tokenized();
+        let attention = vec![vec![0.9, 1e-5, 0.04, 0.03, 0.02, 0.0099, 9e-5], vec![1.0 / 7.0; 7]];
+        let row = AttentionRow {
+            id: "x".into(),
+            tokens: tokenized.tokens.clone(),
+            word_ids: tokenized.word_ids.clone(),
+            attention: attention.clone(),
+        };
+        let source = |rows: &[AttentionRow]| {
+            Source::of_attention(rows, &HashMap::from([("x", 3)]), &HashMap::from([("x", &tokenized)]))
+        };
+        let written = source(std::slice::from_ref(&row)).unwrap().unwrap();
+        assert_eq!((written.heads, &written.texts[..], written.scale), (2, &[3][..], 0.9));
+        let bytes = BASE64_STANDARD.decode(&written.weights).unwrap();
+        let read = bytes.chunks(2).map(|two| f32::from(u16::from_le_bytes([two[0], two[1]])) / 65535.0 * 0.9);
+        for (read, computed) in read.zip(attention.into_iter().flatten()) {
+            assert!((read - computed).abs() < 1e-5, "{read} {computed}");
+        }
+        assert_eq!(bytes.len(), 2 * 2 * 7);
+        assert_eq!(source(&[]).unwrap(), None);
+        let fewer = AttentionRow { attention: row.attention[..1].to_vec(), ..row.clone() };
+        let error = format!("{:#}", source(&[row, fewer]).unwrap_err());
+        assert!(error.contains("1 heads; expected 2"), "{error}");
+    }
+}

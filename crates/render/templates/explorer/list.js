@@ -17,6 +17,8 @@ function openList(box, makeRow, choose) {
   let height = 0;
   /** Rows that are there, by place. */
   let rows = new Map();
+  /** On paper the box is as high as its rows, which must not bring more of them. */
+  let printing = false;
 
   const rowAt = (place) => {
     const row = makeRow(items[place]);
@@ -30,7 +32,7 @@ function openList(box, makeRow, choose) {
 
   /** Where rows begin is a matter of their height, which depends on the reader's fonts. */
   const measure = () => {
-    if (items.length === 0) return;
+    if (items.length === 0 || printing) return;
     const row = makeRow(items[0]);
     sheet.append(row);
     height = row.getBoundingClientRect().height;
@@ -38,6 +40,7 @@ function openList(box, makeRow, choose) {
   };
 
   const draw = () => {
+    if (printing) return;
     sheet.style.blockSize = `${items.length * height}px`;
     const first = Math.max(0, Math.floor(box.scrollTop / height) - SPARE_ROWS);
     const end = Math.min(items.length, Math.ceil((box.scrollTop + box.clientHeight) / height) + SPARE_ROWS);
@@ -67,8 +70,14 @@ function openList(box, makeRow, choose) {
 
   box.addEventListener("scroll", () => requestAnimationFrame(draw));
   new ResizeObserver(redraw).observe(box);
-  addEventListener("beforeprint", () => sheet.replaceChildren(...items.slice(0, PRINTED_ROWS).map((_, place) => rowAt(place))));
-  addEventListener("afterprint", redraw);
+  addEventListener("beforeprint", () => {
+    printing = true;
+    sheet.replaceChildren(...items.slice(0, PRINTED_ROWS).map((_, place) => rowAt(place)));
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    redraw();
+  });
 
   return {
     /** Other items, of which `open` is chosen. */

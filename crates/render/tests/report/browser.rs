@@ -62,8 +62,8 @@ impl Browser {
         let deadline = Instant::now() + PATIENCE;
         let target = loop {
             let targets = browser.call("Target.getTargets", &json!({}));
-            let pages = targets["targetInfos"].as_array().unwrap().iter();
-            if let Some(page) = pages.filter(|target| target["type"] == "page").next() {
+            let mut targets = targets["targetInfos"].as_array().unwrap().iter();
+            if let Some(page) = targets.find(|target| target["type"] == "page") {
                 break page["targetId"].clone();
             }
             assert!(Instant::now() < deadline, "the browser opens no page");
@@ -120,7 +120,8 @@ impl Browser {
     /// The same for an expression that is a string.
     pub fn text(&mut self, expression: &str) -> String {
         let value = self.evaluate(expression);
-        value.as_str().unwrap_or_else(|| panic!("{expression} is {value}")).to_owned()
+        assert!(value.is_string(), "{expression} is {value}");
+        value.as_str().unwrap().to_owned()
     }
 
     /// Waits until a JavaScript expression is true.

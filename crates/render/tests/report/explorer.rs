@@ -56,6 +56,14 @@ fn the_explorer_lists_every_test_text_and_complains_of_nothing() {
     browser.wait_until("document.querySelector('#list [aria-posinset=\"20\"]') !== null");
     let last = browser.text("document.querySelector('#list [aria-posinset=\"20\"] .tokens').textContent");
     assert_eq!(last, shown(BIDI).replace('\u{202E}', "U+202E"));
+
+    browser.call("Emulation.setEmulatedMedia", &json!({"media": "print"}));
+    browser.evaluate("dispatchEvent(new Event('beforeprint'))");
+    let printed = "document.querySelectorAll('#list .row').length";
+    assert_eq!(browser.evaluate(printed), 20, "paper does not scroll");
+    browser.call("Emulation.setEmulatedMedia", &json!({"media": ""}));
+    browser.evaluate("dispatchEvent(new Event('afterprint'))");
+    browser.wait_until(&format!("{printed} < 20"));
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
