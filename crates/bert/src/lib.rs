@@ -44,4 +44,4 @@ pub use optimiser::{
     AdamW, BIAS_CORRECTION, GRADIENT_NORM, LearningRate, RATE_FACTOR, STEP_SIZE, Training, first_moment_name,
     gradient_name, gradient_sum_name, next_name, second_moment_name,
 };
-pub use weights::{Weights, little_endian};
+pub use weights::{Float32, Weights, little_endian};

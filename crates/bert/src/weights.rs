@@ -99,7 +99,7 @@ impl Weights {
     pub fn write(&self, path: &Path) -> Result<()> {
         // The key that transformers looks for.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let tensors = self.iter().map(|(name, tensor)| (name, Float32(tensor)));
+        let tensors = self.iter().map(|(name, tensor)| (name, Float32(tensor.view())));
         let bytes = safetensors::serialize(tensors, Some(metadata))
             .map_err(|error| Error::Weights { path: path.to_owned(), message: error.to_string() })?;
         // Not the library's own writing to a file, which makes files that only their owner may read.
@@ -107,8 +107,8 @@ impl Weights {
     }
 }
 
-/// A tensor as safetensors wants it, turned into bytes one at a time.
-struct Float32<'a>(&'a ArrayD<f32>);
+/// A float32 tensor as safetensors wants it, turned into bytes when it is written.
+pub struct Float32<'a>(pub ArrayViewD<'a, f32>);
 
 impl View for Float32<'_> {
     fn dtype(&self) -> Dtype {
@@ -120,7 +120,7 @@ impl View for Float32<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(little_endian(&self.0.view()))
+        Cow::Owned(little_endian(&self.0))
     }
 
     fn data_len(&self) -> usize {

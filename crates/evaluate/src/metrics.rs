@@ -33,6 +33,7 @@ pub fn metrics(predictions: &Predictions) -> anyhow::Result<Metrics> {
         intervals: None,
         baseline: None,
         ensemble: None,
+        faithfulness: None,
         article: None,
     })
 }

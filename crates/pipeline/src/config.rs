@@ -342,6 +342,23 @@ pub struct Evaluate {
     pub ensemble: bool,
     /// The model's share of that mean, in [0, 1]; the rest is the baseline's.
     pub ensemble_weight: f64,
+    /// What is computed to explain the answers.
+    pub explain: Explain,
+}
+
+/// `[evaluate.explain]`: how much each token mattered, and whether that is so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explain {
+    /// For how many test texts every layer's attention, its rollout and gradient × input are computed: a
+    /// number, of texts at equal distances, or `"all"`.
+    pub texts: TextCount,
+    /// For how many of those integrated gradients are computed and faithfulness is measured.
+    pub faithfulness_texts: usize,
+    /// For how many of those all attention is kept, of every token to every token in every head.
+    pub matrices: usize,
+    /// Points at which integrated gradients look (Gauss-Legendre).
+    pub integration_points: usize,
 }
 
 /// `[render]`
@@ -465,7 +482,14 @@ impl Default for Evaluate {
             baseline: true,
             ensemble: false,
             ensemble_weight: 0.5,
+            explain: Explain::default(),
         }
+    }
+}
+
+impl Default for Explain {
+    fn default() -> Self {
+        Self { texts: TextCount::All, faithfulness_texts: 100, matrices: 12, integration_points: 16 }
     }
 }
 
@@ -650,6 +674,7 @@ impl Config {
             ("train.accumulation", self.train.accumulation, 1),
             ("train.trunk_batch_tokens", self.train.trunk_batch_tokens, 1),
             ("evaluate.batch_tokens", self.evaluate.batch_tokens, 1),
+            ("evaluate.explain.integration_points", self.evaluate.explain.integration_points, 1),
             ("model.scratch.layers", scratch.layers, 1),
             ("model.scratch.hidden_size", scratch.hidden_size, 1),
             ("model.scratch.attention_heads", scratch.attention_heads, 1),
@@ -724,7 +749,8 @@ fn check_names(table: &Table, known: &Table, section: &str) -> Result<(), String
 }
 
 /// The keys that are a number or a word: their type is left to their own readers.
-const NUMBER_OR_WORD: [&str; 2] = ["train.trainable_layers", "evaluate.attention_texts"];
+const NUMBER_OR_WORD: [&str; 3] =
+    ["train.trainable_layers", "evaluate.attention_texts", "evaluate.explain.texts"];
 
 /// Refuses a value of another type than the default's.
 fn check_type(path: &str, expected: &Value, found: &Value) -> Result<(), String> {

@@ -39,6 +39,8 @@ artifacts! {
     predictions = "predictions.parquet";
     /// Attention of `[CLS]`, one row per shown text, by `evaluate`.
     attention = "attention.parquet";
+    /// How much each token mattered by several methods, one row per explained text, by `evaluate`.
+    explanations = "explanations.parquet";
     /// What the linear baseline says, one row per test text, by `evaluate` (kept for other runs).
     baseline = "baseline.parquet";
     /// Accuracy and its relatives, by `evaluate`.

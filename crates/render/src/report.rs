@@ -364,6 +364,7 @@ mod tests {
             intervals: None,
             baseline: None,
             ensemble: None,
+            faithfulness: None,
             article: None,
         }
     }

@@ -318,6 +318,7 @@ fn metrics(rows: &[Prediction]) -> Metrics {
         intervals: None,
         baseline: None,
         ensemble: None,
+        faithfulness: None,
         article: None,
     }
 }

@@ -1,17 +1,15 @@
 //! `training.state`: all that it takes to go on with a training as if nothing had happened. It is a
 //! safetensors file: weights and moments of what learns, and in its metadata the history.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use midashi_bert::little_endian;
+use midashi_bert::Float32;
 use midashi_pipeline::{Error, RunFolder, Work, atomic};
-use ndarray::ArrayViewD;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::SafeTensors;
 
 use crate::epochs::History;
 use crate::learner::State;
@@ -96,25 +94,4 @@ impl StateFile {
 pub fn remove(folder: &RunFolder) -> Result<(), Error> {
     let path = folder.training_state();
     if path.exists() { fs::remove_file(&path).map_err(Error::io("remove", &path)) } else { Ok(()) }
-}
-
-/// A tensor as safetensors wants it, turned into bytes one at a time.
-struct Float32<'a>(ArrayViewD<'a, f32>);
-
-impl View for Float32<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.0.shape()
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(little_endian(&self.0))
-    }
-
-    fn data_len(&self) -> usize {
-        size_of::<f32>() * self.0.len()
-    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::Faithfulness;
 use crate::folder::require;
 use crate::{Error, Result, atomic};
 
@@ -38,6 +39,9 @@ pub struct Metrics {
     /// Both models together; with `evaluate.ensemble`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<EnsembleMetrics>,
+    /// Whether the explanations say what the answers rest on; with `evaluate.explain.faithfulness_texts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faithfulness: Option<Faithfulness>,
     /// What the article's choices do to these numbers; with `compat.article` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub article: Option<ArticleMetrics>,

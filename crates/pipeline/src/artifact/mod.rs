@@ -7,6 +7,8 @@
 mod attention;
 mod columns;
 mod corpus;
+mod explanations;
+mod faithfulness;
 mod features;
 mod files;
 mod metrics;
@@ -18,6 +20,10 @@ mod training;
 
 pub use attention::{AttentionRow, read_attention, write_attention};
 pub use corpus::{Article, CategoryId, Corpus, Split, Timestamp};
+pub use explanations::{Explanation, Explanations};
+pub use faithfulness::{
+    BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness, Unit,
+};
 pub use features::{Features, FeaturesKey, FeaturesWriter};
 pub use metrics::{
     ArticleMetrics, Averages, BaselineMetrics, ClassMetrics, EnsembleMetrics, Interval, Intervals,
