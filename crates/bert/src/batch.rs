@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayViewD, s};
 
-use crate::graphs::{ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, TOKEN_TYPE_IDS};
+use crate::graphs::{ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS, TOKEN_TYPE_IDS};
 
 /// Groups texts of similar length so that almost nothing is padding.
 ///
@@ -62,6 +62,7 @@ pub struct BatchSizes {
 /// What the graph starts at.
 enum Texts {
     Ids { input_ids: ArrayD<i64>, token_type_ids: ArrayD<i64> },
+    Embedded { inputs_embeds: ArrayD<f32>, token_type_ids: ArrayD<i64> },
     Hidden(ArrayD<f32>),
 }
 
@@ -70,19 +71,24 @@ impl Batch {
     /// at the input ids.
     pub fn of_ids(texts: &[TextIds<'_>], pad_id: i64, padding: PaddingRule) -> Self {
         let mut attention_mask = attention_mask(texts.iter().map(|text| text.input_ids.len()));
-        let padded = |filler: i64, of: fn(TextIds<'_>) -> &[i32]| {
-            let mut padded = Array2::from_elem(attention_mask.dim(), filler);
-            for (mut row, text) in padded.rows_mut().into_iter().zip(texts) {
-                row.iter_mut().zip(of(*text)).for_each(|(to, &id)| *to = i64::from(id));
-            }
-            padded.into_dyn()
-        };
-        let input_ids = padded(pad_id, |text| text.input_ids);
-        let token_type_ids = padded(0, |text| text.token_type_ids);
+        let size = attention_mask.dim();
+        let input_ids = padded_ids(texts.iter().map(|text| text.input_ids), size, pad_id);
+        let token_type_ids = padded_ids(texts.iter().map(|text| text.token_type_ids), size, 0);
         if padding == PaddingRule::Attended {
             attention_mask.fill(1);
         }
         let texts = Texts::Ids { input_ids, token_type_ids };
+        Self { texts, attention_mask: attention_mask.into_dyn() }
+    }
+
+    /// Word embeddings, each `[tokens, hidden_size]` in row-major order, filled up with zeros, and token types,
+    /// filled up with 0: for a graph that starts at the embeddings. Padding is masked.
+    pub fn of_embeddings(texts: &[(&[f32], &[i32])], hidden_size: usize) -> Self {
+        let attention_mask = attention_mask(texts.iter().map(|(_, types)| types.len()));
+        let token_type_ids = padded_ids(texts.iter().map(|(_, types)| *types), attention_mask.dim(), 0);
+        let inputs_embeds =
+            padded_rows(texts.iter().map(|(words, _)| *words), attention_mask.dim(), hidden_size);
+        let texts = Texts::Embedded { inputs_embeds, token_type_ids };
         Self { texts, attention_mask: attention_mask.into_dyn() }
     }
 
@@ -92,13 +98,8 @@ impl Batch {
     pub fn of_hidden<T: AsRef<[f32]>>(texts: &[T], hidden_size: usize) -> Self {
         let texts: Vec<&[f32]> = texts.iter().map(AsRef::as_ref).collect();
         let attention_mask = attention_mask(texts.iter().map(|hidden| hidden.len() / hidden_size));
-        let (count, longest) = attention_mask.dim();
-        let mut padded = Array3::zeros((count, longest, hidden_size));
-        for (text, hidden) in texts.into_iter().enumerate() {
-            let mut rows = padded.slice_mut(s![text, ..hidden.len() / hidden_size, ..]);
-            rows.iter_mut().zip(hidden).for_each(|(to, &from)| *to = from);
-        }
-        Self { texts: Texts::Hidden(padded.into_dyn()), attention_mask: attention_mask.into_dyn() }
+        let padded = padded_rows(texts.into_iter(), attention_mask.dim(), hidden_size);
+        Self { texts: Texts::Hidden(padded), attention_mask: attention_mask.into_dyn() }
     }
 
     /// How large the batch is.
@@ -116,6 +117,12 @@ impl Batch {
             Texts::Ids { input_ids, token_type_ids } => {
                 vec![(INPUT_IDS, input_ids.view().into()), (TOKEN_TYPE_IDS, token_type_ids.view().into())]
             }
+            Texts::Embedded { inputs_embeds, token_type_ids } => {
+                vec![
+                    (INPUTS_EMBEDS, inputs_embeds.view().into()),
+                    (TOKEN_TYPE_IDS, token_type_ids.view().into()),
+                ]
+            }
             Texts::Hidden(hidden) => vec![(HIDDEN_STATES, hidden.view().into())],
         };
         inputs.push((ATTENTION_MASK, self.attention_mask.view().into()));
@@ -126,6 +133,37 @@ impl Batch {
 /// The category of the largest logit or probability; of equal ones the first.
 pub fn most_probable(row: ArrayView1<'_, f32>) -> usize {
     (0..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
+}
+
+/// Probabilities of logits, computed from their differences to the largest so that none overflows.
+pub fn probabilities(logits: ArrayView1<'_, f32>) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| (power / total) as f32).collect()
+}
+
+/// Numbers of texts, filled up with `filler`: `[batch, tokens]`.
+fn padded_ids<'a>(texts: impl Iterator<Item = &'a [i32]>, size: (usize, usize), filler: i64) -> ArrayD<i64> {
+    let mut padded = Array2::from_elem(size, filler);
+    for (mut row, text) in padded.rows_mut().into_iter().zip(texts) {
+        row.iter_mut().zip(text).for_each(|(to, &id)| *to = i64::from(id));
+    }
+    padded.into_dyn()
+}
+
+/// Rows of texts, filled up with zeros: `[batch, tokens, width]`.
+fn padded_rows<'a>(
+    texts: impl Iterator<Item = &'a [f32]>,
+    (count, longest): (usize, usize),
+    width: usize,
+) -> ArrayD<f32> {
+    let mut padded = Array3::zeros((count, longest, width));
+    for (text, numbers) in texts.enumerate() {
+        let mut rows = padded.slice_mut(s![text, ..numbers.len() / width, ..]);
+        rows.iter_mut().zip(numbers).for_each(|(to, &from)| *to = from);
+    }
+    padded.into_dyn()
 }
 
 /// 1 for tokens and 0 for padding: `[batch, tokens]`.
@@ -177,6 +215,14 @@ mod tests {
     #[test]
     fn of_equal_categories_the_first_is_most_probable() {
         assert_eq!(most_probable(array![0.25, 0.5, 0.5].view()), 1);
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_however_large_the_logits() {
+        let probabilities = probabilities(array![1000.0, 999.0, -1000.0].view());
+        assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        // 1 / (1 + 1/e)
+        assert!((probabilities[0] - 0.731_058_6).abs() < 1e-6);
     }
 
     #[test]

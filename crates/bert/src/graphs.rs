@@ -9,12 +9,16 @@ use crate::Result;
 use crate::batch::BatchSizes;
 use crate::config::BertConfig;
 use crate::layers::{
-    self, BATCH, Dropout, Encoder, Padding, Products, Rows, TOKENS, embeddings, encoder_layer,
+    self, BATCH, Dropout, Encoder, Padding, Products, Rows, TOKENS, Words, embeddings, encoder_layer,
 };
-use crate::optimiser::Training;
+use crate::optimiser::{Training, gradient_name};
 
 /// Name of the graphs' input of token ids, int64 `[batch, tokens]`.
 pub const INPUT_IDS: &str = "input_ids";
+/// Name of the input of word embeddings where a graph starts at them, float32
+/// `[batch, tokens, hidden_size]`: the rows of [`WORD_EMBEDDINGS`](crate::WORD_EMBEDDINGS) that
+/// [`INPUT_IDS`] names, or others between them.
+pub const INPUTS_EMBEDS: &str = "inputs_embeds";
 /// Name of the graphs' input that says which text of a pair a token belongs to, int64 `[batch, tokens]`:
 /// rows of the token type embeddings, 0 for single texts.
 pub const TOKEN_TYPE_IDS: &str = "token_type_ids";
@@ -51,6 +55,8 @@ pub fn attentions_name(layer: usize) -> String {
 pub enum Start {
     /// At the token ids: the tail is the whole model.
     InputIds,
+    /// At the word embeddings of the tokens: the whole model but for looking them up.
+    InputsEmbeds,
     /// After the embeddings and this many layers, which the trunk computes. At least one layer
     /// is left to the tail.
     AfterLayers(usize),
@@ -68,7 +74,7 @@ impl Start {
     /// How many layers the trunk computes; none without a trunk.
     pub fn trunk_layers(self) -> Option<usize> {
         match self {
-            Self::InputIds => None,
+            Self::InputIds | Self::InputsEmbeds => None,
             Self::AfterLayers(layers) => Some(layers),
         }
     }
@@ -123,6 +129,40 @@ pub fn classifier(config: &BertConfig, labels: usize, start: Start) -> Result<Gr
     let (logits, attention) = tail(&mut graph, config, labels, start, Padding::masked, Dropout::default())?;
     graph.output(LOGITS, logits)?;
     graph.output(ATTENTION, attention)?;
+    graph.prune();
+    Ok(graph)
+}
+
+/// Inputs [`INPUTS_EMBEDS`], [`TOKEN_TYPE_IDS`], [`ATTENTION_MASK`] and [`TARGETS`]; outputs [`LOGITS`],
+/// every layer's attention ([`attentions_name`]), and the gradient of `Σ targets · logits` with respect to
+/// the embeddings, float32 `[batch, tokens, hidden_size]` ([`gradient_name`](crate::gradient_name) of
+/// [`INPUTS_EMBEDS`]).
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn explanation(config: &BertConfig, labels: usize) -> Result<Graph> {
+    let mut graph = Graph::new();
+    let shape = [BATCH.into(), TOKENS.into(), config.hidden_size.into()];
+    let words = graph.input(INPUTS_EMBEDS, ElementType::Float32, &shape)?;
+    let positions = &shape[..2];
+    let token_type_ids = graph.input(TOKEN_TYPE_IDS, ElementType::Int64, positions)?;
+    let attention_mask = graph.input(ATTENTION_MASK, ElementType::Int64, positions)?;
+    let padding = Padding::masked(&mut graph, attention_mask)?;
+    let encoder = Encoder { config, padding, dropout: Dropout::default(), products: Products::Float32 };
+    let mut hidden = embeddings(&mut graph, encoder, Words::Embedded(words), token_type_ids)?;
+    for layer in 0..config.num_hidden_layers {
+        let output = encoder_layer(&mut graph, encoder, layer, hidden, Rows::All)?;
+        graph.output(&attentions_name(layer), output.attention)?;
+        hidden = output.hidden;
+    }
+    let cls = layers::cls_rows(&mut graph, encoder, hidden)?;
+    let logits = read_by_classifier(&mut graph, encoder, labels, cls)?;
+    graph.output(LOGITS, logits)?;
+    let targets = graph.input(TARGETS, ElementType::Float32, &[BATCH.into(), labels.into()])?;
+    let weighted = graph.mul(logits, targets)?;
+    let score = graph.reduce_sum(weighted, &[0, 1], false)?;
+    let gradient = graph.gradients(score, &[words])?[0];
+    graph.output(&gradient_name(INPUTS_EMBEDS), gradient)?;
     graph.prune();
     Ok(graph)
 }
@@ -194,7 +234,7 @@ fn inputs<'a>(
     let attention_mask = integers(ATTENTION_MASK)?;
     let padding = padding(graph, attention_mask)?;
     let encoder = Encoder { config, padding, dropout: Dropout::default(), products };
-    Ok((embeddings(graph, encoder, input_ids, token_type_ids)?, encoder))
+    Ok((embeddings(graph, encoder, Words::Ids(input_ids), token_type_ids)?, encoder))
 }
 
 /// `−Σ targets · log softmax(logits)`.
@@ -225,7 +265,13 @@ fn tail(
         Start::InputIds => {
             let mut integers = |name| graph.input(name, ElementType::Int64, &positions);
             let (input_ids, token_type_ids) = (integers(INPUT_IDS)?, integers(TOKEN_TYPE_IDS)?);
-            (embeddings(graph, encoder, input_ids, token_type_ids)?, 0)
+            (embeddings(graph, encoder, Words::Ids(input_ids), token_type_ids)?, 0)
+        }
+        Start::InputsEmbeds => {
+            let shape = [&positions[..], &[width.into()]].concat();
+            let words = graph.input(INPUTS_EMBEDS, ElementType::Float32, &shape)?;
+            let token_type_ids = graph.input(TOKEN_TYPE_IDS, ElementType::Int64, &positions)?;
+            (embeddings(graph, encoder, Words::Embedded(words), token_type_ids)?, 0)
         }
         Start::AfterLayers(layers) => {
             let shape = [&positions[..], &[width.into()]].concat();
@@ -240,9 +286,18 @@ fn tail(
     let output = encoder_layer(graph, encoder, last, hidden, Rows::Cls)?;
     let heads = config.num_attention_heads;
     let attention = graph.reshape(output.attention, &[BATCH.into(), heads.into(), TOKENS.into()])?;
-    let logits = graph.within("classifier", |g| {
-        let read = layers::with_dropout(g, dropout.hidden, "classifier", output.hidden)?;
-        layers::linear(g, "classifier", read, width, labels)
-    })?;
-    Ok((logits, attention))
+    Ok((read_by_classifier(graph, encoder, labels, output.hidden)?, attention))
+}
+
+/// The linear classifier on the rows of `[CLS]`: `[batch, labels]`.
+fn read_by_classifier(
+    graph: &mut Graph,
+    encoder: Encoder<'_>,
+    labels: usize,
+    cls: Value,
+) -> midashi_onnx::Result<Value> {
+    graph.within("classifier", |g| {
+        let read = layers::with_dropout(g, encoder.dropout.hidden, "classifier", cls)?;
+        layers::linear(g, "classifier", read, encoder.config.hidden_size, labels)
+    })
 }

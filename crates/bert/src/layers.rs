@@ -157,11 +157,20 @@ pub(crate) fn positions() -> Dim {
     [&BATCH.into(), &TOKENS.into()].into_iter().product()
 }
 
+/// A batch's words, a number or a row for every position.
+#[derive(Clone, Copy)]
+pub(crate) enum Words {
+    /// Rows of the word embeddings, int64 `[batch, tokens]`.
+    Ids(Value),
+    /// Their embeddings, float32 `[batch, tokens, hidden_size]`.
+    Embedded(Value),
+}
+
 /// Sum of word, position and token type embeddings, normalised: `[rows, hidden_size]`.
 pub(crate) fn embeddings(
     graph: &mut Graph,
     encoder: Encoder<'_>,
-    input_ids: Value,
+    words: Words,
     token_type_ids: Value,
 ) -> Result<Value> {
     const NAME: &str = "bert.embeddings";
@@ -169,20 +178,32 @@ pub(crate) fn embeddings(
     graph.within(NAME, |g| {
         let width = config.hidden_size;
         let mut table = |part: &str, rows| g.parameter(&format!("{NAME}.{part}.weight"), &[rows, width]);
-        let words = table("word_embeddings", config.vocab_size)?;
+        let rows_of_words = table("word_embeddings", config.vocab_size)?;
         let places = table("position_embeddings", config.max_position_embeddings)?;
         let types = table("token_type_embeddings", config.type_vocab_size)?;
-        let (ids, type_ids, place) = match padding.present {
-            None => (input_ids, token_type_ids, g.take_as_many(places, TOKENS)?),
-            Some(present) => {
-                let ids = g.reshape(input_ids, &[positions()])?;
-                let type_ids = g.reshape(token_type_ids, &[positions()])?;
-                let number_in_text = g.modulo_size(present.numbers(), TOKENS)?;
-                let place = g.gather(places, number_in_text)?;
-                (padding.strip(g, ids)?, padding.strip(g, type_ids)?, place)
+        let rows = |g: &mut Graph, x: Value, rest: &[Dim]| match padding.present {
+            None => Ok(x),
+            Some(_) => {
+                let x = g.reshape(x, &[&[positions()], rest].concat())?;
+                padding.strip(g, x)
             }
         };
-        let word = g.gather(words, ids)?;
+        let words = match words {
+            Words::Ids(ids) => Words::Ids(rows(g, ids, &[])?),
+            Words::Embedded(words) => Words::Embedded(rows(g, words, &[width.into()])?),
+        };
+        let type_ids = rows(g, token_type_ids, &[])?;
+        let place = match padding.present {
+            None => g.take_as_many(places, TOKENS)?,
+            Some(present) => {
+                let number_in_text = g.modulo_size(present.numbers(), TOKENS)?;
+                g.gather(places, number_in_text)?
+            }
+        };
+        let word = match words {
+            Words::Ids(ids) => g.gather(rows_of_words, ids)?,
+            Words::Embedded(word) => word,
+        };
         let token_type = g.gather(types, type_ids)?;
         let sum = g.add(word, token_type)?;
         let sum = g.add(sum, place)?;

@@ -27,7 +27,7 @@ mod optimiser;
 mod quantize;
 mod weights;
 
-pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length, most_probable};
+pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length, most_probable, probabilities};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
@@ -35,8 +35,9 @@ pub use checkpoint::{Checkpoint, WeightsFile};
 pub use config::{Activation, BertConfig, WORD_EMBEDDINGS};
 pub use error::{Error, Result};
 pub use graphs::{
-    ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT,
-    Start, TARGETS, TOKEN_TYPE_IDS, attentions_name, classifier, dropout_masks, outputs, training, trunk,
+    ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS, LOSS,
+    POOLER_OUTPUT, Start, TARGETS, TOKEN_TYPE_IDS, attentions_name, classifier, dropout_masks, explanation,
+    outputs, training, trunk,
 };
 pub use layers::{Dropout, Products};
 pub use midashi_onnx::{Graph, Storage};

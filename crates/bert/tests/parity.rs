@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS,
-    LOGITS, LOSS, PaddingRule, Products, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, Weights,
-    classifier, dropout_masks, gradient_name, training, trunk,
+    INPUTS_EMBEDS, LOGITS, LOSS, PaddingRule, Products, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds,
+    WORD_EMBEDDINGS, Weights, classifier, dropout_masks, gradient_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -60,7 +60,19 @@ impl Reference {
             let zeros = ArrayD::zeros(ids.raw_dim());
             integers.entry(TOKEN_TYPE_IDS.to_owned()).or_insert(zeros);
         }
-        Self { config, floats, integers }
+        Self { config, floats, integers }.embedded()
+    }
+
+    /// With the rows of the word embeddings that the ids name, where there are both.
+    fn embedded(mut self) -> Self {
+        let (ids, words) = (self.integers.get(INPUT_IDS), self.floats.get(WORD_EMBEDDINGS));
+        if let (Some(ids), Some(words)) = (ids, words) {
+            let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
+            let shape = [ids.shape(), &[self.config.hidden_size]].concat();
+            let rows = words.select(Axis(0), &rows).into_shape_with_order(shape).unwrap();
+            self.floats.insert(INPUTS_EMBEDS.to_owned(), rows);
+        }
+        self
     }
 
     /// The fixture `name`, which holds only what is other than in the main one.
@@ -72,7 +84,7 @@ impl Reference {
         for (name, tensor) in main.integers {
             variant.integers.entry(name).or_insert(tensor);
         }
-        variant
+        variant.embedded()
     }
 
     fn labels(&self) -> usize {
@@ -102,6 +114,9 @@ impl Reference {
         let integers = |name| (name, self.integers[name].view().into());
         let mut inputs: Vec<(&str, Tensor<'_>)> = match start {
             Start::InputIds => vec![integers(INPUT_IDS), integers(TOKEN_TYPE_IDS)],
+            Start::InputsEmbeds => {
+                vec![(INPUTS_EMBEDS, self.floats[INPUTS_EMBEDS].view().into()), integers(TOKEN_TYPE_IDS)]
+            }
             Start::AfterLayers(layers) => {
                 vec![(HIDDEN_STATES, self.floats[&format!("hidden.{layers}")].view().into())]
             }
@@ -210,7 +225,7 @@ fn logits_and_attention_are_transformers_wherever_the_tail_starts() {
     let last = reference.config.num_hidden_layers - 1;
     let attention = &reference.floats[&format!("attention.{last}")];
     let cls = attention.index_axis(Axis(2), 0);
-    for start in reference.starts() {
+    for start in reference.starts().into_iter().chain([Start::InputsEmbeds]) {
         let mut session =
             reference.session(&classifier(&reference.config, reference.labels(), start).unwrap());
         let outputs = session.run(reference.inputs(start)).unwrap();

@@ -201,6 +201,7 @@ mod tests {
             categories: vec!["魚".into(), "鳥".into()],
             tokenizer: String::new(),
             vocabulary_size: 0,
+            replacement: None,
             texts: texts.iter().map(text).collect(),
         }
     }

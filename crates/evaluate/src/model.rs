@@ -5,14 +5,14 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use midashi_bert::{
     ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, PaddingRule, Start, Storage, TextIds,
-    batches_by_length, classifier, most_probable,
+    batches_by_length, classifier, most_probable, probabilities,
 };
 use midashi_pipeline::Work;
 use midashi_pipeline::artifact::{CategoryId, Features, PaddingShares, TokenizedCorpus};
 use midashi_pipeline::config::Compat;
 use midashi_runtime::{Engine, Session};
 use midashi_trunk::{HiddenStates, Trunk, TrunkRecord, text_ids};
-use ndarray::{ArrayView1, s};
+use ndarray::s;
 use serde::Deserialize;
 
 /// A model and the texts it is asked about.
@@ -112,7 +112,7 @@ impl<'a> Model<'a> {
         let (heads, longest) = (self.config.num_attention_heads, attention.shape()[2]);
         let answer = |(row, &text): (usize, &usize)| {
             let tokens = self.corpus.texts[text].input_ids.len();
-            let probabilities = softmax(logits.slice(s![row, ..]));
+            let probabilities = probabilities(logits.slice(s![row, ..]));
             let head = |head| attention.slice(s![row, head, ..tokens]).to_vec();
             Answer {
                 category: CategoryId(most_probable(logits.slice(s![row, ..])) as u16),
@@ -161,26 +161,4 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_slice(&text)
         .with_context(|| format!("{}: run `make train` again to remake it", path.display()))
-}
-
-/// Probabilities of logits, computed from their differences to the largest so that none overflows.
-fn softmax(logits: ArrayView1<'_, f32>) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
-    let total: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| (power / total) as f32).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-
-    #[test]
-    fn probabilities_sum_to_one_however_large_the_logits() {
-        let probabilities = softmax(array![1000.0, 999.0, -1000.0].view());
-        assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        // 1 / (1 + 1/e)
-        assert!((probabilities[0] - 0.731_058_6).abs() < 1e-6);
-    }
 }

@@ -357,7 +357,7 @@ pub struct Explain {
     pub faithfulness_texts: usize,
     /// For how many of those all attention is kept, of every token to every token in every head.
     pub matrices: usize,
-    /// Points at which integrated gradients look (Gauss-Legendre).
+    /// At how many points integrated gradients look, on the way from a text whose words are hidden to the text.
     pub integration_points: usize,
 }
 
@@ -489,7 +489,7 @@ impl Default for Evaluate {
 
 impl Default for Explain {
     fn default() -> Self {
-        Self { texts: TextCount::All, faithfulness_texts: 100, matrices: 12, integration_points: 16 }
+        Self { texts: TextCount::All, faithfulness_texts: 100, matrices: 12, integration_points: 20 }
     }
 }
 

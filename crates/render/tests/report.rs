@@ -114,6 +114,7 @@ impl Run {
                 categories: categories.clone(),
                 tokenizer: "MeCab words, WordPiece".into(),
                 vocabulary_size: 32_000,
+                replacement: None,
                 texts: texts.clone(),
             };
             corpus.write(&at("tokens.arrow"), provenance).unwrap();

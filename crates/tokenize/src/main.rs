@@ -9,14 +9,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use midashi_pipeline::artifact::{Sources, TokenizedCorpus};
+use midashi_pipeline::artifact::{Replacement, Sources, TokenizedCorpus};
 use midashi_pipeline::{Stage, StageArguments, run_stage};
 
 use crate::plan::{Plan, Settings};
 use crate::report::Statistics;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 3;
+const REVISION: u32 = 4;
 
 /// Makes tokens.arrow from the texts in corpus.parquet, with the checkpoint's tokenizer or, for a
 /// model from scratch, with a vocabulary learned from the training split
@@ -58,6 +58,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         categories: corpus.categories,
         tokenizer: tokenizer.describe(),
         vocabulary_size: tokenizer.vocabulary_size(),
+        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id: id.cast_signed(), token }),
         texts: encoded.texts,
     };
     tokens.write(&folder.tokens(), &work.provenance())?;

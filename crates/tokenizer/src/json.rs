@@ -8,6 +8,9 @@ use tokenizers::{ModelWrapper, TruncationDirection};
 use crate::error::{Error, Result, read_text};
 use crate::{Encoding, PAIR_SEPARATOR};
 
+/// How BERT and how RoBERTa spell the mask token.
+const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
+
 /// A tokenizer from `tokenizer.json`.
 pub(crate) struct JsonTokenizer {
     file: PathBuf,
@@ -58,6 +61,14 @@ impl JsonTokenizer {
 
     pub(crate) fn unknown(&self) -> Option<u32> {
         self.unknown
+    }
+
+    /// The mask token or else the unknown token.
+    pub(crate) fn replacement(&self) -> Option<(u32, String)> {
+        let added = self.inner.get_added_tokens_decoder();
+        let mask = added.iter().find(|(_, token)| token.special && MASKS.contains(&token.content.as_str()));
+        let id = mask.map(|(&id, _)| id).or(self.unknown)?;
+        Some((id, self.inner.id_to_token(id)?))
     }
 
     /// Encodes a text or a pair, with the file's own template for each; pieces that do not fit are dropped at the end of

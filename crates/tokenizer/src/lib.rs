@@ -182,6 +182,18 @@ impl Tokenizer {
         }
     }
 
+    /// The token that stands for a word that is hidden from the model: the mask token; of a `tokenizer.json` without
+    /// `[MASK]` and `<mask>` among its special tokens the unknown token, if there is one. Its id and its spelling.
+    pub fn replacement(&self) -> Option<(u32, String)> {
+        match &self.0 {
+            Kind::Japanese(tokenizer) => {
+                let token = &tokenizer.settings().special_tokens.mask.content;
+                Some((tokenizer.vocabulary().id(token)?, token.clone()))
+            }
+            Kind::Json(tokenizer) => tokenizer.replacement(),
+        }
+    }
+
     /// One line: the kind of tokenizer, its dictionary, the size of its vocabulary.
     pub fn describe(&self) -> String {
         let pieces = self.vocabulary_size();

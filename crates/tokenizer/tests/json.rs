@@ -50,6 +50,7 @@ fn a_tokenizer_json_is_used_with_the_callers_length() {
     assert!(tokenizer.encode("東京", 2).is_err());
 
     assert_eq!((tokenizer.unknown_id(), tokenizer.vocabulary_size()), (Some(3), 7));
+    assert_eq!(tokenizer.replacement(), Some((3, "<unk>".to_owned())), "there is no mask token");
     assert_eq!(tokenizer.describe(), "tokenizer.json: words, 7 pieces");
     assert_eq!(tokenizer.settings(), [("model", "words".to_owned())]);
     assert_eq!(tokenizer.check_embeddings(7, folder.path()).unwrap(), 0);

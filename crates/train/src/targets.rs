@@ -76,6 +76,7 @@ mod tests {
             categories: ["a", "b", "c"].map(String::from).into(),
             tokenizer: String::new(),
             vocabulary_size: 1,
+            replacement: None,
             texts: rows.into_iter().map(text).collect(),
         }
     }

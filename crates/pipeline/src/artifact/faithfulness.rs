@@ -12,6 +12,9 @@ pub struct Faithfulness {
     pub texts: u64,
     /// What is taken from a text, one at a time or several.
     pub units: Unit,
+    /// The token that stands for a unit that is masked: the mask token, or where the tokenizer has none the
+    /// unknown token.
+    pub replacement: String,
     /// Units of a text, on average.
     pub mean_units: f64,
     /// Shares of a text's units that are taken; comprehensiveness and sufficiency are means over them (AOPC).
@@ -65,12 +68,12 @@ pub struct BestHead {
 pub struct MethodFaithfulness {
     /// Which.
     pub method: Method,
-    /// With units replaced by `[MASK]`.
+    /// With units replaced by `replacement`, token by token.
     pub masked: Erasure,
     /// With units left out.
     pub removed: Erasure,
     /// Kendall's τ-b between the method's weights and how much of the probability is lost with each unit
-    /// alone, replaced by `[MASK]`.
+    /// alone, replaced.
     pub leave_one_out: Measure,
 }
 

@@ -32,5 +32,5 @@ pub use metrics::{
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
 pub use sweep::{Sweep, SweepRow, SweepScores};
-pub use tokens::{TokenizedCorpus, TokenizedText};
+pub use tokens::{Replacement, TokenizedCorpus, TokenizedText};
 pub use training::{StepRow, read_training, write_training};

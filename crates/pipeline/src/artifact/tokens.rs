@@ -7,7 +7,9 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Int32Array, Int32Builder, ListArray, RecordBatch, StructArray, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, UInt32Type};
+use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
+use serde::{Deserialize, Serialize};
 
 use super::columns::{
     categories, category_type, list_column, lists, read_categories, string_column, string_row, strings,
@@ -55,8 +57,20 @@ pub struct TokenizedCorpus {
     pub tokenizer: String,
     /// Number of ids the tokenizer can give.
     pub vocabulary_size: usize,
+    /// What stands for a token that is hidden from the model, if the tokenizer has such a token.
+    pub replacement: Option<Replacement>,
     /// The texts in the order of `corpus.parquet`.
     pub texts: Vec<TokenizedText>,
+}
+
+/// The token that stands for one that is hidden from the model: the mask token, or the unknown token where there is
+/// no mask token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// Its id.
+    pub id: i32,
+    /// Its spelling.
+    pub token: String,
 }
 
 impl TokenizedCorpus {
@@ -73,7 +87,7 @@ impl TokenizedCorpus {
         })
     }
 
-    fn to_batch(&self, provenance: &Provenance) -> Result<RecordBatch, arrow::error::ArrowError> {
+    fn to_batch(&self, provenance: &Provenance) -> Result<RecordBatch, ArrowError> {
         let texts = &self.texts;
         let lengths = || texts.iter().map(|text| text.input_ids.len());
         let int32 = |ids: fn(&TokenizedText) -> &[i32]| -> ArrayRef {
@@ -107,6 +121,11 @@ impl TokenizedCorpus {
             ("midashi.categories", json_list(&self.categories)),
             ("midashi.tokenizer", self.tokenizer.clone()),
             ("midashi.vocabulary_size", self.vocabulary_size.to_string()),
+            (
+                "midashi.replacement",
+                serde_json::to_string(&self.replacement)
+                    .map_err(|error| ArrowError::JsonError(error.to_string()))?,
+            ),
         ];
         RecordBatch::try_new(
             with_metadata(Schema::new(fields), provenance, &metadata),
@@ -178,6 +197,8 @@ impl TokenizedCorpus {
             categories: read_names(batch, "midashi.categories")?,
             tokenizer: metadata("midashi.tokenizer")?,
             vocabulary_size: size.parse().map_err(|_| format!("midashi.vocabulary_size is {size:?}"))?,
+            replacement: serde_json::from_str(&metadata("midashi.replacement")?)
+                .map_err(|error| format!("midashi.replacement: {error}"))?,
             texts,
         })
     }
@@ -231,6 +252,7 @@ mod tests {
             categories: vec!["a".into(), "b".into()],
             tokenizer: "WordPiece".into(),
             vocabulary_size: 7,
+            replacement: Some(Replacement { id: 4, token: "[MASK]".into() }),
             texts: vec![text("1", 3), text("2", 0)],
         }
     }

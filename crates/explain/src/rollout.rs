@@ -1,0 +1,43 @@
+//! Attention through all layers.
+
+use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis};
+
+/// The mean over the heads of one layer's attention, `[heads, tokens, tokens]`: `[tokens, tokens]`.
+pub fn head_mean(attention: ArrayView3<'_, f32>) -> Array2<f32> {
+    attention.mean_axis(Axis(0)).unwrap_or_else(|| Array2::zeros((0, 0)))
+}
+
+/// What `[CLS]` after the last layer is made of, token by token: attention rollout (Abnar and Zuidema 2020,
+/// section 3). Each layer's attention, mean over heads, `[tokens, tokens]`, is mixed half and half with the
+/// identity, which stands for the residual connections, and the layers' matrices are multiplied; this is the
+/// product's row of `[CLS]`. `layers` are in the order of the model. The result sums to 1.
+pub fn rollout<'a>(layers: impl DoubleEndedIterator<Item = ArrayView2<'a, f32>>) -> Array1<f32> {
+    // A row from the left needs no matrix product: from the last layer to the first.
+    let mut row: Option<Array1<f32>> = None;
+    for layer in layers.rev() {
+        let before = row.unwrap_or_else(|| {
+            let mut cls = Array1::zeros(layer.nrows());
+            cls.iter_mut().take(1).for_each(|first| *first = 1.0);
+            cls
+        });
+        row = Some((before.dot(&layer) + &before) * 0.5);
+    }
+    row.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn rollout_multiplies_the_layers_mixed_with_the_identity() {
+        let (first, last) = (array![[0.0, 1.0], [0.5, 0.5]], array![[0.5, 0.5], [1.0, 0.0]]);
+        // ½(first + 1) = [[½, ½], [¼, ¾]], ½(last + 1) = [[¾, ¼], [½, ½]]; the row of [CLS] of their product is
+        // ¾·[½, ½] + ¼·[¼, ¾].
+        let found = rollout([first.view(), last.view()].into_iter());
+        assert_eq!(found, array![0.4375, 0.5625]);
+        assert!(rollout(std::iter::empty()).is_empty(), "no layers");
+    }
+}
