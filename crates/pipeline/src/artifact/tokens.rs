@@ -15,10 +15,14 @@ use super::columns::{
     categories, category_type, list_column, lists, read_categories, string_column, string_row, strings,
 };
 use super::corpus::{CategoryId, Split, json_list, read_names, read_splits, split_column};
+use super::faithfulness::Unit;
 use super::files::{MappedFile, bad_artifact, with_metadata};
 use crate::{Error, Provenance, Result, atomic, sha256_of_bytes};
 
 const STAGE: &str = "tokenize";
+
+/// No language's words have more pieces than these on average.
+const MOST_PIECES: usize = 4;
 
 /// One text as the model reads it, special tokens included.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,6 +162,20 @@ impl TokenizedCorpus {
         sha256_of_bytes(&bytes)
     }
 
+    /// What a text is taken apart into where one says which part of it mattered: words, unless they are too
+    /// long to tell. A tokenizer that knows no Japanese words, such as SentencePiece, takes what stands between
+    /// two spaces for one, which may be a whole headline; its tokens are then the smallest parts that mean something.
+    pub fn units(&self) -> Unit {
+        let (mut words, mut tokens) = (0, 0);
+        for text in &self.texts {
+            let mut of_words: Vec<i32> = text.word_ids.iter().flatten().copied().collect();
+            tokens += of_words.len();
+            of_words.dedup();
+            words += of_words.len();
+        }
+        if tokens > MOST_PIECES * words { Unit::Tokens } else { Unit::Words }
+    }
+
     fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
         let metadata = |key: &str| {
             batch
@@ -278,6 +296,25 @@ mod tests {
             |corpus| drop(corpus.texts.pop()),
         ];
         assert!(other.into_iter().all(|change| digest_after(change) != before));
+    }
+
+    #[test]
+    fn words_are_the_units_unless_they_have_more_than_four_tokens_on_average() {
+        let with = |texts: &[&[Option<i32>]]| {
+            let mut corpus = corpus();
+            let text = |word_ids: &&[Option<i32>]| TokenizedText {
+                word_ids: word_ids.to_vec(),
+                ..corpus.texts[0].clone()
+            };
+            corpus.texts = texts.iter().map(text).collect();
+            corpus.units()
+        };
+        let long = [None, Some(0), Some(0), Some(0), Some(0), Some(0), Some(0), Some(0), None];
+        assert_eq!(with(&[&long]), Unit::Tokens, "7 tokens, 1 word");
+        assert_eq!(with(&[&long, &[None, Some(0), None]]), Unit::Words, "8 tokens, 2 words");
+        assert_eq!(with(&[&long, &[None, Some(0), Some(0), None]]), Unit::Tokens, "9 tokens, 2 words");
+        assert_eq!(with(&[&[None, None]]), Unit::Words, "an empty text");
+        assert_eq!(with(&[]), Unit::Words);
     }
 
     #[test]
