@@ -127,6 +127,9 @@ function layOut(text, vocabulary, weights, joined) {
       unit.strength = relative(unit.weight, strongest);
     }
   }
-  const special = text.special.map((place) => ({ token: spelling(place), share: weights ? relative(weights[place], total) : null }));
+  const special = text.special.map((place) => ({
+    token: spelling(place),
+    share: weights ? relative(weights[place], total) : null,
+  }));
   return { parts, units, special };
 }

@@ -19,14 +19,20 @@ function openExplorer() {
   const usualSource = data.sources[0]?.name ?? "";
   const source = () => data.sources.find((source) => source.name === (view.source || usualSource));
   const units = () => view.units || data.usualUnits;
-  const layoutOf = (text) => layOut(text, data.vocabulary, source()?.weightsOf(text, view.head) ?? null, units() === "words");
-  const list = openList(box, (text) => rowOf(text, layoutOf(text), data.categories), (text) => change({ text: text.id }));
+  const layoutOf = (text) =>
+    layOut(text, data.vocabulary, source()?.weightsOf(text, view.head) ?? null, units() === "words");
+  const list = openList(
+    box,
+    (text) => rowOf(text, layoutOf(text), data.categories),
+    (text) => change({ text: text.id }),
+  );
 
   /** Says in words what colours the texts. */
   const note = () => {
     const current = source();
     if (!current) return "";
-    const head = view.head === null ? say("head.sum", { heads: current.heads }) : say("head.one", { head: view.head });
+    const head =
+      view.head === null ? say("head.sum", { heads: current.heads }) : say("head.one", { head: view.head });
     return current.heads > 1 ? `${say(`source.${current.name}`)}, ${head}` : say(`source.${current.name}`);
   };
 
@@ -39,12 +45,24 @@ function openExplorer() {
     const categories = data.categories.map((name) => [name, name]);
     options(control("true"), [["", say("filter.any")], ...categories]);
     options(control("predicted"), [["", say("filter.any")], ...categories]);
-    options(control("outcome"), ["", "right", "wrong"].map((value) => [value, say(`outcome.${value || "any"}`)]));
-    options(control("order"), Object.keys(ORDERS).map((value) => [value, say(`order.${value}`)]));
-    options(control("source"), data.sources.map((source) => [source.name, say(`source.${source.name}`)]));
+    options(
+      control("outcome"),
+      ["", "right", "wrong"].map((value) => [value, say(`outcome.${value || "any"}`)]),
+    );
+    options(
+      control("order"),
+      Object.keys(ORDERS).map((value) => [value, say(`order.${value}`)]),
+    );
+    options(
+      control("source"),
+      data.sources.map((source) => [source.name, say(`source.${source.name}`)]),
+    );
     const heads = source()?.heads ?? 0;
     const single = heads > 1 ? [...Array(heads).keys()] : [];
-    options(control("head"), [["", say("head.sum", { heads })], ...single.map((head) => [head, say("head.one", { head })])]);
+    options(control("head"), [
+      ["", say("head.sum", { heads })],
+      ...single.map((head) => [head, say("head.one", { head })]),
+    ]);
     for (const name of ["true", "predicted", "outcome", "low", "high", "search", "order"]) {
       if (document.activeElement !== control(name)) control(name).value = view[name];
     }
@@ -60,7 +78,9 @@ function openExplorer() {
 
   const showDetail = () => {
     const place = listed.indexOf(open);
-    const parts = open ? detailOf(open, layoutOf(open), data, place + 1, listed.length) : [element("p", {}, say("list.none"))];
+    const parts = open
+      ? detailOf(open, layoutOf(open), data, place + 1, listed.length)
+      : [element("p", {}, say("list.none"))];
     detail.replaceChildren(...parts);
     for (const id of ["save-svg", "save-png"]) part(id).disabled = open === null;
   };
@@ -104,12 +124,15 @@ function openExplorer() {
 
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => {
-    const share = (name, usual) => (control(name).validity.valid && control(name).value !== "" ? Number(control(name).value) : usual);
+    const share = (name, usual) =>
+      control(name).validity.valid && control(name).value !== "" ? Number(control(name).value) : usual;
     const named = control("source").value;
     const head = control("head").value;
     const wanted = control("pieces").checked ? "pieces" : "words";
     change({
-      ...Object.fromEntries(["true", "predicted", "outcome", "search", "order"].map((name) => [name, control(name).value])),
+      ...Object.fromEntries(
+        ["true", "predicted", "outcome", "search", "order"].map((name) => [name, control(name).value]),
+      ),
       low: share("low", VIEW.low),
       high: share("high", VIEW.high),
       source: named === usualSource ? "" : named,
@@ -157,7 +180,14 @@ function openExplorer() {
     if (text) change({ text: text.id });
   };
   box.addEventListener("keydown", (event) => {
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: list.page(), PageUp: -list.page(), Home: -listed.length, End: listed.length };
+    const steps = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: list.page(),
+      PageUp: -list.page(),
+      Home: -listed.length,
+      End: listed.length,
+    };
     if (!(event.key in steps)) return;
     event.preventDefault();
     move(steps[event.key]);

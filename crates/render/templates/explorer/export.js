@@ -34,13 +34,27 @@ function pictureOf(text, layout, categories, note) {
   const ground = draw("rect", { x: 0, y: 0, width, fill: paper });
   const truth = `${say("text.true")} ${categories[text.label]}`;
   const answer = `${say("text.predicted")} ${categories[text.predicted]} ${percent(text.confidence)}`;
-  write(margin, margin + PICTURE.small, PICTURE.small, ink, `${say(text.correct ? "text.right" : "text.wrong")} · ${truth} · ${answer}`);
+  write(
+    margin,
+    margin + PICTURE.small,
+    PICTURE.small,
+    ink,
+    `${say(text.correct ? "text.right" : "text.wrong")} · ${truth} · ${answer}`,
+  );
 
   let [x, y] = [margin, margin + PICTURE.small + line];
   const place = (content, colours) => {
     const wide = widthOf(content);
     if (x > margin && x + wide > width - margin) [x, y] = [margin, y + line];
-    if (colours) draw("rect", { x, y: y - PICTURE.text * 1.05, width: wide + 2, height: PICTURE.text * 1.4, rx: 3, fill: colours.ground });
+    if (colours)
+      draw("rect", {
+        x,
+        y: y - PICTURE.text * 1.05,
+        width: wide + 2,
+        height: PICTURE.text * 1.4,
+        rx: 3,
+        fill: colours.ground,
+      });
     write(x + (colours ? 1 : 0), y, PICTURE.text, colours?.ink ?? ink, content);
     x += wide + (colours ? 3 : 0);
   };
@@ -58,7 +72,9 @@ function pictureOf(text, layout, categories, note) {
       x += gap;
     }
   }
-  const special = layout.special.map((token) => (token.share === null ? token.token : `${token.token} ${percent(token.share)}`));
+  const special = layout.special.map((token) =>
+    token.share === null ? token.token : `${token.token} ${percent(token.share)}`,
+  );
   y += line;
   write(margin, y, PICTURE.small, ink, special.join("  "));
   y += PICTURE.small * 1.7;
@@ -66,7 +82,8 @@ function pictureOf(text, layout, categories, note) {
 
   const height = y + margin;
   ground.setAttribute("height", height);
-  for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` }))
+    svg.setAttribute(name, value);
   return new XMLSerializer().serializeToString(svg);
 }
 
@@ -94,9 +111,25 @@ async function pngOf(svg) {
 
 /** A table as RFC 4180 has it, with the byte order mark that spreadsheets know UTF-8 by. */
 function csvOf(texts, categories) {
-  const head = ["id", "true", "predicted", "correct", "confidence", "loss", ...categories.map((name) => `p(${name})`), "text"];
+  const head = [
+    "id",
+    "true",
+    "predicted",
+    "correct",
+    "confidence",
+    "loss",
+    ...categories.map((name) => `p(${name})`),
+    "text",
+  ];
   const rows = texts.map((text) => [
-    text.id, categories[text.label], categories[text.predicted], text.correct, text.confidence, text.loss, ...text.probabilities, text.written,
+    text.id,
+    categories[text.label],
+    categories[text.predicted],
+    text.correct,
+    text.confidence,
+    text.loss,
+    ...text.probabilities,
+    text.written,
   ]);
   const field = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
   return `\uFEFF${[head, ...rows].map((row) => row.map(field).join(",")).join("\r\n")}\r\n`;

@@ -19,7 +19,8 @@ function speak(wanted, root) {
     element.textContent = say(element.dataset.string);
     element.lang = wanted;
   }
-  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", say(element.dataset.label));
+  for (const element of document.querySelectorAll("[data-label]"))
+    element.setAttribute("aria-label", say(element.dataset.label));
 }
 
 /** The language of the reader's browser, if the page has it. */

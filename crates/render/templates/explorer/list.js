@@ -48,7 +48,8 @@ function openList(box, makeRow, choose) {
     for (let place = first; place < end; place++) kept.set(place, rows.get(place) ?? rowAt(place));
     rows = kept;
     const wanted = [...kept.values()];
-    if (wanted.length !== sheet.children.length || wanted.some((row, at) => row !== sheet.children[at])) sheet.replaceChildren(...wanted);
+    if (wanted.length !== sheet.children.length || wanted.some((row, at) => row !== sheet.children[at]))
+      sheet.replaceChildren(...wanted);
     const open = rows.get(items.indexOf(chosen));
     if (open) box.setAttribute("aria-activedescendant", open.id);
     else box.removeAttribute("aria-activedescendant");

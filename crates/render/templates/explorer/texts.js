@@ -6,7 +6,8 @@ const LEVELS = 10;
 /** An element with attributes, and children that are text or elements; what is null is left out. */
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
-  for (const [attribute, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(attribute, value);
+  for (const [attribute, value] of Object.entries(attributes))
+    if (value !== null) made.setAttribute(attribute, value);
   made.append(...children.filter((child) => child !== null));
   return made;
 }
@@ -15,7 +16,8 @@ const percent = (share) => `${(100 * share).toFixed(1)}%`;
 const decimal = (number, digits) => (Number.isFinite(number) ? number.toFixed(digits) : "∞");
 /** A stretch of text whose direction does not touch its neighbours'. */
 const isolated = (text) => element("bdi", { lang: "ja" }, text);
-const FIRST_STRONG = "\u2068", POP = "\u2069";
+const FIRST_STRONG = "\u2068",
+  POP = "\u2069";
 
 /** What a unit weighs, in words, for a tooltip. */
 function describe(unit) {
@@ -30,7 +32,9 @@ function colouredText(layout, made = () => {}) {
     if (part.plain !== undefined) {
       line.append(element("bdi", {}, part.plain));
     } else if (part.unread !== undefined) {
-      line.append(element("span", { class: "unread" }, say("text.unread", { count: part.unread.toLocaleString("en") })));
+      line.append(
+        element("span", { class: "unread" }, say("text.unread", { count: part.unread.toLocaleString("en") })),
+      );
     } else {
       const word = element("span", { class: "word" });
       for (const unit of part.word) {
@@ -48,23 +52,58 @@ function colouredText(layout, made = () => {}) {
 
 /** Right or wrong, and which categories. */
 function outcome(text, categories) {
-  const predicted = element("span", {}, say("text.predicted"), " ", element("b", {}, isolated(categories[text.predicted])), ` ${percent(text.confidence)}`);
-  const truth = element("span", {}, say("text.true"), " ", element("b", {}, isolated(categories[text.label])),
-    text.correct ? "" : ` ${percent(text.probabilities[text.label])}`);
-  return element("p", { class: "outcome" },
-    element("span", { class: "verdict" }, say(text.correct ? "text.right" : "text.wrong")), truth, predicted);
+  const predicted = element(
+    "span",
+    {},
+    say("text.predicted"),
+    " ",
+    element("b", {}, isolated(categories[text.predicted])),
+    ` ${percent(text.confidence)}`,
+  );
+  const truth = element(
+    "span",
+    {},
+    say("text.true"),
+    " ",
+    element("b", {}, isolated(categories[text.label])),
+    text.correct ? "" : ` ${percent(text.probabilities[text.label])}`,
+  );
+  return element(
+    "p",
+    { class: "outcome" },
+    element("span", { class: "verdict" }, say(text.correct ? "text.right" : "text.wrong")),
+    truth,
+    predicted,
+  );
 }
 
 /** One row of the list: the outcome in short, with the words that a screen reader needs. */
 function rowOf(text, layout, categories) {
   const spoken = (key) => element("span", { class: "hidden" }, say(key));
   const category = (at) => element("b", {}, isolated(categories[at]));
-  const predicted = text.correct ? [] : [element("span", { "aria-hidden": "true" }, "→"), spoken("text.predicted"), category(text.predicted)];
-  const short = element("p", { class: "outcome" },
-    element("span", { class: "verdict" }, element("span", { "aria-hidden": "true" }, text.correct ? "✓" : "✗"), spoken(text.correct ? "text.right" : "text.wrong")),
-    spoken("text.true"), category(text.label), ...predicted, element("span", { class: "confidence" }, percent(text.confidence)));
-  return element("div", { class: text.correct ? "row" : "row wrong", role: "option", id: `text-${text.at}` },
-    short, colouredText(layout));
+  const predicted = text.correct
+    ? []
+    : [element("span", { "aria-hidden": "true" }, "→"), spoken("text.predicted"), category(text.predicted)];
+  const short = element(
+    "p",
+    { class: "outcome" },
+    element(
+      "span",
+      { class: "verdict" },
+      element("span", { "aria-hidden": "true" }, text.correct ? "✓" : "✗"),
+      spoken(text.correct ? "text.right" : "text.wrong"),
+    ),
+    spoken("text.true"),
+    category(text.label),
+    ...predicted,
+    element("span", { class: "confidence" }, percent(text.confidence)),
+  );
+  return element(
+    "div",
+    { class: text.correct ? "row" : "row wrong", role: "option", id: `text-${text.at}` },
+    short,
+    colouredText(layout),
+  );
 }
 
 /** Everything about the open text. `position` is its place in the list, from 1. */
@@ -77,13 +116,24 @@ function detailOf(text, layout, data, position, count) {
   });
   const coloured = layout.units.some((unit) => unit.weight !== null);
   return [
-    element("header", { class: text.correct ? "" : "wrong" },
-      element("p", { class: "position" }, say("detail.position", { position: position.toLocaleString("en"), count: count.toLocaleString("en") }), " · ", isolated(text.id)),
-      outcome(text, data.categories)),
+    element(
+      "header",
+      { class: text.correct ? "" : "wrong" },
+      element(
+        "p",
+        { class: "position" },
+        say("detail.position", { position: position.toLocaleString("en"), count: count.toLocaleString("en") }),
+        " · ",
+        isolated(text.id),
+      ),
+      outcome(text, data.categories),
+    ),
     line,
     coloured ? readout : element("p", { class: "readout" }, say("detail.uncoloured")),
     coloured ? specialTokens(layout) : null,
-    text.title === undefined ? null : element("p", { class: "title" }, say("detail.title"), " ", isolated(text.title)),
+    text.title === undefined
+      ? null
+      : element("p", { class: "title" }, say("detail.title"), " ", isolated(text.title)),
     probabilities(text, data.categories),
     coloured ? weightTable(layout) : null,
   ].filter((part) => part !== null);
@@ -91,7 +141,10 @@ function detailOf(text, layout, data, position, count) {
 
 function specialTokens(layout) {
   const sum = layout.special.reduce((sum, token) => sum + token.share, 0);
-  const chips = layout.special.flatMap((token) => [element("span", { class: "special" }, `${token.token} ${percent(token.share)}`), " "]);
+  const chips = layout.special.flatMap((token) => [
+    element("span", { class: "special" }, `${token.token} ${percent(token.share)}`),
+    " ",
+  ]);
   return element("p", { class: "apart" }, ...chips, say("detail.special", { share: percent(sum) }));
 }
 
@@ -102,8 +155,13 @@ function probabilities(text, categories) {
     const bar = element("i", { class: at === text.label ? "bar true" : "bar" });
     bar.style.inlineSize = percent(text.probabilities[at]);
     const mark = at === text.label ? element("span", { class: "unit" }, ` ${say("text.true")}`) : "";
-    return element("tr", {}, element("th", { scope: "row" }, isolated(categories[at]), mark),
-      element("td", { class: "bars" }, bar), element("td", {}, percent(text.probabilities[at])));
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, isolated(categories[at]), mark),
+      element("td", { class: "bars" }, bar),
+      element("td", {}, percent(text.probabilities[at])),
+    );
   });
   const caption = element("caption", {}, say("detail.probabilities", { loss: decimal(text.loss, 3) }));
   return element("table", { class: "probabilities" }, caption, element("tbody", {}, ...rows));
@@ -113,9 +171,20 @@ function probabilities(text, categories) {
 function weightTable(layout) {
   const heading = (name) => element("th", { scope: "col" }, say(name));
   const rows = layout.units.map((unit) =>
-    element("tr", {}, element("th", { scope: "row" }, isolated(unit.shown)), element("td", {}, isolated(unit.tokens.join(" + "))),
-      element("td", {}, unit.weight.toFixed(4)), element("td", {}, percent(unit.share))));
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, isolated(unit.shown)),
+      element("td", {}, isolated(unit.tokens.join(" + "))),
+      element("td", {}, unit.weight.toFixed(4)),
+      element("td", {}, percent(unit.share)),
+    ),
+  );
   const head = ["weights.unit", "weights.tokens", "weights.weight", "weights.share"].map(heading);
-  return element("details", { class: "weights" }, element("summary", {}, say("detail.weights")),
-    element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
+  return element(
+    "details",
+    { class: "weights" },
+    element("summary", {}, say("detail.weights")),
+    element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)),
+  );
 }
