@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText};
+use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText, Unit};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
@@ -24,6 +24,8 @@ pub struct Explorer {
     pub categories: Vec<String>,
     /// Spellings of tokens; texts have places in this list.
     pub vocabulary: Vec<String>,
+    /// What weights are told of, unless a reader asks for the other.
+    pub units: Unit,
     /// In the order of `predictions.parquet`.
     pub texts: Vec<Text>,
     /// float32, shape `[texts, categories]`.
@@ -131,6 +133,7 @@ impl Explorer {
         Ok(Self {
             categories: predictions.categories.iter().map(|name| printable(name)).collect(),
             vocabulary: vocabulary.spellings,
+            units: tokens.units(),
             texts,
             probabilities,
             sources: source.into_iter().collect(),

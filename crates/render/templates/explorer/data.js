@@ -1,8 +1,5 @@
 // The texts and weights that the page carries, and how a text is cut and coloured.
 
-/** More pieces than these, on average, no word of a language has. */
-const MOST_PIECES = 4;
-
 /** The JSON of the data block `id`, which no policy forbids, since nothing runs it. */
 const embedded = (id) => JSON.parse(document.getElementById(id).textContent);
 
@@ -35,17 +32,7 @@ function openData(data) {
     };
   });
   const sources = data.sources.map((row) => openSource(row, texts));
-  return { ...data, texts, sources, usualUnits: usualUnits(texts) };
-}
-
-/**
- * Words, unless they are too long to say where something was looked at: a tokenizer that knows no Japanese words, such as
- * SentencePiece, takes what stands between two spaces for one.
- */
-function usualUnits(texts) {
-  const words = texts.flatMap((text) => text.parts.filter(Array.isArray));
-  const pieces = words.reduce((sum, word) => sum + word.length, 0);
-  return pieces > MOST_PIECES * words.length ? "pieces" : "words";
+  return { ...data, texts, sources };
 }
 
 function writtenPart(part) {

@@ -18,7 +18,7 @@ function openExplorer() {
 
   const usualSource = data.sources[0]?.name ?? "";
   const source = () => data.sources.find((source) => source.name === (view.source || usualSource));
-  const units = () => view.units || data.usualUnits;
+  const units = () => view.units || data.units;
   const layoutOf = (text) =>
     layOut(text, data.vocabulary, source()?.weightsOf(text, view.head) ?? null, units() === "words");
   const list = openList(
@@ -68,7 +68,7 @@ function openExplorer() {
     }
     control("source").value = view.source || usualSource;
     control("head").value = view.head ?? "";
-    control("pieces").checked = units() === "pieces";
+    control("pieces").checked = units() === "tokens";
     for (const name of ["source", "head", "pieces"]) control(name).disabled = data.sources.length === 0;
     for (const cell of document.querySelectorAll("#confusion button")) {
       const { true: label, predicted } = cell.dataset;
@@ -128,7 +128,7 @@ function openExplorer() {
       control(name).validity.valid && control(name).value !== "" ? Number(control(name).value) : usual;
     const named = control("source").value;
     const head = control("head").value;
-    const wanted = control("pieces").checked ? "pieces" : "words";
+    const wanted = control("pieces").checked ? "tokens" : "words";
     change({
       ...Object.fromEntries(
         ["true", "predicted", "outcome", "search", "order"].map((name) => [name, control(name).value]),
@@ -138,7 +138,7 @@ function openExplorer() {
       source: named === usualSource ? "" : named,
       // Another source has other heads.
       head: head === "" || named !== (view.source || usualSource) ? null : Number(head),
-      units: wanted === data.usualUnits ? "" : wanted,
+      units: wanted === data.units ? "" : wanted,
     });
   });
   part("clear").addEventListener("click", () => {

@@ -11,7 +11,7 @@ const VIEW = {
   source: "",
   /** A number, or null for the sum over all heads. */
   head: null,
-  /** `words` or `pieces`; empty for what suits the tokenizer. */
+  /** `words` or `tokens`; empty for what suits the tokenizer. */
   units: "",
   /** The id of the open text; empty for the first of the list. */
   text: "",
@@ -58,7 +58,7 @@ function viewOf(fragment, data) {
     order: oneOf(Object.keys(ORDERS)),
     source: oneOf(data.sources.map((source) => source.name)),
     head: (word) => (/^\d+$/.test(word) && Number(word) < (source?.heads ?? 0) ? Number(word) : undefined),
-    units: oneOf(["words", "pieces"]),
+    units: oneOf(["words", "tokens"]),
     text: oneOf(data.texts.map((text) => text.id)),
     language: oneOf(["en", "ja"]),
   };
