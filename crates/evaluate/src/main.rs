@@ -1,8 +1,10 @@
 //! Stage 5, `midashi-evaluate`: what the fine-tuned model says of the test split, how right it is,
-//! and what it attended to.
+//! what it attended to, and whether that explains anything.
 
 mod article;
 mod beside;
+mod explain;
+mod faithfulness;
 mod metrics;
 mod model;
 mod statistics;
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use midashi_bert::PaddingRule;
+use midashi_explain::Explainer;
 use midashi_pipeline::artifact::{
     AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus, write_attention,
 };
@@ -27,9 +30,9 @@ use crate::beside::Kept;
 use crate::model::{Answer, Model};
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 4;
+const REVISION: u32 = 5;
 
-/// Classifies the test split and writes predictions.parquet, attention.parquet and metrics.json
+/// Classifies the test split and writes predictions.parquet, attention.parquet, explanations.parquet and metrics.json
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -69,7 +72,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         article_batch_size: config.compat.article.then_some(config.train.batch_size),
     };
     let (tokens, model) = (folder.tokens(), folder.model());
-    let outputs = [folder.predictions(), folder.attention(), folder.metrics()];
+    let outputs = [folder.predictions(), folder.attention(), folder.explanations(), folder.metrics()];
     let Some(work) = stage.begin(&settings, &[(&tokens, "tokenize"), (&model, "train")], &outputs)? else {
         return Ok(());
     };
@@ -110,6 +113,14 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         metrics.baseline = beside.map(|beside| beside.baseline);
     }
     print!("{}", beside::lines(&metrics));
+    // The classifier is needed no more, and its memory is.
+    drop(model);
+    let mut explainer =
+        Explainer::open(&engine, &folder.model(), corpus.categories.len(), settings.evaluate.batch_tokens)?;
+    let (explanations, faithfulness) =
+        explain::explain(&mut explainer, &corpus, answers, &settings.evaluate.explain)?;
+    print!("{}", faithfulness.as_ref().map(faithfulness::table).unwrap_or_default());
+    metrics.faithfulness = faithfulness;
     let answered: Vec<(&usize, &Answer)> = answers.iter().collect();
     let shown = spread(&answered, settings.evaluate.attention_texts.of(answered.len()));
     let attention: Vec<AttentionRow> =
@@ -117,10 +128,12 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
 
     predicted.write(&folder.predictions(), &work.provenance())?;
     write_attention(&folder.attention(), &attention, &work.provenance())?;
+    explanations.write(&folder.explanations(), &work.provenance())?;
     metrics.write(&folder.metrics())?;
     work.finish(&json!({
         "test_rows": test.len(),
         "attention_texts": attention.len(),
+        "explained_texts": explanations.rows.len(),
         "accuracy": metrics.accuracy,
         "macro_f1": metrics.macro_f1,
     }))?;

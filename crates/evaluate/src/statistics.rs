@@ -29,6 +29,19 @@ pub fn bootstrap(predictions: &Predictions) -> Intervals {
     Intervals { accuracy: middle(accuracies), macro_f1: middle(f1s) }
 }
 
+/// Percentile bootstrap of a mean.
+pub fn bootstrap_mean(values: &[f64]) -> Interval {
+    if values.is_empty() {
+        return Interval { low: 0.0, high: 0.0 };
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
+    let mut resample = || {
+        let drawn = (0..values.len()).map(|_| values[rng.random_range(0..values.len())]);
+        drawn.sum::<f64>() / values.len() as f64
+    };
+    middle((0..RESAMPLES).map(|_| resample()).collect())
+}
+
 /// The middle 95 % of the scores.
 fn middle(mut scores: Vec<f64>) -> Interval {
     scores.sort_unstable_by(f64::total_cmp);
@@ -94,6 +107,13 @@ mod tests {
         }
         let certain = bootstrap(&predictions(10, 0)).accuracy;
         assert_eq!((certain.low, certain.high), (1.0, 1.0));
+    }
+
+    #[test]
+    fn the_bootstrap_interval_of_a_mean_is_the_normal_one_where_values_are_many() {
+        // 0, 1, …, 999: mean 499.5, standard error 288.7 / √1000 = 9.13, times 1.96.
+        let interval = bootstrap_mean(&(0..1000).map(f64::from).collect::<Vec<_>>());
+        assert!((interval.low - 481.6).abs() < 1.5 && (interval.high - 517.4).abs() < 1.5, "{interval:?}");
     }
 
     #[test]
