@@ -144,6 +144,7 @@ fn the_same_run_gives_the_same_bytes_wherever_it_is_made() {
         "model/training.onnx",
         "predictions.parquet",
         "attention.parquet",
+        "explanations.parquet",
         "metrics.json",
     ] {
         let [one, other] = [&runs[0], &runs[1]].map(|run| fs::read(run.artifact(name)).unwrap());

@@ -8,6 +8,9 @@ use std::process::{Child, Command, Output, Stdio};
 /// All stages in the order of the Makefile.
 pub const STAGES: [&str; 6] = ["fetch", "ingest", "tokenize", "train", "evaluate", "render"];
 
+const FEW_EXPLAINED: &str =
+    "evaluate.explain.texts=12 evaluate.explain.faithfulness_texts=4 evaluate.explain.matrices=2";
+
 /// The repository.
 pub fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -32,11 +35,14 @@ pub struct Outcome {
 
 impl Run {
     /// A run called `name` of the configuration `config` (relative to the repository), with its
-    /// artifacts below `artifacts`.
+    /// artifacts below `artifacts`. Few texts are explained, since that takes longer than all the rest.
     pub fn new(config: &str, artifacts: &Path, name: &str) -> Self {
         Self {
             config: root().join(config),
-            set: format!("run.artifacts={} run.name={name} run.threads=2", artifacts.display()),
+            set: format!(
+                "run.artifacts={} run.name={name} run.threads=2 {FEW_EXPLAINED}",
+                artifacts.display()
+            ),
             environment: Vec::new(),
             folder: artifacts.join(name),
         }

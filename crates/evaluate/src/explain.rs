@@ -77,8 +77,7 @@ pub fn explain(
             (Method::GradientXInput, row.gradient_x_input.clone()),
             (Method::IntegratedGradients, row.integrated_gradients.clone().unwrap_or_default()),
         ];
-        let weights = weights.map(|(method, weights)| (method, vec![weights])).to_vec();
-        Subject { text: text(number), category: answer.category.index(), weights }
+        Subject { text: text(number), category: answer.category.index(), weights: weights.to_vec() }
     });
     let measured = faithfulness::measure(&mut eraser, subjects.collect(), best_head)?;
     for (&at, lost) in sample.iter().zip(measured.leave_one_out) {

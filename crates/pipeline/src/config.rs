@@ -489,7 +489,14 @@ impl Default for Evaluate {
 
 impl Default for Explain {
     fn default() -> Self {
-        Self { texts: TextCount::All, faithfulness_texts: 100, matrices: 12, integration_points: 20 }
+        Self { texts: TextCount::All, faithfulness_texts: 50, matrices: 12, integration_points: 20 }
+    }
+}
+
+impl Explain {
+    /// Nothing is explained.
+    pub fn nothing() -> Self {
+        Self { texts: TextCount::AtMost(0), faithfulness_texts: 0, matrices: 0, ..Self::default() }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use midashi_pipeline::config::Explain;
 use midashi_pipeline::{Config, sha256_of_bytes};
 use serde_json::{Map, Value};
 
@@ -65,6 +66,10 @@ impl Grid {
             let mut config = load(&words)?;
             let values = axes.iter().map(|axis| value(&config, axis.key)).collect::<Result<_>>()?;
             let name = folder_name(&words.replace(' ', ","));
+            // A sweep compares scores; explanations would take longer than training does.
+            if config.evaluate.explain == Explain::default() {
+                config.evaluate.explain = Explain::nothing();
+            }
             config.run.artifacts = folder.sweep_runs();
             config.run.name.clone_from(&name);
             Ok(Setting { name, values, config })

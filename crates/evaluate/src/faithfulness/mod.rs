@@ -27,13 +27,8 @@ pub use self::table::table;
 
 /// Shares of a text's units that are taken; ERASER's are 1, 5, 10, 20 and 50 %, of which a headline has no first two.
 const SHARES: [f64; 3] = [0.1, 0.2, 0.5];
-/// So often are random weights drawn for a text, so that the floor is smooth.
-const RANDOM_DRAWS: usize = 3;
 /// Fixed, so that the same model has the same floor.
 const SEED: u64 = 0;
-
-/// Weights of a text's tokens by one method; several where they are random.
-pub type Weights = Vec<Vec<f32>>;
 
 /// A text, what the model said of it, and what is said to have mattered.
 pub struct Subject<'a> {
@@ -42,7 +37,7 @@ pub struct Subject<'a> {
     /// The predicted category.
     pub category: usize,
     /// Weights of all tokens, by method.
-    pub weights: Vec<(Method, Weights)>,
+    pub weights: Vec<(Method, Vec<f32>)>,
 }
 
 /// What was measured.
@@ -53,8 +48,8 @@ pub struct Measured {
     pub leave_one_out: Vec<Vec<f32>>,
 }
 
-/// What is measured of one method on one text.
-#[derive(Clone, Copy, Default)]
+/// What is measured of one method on one text: twice comprehensiveness and sufficiency, and τ.
+#[derive(Clone, Copy)]
 struct Scores {
     masked: [f64; 2],
     removed: [f64; 2],
@@ -110,10 +105,8 @@ pub fn measure(
     for subject in &mut subjects {
         // A number for each unit and not for each token, or else long words would be drawn first.
         let units = units_of(subject.text, eraser.unit);
-        let tokens = subject.text.input_ids.len();
-        let mut draw = || -> Vec<f64> { units.iter().map(|_| rng.random()).collect() };
-        let draws = (0..RANDOM_DRAWS).map(|_| spread(&units, &draw(), tokens)).collect();
-        subject.weights.push((Method::Random, draws));
+        let drawn: Vec<f64> = units.iter().map(|_| rng.random()).collect();
+        subject.weights.push((Method::Random, spread(&units, &drawn, subject.text.input_ids.len())));
     }
     let methods: Vec<Method> = subjects
         .first()
@@ -172,7 +165,7 @@ impl Eraser<'_> {
         let units = units_of(subject.text, self.unit);
         let single = |unit| (How::Masked, (0..units.len()).map(|other| other == unit).collect());
         let mut questions: Vec<(How, Erased)> = (0..units.len()).map(single).collect();
-        for weights in subject.weights.iter().flat_map(|(_, weights)| weights) {
+        for (_, weights) in &subject.weights {
             for erased in heaviest_shares(&by_unit(&units, weights)) {
                 for how in [How::Masked, How::Removed] {
                     questions.push((how, erasure::others(&erased)));
@@ -231,22 +224,13 @@ impl Asked {
         mean(heaviest.iter().map(|erased| self.lost((how, erasure::others(erased)))))
     }
 
-    /// What weights score, as a mean where there are several draws of them.
-    fn scores(&self, draws: &[Vec<f32>], drops: &[f64]) -> Scores {
-        let each = draws.iter().map(|weights| {
-            let by_unit = by_unit(&self.units, weights);
-            let heaviest = heaviest_shares(&by_unit);
-            let both = |how| [self.comprehensiveness(how, &heaviest), self.sufficiency(how, &heaviest)];
-            let leave_one_out = kendall::tau_b(&by_unit, drops);
-            Scores { masked: both(How::Masked), removed: both(How::Removed), leave_one_out }
-        });
-        let each: Vec<Scores> = each.collect();
-        let mean_of = |of: &dyn Fn(&Scores) -> f64| mean(each.iter().map(of));
-        Scores {
-            masked: [0, 1].map(|at| mean_of(&|scores| scores.masked[at])),
-            removed: [0, 1].map(|at| mean_of(&|scores| scores.removed[at])),
-            leave_one_out: mean_of(&|scores| scores.leave_one_out),
-        }
+    /// What weights score.
+    fn scores(&self, weights: &[f32], drops: &[f64]) -> Scores {
+        let by_unit = by_unit(&self.units, weights);
+        let heaviest = heaviest_shares(&by_unit);
+        let both = |how| [self.comprehensiveness(how, &heaviest), self.sufficiency(how, &heaviest)];
+        let leave_one_out = kendall::tau_b(&by_unit, drops);
+        Scores { masked: both(How::Masked), removed: both(How::Removed), leave_one_out }
     }
 }
 
