@@ -2,9 +2,7 @@
 //! with its arguments swapped.
 
 use anyhow::Result;
-use midashi_pipeline::artifact::{
-    ArticleMetrics, MaskedMetrics, Metrics, PaddingShares, Predictions, SwappedReport,
-};
+use midashi_pipeline::artifact::{ArticleMetrics, MaskedMetrics, Metrics, PaddingShares, Predictions};
 
 use crate::metrics::metrics;
 use crate::table::classification_report;
@@ -19,7 +17,7 @@ pub fn article_metrics(
     masked: &Predictions,
     padding: &[PaddingShares],
 ) -> Result<ArticleMetrics> {
-    let swapped = metrics(&unmasked.swapped())?;
+    let swapped = metrics(&unmasked.swapped())?.into();
     let pairs = unmasked.rows.iter().zip(&masked.rows);
     let changed = pairs.filter(|(one, other)| one.predicted != other.predicted).count();
     let Metrics { accuracy, macro_f1, .. } = metrics(masked)?;
@@ -27,11 +25,7 @@ pub fn article_metrics(
         if padding.is_empty() { 0.0 } else { padding.iter().map(share).sum::<f64>() / padding.len() as f64 }
     };
     Ok(ArticleMetrics {
-        swapped: SwappedReport {
-            macro_average: swapped.macro_average,
-            weighted_average: swapped.weighted_average,
-            per_class: swapped.per_class,
-        },
+        swapped,
         masked: MaskedMetrics { accuracy, macro_f1, changed_predictions: changed as u64 },
         padding: PaddingShares {
             positions: mean(|shares| shares.positions),

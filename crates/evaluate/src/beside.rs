@@ -90,6 +90,7 @@ pub fn beside(
     Ok(Some(Beside {
         baseline: BaselineMetrics {
             scores: scores(&predicted)?,
+            report: metrics(&predicted)?.into(),
             mcnemar: mcnemar(&right(model), &right(&predicted)),
         },
         ensemble: ensemble.transpose()?,
@@ -111,12 +112,12 @@ pub fn lines(metrics: &Metrics) -> String {
     let beside = |scores: &Scores| (scores.accuracy, scores.macro_f1, scores.intervals);
     let own =
         metrics.intervals.map(|intervals| ("fine-tuned", (metrics.accuracy, metrics.macro_f1, intervals)));
-    let baseline = metrics.baseline.map(|baseline| ("linear baseline", beside(&baseline.scores)));
+    let baseline = metrics.baseline.as_ref().map(|baseline| ("linear baseline", beside(&baseline.scores)));
     let ensemble = metrics.ensemble.map(|ensemble| ("both, averaged", beside(&ensemble.scores)));
     for (name, (accuracy, macro_f1, intervals)) in [own, baseline, ensemble].into_iter().flatten() {
         line(name, accuracy, macro_f1, &intervals);
     }
-    if let Some(BaselineMetrics { mcnemar, .. }) = metrics.baseline {
+    if let Some(BaselineMetrics { mcnemar, .. }) = &metrics.baseline {
         let _ = writeln!(
             lines,
             "  right alone: fine-tuned {}, linear baseline {} ({mcnemar})",

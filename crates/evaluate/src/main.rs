@@ -3,6 +3,7 @@
 
 mod article;
 mod beside;
+mod calibration;
 mod explain;
 mod faithfulness;
 mod metrics;
@@ -104,6 +105,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         print!("{}", table::classification_report(&metrics));
     }
     metrics.intervals = Some(statistics::bootstrap(&predicted));
+    metrics.calibration = Some(calibration::calibration(&predicted));
     if settings.evaluate.baseline {
         let threads = rayon::ThreadPoolBuilder::new().num_threads(config.threads()).build()?;
         let tokens_sha256 = work.sha256_of(&tokens).context("tokens.arrow is no input of this stage")?;

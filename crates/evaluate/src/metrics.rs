@@ -31,6 +31,7 @@ pub fn metrics(predictions: &Predictions) -> anyhow::Result<Metrics> {
         labels,
         test_rows,
         intervals: None,
+        calibration: None,
         baseline: None,
         ensemble: None,
         faithfulness: None,

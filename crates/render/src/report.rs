@@ -287,7 +287,7 @@ fn bin_width(range: usize, most: usize) -> usize {
 
 /// Whether the fine-tuned model and the baseline differ by more than chance, in a sentence.
 fn comparison(metrics: &Metrics) -> Option<String> {
-    let mcnemar = metrics.baseline?.mcnemar;
+    let mcnemar = metrics.baseline.as_ref()?.mcnemar;
     let (bert, linear) = (mcnemar.only_first_right, mcnemar.only_second_right);
     let verdict = match (mcnemar.is_significant(), bert > linear) {
         (false, _) => "their difference cannot be told from chance",
@@ -328,8 +328,8 @@ fn share(part: f64, whole: f64) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use midashi_pipeline::artifact::{
-        ArticleMetrics, Averages, BaselineMetrics, CategoryId, Interval, Intervals, MaskedMetrics, McNemar,
-        PaddingShares, Scores, SwappedReport,
+        ArticleMetrics, Averages, BaselineMetrics, CategoryId, ClassificationReport, Interval, Intervals,
+        MaskedMetrics, McNemar, PaddingShares, Scores,
     };
 
     use super::*;
@@ -362,6 +362,7 @@ mod tests {
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             test_rows: 0,
             intervals: None,
+            calibration: None,
             baseline: None,
             ensemble: None,
             faithfulness: None,
@@ -371,7 +372,7 @@ mod tests {
 
     fn article_metrics() -> ArticleMetrics {
         ArticleMetrics {
-            swapped: SwappedReport {
+            swapped: ClassificationReport {
                 macro_average: Averages::default(),
                 weighted_average: Averages::default(),
                 per_class: vec![],
@@ -462,7 +463,7 @@ mod tests {
             let interval = Interval { low: 0.4, high: 0.6 };
             let intervals = Intervals { accuracy: interval, macro_f1: interval };
             let scores = Scores { accuracy: 0.5, macro_f1: 0.5, intervals };
-            let baseline = Some(BaselineMetrics { scores, mcnemar });
+            let baseline = Some(BaselineMetrics { scores, report: metrics(&["a"], vec![]).into(), mcnemar });
             comparison(&Metrics { baseline, ..metrics(&["a"], vec![]) }).unwrap()
         };
         assert_eq!(

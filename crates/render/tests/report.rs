@@ -14,8 +14,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::RwLock;
 
 use midashi_pipeline::artifact::{
-    Article, ArticleMetrics, AttentionRow, Averages, CategoryId, ClassMetrics, Corpus, MaskedMetrics,
-    Metrics, PaddingShares, Prediction, Predictions, Split, StepRow, SwappedReport, TokenizedCorpus,
+    Article, ArticleMetrics, AttentionRow, Averages, CategoryId, ClassMetrics, ClassificationReport, Corpus,
+    MaskedMetrics, Metrics, PaddingShares, Prediction, Predictions, Split, StepRow, TokenizedCorpus,
     TokenizedText, write_attention, write_training,
 };
 use midashi_pipeline::{Stage, StageArguments};
@@ -317,6 +317,7 @@ fn metrics(rows: &[Prediction]) -> Metrics {
         labels: CATEGORIES.map(str::to_owned).to_vec(),
         test_rows: rows.len() as u64,
         intervals: None,
+        calibration: None,
         baseline: None,
         ensemble: None,
         faithfulness: None,
@@ -389,7 +390,9 @@ fn the_baselines_numbers_stand_beside_the_models() {
     let interval = |low: f64| json!({"low": low, "high": low + 0.1});
     let intervals = |low| json!({"accuracy": interval(low), "macro_f1": interval(low + 0.01)});
     metrics["intervals"] = intervals(0.601);
+    let report = json!({"precision": 0.4321, "recall": 0.4322, "f1": 0.4323});
     metrics["baseline"] = json!({"accuracy": 0.7123, "macro_f1": 0.7234, "intervals": intervals(0.651),
+        "macro_average": report, "weighted_average": report, "per_class": metrics["per_class"],
         "mcnemar": {"only_first_right": 3, "only_second_right": 19, "p_value": 0.0009}});
     metrics["ensemble"] =
         json!({"weight": 0.5, "accuracy": 0.8123, "macro_f1": 0.8234, "intervals": intervals(0.751)});
@@ -418,7 +421,7 @@ fn with_the_articles_choices_the_page_states_both_ways_of_measuring() {
     let mut swapped = metrics.per_class.clone();
     swapped[0].support = 123_456;
     metrics.article = Some(ArticleMetrics {
-        swapped: SwappedReport {
+        swapped: ClassificationReport {
             macro_average: Averages { precision: 0.1234, recall: 0.2345, f1: 0.6375 },
             weighted_average: Averages::default(),
             per_class: swapped,

@@ -33,6 +33,9 @@ pub struct Metrics {
     /// How sure accuracy and macro F1 are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<Intervals>,
+    /// Whether the model is as sure as it is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// A linear model on the same texts; with `evaluate.baseline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineMetrics>,
@@ -77,11 +80,14 @@ pub struct Scores {
 }
 
 /// TF-IDF of character 1–4-grams with logistic regression, fitted on the training split.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BaselineMetrics {
     /// What it scores.
     #[serde(flatten)]
     pub scores: Scores,
+    /// What it scores category by category.
+    #[serde(flatten)]
+    pub report: ClassificationReport,
     /// The fine-tuned model, first, against the baseline.
     pub mcnemar: McNemar,
 }
@@ -111,25 +117,53 @@ pub struct McNemar {
 /// article's are, and still of `classification_report(answer, prediction)`. This is the rest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ArticleMetrics {
-    /// The table as the article prints it.
-    pub swapped: SwappedReport,
+    /// The table as the article prints it, of `classification_report(prediction, answer)`: what it calls
+    /// precision is recall and the other way round, its supports count predictions, and so its weighted
+    /// averages weigh by them. Accuracy and macro F1 are what they are.
+    pub swapped: ClassificationReport,
     /// The same weights with padding masked.
     pub masked: MaskedMetrics,
     /// What padding the texts were classified with.
     pub padding: PaddingShares,
 }
 
-/// The numbers of `classification_report(prediction, answer)`: what it calls precision is recall and
-/// the other way round, its support counts predictions, and so its weighted averages weigh by them.
-/// Accuracy and macro F1 are what they are.
+/// A table like scikit-learn's `classification_report`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SwappedReport {
+pub struct ClassificationReport {
     /// Unweighted means over the categories.
     pub macro_average: Averages,
-    /// Means over the categories, weighted by how often each was predicted.
+    /// Means over the categories, weighted by support.
     pub weighted_average: Averages,
-    /// One entry per category, in the order of `labels`; `support` is how often it was predicted.
+    /// One entry per category, in the order of `labels`.
     pub per_class: Vec<ClassMetrics>,
+}
+
+/// How far the model's probabilities can be taken at their word, on the test split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Mean distance of confidence and accuracy over the bins, weighted by their texts: the expected
+    /// calibration error of Guo et al. (2017), in [0, 1].
+    pub expected_calibration_error: f64,
+    /// Mean squared distance of the probabilities from the truth, summed over the categories (Brier 1950),
+    /// in [0, 2].
+    pub brier_score: f64,
+    /// Side by side over [0, 1], equally wide.
+    pub bins: Vec<CalibrationBin>,
+}
+
+/// The texts whose most probable category has a probability in `(low, high]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationBin {
+    /// Not in the bin, but that 0 is in the first.
+    pub low: f64,
+    /// In the bin.
+    pub high: f64,
+    /// How many.
+    pub texts: u64,
+    /// Mean probability of their most probable category; 0 without texts.
+    pub confidence: f64,
+    /// Share classified rightly; 0 without texts.
+    pub accuracy: f64,
 }
 
 /// The same weights with padding masked.
@@ -173,6 +207,13 @@ pub struct ClassMetrics {
     pub scores: Averages,
     /// Number of test texts of this category.
     pub support: u64,
+}
+
+impl From<Metrics> for ClassificationReport {
+    fn from(metrics: Metrics) -> Self {
+        let Metrics { macro_average, weighted_average, per_class, .. } = metrics;
+        Self { macro_average, weighted_average, per_class }
+    }
 }
 
 impl McNemar {

@@ -26,8 +26,9 @@ pub use faithfulness::{
 };
 pub use features::{Features, FeaturesKey, FeaturesWriter};
 pub use metrics::{
-    ArticleMetrics, Averages, BaselineMetrics, ClassMetrics, EnsembleMetrics, Interval, Intervals,
-    MaskedMetrics, McNemar, Metrics, PaddingShares, Scores, SwappedReport,
+    ArticleMetrics, Averages, BaselineMetrics, Calibration, CalibrationBin, ClassMetrics,
+    ClassificationReport, EnsembleMetrics, Interval, Intervals, MaskedMetrics, McNemar, Metrics,
+    PaddingShares, Scores,
 };
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
