@@ -71,7 +71,10 @@ fn runs_share_what_they_have_in_common_and_score_as_alone() {
             (scores.accuracy, scores.macro_f1, scores.weighted_f1),
             (metrics.accuracy, metrics.macro_f1, metrics.weighted_f1)
         );
-        assert_eq!(scores.baseline_accuracy, metrics.baseline.map(|baseline| baseline.scores.accuracy));
+        assert_eq!(
+            scores.baseline_accuracy,
+            metrics.baseline.as_ref().map(|baseline| baseline.scores.accuracy)
+        );
         assert!(scores.validation_accuracy.is_some() && scores.ensemble_accuracy.is_none());
     }
     // Of two numbers: their mean, and the difference by the root of 2.

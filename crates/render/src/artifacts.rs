@@ -1,7 +1,8 @@
 //! What the stages before left in the run's folder, read into memory.
 
 use midashi_pipeline::artifact::{
-    AttentionRow, Corpus, Metrics, Predictions, StepRow, TokenizedCorpus, read_attention, read_training,
+    AttentionRow, Corpus, Explanations, Metrics, Predictions, StepRow, TokenizedCorpus, read_attention,
+    read_training,
 };
 use midashi_pipeline::{Result, RunFolder, RunRecord};
 
@@ -19,6 +20,8 @@ pub struct Artifacts {
     pub predictions: Predictions,
     /// What `[CLS]` attended to, for the texts of the gallery.
     pub attention: Vec<AttentionRow>,
+    /// How much each token mattered, by other methods.
+    pub explanations: Explanations,
     /// Accuracy and its relatives.
     pub metrics: Metrics,
 }
@@ -36,6 +39,7 @@ impl Artifacts {
             training: read_training(&folder.training())?,
             predictions: Predictions::read(&folder.predictions())?,
             attention: read_attention(&folder.attention())?,
+            explanations: Explanations::read(&folder.explanations())?,
             metrics: Metrics::read(&folder.metrics())?,
         })
     }

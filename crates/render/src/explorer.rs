@@ -3,19 +3,18 @@
 //!
 //! It is data for a script, so it is written compactly: spellings of tokens stand once in a list,
 //! and numbers of which there are many are base64 of little-endian arrays. Another way of saying
-//! what mattered, such as another layer, is one more [`Source`].
+//! what mattered is one more [`Source`].
 
 use std::collections::HashMap;
 
 use anyhow::Context;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText, Unit};
+use midashi_pipeline::artifact::{Prediction, TokenizedText, Unit};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
 use crate::gallery::{self, Part, Piece};
-use crate::printable::{lines, printable};
+use crate::printable::{lines, printable, spelled};
+use crate::sources::{Source, base64_of, sources};
 
 /// All test texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -87,28 +86,13 @@ pub enum TextPiece {
     },
 }
 
-/// One way of saying how much each token mattered.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Source {
-    /// Its name in `strings.json` begins with `source.`; views in links are known by this.
-    pub name: &'static str,
-    /// Rows of weights per text, which are summed or shown alone.
-    pub heads: usize,
-    /// Places of the texts that have weights, ascending.
-    pub texts: Vec<usize>,
-    /// The weight that 65535 stands for.
-    pub scale: f32,
-    /// uint16, for each of `texts` the shape `[heads, tokens]`.
-    pub weights: String,
-}
-
 impl Explorer {
-    /// Joins predictions, tokens and attention by the articles' ids.
+    /// Joins predictions, tokens and weights by the articles' ids.
     ///
     /// # Errors
     /// When the artifacts do not belong together.
     pub fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
-        let Artifacts { attention, predictions, tokens, corpus, .. } = artifacts;
+        let Artifacts { predictions, tokens, corpus, .. } = artifacts;
         let tokenized: HashMap<&str, &TokenizedText> =
             tokens.texts.iter().map(|text| (text.id.as_str(), text)).collect();
         let titles: HashMap<&str, &str> =
@@ -128,15 +112,13 @@ impl Explorer {
         let texts = texts.collect::<anyhow::Result<Vec<_>>>()?;
         let probabilities = predictions.rows.iter().flat_map(|row| &row.probabilities);
         let probabilities = base64_of(probabilities.map(|probability| probability.to_le_bytes()));
-        let places = predictions.rows.iter().enumerate().map(|(at, row)| (row.id.as_str(), at)).collect();
-        let source = Source::of_attention(attention, &places, &tokenized)?;
         Ok(Self {
             categories: predictions.categories.iter().map(|name| printable(name)).collect(),
             vocabulary: vocabulary.spellings,
             units: tokens.units(),
             texts,
             probabilities,
-            sources: source.into_iter().collect(),
+            sources: sources(artifacts)?,
         })
     }
 }
@@ -182,42 +164,6 @@ impl From<Piece> for TextPiece {
     }
 }
 
-impl Source {
-    /// What `[CLS]` attends to in the last layer; none without rows.
-    fn of_attention(
-        rows: &[AttentionRow],
-        places: &HashMap<&str, usize>,
-        tokenized: &HashMap<&str, &TokenizedText>,
-    ) -> anyhow::Result<Option<Self>> {
-        let Some(heads) = rows.first().map(|row| row.attention.len()) else { return Ok(None) };
-        let placed = rows.iter().map(|row| {
-            let id = row.id.as_str();
-            let place = || {
-                let place = *places.get(id).context("not in predictions.parquet")?;
-                gallery::check(row, tokenized.get(id).context("not in tokens.arrow")?)?;
-                anyhow::ensure!(
-                    row.attention.len() == heads,
-                    "{} heads; expected {heads}, as in the first row",
-                    row.attention.len()
-                );
-                Ok((place, row))
-            };
-            place().with_context(|| {
-                format!("attention.parquet: row {id:?}; run `make evaluate` again to remake it")
-            })
-        });
-        let mut placed = placed.collect::<anyhow::Result<Vec<(usize, &AttentionRow)>>>()?;
-        placed.sort_unstable_by_key(|&(place, _)| place);
-        let weights = || placed.iter().flat_map(|(_, row)| row.attention.iter().flatten().copied());
-        let scale = weights().fold(0.0, f32::max);
-        // 65536 steps: what is shown differs from what was computed by less than 1e-5.
-        let steps = if scale > 0.0 { f32::from(u16::MAX) / scale } else { 0.0 };
-        let weights = base64_of(weights().map(|weight| ((weight * steps).round() as u16).to_le_bytes()));
-        let texts = placed.iter().map(|&(place, _)| place).collect();
-        Ok(Some(Self { name: "cls_attention", heads, texts, scale, weights }))
-    }
-}
-
 /// Spellings in the order of their first use.
 #[derive(Default)]
 struct Vocabulary {
@@ -231,14 +177,10 @@ impl Vocabulary {
             return place;
         }
         let place = self.spellings.len();
-        self.spellings.push(printable(token));
+        self.spellings.push(spelled(token));
         self.places.insert(token.to_owned(), place);
         place
     }
-}
-
-fn base64_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> String {
-    BASE64_STANDARD.encode(numbers.flatten().collect::<Vec<u8>>())
 }
 
 #[cfg(test)]
@@ -286,32 +228,5 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(text).unwrap(), expected);
         assert_eq!(vocabulary.spellings[..3], ["[SEP]", "[CLS]", "モ"]);
-    }
-
-    #[test]
-    fn weights_differ_by_less_than_a_hundred_thousandth_from_what_was_computed() {
-        let tokenized = tokenized();
-        let attention = vec![vec![0.9, 1e-5, 0.04, 0.03, 0.02, 0.0099, 9e-5], vec![1.0 / 7.0; 7]];
-        let row = AttentionRow {
-            id: "x".into(),
-            tokens: tokenized.tokens.clone(),
-            word_ids: tokenized.word_ids.clone(),
-            attention: attention.clone(),
-        };
-        let source = |rows: &[AttentionRow]| {
-            Source::of_attention(rows, &HashMap::from([("x", 3)]), &HashMap::from([("x", &tokenized)]))
-        };
-        let written = source(std::slice::from_ref(&row)).unwrap().unwrap();
-        assert_eq!((written.heads, &written.texts[..], written.scale), (2, &[3][..], 0.9));
-        let bytes = BASE64_STANDARD.decode(&written.weights).unwrap();
-        let read = bytes.chunks(2).map(|two| f32::from(u16::from_le_bytes([two[0], two[1]])) / 65535.0 * 0.9);
-        for (read, computed) in read.zip(attention.into_iter().flatten()) {
-            assert!((read - computed).abs() < 1e-5, "{read} {computed}");
-        }
-        assert_eq!(bytes.len(), 2 * 2 * 7);
-        assert_eq!(source(&[]).unwrap(), None);
-        let fewer = AttentionRow { attention: row.attention[..1].to_vec(), ..row.clone() };
-        let error = format!("{:#}", source(&[row, fewer]).unwrap_err());
-        assert!(error.contains("1 heads; expected 2"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
+use crate::printable::is_invisible;
 
 /// The shown texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -297,15 +298,6 @@ fn stand_in(text: &str, tokens: &[String]) -> Option<String> {
     }
     let blank = text.chars().all(char::is_whitespace);
     (!blank && text.chars().all(is_invisible)).then(|| code_points(text))
-}
-
-/// White space, controls, and the default-ignorable characters that occur in running text.
-fn is_invisible(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || matches!(c,
-            '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}')
 }
 
 #[cfg(test)]

@@ -8,8 +8,10 @@ mod gallery;
 mod page;
 mod printable;
 mod report;
+mod sources;
 mod summary;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,7 +22,7 @@ use crate::artifacts::Artifacts;
 use crate::report::Report;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 5;
+const REVISION: u32 = 6;
 
 /// Write report.html: the run in figures, its curves, its confusion matrix and what it attended to
 #[derive(Parser)]
@@ -48,6 +50,7 @@ fn render(arguments: &Arguments) -> anyhow::Result<()> {
         (folder.training(), "train"),
         (folder.predictions(), "evaluate"),
         (folder.attention(), "evaluate"),
+        (folder.explanations(), "evaluate"),
         (folder.metrics(), "evaluate"),
     ];
     let inputs = inputs.each_ref().map(|(path, made_by)| (path.as_path(), *made_by));
@@ -60,9 +63,10 @@ fn render(arguments: &Arguments) -> anyhow::Result<()> {
     let html = page::html(&report)?;
     atomic::write_bytes(&folder.report(), html.as_bytes())?;
 
-    let coloured = report.explorer.sources.first().map_or(0, |source| source.texts.len());
-    let texts = report.explorer.texts.len();
-    println!("  {} · {texts} texts, {coloured} with attention", folder.report().display());
-    work.finish(&json!({"bytes": html.len(), "texts": texts, "attention_texts": coloured}))?;
+    let sources = report.explorer.sources.iter();
+    let coloured: BTreeMap<_, _> = sources.map(|source| (source.kind.name, source.texts.len())).collect();
+    let (texts, any) = (report.explorer.texts.len(), coloured.values().max().unwrap_or(&0));
+    println!("  {} · {texts} texts, {any} of them coloured", folder.report().display());
+    work.finish(&json!({"bytes": html.len(), "texts": texts, "coloured": coloured}))?;
     Ok(())
 }

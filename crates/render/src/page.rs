@@ -31,6 +31,7 @@ const SCRIPT: &str = concat!(
     include_str!("../templates/explorer/texts.js"),
     include_str!("../templates/explorer/list.js"),
     include_str!("../templates/explorer/export.js"),
+    include_str!("../templates/explorer/heads.js"),
     include_str!("../templates/explorer/explorer.js"),
     "//]]>\n",
 );

@@ -16,6 +16,25 @@ pub fn lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
+/// A token as a vocabulary spells it, with the code points of characters that have no shape: what such a
+/// one does to its neighbours is no part of it.
+pub fn spelled(token: &str) -> String {
+    let shown = |c: char| match c {
+        c if is_invisible(c) && !c.is_control() => format!("U+{:04X}", c as u32),
+        c => printable(c.encode_utf8(&mut [0; 4])),
+    };
+    token.chars().map(shown).collect()
+}
+
+/// White space, controls, and the default-ignorable characters that occur in running text.
+pub fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c,
+            '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,6 +42,7 @@ mod tests {
     #[test]
     fn control_characters_get_a_picture() {
         assert_eq!(lines("a\n\tb"), "a\n␉b");
+        assert_eq!(spelled("##\u{202E}左"), "##U+202E左");
         assert_eq!(printable("a\u{1B}[0m\u{7F}\u{85}見\u{202E}"), "a␛[0m␡\u{FFFD}見\u{202E}");
     }
 }

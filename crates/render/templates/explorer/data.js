@@ -28,12 +28,14 @@ function openData(data) {
       confidence: own[text.predicted],
       /** Cross-entropy in nats. */
       loss: -Math.log(own[text.label]),
-      written: text.parts.map(writtenPart).join(""),
     };
   });
   const sources = data.sources.map((row) => openSource(row, texts));
   return { ...data, texts, sources };
 }
+
+/** The text as its author wrote it, as far as the page has it. */
+const written = (text) => text.parts.map(writtenPart).join("");
 
 function writtenPart(part) {
   if (typeof part === "string") return part;
@@ -43,31 +45,46 @@ function writtenPart(part) {
 
 /** A source of weights; its numbers are decoded when they are first asked for. */
 function openSource(row, texts) {
-  let weights = null;
-  const starts = new Map();
-  const decode = () => {
-    weights = new Uint16Array(bytesOf(row.weights).buffer);
+  let numbers = null;
+  let starts = null;
+  const find = () => {
+    starts = new Map();
     let start = 0;
     for (const place of row.texts) {
       starts.set(place, start);
-      start += row.heads * texts[place].tokens.length;
+      const tokens = texts[place].tokens.length;
+      start += row.layers * row.heads * (row.matrices ? tokens : 1) * tokens;
     }
   };
+  const decode = () => {
+    const { buffer } = bytesOf(row.weights);
+    numbers = row.scale === null ? new Float32Array(buffer) : new Uint16Array(buffer);
+  };
+  const unit = row.scale === null ? 1 : row.scale / 65535;
   return {
-    name: row.name,
-    heads: row.heads,
-    /** Weights of the tokens of `text` in one head, or summed where `head` is null; null where there are none. */
-    weightsOf(text, head) {
-      if (weights === null) decode();
-      const start = starts.get(text.at);
-      if (start === undefined) return null;
+    ...row,
+    count: row.texts.length,
+    /** Whether there are weights for `text`. */
+    has(text) {
+      if (starts === null) find();
+      return starts.has(text.at);
+    },
+    /**
+     * Weights of the tokens of `text`, which must have some: from the token `from` (0 is `[CLS]`), in one layer (null for
+     * the last) and one head (null for their sum).
+     */
+    weightsOf(text, layer, head, from = 0) {
+      if (starts === null) find();
+      if (numbers === null) decode();
       const count = text.tokens.length;
       const sums = new Float64Array(count);
       const [first, end] = head === null ? [0, row.heads] : [head, head + 1];
       for (let at = first; at < end; at++) {
-        for (let token = 0; token < count; token++) sums[token] += weights[start + at * count + token];
+        const place = (layer ?? row.layers - 1) * row.heads + at;
+        const start = starts.get(text.at) + (row.matrices ? place * count + from : place) * count;
+        for (let token = 0; token < count; token++) sums[token] += numbers[start + token];
       }
-      return sums.map((sum) => (sum * row.scale) / 65535);
+      return sums.map((sum) => sum * unit);
     },
   };
 }
@@ -76,11 +93,12 @@ function openSource(row, texts) {
  * A text as it is shown: `parts` are `{plain}`, `{unread}` or `{word}`, a list of units that stand together, and
  * `special` the tokens that stand for nothing in the text.
  *
- * A unit is a piece or, with `joined`, all pieces of a word. Its `weight` is the sum of its tokens', `share` that of all
- * the text's weight, `strength` relative to the text's strongest unit; null where `weights` is.
+ * A unit is a piece or, with `joined`, all pieces of a word. Its `weight` is the sum of its tokens', `share` relative to
+ * the sum of all tokens' absolute weights, `strength` relative to the text's strongest unit; null where `weights` is. All
+ * have the sign of the weight.
  */
 function layOut(text, vocabulary, weights, joined) {
-  const total = weights ? weights.reduce((sum, weight) => sum + weight, 0) : 0;
+  const total = weights ? weights.reduce((sum, weight) => sum + Math.abs(weight), 0) : 0;
   const relative = (weight, whole) => (whole > 0 ? weight / whole : 0);
   const isSpecial = new Set(text.special);
   const places = [...text.tokens.keys()].filter((place) => !isSpecial.has(place));
@@ -108,7 +126,7 @@ function layOut(text, vocabulary, weights, joined) {
     return { word: joined ? [unitOf(part)] : part.map((piece) => unitOf([piece])) };
   });
   if (weights) {
-    const strongest = Math.max(0, ...units.map((unit) => unit.weight));
+    const strongest = Math.max(0, ...units.map((unit) => Math.abs(unit.weight)));
     for (const unit of units) {
       unit.share = relative(unit.weight, total);
       unit.strength = relative(unit.weight, strongest);
@@ -116,6 +134,7 @@ function layOut(text, vocabulary, weights, joined) {
   }
   const special = text.special.map((place) => ({
     token: spelling(place),
+    weight: weights ? weights[place] : null,
     share: weights ? relative(weights[place], total) : null,
   }));
   return { parts, units, special };

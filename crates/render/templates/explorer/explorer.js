@@ -18,23 +18,43 @@ function openExplorer() {
 
   const usualSource = data.sources[0]?.name ?? "";
   const source = () => data.sources.find((source) => source.name === (view.source || usualSource));
+  /** A link need not name what is usual. */
+  const nameInView = (source) => (source.name === usualSource ? "" : source.name);
   const units = () => view.units || data.units;
-  const layoutOf = (text) =>
-    layOut(text, data.vocabulary, source()?.weightsOf(text, view.head) ?? null, units() === "words");
+  const layoutOf = (text) => {
+    const weights = source()?.has(text) ? source().weightsOf(text, view.layer, view.head) : null;
+    return layOut(text, data.vocabulary, weights, units() === "words");
+  };
   const list = openList(
     box,
-    (text) => rowOf(text, layoutOf(text), data.categories),
+    (text) => rowOf(text, layoutOf(text), source(), data.categories),
     (text) => change({ text: text.id }),
   );
 
-  /** Says in words what colours the texts. */
-  const note = () => {
+  const layerName = (layer, layers) => say(layer === layers - 1 ? "layer.last" : "layer.one", { layer });
+  const headName = (head, heads) => (head === null ? say("head.sum", { heads }) : say("head.one", { head }));
+  /** Says in words what colours `text`. */
+  const note = (text) => {
     const current = source();
     if (!current) return "";
-    const head =
-      view.head === null ? say("head.sum", { heads: current.heads }) : say("head.one", { head: view.head });
-    return current.heads > 1 ? `${say(`source.${current.name}`)}, ${head}` : say(`source.${current.name}`);
+    const { name, layers, heads, signed } = current;
+    const parts = [say(`source.${name}`)];
+    if (layers > 1) parts.push(layerName(view.layer ?? layers - 1, layers));
+    if (heads > 1) parts.push(headName(view.head, heads));
+    const category = `${FIRST_STRONG}${data.categories[text.predicted]}${POP}`;
+    return parts.join(say("note.comma")) + (signed ? say("note.signed", { category }) : "");
   };
+
+  const whole = data.sources.find((source) => source.matrices);
+  const heads =
+    whole &&
+    openHeads(
+      whole,
+      data.vocabulary,
+      (layer, head) =>
+        [layerName(layer ?? whole.layers - 1, whole.layers), headName(head, whole.heads)].join(say("note.comma")),
+      (layer, head) => change({ source: nameInView(whole), layer, head }),
+    );
 
   const options = (select, choices) => {
     select.replaceChildren(...choices.map(([value, text]) => element("option", { value }, text)));
@@ -57,40 +77,78 @@ function openExplorer() {
       control("source"),
       data.sources.map((source) => [source.name, say(`source.${source.name}`)]),
     );
-    const heads = source()?.heads ?? 0;
-    const single = heads > 1 ? [...Array(heads).keys()] : [];
-    options(control("head"), [
-      ["", say("head.sum", { heads })],
-      ...single.map((head) => [head, say("head.one", { head })]),
-    ]);
+    const { layers = 0, heads = 0 } = source() ?? {};
+    const numbers = (count) => [...Array(count).keys()];
+    options(
+      control("layer"),
+      numbers(layers).map((layer) => [layer, layerName(layer, layers)]),
+    );
+    options(
+      control("head"),
+      [null, ...numbers(heads)].map((head) => [head ?? "", headName(head, heads)]),
+    );
     for (const name of ["true", "predicted", "outcome", "low", "high", "search", "order"]) {
       if (document.activeElement !== control(name)) control(name).value = view[name];
     }
     control("source").value = view.source || usualSource;
+    control("layer").value = view.layer ?? layers - 1;
+    control("layer").parentElement.hidden = layers < 2;
     control("head").value = view.head ?? "";
+    control("head").parentElement.hidden = heads < 2;
     control("pieces").checked = units() === "tokens";
-    for (const name of ["source", "head", "pieces"]) control(name).disabled = data.sources.length === 0;
+    control("weighted").checked = view.weighted !== "";
+    for (const name of ["source", "weighted"]) control(name).disabled = data.sources.length === 0;
+    for (const legend of root.querySelectorAll(".legend"))
+      legend.hidden = !source() || legend.classList.contains("signed") !== source().signed;
     for (const cell of document.querySelectorAll("#confusion button")) {
       const { true: label, predicted } = cell.dataset;
       cell.setAttribute("aria-pressed", view.true === label && view.predicted === predicted);
     }
   };
 
+  /** What the weights are, and for how many texts there are some. */
+  const showSource = () => {
+    const current = source();
+    const number = (count) => count.toLocaleString("en");
+    const [all, setting] = [number(data.texts.length), current?.setting];
+    const said = current
+      ? [
+          say(`about.${current.name}`),
+          current.count < data.texts.length && say("source.count", { count: number(current.count), all, setting }),
+          current.left_out > 0 && say("source.left_out", { count: number(current.left_out) }),
+        ]
+      : [say("detail.sourceless")];
+    part("about-source").textContent = said.filter(Boolean).join(say("note.space"));
+  };
+
+  const showHeads = (fresh) => {
+    const there = Boolean(open && whole?.has(open));
+    part("heads").hidden = !there;
+    part("no-heads").hidden = there;
+    part("list-heads").hidden = !whole;
+    part("heads-kept").textContent = whole ? say("heads.kept", { count: whole.count }) : say("heads.none");
+    part("only-cls").checked = view.rows === "cls";
+    if (there) heads.show({ text: open, layer: view.layer, head: view.head, onlyCls: view.rows === "cls" }, fresh);
+  };
+
   const showDetail = () => {
     const place = listed.indexOf(open);
     const parts = open
-      ? detailOf(open, layoutOf(open), data, place + 1, listed.length)
+      ? detailOf(open, layoutOf(open), source(), note(open), data, place + 1, listed.length)
       : [element("p", {}, say("list.none"))];
     detail.replaceChildren(...parts);
     for (const id of ["save-svg", "save-png"]) part(id).disabled = open === null;
+    part("save-weights").disabled = !open || !source()?.has(open);
   };
 
-  const show = () => {
-    listed = selectTexts(view, data);
+  const show = (fresh = false) => {
+    listed = selectTexts(view, data, source());
     open = listed.find((text) => text.id === view.text) ?? listed[0] ?? null;
     showControls();
     list.show(listed, open);
     showDetail();
+    showSource();
+    showHeads(fresh);
     const [count, all] = [listed.length, data.texts.length].map((number) => number.toLocaleString("en"));
     const lacking = unknown.length > 0 ? ` ${say("link.unknown", { words: unknown.join(", ") })}` : "";
     part("count").textContent = say("list.count", { count, all }) + lacking;
@@ -126,8 +184,9 @@ function openExplorer() {
   form.addEventListener("input", () => {
     const share = (name, usual) =>
       control(name).validity.valid && control(name).value !== "" ? Number(control(name).value) : usual;
-    const named = control("source").value;
-    const head = control("head").value;
+    const [named, layer, head] = ["source", "layer", "head"].map((name) => control(name).value);
+    // Another source has other layers and heads.
+    const same = named === (view.source || usualSource);
     const wanted = control("pieces").checked ? "tokens" : "words";
     change({
       ...Object.fromEntries(
@@ -135,18 +194,29 @@ function openExplorer() {
       ),
       low: share("low", VIEW.low),
       high: share("high", VIEW.high),
+      weighted: control("weighted").checked ? "yes" : "",
       source: named === usualSource ? "" : named,
-      // Another source has other heads.
-      head: head === "" || named !== (view.source || usualSource) ? null : Number(head),
+      layer: same && layer !== "" && Number(layer) !== source().layers - 1 ? Number(layer) : null,
+      head: same && head !== "" ? Number(head) : null,
       units: wanted === data.units ? "" : wanted,
     });
   });
-  part("clear").addEventListener("click", () => {
-    const { source, head, units } = view;
-    change({ ...VIEW, source, head, units });
+  /** No filters, in the order of the corpus, but with the same colours. */
+  const unfiltered = () => {
+    const { source, layer, head, units, rows } = view;
+    return { ...VIEW, source, layer, head, units, rows };
+  };
+  part("clear").addEventListener("click", () => change(unfiltered()));
+  part("only-cls").addEventListener("change", (event) => change({ rows: event.target.checked ? "cls" : "" }));
+  part("list-heads").addEventListener("click", () => {
+    change({ ...VIEW, units: view.units, rows: view.rows, source: nameInView(whole), weighted: "yes" });
+    part("heads").scrollIntoView({ block: "nearest" });
   });
-  part("save-csv").addEventListener("click", () => save(`${run}.csv`, "text/csv", csvOf(listed, data.categories)));
-  const picture = () => pictureOf(open, layoutOf(open), data.categories, note());
+  part("save-csv").addEventListener("click", () => save(`${run}.csv`, "text/csv", textsCsv(listed, data.categories)));
+  part("save-weights").addEventListener("click", () => save(`${open.id}.csv`, "text/csv", weightsCsv(layoutOf(open))));
+  part("save-heads").addEventListener("click", () => save(`${open.id}-heads.svg`, "image/svg+xml", heads.overview()));
+  part("save-matrix").addEventListener("click", () => save(`${open.id}-matrix.svg`, "image/svg+xml", heads.matrix()));
+  const picture = () => pictureOf(open, layoutOf(open), source(), data.categories, note(open));
   part("save-svg").addEventListener("click", () => save(`${open.id}.svg`, "image/svg+xml", picture()));
   part("save-png").addEventListener("click", async () => {
     const name = `${open.id}.png`;
@@ -169,7 +239,7 @@ function openExplorer() {
     button.append(...cell.childNodes);
     cell.append(button);
     button.addEventListener("click", () => {
-      change({ ...VIEW, true: label, predicted, source: view.source, head: view.head, units: view.units });
+      change({ ...unfiltered(), true: label, predicted });
       part("attention").scrollIntoView();
       box.focus({ preventScroll: true });
     });
@@ -210,6 +280,9 @@ function openExplorer() {
   for (const scripted of document.querySelectorAll("[data-scripted]")) scripted.hidden = false;
   readAddress();
   addEventListener("hashchange", readAddress);
+  // Pictures are drawn in the style's colours.
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(true));
+  performance.mark("explorer-ready");
 }
 
 openExplorer();

@@ -6,31 +6,51 @@ const PICTURE = { width: 800, margin: 28, text: 22, small: 14, line: 42, gap: 4 
 /** A PNG has so many pixels for each of the picture's, for print and fine screens. */
 const PNG_SCALE = 2;
 
+/** An element of a picture. */
+function svgElement(name, attributes, content) {
+  const made = document.createElementNS(SVG, name);
+  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+  if (content !== undefined) made.textContent = content;
+  return made;
+}
+
+/** A picture as a file of its own, with a title. */
+function alone(svg, title) {
+  svg.prepend(svgElement("title", {}, title));
+  return new XMLSerializer().serializeToString(svg);
+}
+
+/** The page's colours and font as they are now, light or dark. */
+function pageStyle() {
+  const page = getComputedStyle(document.body);
+  return { ink: page.color, paper: page.backgroundColor, font: page.fontFamily };
+}
+
+/** How wide a line of text is in letters of `size`. */
+function measure(size, font) {
+  const brush = document.createElement("canvas").getContext("2d");
+  brush.font = `${size}px ${font}`;
+  return (content) => brush.measureText(content).width;
+}
+
 /**
  * The picture of a text in the colours of the page: right or wrong, the text, its special tokens, and `note`, which says
  * what coloured it. It stands alone: no style sheet, no font but the system's.
  */
-function pictureOf(text, layout, categories, note) {
-  const page = getComputedStyle(document.body);
-  const [ink, paper, font] = [page.color, page.backgroundColor, page.fontFamily];
+function pictureOf(text, layout, source, categories, note) {
+  const { ink, paper, font } = pageStyle();
   const { width, margin, line, gap } = PICTURE;
-  const svg = document.createElementNS(SVG, "svg");
+  const svg = svgElement("svg", {});
   const draw = (name, attributes, content) => {
-    const made = document.createElementNS(SVG, name);
-    for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
-    if (content !== undefined) made.textContent = content;
+    const made = svgElement(name, attributes, content);
     svg.append(made);
     return made;
   };
-  const write = (x, y, size, fill, content) =>
-    draw("text", { x, y, fill, "font-size": size, "font-family": font, "xml:space": "preserve" }, content);
-  const brush = document.createElement("canvas").getContext("2d");
-  const widthOf = (content) => {
-    brush.font = `${PICTURE.text}px ${font}`;
-    return brush.measureText(content).width;
-  };
+  const write = (x, y, size, fill, content, more = {}) =>
+    draw("text", { x, y, fill, "font-size": size, "font-family": font, "xml:space": "preserve", ...more }, content);
+  const widthOf = measure(PICTURE.text, font);
+  const smallWidth = measure(PICTURE.small, font);
 
-  draw("title", {}, text.written);
   const ground = draw("rect", { x: 0, y: 0, width, fill: paper });
   const truth = `${say("text.true")} ${categories[text.label]}`;
   const answer = `${say("text.predicted")} ${categories[text.predicted]} ${percent(text.confidence)}`;
@@ -55,7 +75,8 @@ function pictureOf(text, layout, categories, note) {
         rx: 3,
         fill: colours.ground,
       });
-    write(x + (colours ? 1 : 0), y, PICTURE.text, colours?.ink ?? ink, content);
+    const underlined = colours?.against ? { "text-decoration": "underline" } : {};
+    write(x + (colours ? 1 : 0), y, PICTURE.text, colours?.ink ?? ink, content, underlined);
     x += wide + (colours ? 3 : 0);
   };
   for (const part of layout.parts) {
@@ -73,27 +94,42 @@ function pictureOf(text, layout, categories, note) {
     }
   }
   const special = layout.special.map((token) =>
-    token.share === null ? token.token : `${token.token} ${percent(token.share)}`,
+    token.share === null ? token.token : `${token.token} ${shareText(token.share, source)}`,
   );
   y += line;
   write(margin, y, PICTURE.small, ink, special.join("  "));
   y += PICTURE.small * 1.7;
-  write(margin, y, PICTURE.small, ink, note);
+  // The note is the longest line; where the page has room for its words, so has the picture.
+  for (const line of brokenLines(note, smallWidth, width - 2 * margin)) {
+    write(margin, y, PICTURE.small, ink, line);
+    y += PICTURE.small * 1.7;
+  }
 
-  const height = y + margin;
+  const height = y + margin - PICTURE.small;
   ground.setAttribute("height", height);
   for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` }))
     svg.setAttribute(name, value);
-  return new XMLSerializer().serializeToString(svg);
+  return alone(svg, written(text));
+}
+
+/** Lines of at most `room` pixels, broken between characters. */
+function brokenLines(content, widthOf, room) {
+  const lines = [""];
+  for (const character of content) {
+    if (widthOf(lines.at(-1) + character) > room) lines.push("");
+    lines[lines.length - 1] += character;
+  }
+  return lines;
 }
 
 /** Colours as the style sheet has them now, light or dark; null for a unit without. */
 function coloursOf(unit) {
   if (unit.strength === null) return null;
-  const sample = element("span", { class: `piece l${Math.round(LEVELS * unit.strength)}` });
+  const shade = shadeOf(unit);
+  const sample = element("span", { class: `piece${shade}` });
   document.body.append(sample);
   const style = getComputedStyle(sample);
-  const colours = { ground: style.backgroundColor, ink: style.color };
+  const colours = { ground: style.backgroundColor, ink: style.color, against: shade.endsWith("against") };
   sample.remove();
   return colours;
 }
@@ -110,17 +146,15 @@ async function pngOf(svg) {
 }
 
 /** A table as RFC 4180 has it, with the byte order mark that spreadsheets know UTF-8 by. */
-function csvOf(texts, categories) {
-  const head = [
-    "id",
-    "true",
-    "predicted",
-    "correct",
-    "confidence",
-    "loss",
-    ...categories.map((name) => `p(${name})`),
-    "text",
-  ];
+function csvOf(head, rows) {
+  const field = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
+  return `\uFEFF${[head, ...rows].map((row) => row.map(field).join(",")).join("\r\n")}\r\n`;
+}
+
+/** The listed texts. */
+function textsCsv(texts, categories) {
+  const probabilities = categories.map((name) => `p(${name})`);
+  const head = ["id", "true", "predicted", "correct", "confidence", "loss", ...probabilities, "text"];
   const rows = texts.map((text) => [
     text.id,
     categories[text.label],
@@ -129,10 +163,16 @@ function csvOf(texts, categories) {
     text.confidence,
     text.loss,
     ...text.probabilities,
-    text.written,
+    written(text),
   ]);
-  const field = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
-  return `\uFEFF${[head, ...rows].map((row) => row.map(field).join(",")).join("\r\n")}\r\n`;
+  return csvOf(head, rows);
+}
+
+/** What each unit of a text weighs, then its special tokens. */
+function weightsCsv(layout) {
+  const units = layout.units.map((unit) => [unit.shown, unit.tokens.join(" "), unit.weight, unit.share]);
+  const special = layout.special.map((token) => ["", token.token, token.weight, token.share]);
+  return csvOf(["text", "tokens", "weight", "share"], [...units, ...special]);
 }
 
 function save(name, type, content) {

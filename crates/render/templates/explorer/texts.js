@@ -6,13 +6,25 @@ const LEVELS = 10;
 /** An element with attributes, and children that are text or elements; what is null is left out. */
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
-  for (const [attribute, value] of Object.entries(attributes))
-    if (value !== null) made.setAttribute(attribute, value);
+  for (const [attribute, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(attribute, value);
   made.append(...children.filter((child) => child !== null));
   return made;
 }
 
+/** How strongly a unit is coloured, as classes; none without a weight. */
+function shadeOf(unit) {
+  if (unit.strength === null) return "";
+  const level = Math.round(LEVELS * Math.abs(unit.strength));
+  return unit.strength < 0 && level > 0 ? ` l${level} against` : ` l${level}`;
+}
+
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
+/** A weight that is signed says so, and keeps its first digits however small it is. */
+const signed = (text) => (text.startsWith("-") ? `−${text.slice(1)}` : `+${text}`);
+const small = (weight) => weight !== 0 && Math.abs(weight) < 0.001;
+const weightText = (weight, source) =>
+  source.signed ? signed(small(weight) ? weight.toExponential(1) : weight.toFixed(4)) : weight.toFixed(4);
+const shareText = (share, source) => (source.signed ? signed(percent(share)) : percent(share));
 const decimal = (number, digits) => (Number.isFinite(number) ? number.toFixed(digits) : "∞");
 /** A stretch of text whose direction does not touch its neighbours'. */
 const isolated = (text) => element("bdi", { lang: "ja" }, text);
@@ -20,13 +32,14 @@ const FIRST_STRONG = "\u2068",
   POP = "\u2069";
 
 /** What a unit weighs, in words, for a tooltip. */
-function describe(unit) {
+function describe(unit, source) {
   const spelling = unit.tokens.map((token) => FIRST_STRONG + token + POP).join(" + ");
-  return unit.weight === null ? spelling : `${spelling} · ${unit.weight.toFixed(4)} · ${percent(unit.share)}`;
+  if (unit.weight === null) return spelling;
+  return `${spelling} · ${weightText(unit.weight, source)} · ${shareText(unit.share, source)}`;
 }
 
-/** The text itself, coloured. `made` is told each unit and its element. */
-function colouredText(layout, made = () => {}) {
+/** The text itself, coloured by `source`. `made` is told each unit and its element. */
+function colouredText(layout, source, made = () => {}) {
   const line = element("p", { class: "tokens", lang: "ja" });
   for (const part of layout.parts) {
     if (part.plain !== undefined) {
@@ -38,9 +51,8 @@ function colouredText(layout, made = () => {}) {
     } else {
       const word = element("span", { class: "word" });
       for (const unit of part.word) {
-        const level = unit.strength === null ? "" : ` l${Math.round(LEVELS * unit.strength)}`;
-        const classes = `piece${level}${unit.standsIn ? " stand-in" : ""}`;
-        const piece = element("span", { class: classes, title: describe(unit) }, unit.shown);
+        const classes = `piece${shadeOf(unit)}${unit.standsIn ? " stand-in" : ""}`;
+        const piece = element("span", { class: classes, title: describe(unit, source) }, unit.shown);
         made(unit, piece);
         word.append(piece);
       }
@@ -78,7 +90,7 @@ function outcome(text, categories) {
 }
 
 /** One row of the list: the outcome in short, with the words that a screen reader needs. */
-function rowOf(text, layout, categories) {
+function rowOf(text, layout, source, categories) {
   const spoken = (key) => element("span", { class: "hidden" }, say(key));
   const category = (at) => element("b", {}, isolated(categories[at]));
   const predicted = text.correct
@@ -102,16 +114,18 @@ function rowOf(text, layout, categories) {
     "div",
     { class: text.correct ? "row" : "row wrong", role: "option", id: `text-${text.at}` },
     short,
-    colouredText(layout),
+    colouredText(layout, source),
   );
 }
 
-/** Everything about the open text. `position` is its place in the list, from 1. */
-function detailOf(text, layout, data, position, count) {
+/**
+ * Everything about the open text. `note` says what colours it, by `source`; `position` is its place in the list, from 1.
+ */
+function detailOf(text, layout, source, note, data, position, count) {
   const readout = element("p", { class: "readout", "aria-hidden": "true" }, say("detail.hover"));
-  const line = colouredText(layout, (unit, piece) => {
+  const line = colouredText(layout, source, (unit, piece) => {
     piece.addEventListener("pointerenter", () => {
-      readout.replaceChildren(element("b", {}, isolated(unit.shown)), " ", describe(unit));
+      readout.replaceChildren(element("b", {}, isolated(unit.shown)), " ", describe(unit, source));
     });
   });
   const coloured = layout.units.some((unit) => unit.weight !== null);
@@ -129,20 +143,22 @@ function detailOf(text, layout, data, position, count) {
       outcome(text, data.categories),
     ),
     line,
-    coloured ? readout : element("p", { class: "readout" }, say("detail.uncoloured")),
-    coloured ? specialTokens(layout) : null,
-    text.title === undefined
-      ? null
-      : element("p", { class: "title" }, say("detail.title"), " ", isolated(text.title)),
+    coloured ? readout : element("p", { class: "readout" }, uncoloured(source)),
+    coloured ? specialTokens(layout, source) : null,
+    text.title === undefined ? null : element("p", { class: "title" }, say("detail.title"), " ", isolated(text.title)),
     probabilities(text, data.categories),
-    coloured ? weightTable(layout) : null,
+    coloured ? weightTable(layout, source, note) : null,
   ].filter((part) => part !== null);
 }
 
-function specialTokens(layout) {
-  const sum = layout.special.reduce((sum, token) => sum + token.share, 0);
+/** Why a text has no colour. */
+const uncoloured = (source) =>
+  source ? say("detail.uncoloured", { setting: source.setting }) : say("detail.sourceless");
+
+function specialTokens(layout, source) {
+  const sum = layout.special.reduce((sum, token) => sum + Math.abs(token.share), 0);
   const chips = layout.special.flatMap((token) => [
-    element("span", { class: "special" }, `${token.token} ${percent(token.share)}`),
+    element("span", { class: "special" }, isolated(token.token), ` ${shareText(token.share, source)}`),
     " ",
   ]);
   return element("p", { class: "apart" }, ...chips, say("detail.special", { share: percent(sum) }));
@@ -168,7 +184,7 @@ function probabilities(text, categories) {
 }
 
 /** The weights as numbers, for whoever cannot see colours or wants to copy them. */
-function weightTable(layout) {
+function weightTable(layout, source, note) {
   const heading = (name) => element("th", { scope: "col" }, say(name));
   const rows = layout.units.map((unit) =>
     element(
@@ -176,8 +192,8 @@ function weightTable(layout) {
       {},
       element("th", { scope: "row" }, isolated(unit.shown)),
       element("td", {}, isolated(unit.tokens.join(" + "))),
-      element("td", {}, unit.weight.toFixed(4)),
-      element("td", {}, percent(unit.share)),
+      element("td", {}, weightText(unit.weight, source)),
+      element("td", {}, shareText(unit.share, source)),
     ),
   );
   const head = ["weights.unit", "weights.tokens", "weights.weight", "weights.share"].map(heading);
@@ -185,6 +201,12 @@ function weightTable(layout) {
     "details",
     { class: "weights" },
     element("summary", {}, say("detail.weights")),
-    element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)),
+    element(
+      "table",
+      {},
+      element("caption", {}, note),
+      element("thead", {}, element("tr", {}, ...head)),
+      element("tbody", {}, ...rows),
+    ),
   );
 }

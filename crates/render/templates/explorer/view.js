@@ -8,11 +8,17 @@ const VIEW = {
   high: 100,
   search: "",
   order: "corpus",
+  /** Whether only texts with weights are listed: `yes`, or empty. */
+  weighted: "",
   source: "",
+  /** A number, or null for the last. */
+  layer: null,
   /** A number, or null for the sum over all heads. */
   head: null,
   /** `words` or `tokens`; empty for what suits the tokenizer. */
   units: "",
+  /** What the small pictures of all heads show: `cls`, or empty for what all tokens attend to. */
+  rows: "",
   /** The id of the open text; empty for the first of the list. */
   text: "",
 };
@@ -48,6 +54,7 @@ function viewOf(fragment, data) {
   const percent = (word) => (/^\d+(\.\d+)?$/.test(word) && Number(word) <= 100 ? Number(word) : undefined);
   const oneOf = (list) => (word) => (list.includes(word) ? word : undefined);
   const source = data.sources.find((source) => source.name === (words.get("source") ?? data.sources[0]?.name));
+  const below = (count) => (word) => (/^\d+$/.test(word) && Number(word) < count ? Number(word) : undefined);
   const readers = {
     true: oneOf(data.categories),
     predicted: oneOf(data.categories),
@@ -57,8 +64,11 @@ function viewOf(fragment, data) {
     search: (word) => word,
     order: oneOf(Object.keys(ORDERS)),
     source: oneOf(data.sources.map((source) => source.name)),
-    head: (word) => (/^\d+$/.test(word) && Number(word) < (source?.heads ?? 0) ? Number(word) : undefined),
+    weighted: oneOf(["yes"]),
+    layer: below(source?.layers ?? 0),
+    head: below(source?.heads ?? 0),
     units: oneOf(["words", "tokens"]),
+    rows: oneOf(["cls"]),
     text: oneOf(data.texts.map((text) => text.id)),
     language: oneOf(["en", "ja"]),
   };
@@ -74,8 +84,8 @@ function viewOf(fragment, data) {
 /** Letters as a search compares them: full width is half width, capitals are small. */
 const comparable = (text) => text.normalize("NFKC").toLowerCase();
 
-/** The texts that `view` asks for, in its order. */
-function selectTexts(view, data) {
+/** The texts that `view` asks for, in its order; `source` is what colours them. */
+function selectTexts(view, data, source) {
   const label = data.categories.indexOf(view.true);
   const predicted = data.categories.indexOf(view.predicted);
   const wanted = comparable(view.search.trim());
@@ -86,12 +96,13 @@ function selectTexts(view, data) {
       (view.outcome === "" || text.correct === (view.outcome === "right")) &&
       100 * text.confidence >= view.low &&
       100 * text.confidence <= view.high &&
+      (view.weighted === "" || source?.has(text)) &&
       (wanted === "" || searched(text).includes(wanted)),
   );
   return found.sort((a, b) => ORDERS[view.order](a, b) || a.at - b.at);
 }
 
 function searched(text) {
-  text.searched ??= comparable(`${text.written}\n${text.title ?? ""}\n${text.id}`);
+  text.searched ??= comparable(`${written(text)}\n${text.title ?? ""}\n${text.id}`);
   return text.searched;
 }

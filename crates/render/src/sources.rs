@@ -1,0 +1,349 @@
+//! What can colour the explorer's texts: for each way of saying how much a token mattered its
+//! weights, as the page's script reads them.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use midashi_pipeline::artifact::{AttentionRow, Explanation, Prediction, TokenizedText};
+use serde::Serialize;
+
+use crate::artifacts::Artifacts;
+use crate::gallery;
+
+/// Bytes of numbers that one source may have, before base64 makes a third more of them: the attention of
+/// twelve heads over 7,000 headlines. All sources together then never make a page that a browser is slow to
+/// open.
+const MOST_BYTES: usize = 4 << 20;
+
+/// One way of saying how much each token mattered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Source {
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// Layers, of which one is shown.
+    pub layers: usize,
+    /// Heads, which are summed or shown alone.
+    pub heads: usize,
+    /// Places of the texts whose weights are here, ascending.
+    pub texts: Vec<usize>,
+    /// How many more texts have weights, for which the page has no room.
+    pub left_out: usize,
+    /// The weight that 65535 stands for; none where weights are float32, as signed ones are.
+    pub scale: Option<f32>,
+    /// uint16 or float32; for each of `texts` the shape `[layers, heads, tokens]`, or with `matrices`
+    /// `[layers, heads, tokens, tokens]`.
+    pub weights: String,
+}
+
+/// What a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Kind {
+    /// Its name in `strings.json` begins with `source.`, what is said of it with `about.`; views in
+    /// links are known by this.
+    pub name: &'static str,
+    /// The setting that says for how many texts there are weights.
+    pub setting: &'static str,
+    /// Whether weights speak for the predicted category where they are positive, and against it where
+    /// they are negative.
+    pub signed: bool,
+    /// Whether there are weights from every token, and not from the first, `[CLS]`, alone.
+    pub matrices: bool,
+}
+
+impl Kind {
+    const fn new(name: &'static str, setting: &'static str) -> Self {
+        Self { name, setting, signed: false, matrices: false }
+    }
+}
+
+const TEXTS: &str = "evaluate.explain.texts";
+const FAITHFULNESS_TEXTS: &str = "evaluate.explain.faithfulness_texts";
+
+const CLS_ATTENTION: Kind = Kind::new("cls_attention", "evaluate.attention_texts");
+const LAYER_ATTENTION: Kind = Kind::new("layer_attention", TEXTS);
+const ALL_ATTENTION: Kind =
+    Kind { matrices: true, ..Kind::new("all_attention", "evaluate.explain.matrices") };
+const ROLLOUT: Kind = Kind::new("rollout", TEXTS);
+const GRADIENT_X_INPUT: Kind = Kind { signed: true, ..Kind::new("gradient_x_input", TEXTS) };
+const INTEGRATED_GRADIENTS: Kind =
+    Kind { signed: true, ..Kind::new("integrated_gradients", FAITHFULNESS_TEXTS) };
+const LEAVE_ONE_OUT: Kind = Kind { signed: true, ..Kind::new("leave_one_out", FAITHFULNESS_TEXTS) };
+
+/// A text's place in the list, and its weights as they follow one another.
+type Row<'a> = (usize, Vec<&'a [f32]>);
+
+/// All sources that have weights, the article's first.
+///
+/// # Errors
+/// When the artifacts do not belong together.
+pub fn sources(artifacts: &Artifacts) -> anyhow::Result<Vec<Source>> {
+    let texts = texts_by_id(artifacts);
+    let rows = &artifacts.attention;
+    let heads = rows.first().map_or(0, |row| row.attention.len());
+    let attention = join(
+        "attention.parquet",
+        rows,
+        |row: &AttentionRow| &row.id,
+        &texts,
+        |row, text| {
+            gallery::check(row, text.tokenized)?;
+            same("heads", row.attention.len(), heads)
+        },
+    )?;
+    let attention: Vec<Row> = attention.into_iter().map(|(at, row)| (at, slices(&row.attention))).collect();
+
+    let rows = &artifacts.explanations.rows;
+    let layers = rows.first().map_or(0, |row| row.layer_attention.len());
+    let all_heads = rows.iter().find_map(heads_of).unwrap_or(0);
+    let explained = join(
+        "explanations.parquet",
+        rows,
+        |row: &Explanation| &row.id,
+        &texts,
+        |row, text| {
+            check(row, text)?;
+            same("layers", row.layer_attention.len(), layers)?;
+            same("heads", heads_of(row).unwrap_or(all_heads), all_heads)
+        },
+    )?;
+    let of = |weights: for<'a> fn(&'a Explanation) -> Option<Vec<&'a [f32]>>| -> Vec<Row> {
+        explained.iter().filter_map(|&(at, row)| Some((at, weights(row)?))).collect()
+    };
+    let all = [
+        Source::of(CLS_ATTENTION, (1, heads), &attention),
+        Source::of(LAYER_ATTENTION, (layers, 1), &of(|row| Some(slices(&row.layer_attention)))),
+        Source::of(ALL_ATTENTION, (layers, all_heads), &of(|row| Some(vec![row.attentions.as_ref()?]))),
+        Source::of(ROLLOUT, (1, 1), &of(|row| Some(vec![&row.rollout]))),
+        Source::of(GRADIENT_X_INPUT, (1, 1), &of(|row| Some(vec![&row.gradient_x_input]))),
+        Source::of(INTEGRATED_GRADIENTS, (1, 1), &of(|row| Some(vec![row.integrated_gradients.as_ref()?]))),
+        Source::of(LEAVE_ONE_OUT, (1, 1), &of(|row| Some(vec![row.leave_one_out.as_ref()?]))),
+    ];
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// A test text, as other artifacts have it.
+struct Text<'a> {
+    /// In the list of texts.
+    place: usize,
+    prediction: &'a Prediction,
+    tokenized: &'a TokenizedText,
+}
+
+fn texts_by_id(artifacts: &Artifacts) -> HashMap<&str, Text<'_>> {
+    let tokenized: HashMap<&str, &TokenizedText> =
+        artifacts.tokens.texts.iter().map(|text| (text.id.as_str(), text)).collect();
+    let predictions = artifacts.predictions.rows.iter().enumerate();
+    let texts = predictions.filter_map(|(place, prediction)| {
+        let id = prediction.id.as_str();
+        Some((id, Text { place, prediction, tokenized: tokenized.get(id)? }))
+    });
+    texts.collect()
+}
+
+/// The rows of `artifact` with the places of their texts, in the order of these.
+fn join<'a, R>(
+    artifact: &str,
+    rows: &'a [R],
+    id: impl Fn(&R) -> &str,
+    texts: &HashMap<&str, Text>,
+    check: impl Fn(&R, &Text) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<(usize, &'a R)>> {
+    let placed = rows.iter().map(|row| {
+        let place = || -> anyhow::Result<(usize, &R)> {
+            let text = texts.get(id(row)).context("not in predictions.parquet and tokens.arrow")?;
+            check(row, text)?;
+            Ok((text.place, row))
+        };
+        place()
+            .with_context(|| format!("{artifact}: row {:?}; run `make evaluate` again to remake it", id(row)))
+    });
+    let mut placed = placed.collect::<anyhow::Result<Vec<_>>>()?;
+    placed.sort_by_key(|&(place, _)| place);
+    Ok(placed)
+}
+
+fn same(what: &str, found: usize, expected: usize) -> anyhow::Result<()> {
+    ensure!(found == expected, "{found} {what}; expected {expected}, as in the first row");
+    Ok(())
+}
+
+/// Heads of a text whose whole attention was kept.
+fn heads_of(row: &Explanation) -> Option<usize> {
+    let matrix = row.layer_attention.len() * row.rollout.len().pow(2);
+    row.attentions.as_ref()?.len().checked_div(matrix)
+}
+
+/// Whether an explanation is of this text, and all its weights are such.
+fn check(row: &Explanation, text: &Text) -> anyhow::Result<()> {
+    let tokens = text.tokenized.tokens.len();
+    let (explained, predicted) = (row.category.index(), text.prediction.predicted.index());
+    ensure!(explained == predicted, "category {explained} is explained; expected {predicted}, the predicted");
+    let matrices = heads_of(row).unwrap_or(0) * row.layer_attention.len() * tokens.pow(2);
+    let layers = row.layer_attention.iter().map(|layer| ("layer_attention", layer, tokens, true));
+    let all = layers.map(Some).chain([
+        Some(("rollout", &row.rollout, tokens, true)),
+        Some(("gradient_x_input", &row.gradient_x_input, tokens, false)),
+        row.integrated_gradients.as_ref().map(|own| ("integrated_gradients", own, tokens, false)),
+        row.leave_one_out.as_ref().map(|own| ("leave_one_out", own, tokens, false)),
+        row.attentions.as_ref().map(|own| ("attentions", own, matrices, true)),
+    ]);
+    for (column, weights, expected, positive) in all.flatten() {
+        let found = weights.len();
+        ensure!(found == expected, "{column} has {found} weights for {tokens} tokens; expected {expected}");
+        let strange = weights.iter().find(|weight| !weight.is_finite() || positive && **weight < 0.0);
+        ensure!(strange.is_none(), "{column} has the weight {}", strange.unwrap_or(&0.0));
+    }
+    Ok(())
+}
+
+fn slices(rows: &[Vec<f32>]) -> Vec<&[f32]> {
+    rows.iter().map(Vec::as_slice).collect()
+}
+
+impl Source {
+    /// The weights of `rows`, as many as the page has room for; none without any.
+    fn of(kind: Kind, (layers, heads): (usize, usize), rows: &[Row]) -> Option<Self> {
+        let bytes = if kind.signed { size_of::<f32>() } else { size_of::<u16>() };
+        let sizes: Vec<usize> = rows
+            .iter()
+            .map(|(_, weights)| bytes * weights.iter().map(|part| part.len()).sum::<usize>())
+            .collect();
+        let kept = fitting(&sizes, MOST_BYTES);
+        let texts: Vec<usize> = kept.iter().map(|&row| rows[row].0).collect();
+        let all = || kept.iter().flat_map(|&row| rows[row].1.iter().copied().flatten().copied());
+        let (scale, weights) = if kind.signed {
+            (None, base64_of(all().map(f32::to_le_bytes)))
+        } else {
+            let scale = all().fold(0.0, f32::max);
+            // 65536 steps: what is shown differs from what was computed by less than 1e-5.
+            let steps = if scale > 0.0 { f32::from(u16::MAX) / scale } else { 0.0 };
+            (Some(scale), base64_of(all().map(|weight| ((weight * steps).round() as u16).to_le_bytes())))
+        };
+        let left_out = rows.len() - texts.len();
+        (!rows.is_empty()).then_some(Self { kind, layers, heads, texts, left_out, scale, weights })
+    }
+}
+
+/// Which rows of these sizes have room: all, or some that are spread evenly over them.
+fn fitting(sizes: &[usize], room: usize) -> Vec<usize> {
+    if sizes.iter().sum::<usize>() <= room {
+        return (0..sizes.len()).collect();
+    }
+    let mut used = 0;
+    let fits = |&row: &usize| {
+        // Of the room, rows so far may take what is theirs.
+        let fits = used + sizes[row] <= room * (row + 1) / sizes.len();
+        used += if fits { sizes[row] } else { 0 };
+        fits
+    };
+    (0..sizes.len()).filter(fits).collect()
+}
+
+/// Arrays as a script reads them.
+pub fn base64_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> String {
+    BASE64_STANDARD.encode(numbers.flatten().collect::<Vec<u8>>())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use midashi_pipeline::artifact::{CategoryId, Split};
+
+    use super::*;
+
+    fn tokenized(tokens: usize) -> TokenizedText {
+        TokenizedText {
+            id: "x".into(),
+            label: CategoryId(0),
+            split: Split::Test,
+            original: String::new(),
+            text: String::new(),
+            input_ids: vec![0; tokens],
+            token_type_ids: vec![0; tokens],
+            tokens: vec!["token".into(); tokens],
+            word_ids: vec![None; tokens],
+            offsets: vec![(0, 0); tokens],
+            original_offsets: vec![(0, 0); tokens],
+        }
+    }
+
+    fn explanation(tokens: usize) -> Explanation {
+        Explanation {
+            id: "x".into(),
+            category: CategoryId(1),
+            layer_attention: vec![vec![0.5; tokens]; 3],
+            rollout: vec![0.5; tokens],
+            gradient_x_input: vec![-1.5; tokens],
+            integrated_gradients: Some(vec![-0.5; tokens]),
+            leave_one_out: None,
+            attentions: Some(vec![0.5; 3 * 2 * tokens * tokens]),
+        }
+    }
+
+    fn checked(row: &Explanation) -> anyhow::Result<()> {
+        let prediction = Prediction {
+            id: "x".into(),
+            label: CategoryId(0),
+            predicted: CategoryId(1),
+            probabilities: vec![0.25, 0.75],
+        };
+        check(row, &Text { place: 0, prediction: &prediction, tokenized: &tokenized(4) })
+    }
+
+    #[test]
+    fn weights_differ_by_less_than_a_hundred_thousandth_from_what_was_computed() {
+        let rows = [vec![0.9, 1e-5, 0.04, 0.03, 0.02, 0.0099, 9e-5], vec![1.0 / 7.0; 7]];
+        let source = Source::of(CLS_ATTENTION, (1, 2), &[(3, slices(&rows))]).unwrap();
+        assert_eq!((source.heads, &source.texts[..], source.scale), (2, &[3][..], Some(0.9)));
+        let bytes = BASE64_STANDARD.decode(&source.weights).unwrap();
+        assert_eq!(bytes.len(), 2 * 2 * 7);
+        let read = bytes.chunks(2).map(|two| f32::from(u16::from_le_bytes([two[0], two[1]])) / 65535.0 * 0.9);
+        for (read, computed) in read.zip(rows.into_iter().flatten()) {
+            assert!((read - computed).abs() < 1e-5, "{read} {computed}");
+        }
+        assert_eq!(Source::of(CLS_ATTENTION, (1, 2), &[]), None);
+    }
+
+    #[test]
+    fn signed_weights_are_what_was_computed() {
+        let weights = [-3.25, 1e-7, 0.0];
+        let source = Source::of(LEAVE_ONE_OUT, (1, 1), &[(0, vec![&weights])]).unwrap();
+        let bytes = BASE64_STANDARD.decode(&source.weights).unwrap();
+        assert_eq!((source.scale, bytes), (None, weights.map(f32::to_le_bytes).concat()));
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out_evenly_and_counted() {
+        assert_eq!(fitting(&[1; 5], 5), [0, 1, 2, 3, 4]);
+        assert_eq!(fitting(&[2; 6], 6), [1, 3, 5]);
+        assert_eq!(fitting(&[100, 1, 1, 1], 8), [1, 2, 3], "one text may be too large for any page");
+        let weights = vec![0.5; MOST_BYTES / 8];
+        let rows: Vec<Row> = (0..8).map(|place| (place, vec![&weights[..]])).collect();
+        let source = Source::of(ROLLOUT, (1, 1), &rows).unwrap();
+        assert_eq!((&source.texts[..], source.left_out), (&[1, 3, 5, 7][..], 4));
+    }
+
+    #[test]
+    fn explanations_that_do_not_fit_their_text_are_refused() {
+        assert!(checked(&explanation(4)).is_ok());
+        let refused = |change: fn(&mut Explanation), part: &str| {
+            let mut row = explanation(4);
+            change(&mut row);
+            let error = checked(&row).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        };
+        refused(|row| row.category = CategoryId(0), "category 0 is explained; expected 1");
+        refused(|row| row.layer_attention[2].truncate(3), "layer_attention has 3 weights for 4 tokens");
+        refused(|row| row.rollout[1] = -0.5, "rollout has the weight -0.5");
+        refused(|row| row.gradient_x_input[1] = f32::NAN, "gradient_x_input has the weight NaN");
+        refused(|row| row.integrated_gradients = Some(vec![]), "integrated_gradients has 0 weights");
+        refused(
+            |row| row.attentions = Some(vec![0.5; 97]),
+            "attentions has 97 weights for 4 tokens; expected 96",
+        );
+        assert_eq!(heads_of(&explanation(4)), Some(2));
+    }
+}
