@@ -1,7 +1,8 @@
 //! A small BERT against PyTorch: hidden states, attention, loss and every gradient.
 //!
 //! The truth is `tests/fixtures/gradient_reference*.safetensors`, written by
-//! `tests/parity/gradient_reference.py` with transformers in float64.
+//! `tests/parity/gradient_reference.py` with transformers in float64; of explanations it is
+//! `explanation_reference.safetensors`, written by the script of that name.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::collections::HashMap;
@@ -11,7 +12,8 @@ use std::sync::OnceLock;
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS,
     INPUTS_EMBEDS, LOGITS, LOSS, PaddingRule, Products, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds,
-    WORD_EMBEDDINGS, Weights, classifier, dropout_masks, gradient_name, training, trunk,
+    WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks, explanation, gradient_name,
+    training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -234,6 +236,27 @@ fn logits_and_attention_are_transformers_wherever_the_tail_starts() {
         for row in outputs.float32(ATTENTION).unwrap().rows() {
             assert!((row.sum() - 1.0).abs() < 1e-5, "a head's row sums to 1");
         }
+    }
+}
+
+#[test]
+fn all_attention_and_the_gradient_of_a_logit_are_pytorchs() {
+    let reference = Reference::variant("explanation_reference.safetensors");
+    let categories = &reference.integers["categories"];
+    let (texts, labels) = (categories.len(), reference.labels());
+    let targets = ArrayD::from_shape_fn(IxDyn(&[texts, labels]), |at| {
+        if categories[at[0]] == at[1] as i64 { 1.0 } else { 0.0 }
+    });
+    let mut session = reference.session(&explanation(&reference.config, labels).unwrap());
+    let mut inputs = reference.inputs(Start::InputsEmbeds);
+    inputs.push((TARGETS, targets.view().into()));
+    let outputs = session.run(inputs).unwrap();
+    assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
+    let gradient = outputs.float32(&gradient_name(INPUTS_EMBEDS)).unwrap();
+    assert_close("gradient", gradient, reference.floats["gelu.gradient"].view());
+    for layer in 0..reference.config.num_hidden_layers {
+        let found = outputs.float32(&attentions_name(layer)).unwrap();
+        assert_close("attention", found, reference.floats[&format!("attention.{layer}")].view());
     }
 }
 
