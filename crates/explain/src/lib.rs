@@ -14,7 +14,7 @@
 mod explainer;
 mod rollout;
 
-pub use explainer::{Answer, Attribution, Explainer};
+pub use explainer::{Answer, Attribution, Classifier, Explainer};
 pub use rollout::{head_mean, rollout};
 
 /// Result of everything in this crate.
