@@ -162,18 +162,9 @@ impl TokenizedCorpus {
         sha256_of_bytes(&bytes)
     }
 
-    /// What a text is taken apart into where one says which part of it mattered: words, unless they are too
-    /// long to tell. A tokenizer that knows no Japanese words, such as SentencePiece, takes what stands between
-    /// two spaces for one, which may be a whole headline; its tokens are then the smallest parts that mean something.
+    /// What the texts are taken apart into where one says which part of them mattered.
     pub fn units(&self) -> Unit {
-        let (mut words, mut tokens) = (0, 0);
-        for text in &self.texts {
-            let mut of_words: Vec<i32> = text.word_ids.iter().flatten().copied().collect();
-            tokens += of_words.len();
-            of_words.dedup();
-            words += of_words.len();
-        }
-        if tokens > MOST_PIECES * words { Unit::Tokens } else { Unit::Words }
+        Unit::of(&self.texts)
     }
 
     fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
@@ -219,6 +210,22 @@ impl TokenizedCorpus {
                 .map_err(|error| format!("midashi.replacement: {error}"))?,
             texts,
         })
+    }
+}
+
+impl Unit {
+    /// What `texts` are taken apart into where one says which part of them mattered: words, unless they are too
+    /// long to tell. A tokenizer that knows no Japanese words, such as SentencePiece, takes what stands between
+    /// two spaces for one, which may be a whole headline; its tokens are then the smallest parts that mean something.
+    pub fn of<'a>(texts: impl IntoIterator<Item = &'a TokenizedText>) -> Self {
+        let (mut words, mut tokens) = (0, 0);
+        for text in texts {
+            let mut of_words: Vec<i32> = text.word_ids.iter().flatten().copied().collect();
+            tokens += of_words.len();
+            of_words.dedup();
+            words += of_words.len();
+        }
+        if tokens > MOST_PIECES * words { Self::Tokens } else { Self::Words }
     }
 }
 
