@@ -72,11 +72,11 @@ pub struct Piece {
     pub stand_in: Option<String>,
     /// How the vocabulary spells the tokens; at least one.
     pub tokens: Vec<String>,
-    /// Attention of `[CLS]`, summed over the heads and `tokens`.
+    /// Attention of `[CLS]`, summed over the heads and `tokens`; or another weight, which may be negative.
     pub weight: f64,
-    /// Share of all the text's attention, special tokens included.
+    /// Share of all the text's attention, special tokens included; of weights with a sign, of their magnitudes.
     pub share: f64,
-    /// `weight` relative to the strongest piece of this text, in [0, 1].
+    /// `weight` relative to the strongest piece of this text, in [0, 1], or with a sign in [-1, 1].
     pub strength: f64,
 }
 
@@ -144,11 +144,7 @@ impl GalleryText {
         let probability = |index: usize| {
             prediction.probabilities.get(index).copied().context("predictions.parquet lacks a probability")
         };
-        let total: f64 = weights.iter().sum();
-        let share = |at: usize| if total > 0.0 { weights[at] / total } else { 0.0 };
-        let special = (0..weights.len()).filter(|&at| row.word_ids[at].is_none());
-        let special: Vec<_> =
-            special.map(|at| SpecialToken { token: row.tokens[at].clone(), share: share(at) }).collect();
+        let special = special(tokenized, &weights);
         Ok(Self {
             title: title.to_owned(),
             label: name(prediction.label.index())?,
@@ -198,6 +194,23 @@ fn summed_over_heads(row: &AttentionRow) -> Vec<f64> {
     weights
 }
 
+/// The special tokens, with their shares of `weights`.
+pub fn special(tokenized: &TokenizedText, weights: &[f64]) -> Vec<SpecialToken> {
+    let total = magnitude(weights);
+    let places = (0..weights.len()).filter(|&at| tokenized.word_ids[at].is_none());
+    let token =
+        |at: usize| SpecialToken { token: tokenized.tokens[at].clone(), share: relative(weights[at], total) };
+    places.map(token).collect()
+}
+
+fn magnitude(weights: &[f64]) -> f64 {
+    weights.iter().map(|weight| weight.abs()).sum()
+}
+
+fn relative(weight: f64, whole: f64) -> f64 {
+    if whole > 0.0 { weight / whole } else { 0.0 }
+}
+
 /// Tokens whose characters of the original text overlap, so that they can only be coloured as one.
 struct Span {
     /// In characters of the original text.
@@ -214,10 +227,9 @@ pub fn parts(tokenized: &TokenizedText, weights: &[f64]) -> anyhow::Result<Vec<P
     let original: Vec<char> = tokenized.original.chars().collect();
     let text = |range: Range<usize>| original[range].iter().collect::<String>();
     let spans = spans(tokenized, original.len())?;
-    let total: f64 = weights.iter().sum();
+    let total = magnitude(weights);
     let weight = |span: &Span| span.tokens.iter().map(|&at| weights[at]).sum::<f64>();
-    let strongest = spans.iter().map(weight).fold(0.0, f64::max);
-    let relative = |weight: f64, whole: f64| if whole > 0.0 { weight / whole } else { 0.0 };
+    let strongest = spans.iter().map(|span| weight(span).abs()).fold(0.0, f64::max);
 
     let mut parts = Vec::new();
     let mut end = 0;

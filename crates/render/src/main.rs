@@ -1,5 +1,5 @@
 //! Stage 6, `midashi-render`: everything the run found out becomes `report.html`, one file that
-//! asks nothing of the network.
+//! asks nothing of the network. With `--text`, texts of one's own without a browser ([`text`]).
 
 mod artifacts;
 mod charts;
@@ -10,6 +10,7 @@ mod printable;
 mod report;
 mod sources;
 mod summary;
+mod text;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -20,25 +21,32 @@ use serde_json::json;
 
 use crate::artifacts::Artifacts;
 use crate::report::Report;
+use crate::text::TextArguments;
 
 /// Raised when this stage's code gives other results for the same input.
 const REVISION: u32 = 6;
 
-/// Write report.html: the run in figures, its curves, its confusion matrix and what it attended to
+/// Write report.html: the run in figures, its curves, its confusion matrix and what it attended to; or, with --text,
+/// show what the model makes of a text
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     #[command(flatten)]
     stage: StageArguments,
+    #[command(flatten)]
+    text: TextArguments,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    run_stage(|| render(&arguments))
+    run_stage(|| match arguments.text.is_given() {
+        true => arguments.text.run(&arguments.stage),
+        false => render(&arguments.stage),
+    })
 }
 
-fn render(arguments: &Arguments) -> anyhow::Result<()> {
-    let stage = Stage::open("render", REVISION, &arguments.stage)?;
+fn render(arguments: &StageArguments) -> anyhow::Result<()> {
+    let stage = Stage::open("render", REVISION, arguments)?;
     let (folder, config) = (stage.folder().clone(), stage.config().clone());
     // run.json is no input: every stage rewrites it, this one too, so its digest would make the
     // report out of date the moment it is done. What the report shows of it, the entries of the

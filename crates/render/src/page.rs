@@ -15,7 +15,8 @@ use crate::charts;
 use crate::printable::{lines, printable};
 use crate::report::Report;
 
-const STYLE: &str = include_str!("../templates/report.css");
+/// The style sheet.
+pub const STYLE: &str = include_str!("../templates/report.css");
 const TEMPLATES: [(&str, &str); 2] = [
     // The names' ending switches HTML escaping on.
     ("report.html", include_str!("../templates/report.html")),
@@ -49,17 +50,7 @@ const LEVELS: f64 = 10.0;
 /// # Errors
 /// When a chart or the template fails.
 pub fn html(report: &Report) -> anyhow::Result<String> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.map_err(template_error)?);
-    environment.add_filter("number", |value: u64| grouped(value));
-    environment.add_filter("fixed", |value: f64, digits: usize| format!("{value:.digits$}"));
-    environment.add_filter("percent", |share: f64| format!("{:.1}%", 100.0 * share));
-    environment.add_filter("mebibytes", |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20)));
-    environment.add_filter("level", |share: f64| (LEVELS * share).round().clamp(0.0, LEVELS) as u64);
-    environment.add_filter("printable", |text: &str| printable(text));
-    environment.add_filter("lines", |text: &str| lines(text));
+    let mut environment = environment()?;
     for (name, template) in TEMPLATES {
         environment.add_template(name, template).map_err(template_error)?;
     }
@@ -82,6 +73,25 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
     template.render(values).map_err(template_error)
 }
 
+/// Templates' filters; whatever stands in a template is escaped, unless the template says that it is markup.
+///
+/// # Errors
+/// When the syntax is refused.
+pub fn environment() -> anyhow::Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(template_error)?);
+    environment.add_filter("number", |value: u64| grouped(value));
+    environment.add_filter("fixed", |value: f64, digits: usize| format!("{value:.digits$}"));
+    environment.add_filter("percent", |share: f64| format!("{:.1}%", 100.0 * share));
+    environment.add_filter("mebibytes", |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20)));
+    environment.add_filter("level", |share: f64| (LEVELS * share).round().clamp(0.0, LEVELS) as u64);
+    environment.add_filter("printable", |text: &str| printable(text));
+    environment.add_filter("lines", |text: &str| lines(text));
+    Ok(environment)
+}
+
 /// Strings by their key.
 type Strings = BTreeMap<String, Said>;
 
@@ -100,8 +110,8 @@ fn data_block(value: &impl Serialize) -> anyhow::Result<String> {
 }
 
 /// minijinja tells template, line and cause only in its alternate form.
-fn template_error(error: minijinja::Error) -> anyhow::Error {
-    anyhow!("cannot fill the report's template: {error:#}")
+pub fn template_error(error: minijinja::Error) -> anyhow::Error {
+    anyhow!("cannot fill a template: {error:#}")
 }
 
 /// 1234567 as 1,234,567.

@@ -1,4 +1,6 @@
-//! Text as a page can hold it.
+//! Text as a page, a picture or a terminal can hold it.
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// Control characters have no place in HTML; their pictures (U+2400 to U+2421) do.
 pub fn printable(text: &str) -> String {
@@ -35,6 +37,25 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}')
 }
 
+/// Text in which every character has a shape: where nothing isolates it, as in a terminal, it cannot give commands,
+/// change the direction of what follows, or hide. Format characters are told by their code points.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in printable(text).chars() {
+        match is_shapeless(c) {
+            true => shown.push_str(&format!("<U+{:04X}>", c as u32)),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Controls, format characters (those of direction, zero-width joiners, tags), and ends of lines and paragraphs.
+pub fn is_shapeless(c: char) -> bool {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
+    matches!(c.general_category(), Control | Format | LineSeparator | ParagraphSeparator)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,5 +65,13 @@ mod tests {
         assert_eq!(lines("a\n\tb"), "a\n␉b");
         assert_eq!(spelled("##\u{202E}左"), "##U+202E左");
         assert_eq!(printable("a\u{1B}[0m\u{7F}\u{85}見\u{202E}"), "a␛[0m␡\u{FFFD}見\u{202E}");
+    }
+
+    #[test]
+    fn in_a_terminal_every_character_has_a_shape() {
+        assert_eq!(visible("見\u{1B}[31m\n\u{9B}2J"), "見␛[31m␊\u{FFFD}2J");
+        assert_eq!(visible("a\u{202E}b\u{2069}"), "a<U+202E>b<U+2069>");
+        assert_eq!(visible("👨\u{200D}👩\u{2028}\u{E0041}"), "👨<U+200D>👩<U+2028><U+E0041>");
+        assert_eq!(visible("か\u{3099}\u{3000}ﾊﾟ"), "か\u{3099}\u{3000}ﾊﾟ", "marks and spaces stay");
     }
 }

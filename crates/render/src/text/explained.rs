@@ -1,0 +1,198 @@
+//! A text with the model's answer and its parts' weights, as every format shows it.
+
+use anyhow::Result;
+use midashi_pipeline::artifact::{TokenizedText, Unit};
+use serde::Serialize;
+
+use super::answers::Explanation;
+use super::method::Method;
+use super::model::ReadText;
+use crate::gallery::{self, Part, Piece, SpecialToken};
+use crate::printable::visible;
+
+/// One text, what the model says of it, and what mattered for that.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// As the model reads it.
+    #[serde(skip)]
+    pub text: TokenizedText,
+    /// Whether its end was not read.
+    pub truncated: bool,
+    /// In the model's order.
+    #[serde(skip)]
+    pub probabilities: Vec<Probability>,
+    /// The most probable categories, the first being the answer.
+    pub best: Vec<Probability>,
+    /// How much each token mattered, special tokens included.
+    #[serde(skip)]
+    pub weights: Vec<f64>,
+    /// What is coloured.
+    pub unit: Unit,
+    /// The text from its first character to its last.
+    pub stretches: Vec<Stretch>,
+    /// Tokens that stand for nothing in the text.
+    pub special: Vec<SpecialToken>,
+}
+
+/// A category's probability.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Probability {
+    /// The category's name.
+    pub category: String,
+    /// In [0, 1].
+    pub probability: f32,
+}
+
+/// A stretch of the text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stretch {
+    /// What no token was made of.
+    Uncoloured(String),
+    /// A word or a piece.
+    Coloured(Coloured),
+    /// So many characters at the end of a text that was too long, instead of them.
+    Unread(usize),
+}
+
+/// A word or a piece, with its weight.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Coloured {
+    /// As its author wrote it; empty where a token was made of no text.
+    #[serde(skip)]
+    pub text: String,
+    /// What a reader sees: every character with a shape, and instead of no text the tokens' spelling.
+    pub shown: String,
+    /// First character of the original text and the one after the last.
+    pub characters: (usize, usize),
+    /// Sum of its tokens' weights.
+    pub weight: f64,
+    /// Share of all tokens' weights, special tokens included; of weights with a sign, of their magnitudes.
+    pub share: f64,
+    /// `weight` relative to the strongest of this text, in [-1, 1]; negative only where weights have a sign.
+    pub strength: f64,
+}
+
+impl Explained {
+    /// How many of the most probable categories are shown.
+    const BEST: usize = 3;
+
+    /// Joins a text and what a model of these `categories` says of it.
+    ///
+    /// # Errors
+    /// When a token's characters are not in the text.
+    pub fn new(read: ReadText, explanation: Explanation, categories: &[String]) -> Result<Self> {
+        let ReadText { tokenized: text, truncated } = read;
+        let Explanation { probabilities, weights } = explanation;
+        let probabilities: Vec<Probability> = (categories.iter().cloned().zip(probabilities))
+            .map(|(category, probability)| Probability { category, probability })
+            .collect();
+        let mut best = probabilities.clone();
+        // A stable sort: of equal ones the first is the answer.
+        best.sort_by(|one, other| other.probability.total_cmp(&one.probability));
+        best.truncate(Self::BEST);
+        let unit = Unit::of([&text]);
+        Ok(Self {
+            stretches: stretches(gallery::parts(&text, &weights)?, unit),
+            special: gallery::special(&text, &weights),
+            text,
+            truncated,
+            probabilities,
+            best,
+            weights,
+            unit,
+        })
+    }
+
+    /// What is coloured, in the order of the text.
+    pub fn coloured(&self) -> impl Iterator<Item = &Coloured> {
+        self.stretches.iter().filter_map(|stretch| match stretch {
+            Stretch::Coloured(coloured) => Some(coloured),
+            Stretch::Uncoloured(_) | Stretch::Unread(_) => None,
+        })
+    }
+
+    /// The most probable category.
+    pub fn category(&self) -> &str {
+        self.best.first().map_or("", |best| &best.category)
+    }
+
+    /// What else a reader is told: what the weights are, which share of them is not in the text, and whether it
+    /// was read to its end.
+    pub fn notes(&self, method: Method) -> Vec<String> {
+        let special =
+            self.special.iter().map(|token| format!("{} {}", visible(&token.token), percent(token.share)));
+        let mut notes = vec![method.describe(&visible(self.category()))];
+        if !self.special.is_empty() {
+            notes.push(format!("special tokens: {}", special.collect::<Vec<_>>().join(", ")));
+        }
+        if self.truncated {
+            notes.push(format!(
+                "the text is longer than {} tokens; its end was not read",
+                self.text.tokens.len()
+            ));
+        }
+        notes
+    }
+}
+
+/// A share in percent.
+pub fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+/// Words as one, or each piece, with what is between them.
+fn stretches(parts: Vec<Part>, unit: Unit) -> Vec<Stretch> {
+    let mut at = 0;
+    let mut stretches = Vec::new();
+    for part in parts {
+        match part {
+            Part::Uncoloured(text) => {
+                at += text.chars().count();
+                stretches.push(Stretch::Uncoloured(text));
+            }
+            Part::Word(pieces) => {
+                let one_by_one = if unit == Unit::Words { pieces.len() } else { 1 };
+                for pieces in pieces.chunks(one_by_one.max(1)) {
+                    let coloured = Coloured::of(pieces, at);
+                    at = coloured.characters.1;
+                    stretches.push(Stretch::Coloured(coloured));
+                }
+            }
+            Part::Unread(characters) => stretches.push(Stretch::Unread(characters)),
+        }
+    }
+    scale(&mut stretches);
+    stretches
+}
+
+/// Strengths relative to the strongest.
+fn scale(stretches: &mut [Stretch]) {
+    let mut coloured: Vec<&mut Coloured> = stretches
+        .iter_mut()
+        .filter_map(|stretch| match stretch {
+            Stretch::Coloured(coloured) => Some(coloured),
+            Stretch::Uncoloured(_) | Stretch::Unread(_) => None,
+        })
+        .collect();
+    let strongest = coloured.iter().map(|coloured| coloured.weight.abs()).fold(0.0, f64::max);
+    for coloured in coloured.iter_mut().filter(|_| strongest > 0.0) {
+        coloured.strength = coloured.weight / strongest;
+    }
+}
+
+impl Coloured {
+    /// `pieces` that follow one another from the character `start` on.
+    fn of(pieces: &[Piece], start: usize) -> Self {
+        let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+        let spelling = || pieces.iter().flat_map(|piece| &piece.tokens).cloned().collect::<String>();
+        Self {
+            characters: (start, start + text.chars().count()),
+            shown: if text.is_empty() { visible(&spelling()) } else { visible(&text) },
+            text,
+            weight: pieces.iter().map(|piece| piece.weight).sum(),
+            share: pieces.iter().map(|piece| piece.share).sum(),
+            strength: 0.0,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! For programs: one JSON object a line for each text.
+
+use std::io;
+
+use anyhow::{Context, Result};
+use midashi_pipeline::artifact::Unit;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::ser::Formatter;
+
+use super::explained::{Explained, Probability};
+use super::method::{By, Method};
+use crate::printable::is_shapeless;
+
+/// One line.
+#[derive(Serialize)]
+struct Document<'a> {
+    /// As given.
+    text: &'a str,
+    /// The most probable category.
+    category: &'a str,
+    /// By category, in the model's order; they sum to 1.
+    #[serde(serialize_with = "as_object")]
+    probabilities: &'a [Probability],
+    /// What says how much a token mattered.
+    method: By,
+    /// The layer whose attention it is, from 0; null for other methods.
+    layer: Option<usize>,
+    /// The head whose attention it is, from 0; null for all heads summed, and for other methods.
+    head: Option<usize>,
+    /// Whether the text's end was not read.
+    truncated: bool,
+    /// All tokens, special ones included.
+    tokens: Vec<Token<'a>>,
+    /// What `words` are: `"words"`, or `"tokens"` where the tokenizer knows no words.
+    unit: Unit,
+    /// What the pictures colour, in the order of the text.
+    words: Vec<Word<'a>>,
+}
+
+#[derive(Serialize)]
+struct Token<'a> {
+    /// As the vocabulary spells it.
+    token: &'a str,
+    /// The number of its word, from 0; null for special tokens.
+    word: Option<i32>,
+    /// First character of `text` that it was made of and the one after the last; null for special tokens.
+    characters: Option<(u32, u32)>,
+    /// How much it mattered.
+    weight: f32,
+}
+
+#[derive(Serialize)]
+struct Word<'a> {
+    /// As written.
+    text: &'a str,
+    /// First character of `text` and the one after the last.
+    characters: (usize, usize),
+    /// Sum of its tokens' weights.
+    weight: f32,
+    /// Share of all tokens' weights, special tokens included; of weights with a sign, of their magnitudes.
+    share: f32,
+}
+
+/// One line for each text. Characters without a shape are escaped, so that lines can be looked at.
+///
+/// # Errors
+/// When a number is none, which JSON has no word for.
+pub fn json(texts: &[Explained], method: Method) -> Result<String> {
+    let mut lines = Vec::new();
+    for text in texts {
+        let mut serializer = serde_json::Serializer::with_formatter(&mut lines, Escaping);
+        Document::of(text, method).serialize(&mut serializer).context("cannot write JSON")?;
+        lines.push(b'\n');
+    }
+    String::from_utf8(lines).context("cannot write JSON")
+}
+
+impl<'a> Document<'a> {
+    fn of(explained: &'a Explained, method: Method) -> Self {
+        let text = &explained.text;
+        let (layer, head) = match method {
+            Method::Attention { layer, head, .. } => (Some(layer), head),
+            _ => (None, None),
+        };
+        let token = |at: usize| Token {
+            token: &text.tokens[at],
+            word: text.word_ids[at],
+            characters: text.word_ids[at].map(|_| text.original_offsets[at]),
+            weight: explained.weights[at] as f32,
+        };
+        let words = explained.coloured().map(|word| Word {
+            text: &word.text,
+            characters: word.characters,
+            weight: word.weight as f32,
+            share: word.share as f32,
+        });
+        Self {
+            text: &text.original,
+            category: explained.category(),
+            probabilities: &explained.probabilities,
+            method: method.by(),
+            layer,
+            head,
+            truncated: explained.truncated,
+            tokens: (0..text.tokens.len()).map(token).collect(),
+            unit: explained.unit,
+            words: words.collect(),
+        }
+    }
+}
+
+fn as_object<S: Serializer>(probabilities: &[Probability], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut object = serializer.serialize_map(Some(probabilities.len()))?;
+    for Probability { category, probability } in probabilities {
+        object.serialize_entry(category, probability)?;
+    }
+    object.end()
+}
+
+/// Compact JSON, in which only characters with a shape stand as themselves.
+struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        for c in fragment.chars() {
+            let mut units = [0; 2];
+            if is_shapeless(c) {
+                c.encode_utf16(&mut units).iter().try_for_each(|unit| write!(writer, "\\u{unit:04x}"))?;
+            } else {
+                write!(writer, "{c}")?;
+            }
+        }
+        Ok(())
+    }
+}
