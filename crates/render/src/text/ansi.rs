@@ -120,3 +120,79 @@ fn both_sides(strength: f64, columns: usize) -> String {
     let space = " ".repeat(side - halves.div_ceil(2));
     format!("{space}{left}│{}", to_the_right(strength, side))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{ATTENTION, explained, hostile, signed, words};
+    use super::*;
+
+    const PLAIN: Terminal = Terminal { columns: 40, colours: false };
+    const COLOURED: Terminal = Terminal { columns: 40, colours: true };
+
+    #[test]
+    fn bars_begin_in_one_column_and_are_as_long_as_strong() {
+        let shown = ansi(&[words()], ATTENTION, PLAIN);
+        let expected = "<b> 75.0% · a 12.5% · c<U+202E> 12.5%
+  モデル 夏
+attention of [CLS], last layer (1), 4 heads summed
+special tokens: [CLS] 18.2%, [SEP] 0.0%
+  モデル    0.375    27.3%  ██████
+  夏        0.750    54.5%  ████████████
+";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn what_speaks_against_a_category_goes_to_the_left() {
+        let shown = ansi(&[signed()], Method::GradientXInput, PLAIN);
+        let bars: Vec<&str> = shown.lines().skip(4).collect();
+        assert_eq!(bars, ["  夏   +1.000    57.1%         │███████", "  秋   -0.500   -28.6%     ▐███│"]);
+    }
+
+    #[test]
+    fn bars_have_eighths_and_to_the_left_halves() {
+        assert_eq!(to_the_right(0.5, 1), "▌");
+        assert_eq!(to_the_right(1.0 / 16.0, 2), "▏");
+        assert_eq!(to_the_right(15.0 / 16.0, 2), "█▉");
+        assert_eq!(to_the_right(-1.0, 2), "");
+        assert_eq!(both_sides(-0.25, 5), " ▐│");
+        assert_eq!(both_sides(0.25, 5), "  │▌");
+    }
+
+    #[test]
+    fn colours_are_by_strength_and_sign_on_paper() {
+        let shown = ansi(&[signed()], Method::GradientXInput, COLOURED);
+        let text = shown.lines().nth(1).unwrap_or_default();
+        assert_eq!(text, "  \u{1b}[48;5;25;38;5;231m夏\u{1b}[0m\u{1b}[48;5;216;38;5;16m秋\u{1b}[0m");
+        assert_eq!(ground(None), "48;5;231;38;5;16");
+    }
+
+    #[test]
+    fn nothing_in_a_text_reaches_the_terminal_as_a_command() {
+        let shown = ansi(&[hostile()], ATTENTION, PLAIN);
+        let raw = |c: &char| *c != '\n' && crate::printable::is_shapeless(*c);
+        assert_eq!(shown.chars().find(raw), None, "{shown}");
+        for part in ["<script>alert(1)</script>", "<U+202E>", "<U+200D>", "␛[31m", "c<U+202E> 12.5%"] {
+            let joined: String = shown.lines().map(str::trim_start).collect();
+            assert!(joined.contains(part), "{part} is not in\n{shown}");
+        }
+        let coloured = ansi(&[hostile()], ATTENTION, COLOURED);
+        let escapes = coloured.split('\u{1b}').skip(1);
+        assert!(escapes.clone().count() > 50);
+        for escape in escapes {
+            let (style, _) = escape.split_once('m').unwrap_or_default();
+            let is_style =
+                style.strip_prefix('[').is_some_and(|s| s.chars().all(|c| c.is_ascii_digit() || c == ';'));
+            assert!(is_style, "{escape:?}");
+        }
+    }
+
+    #[test]
+    fn white_space_and_long_words_have_names_in_their_rows() {
+        let long = "長".repeat(30);
+        let text = explained(&format!("\u{3000}{long}"), &[("▁", 0, 0, 1, 0.5), ("長", 1, 1, 31, 0.5)]);
+        let shown = ansi(&[text], ATTENTION, PLAIN);
+        assert!(shown.contains("\n  <U+3000>         0.500"), "{shown}");
+        assert!(shown.contains("\n  長長長長長長…    0.500"), "{shown}");
+    }
+}

@@ -196,3 +196,63 @@ impl Coloured {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{ATTENTION, explained, signed, words};
+    use super::*;
+
+    /// Words in their place, with characters, weight, share and strength.
+    fn told(explained: &Explained) -> Vec<(&str, (usize, usize), f64, f64, f64)> {
+        let told = explained.coloured();
+        told.map(|word| (word.shown.as_str(), word.characters, word.weight, word.share, word.strength))
+            .collect()
+    }
+
+    #[test]
+    fn a_words_weight_is_the_sum_of_its_pieces() {
+        let explained = words();
+        // 0.25 + 0.375 + 0.75 are 1.375.
+        assert_eq!(
+            told(&explained),
+            [("モデル", (0, 3), 0.375, 0.375 / 1.375, 0.5), ("夏", (4, 5), 0.75, 0.75 / 1.375, 1.0)]
+        );
+        assert_eq!(explained.stretches[1], Stretch::Uncoloured(" ".into()));
+        assert_eq!(explained.unit, Unit::Words);
+    }
+
+    #[test]
+    fn a_tokenizer_without_words_shows_pieces() {
+        let piece = |at: u32| ("p", 0, at, at + 1, f64::from(at));
+        let explained = explained("あいうえお", &[0, 1, 2, 3, 4].map(piece));
+        assert_eq!(explained.unit, Unit::Tokens);
+        let shown: Vec<_> = told(&explained).iter().map(|word| (word.0, word.1, word.4)).collect();
+        assert_eq!(shown[..2], [("あ", (0, 1), 0.0), ("い", (1, 2), 0.25)]);
+        assert_eq!(shown[4], ("お", (4, 5), 1.0));
+    }
+
+    #[test]
+    fn shares_of_signed_weights_are_of_their_magnitudes() {
+        let explained = signed();
+        let found: Vec<_> = told(&explained).iter().map(|word| (word.3, word.4)).collect();
+        assert_eq!(found, [(1.0 / 1.75, 1.0), (-0.5 / 1.75, -0.5)]);
+        assert_eq!(explained.special[0].share, 0.25 / 1.75);
+    }
+
+    #[test]
+    fn the_most_probable_categories_come_first_and_equal_ones_in_their_order() {
+        let best: Vec<_> = words().best.into_iter().map(|best| best.category).collect();
+        assert_eq!(best, ["<b>", "a", "c\u{202E}"]);
+    }
+
+    #[test]
+    fn what_was_not_read_is_said() {
+        let mut explained = words();
+        assert_eq!(
+            explained.notes(ATTENTION),
+            ["attention of [CLS], last layer (1), 4 heads summed", "special tokens: [CLS] 18.2%, [SEP] 0.0%"]
+        );
+        explained.truncated = true;
+        assert_eq!(explained.notes(ATTENTION)[2], "the text is longer than 5 tokens; its end was not read");
+    }
+}

@@ -138,3 +138,60 @@ impl Formatter for Escaping {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json as value};
+
+    use super::super::sample::{ATTENTION, HOSTILE, hostile, signed, words};
+    use super::*;
+
+    fn lines(texts: &[Explained], method: Method) -> Vec<Value> {
+        json(texts, method).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_document_says_all_that_is_known_of_a_text() {
+        let documents = lines(&[words(), signed()], ATTENTION);
+        let share = |weight: f32| f64::from(weight / 1.375);
+        let expected = value!({
+            "text": "モデル 夏", "category": "<b>",
+            "probabilities": {"a": 0.125, "<b>": 0.75, "c\u{202E}": 0.125},
+            "method": "attention", "layer": 1, "head": null, "truncated": false,
+            "tokens": [
+                {"token": "[CLS]", "word": null, "characters": null, "weight": 0.25},
+                {"token": "モ", "word": 0, "characters": [0, 1], "weight": 0.25},
+                {"token": "##デル", "word": 0, "characters": [1, 3], "weight": 0.125},
+                {"token": "夏", "word": 1, "characters": [4, 5], "weight": 0.75},
+                {"token": "[SEP]", "word": null, "characters": null, "weight": 0.0},
+            ],
+            "unit": "words",
+            "words": [
+                {"text": "モデル", "characters": [0, 3], "weight": 0.375, "share": documents[0]["words"][0]["share"]},
+                {"text": "夏", "characters": [4, 5], "weight": 0.75, "share": documents[0]["words"][1]["share"]},
+            ],
+        });
+        assert_eq!(documents[0], expected);
+        assert!((documents[0]["words"][1]["share"].as_f64().unwrap() - share(0.75)).abs() < 1e-6);
+        assert_eq!(documents.len(), 2);
+    }
+
+    #[test]
+    fn other_methods_have_no_layer_and_no_head() {
+        let document = &lines(&[signed()], Method::IntegratedGradients)[0];
+        assert_eq!(document["method"], "integrated_gradients");
+        assert_eq!((&document["layer"], &document["head"]), (&Value::Null, &Value::Null));
+        assert_eq!(document["words"][1]["weight"], -0.5);
+    }
+
+    #[test]
+    fn a_line_can_be_looked_at_and_reads_back_as_the_text() {
+        let written = json(&[hostile()], ATTENTION).unwrap();
+        assert!(!written.trim_end_matches('\n').chars().any(is_shapeless), "{written}");
+        let document: Value = serde_json::from_str(&written).unwrap();
+        assert_eq!(document["text"], HOSTILE);
+        let words = document["words"].as_array().unwrap();
+        assert_eq!(words.iter().map(|word| word["text"].as_str().unwrap()).collect::<String>(), HOSTILE);
+    }
+}

@@ -100,3 +100,55 @@ impl Lines {
 fn width_of(c: char) -> usize {
     c.width().unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::explained;
+    use super::*;
+
+    /// Lines with a bar between runs.
+    fn cut(original: &str, tokens: &[(&str, i32, u32, u32, f64)], columns: usize) -> Vec<String> {
+        let lines = lines(&explained(original, tokens), columns);
+        for line in &lines {
+            let mut column = 0;
+            for run in line {
+                assert_eq!((run.column, run.width), (column, run.text.width()), "{}", run.text);
+                column += run.width;
+            }
+            assert!(column <= columns, "{line:?}");
+        }
+        let text = |line: &Vec<Run>| line.iter().map(|run| run.text.as_str()).collect::<Vec<_>>().join("|");
+        lines.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_columns() {
+        let tokens = [("見", 0, 0, 1, 0.5), ("ab", 1, 1, 3, 0.5), ("出", 2, 3, 4, 0.5)];
+        assert_eq!(cut("見ab出し", &tokens, 8), ["見|ab|出|し"]);
+        assert_eq!(cut("見ab出し", &tokens, 7), ["見|ab|出", "し"]);
+        assert_eq!(cut("見ab出し", &tokens, 5), ["見|ab", "出|し"]);
+    }
+
+    #[test]
+    fn a_word_is_broken_only_where_it_is_longer_than_a_line() {
+        let tokens = [("a", 0, 0, 1, 0.5), ("word", 1, 1, 5, 0.5), ("longer", 2, 5, 11, 0.5)];
+        assert_eq!(cut("awordlonger", &tokens, 4), ["a", "word", "long", "er"]);
+    }
+
+    #[test]
+    fn lines_of_the_text_stay_lines() {
+        assert_eq!(cut("見\n\n出", &[("見", 0, 0, 1, 0.5), ("出", 1, 3, 4, 0.5)], 9), ["見", "", "出"]);
+    }
+
+    #[test]
+    fn a_mark_stands_on_the_character_before() {
+        assert_eq!(cut("か\u{3099}く", &[], 2), ["か\u{3099}", "く"]);
+    }
+
+    #[test]
+    fn what_does_not_fit_ends_in_an_ellipsis() {
+        assert_eq!(shortened("見出し", 6), "見出し");
+        assert_eq!(shortened("見出し", 5), "見出…");
+        assert_eq!(shortened("見出し", 4), "見…");
+    }
+}

@@ -163,3 +163,75 @@ fn level(strength: f64) -> (&'static [&'static str; 11], usize) {
     let strongest = scale.len() - 1;
     (scale, ((strength.abs() * strongest as f64).round() as usize).min(strongest))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use roxmltree::{Document, Node};
+
+    use super::super::sample::{ATTENTION, hostile, signed, words};
+    use super::*;
+
+    fn elements<'a>(document: &'a Document<'_>, name: &str) -> Vec<Node<'a, 'a>> {
+        document
+            .descendants()
+            .filter(|node| node.has_tag_name(("http://www.w3.org/2000/svg", name)))
+            .collect()
+    }
+
+    #[test]
+    fn a_picture_has_a_title_and_says_what_it_shows() {
+        let picture = svg(&[words()], ATTENTION).unwrap();
+        let document = Document::parse(&picture).unwrap();
+        let said = |name: &str| elements(&document, name)[0].text().unwrap();
+        assert_eq!(said("title"), "Midashi: <b> 75.0% · a 12.5% · c<U+202E> 12.5%");
+        assert_eq!(
+            said("desc"),
+            "“モデル 夏”: <b> 75.0% · a 12.5% · c<U+202E> 12.5%. Strongest: 夏 54.5%, モデル 27.3%. attention of \
+             [CLS], last layer (1), 4 heads summed; special tokens: [CLS] 18.2%, [SEP] 0.0%."
+        );
+        assert_eq!(document.root_element().attribute("role"), Some("img"));
+    }
+
+    #[test]
+    fn grounds_are_as_wide_as_their_words_and_bars_as_long_as_strong() {
+        let picture = svg(&[words()], ATTENTION).unwrap();
+        let document = Document::parse(&picture).unwrap();
+        let of = |node: &Node<'_, '_>, name: &str| node.attribute(name).unwrap().parse::<f64>().unwrap();
+        let rects: Vec<_> = elements(&document, "rect")[1..]
+            .iter()
+            .map(|rect| (rect.attribute("fill").unwrap(), of(rect, "x"), of(rect, "width")))
+            .collect();
+        assert_eq!(rects[..2], [(FOR[5], 28.0, 66.0), (FOR[10], 105.0, 22.0)], "a space is 11 wide");
+        assert_eq!(rects[2..], [(BARS[0], 350.0, 211.0), (BARS[0], 350.0, 422.0)]);
+        let text =
+            elements(&document, "text").into_iter().find(|text| text.text() == Some("モデル")).unwrap();
+        assert_eq!((text.attribute("textLength"), text.attribute("x")), (Some("66"), Some("28")));
+    }
+
+    #[test]
+    fn what_speaks_against_a_category_is_orange_and_left_of_the_middle() {
+        let picture = svg(&[signed()], Method::GradientXInput).unwrap();
+        let document = Document::parse(&picture).unwrap();
+        let rects = elements(&document, "rect");
+        let fills: Vec<_> = rects.iter().map(|rect| rect.attribute("fill").unwrap()).collect();
+        assert_eq!(fills[1..], [FOR[10], AGAINST[5], BARS[0], BARS[1]]);
+        // The bars' room begins at 350 and is 422 wide.
+        let against = rects.last().unwrap();
+        assert_eq!((against.attribute("x"), against.attribute("width")), (Some("455.5"), Some("105.5")));
+    }
+
+    #[test]
+    fn a_text_is_text_whatever_it_holds() {
+        let picture = svg(&[hostile(), words()], ATTENTION).unwrap();
+        assert!(!picture.chars().any(|c| c != '\n' && crate::printable::is_shapeless(c)));
+        let document = Document::parse(&picture).unwrap();
+        assert!(elements(&document, "script").is_empty());
+        let height: usize = document.root_element().attribute("height").unwrap().parse().unwrap();
+        let lowest = elements(&document, "text")
+            .iter()
+            .map(|text| text.attribute("y").unwrap().parse().unwrap())
+            .max();
+        assert!(lowest < Some(height), "{lowest:?} of {height}");
+    }
+}
