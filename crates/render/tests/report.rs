@@ -284,7 +284,7 @@ fn explanation((at, text): (usize, &TokenizedText)) -> Explanation {
     let mean: Vec<f32> =
         (0..count).map(|token| last.iter().map(|head| head[token]).sum::<f32>() / 12.0).collect();
     let signed = |scale: f32| -> Vec<f32> {
-        (0..count).map(|token| scale * ((token * 5 + at) % 7) as f32 - 3.0 * scale).collect()
+        (0..count).map(|token| scale * (3.0 - ((token * 5 + at) % 7) as f32)).collect()
     };
     let matrices = || {
         let first_layer = (0..12 * count * count).map(|_| 1.0 / count as f32);

@@ -121,6 +121,8 @@ function openExplorer() {
     part("about-source").textContent = said.filter(Boolean).join(say("note.space"));
   };
 
+  /** Pictures of all heads are drawn when all else is there: they take longer than that. */
+  let drawing = 0;
   const showHeads = (fresh) => {
     const there = Boolean(open && whole?.has(open));
     part("heads").hidden = !there;
@@ -128,7 +130,9 @@ function openExplorer() {
     part("list-heads").hidden = !whole;
     part("heads-kept").textContent = whole ? say("heads.kept", { count: whole.count }) : say("heads.none");
     part("only-cls").checked = view.rows === "cls";
-    if (there) heads.show({ text: open, layer: view.layer, head: view.head, onlyCls: view.rows === "cls" }, fresh);
+    clearTimeout(drawing);
+    const wanted = { text: open, layer: view.layer, head: view.head, onlyCls: view.rows === "cls" };
+    if (there) drawing = setTimeout(() => heads.show(wanted, fresh));
   };
 
   const showDetail = () => {

@@ -19,12 +19,15 @@ function shadeOf(unit) {
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
-/** A weight that is signed says so, and keeps its first digits however small it is. */
-const signed = (text) => (text.startsWith("-") ? `−${text.slice(1)}` : `+${text}`);
-const small = (weight) => weight !== 0 && Math.abs(weight) < 0.001;
-const weightText = (weight, source) =>
-  source.signed ? signed(small(weight) ? weight.toExponential(1) : weight.toFixed(4)) : weight.toFixed(4);
-const shareText = (share, source) => (source.signed ? signed(percent(share)) : percent(share));
+/** A signed number says so, unless it is 0. */
+const signed = (number, text) => (number > 0 ? `+${text}` : text.replace("-", "−"));
+/** The first digits of a signed weight, however small it is. */
+function weightText(weight, source) {
+  if (!source.signed) return weight.toFixed(4);
+  const isSmall = weight !== 0 && Math.abs(weight) < 0.001;
+  return signed(weight, isSmall ? weight.toExponential(1) : weight.toFixed(4));
+}
+const shareText = (share, source) => (source.signed ? signed(share, percent(share)) : percent(share));
 const decimal = (number, digits) => (Number.isFinite(number) ? number.toFixed(digits) : "∞");
 /** A stretch of text whose direction does not touch its neighbours'. */
 const isolated = (text) => element("bdi", { lang: "ja" }, text);

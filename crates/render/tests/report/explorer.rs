@@ -1,13 +1,13 @@
 //! The explorer as its reader meets it: in a browser, with a mouse and a keyboard.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use roxmltree::Document;
 use serde_json::json;
 
 use crate::browser::{Browser, installed};
-use crate::{BIDI, CATEGORIES, Run, SCRIPT, TITLES, attention, tokenized};
+use crate::{BIDI, CATEGORIES, Run, SCRIPT, TITLES, attention, explanation, tokenized};
 
 const DESKTOP: (u32, u32) = (1280, 800);
 
@@ -37,6 +37,46 @@ fn listed(browser: &mut Browser) -> (String, String) {
 /// A title as the page shows it.
 fn shown(title: &str) -> String {
     title.replace('|', "").replace('\u{1B}', "␛")
+}
+
+/// What the button `button` saves under `name`.
+fn saved_bytes(browser: &mut Browser, report: &Path, button: &str, name: &str) -> Vec<u8> {
+    let folder = report.with_file_name("saved");
+    std::fs::create_dir_all(&folder).unwrap();
+    browser.call("Page.setDownloadBehavior", &json!({"behavior": "allow", "downloadPath": folder}));
+    browser.click(button);
+    let (path, deadline) = (folder.join(name), Instant::now() + Duration::from_secs(60));
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "{name} is not saved");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::fs::read(path).unwrap()
+}
+
+fn saved(browser: &mut Browser, report: &Path, button: &str, name: &str) -> String {
+    String::from_utf8(saved_bytes(browser, report, button, name)).unwrap()
+}
+
+/// What is written in an SVG picture.
+fn texts_of(svg: &str) -> Vec<String> {
+    let svg = Document::parse(svg).unwrap();
+    let texts = svg.descendants().filter(|node| node.has_tag_name("text"));
+    texts.filter_map(|node| node.text().map(str::to_owned)).collect()
+}
+
+/// What pointing at the pieces of the open text says, without marks of direction.
+fn tooltips(browser: &mut Browser) -> Vec<String> {
+    let titles =
+        browser.evaluate("[...document.querySelectorAll('#detail .piece')].map((piece) => piece.title)");
+    let titles = titles.as_array().unwrap().iter();
+    titles.map(|title| title.as_str().unwrap().replace(['\u{2068}', '\u{2069}'], "")).collect()
+}
+
+/// The value of a control, and whether a reader sees it.
+fn control(browser: &mut Browser, name: &str) -> (String, bool) {
+    let control = format!("document.getElementById('view').elements.namedItem({})", json!(name));
+    let value = browser.text(&format!("{control}.value"));
+    (value, browser.evaluate(&format!("{control}.checkVisibility()")) == true)
 }
 
 #[test]
@@ -124,18 +164,14 @@ fn colours_are_the_attention_of_all_heads_or_of_one_in_words_or_in_pieces() {
     let attention = attention(&tokens).attention;
     // The second word, スマートフォン, is the tokens 2 and 3.
     let all: f32 = attention.iter().map(|head| head[2] + head[3]).sum();
-    let titles = "[...document.querySelectorAll('#detail .piece')].map((piece) => piece.title)";
-    let title = |browser: &mut Browser, at: usize| {
-        browser.evaluate(titles)[at].as_str().unwrap().replace(['\u{2068}', '\u{2069}'], "")
-    };
     let share = 100.0 * all / 12.0;
-    assert_eq!(title(&mut browser, 1), format!("スマート + ##フォン · {all:.4} · {share:.1}%"));
+    assert_eq!(tooltips(&mut browser)[1], format!("スマート + ##フォン · {all:.4} · {share:.1}%"));
     browser.choose("head", "5");
     let one = attention[5][2] + attention[5][3];
-    assert_eq!(title(&mut browser, 1), format!("スマート + ##フォン · {one:.4} · {:.1}%", 100.0 * one));
+    assert_eq!(tooltips(&mut browser)[1], format!("スマート + ##フォン · {one:.4} · {:.1}%", 100.0 * one));
     browser.click("input[name=pieces]");
     let piece = attention[5][3];
-    assert_eq!(title(&mut browser, 2), format!("##フォン · {piece:.4} · {:.1}%", 100.0 * piece));
+    assert_eq!(tooltips(&mut browser)[2], format!("##フォン · {piece:.4} · {:.1}%", 100.0 * piece));
 
     let strongest = browser.evaluate("document.querySelectorAll('#detail .piece.l10').length");
     assert!(strongest.as_u64() > Some(0));
@@ -242,37 +278,199 @@ fn what_looks_like_markup_is_text_and_directions_stay_inside() {
 fn pictures_and_tables_can_be_saved() {
     let Some((mut browser, report)) = page("explorer-save") else { return };
     browser.open(&report, "");
-    let folder = report.with_file_name("saved");
-    std::fs::create_dir_all(&folder).unwrap();
-    browser.call("Page.setDownloadBehavior", &json!({"behavior": "allow", "downloadPath": folder}));
-    let saved = |browser: &mut Browser, button: &str, name: &str| {
-        browser.click(button);
-        let (path, deadline) = (folder.join(name), Instant::now() + Duration::from_secs(60));
-        while !path.exists() {
-            assert!(Instant::now() < deadline, "{name} is not saved");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        std::fs::read(path).unwrap()
-    };
     browser.choose("search", "alert(1)");
-    let svg = String::from_utf8(saved(&mut browser, "#save-svg", "text-18.svg")).unwrap();
-    let svg = Document::parse(&svg).unwrap();
-    let texts: Vec<&str> =
-        svg.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
-    assert!(texts.contains(&SCRIPT), "{texts:?}");
+    let svg = saved(&mut browser, &report, "#save-svg", "text-18.svg");
+    let texts = texts_of(&svg);
+    assert!(texts.iter().any(|text| text == SCRIPT), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains("12 heads summed")), "{texts:?}");
-    let png = saved(&mut browser, "#save-png", "text-18.png");
+    let png = saved_bytes(&mut browser, &report, "#save-png", "text-18.png");
     assert_eq!(
         (&png[..8], &png[16..20]),
         (&b"\x89PNG\r\n\x1a\n"[..], &1600_u32.to_be_bytes()[..]),
         "twice 800 pixels wide"
     );
 
-    let csv = String::from_utf8(saved(&mut browser, "#save-csv", "explorer-save.csv")).unwrap();
+    let csv = saved(&mut browser, &report, "#save-csv", "explorer-save.csv");
     let lines: Vec<&str> = csv.split("\r\n").collect();
     assert!(lines[0].starts_with("\u{FEFF}id,true,predicted,correct,confidence,loss,p(dokujo-tsushin),"));
     assert!(lines[1].starts_with("text-18,dokujo-tsushin,it-life-hack,false,0.5"), "{}", lines[1]);
     assert!(lines[1].ends_with(&format!(",\"{}\"", SCRIPT.replace('"', "\"\""))), "{}", lines[1]);
     assert_eq!(lines.len(), 3, "a head, a row, and the end of the last line");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn every_method_colours_the_texts_that_it_has_weights_for() {
+    let Some((mut browser, report)) = page("explorer-sources") else { return };
+    browser.open(&report, "");
+    let text = tokenized((0, &TITLES[0]));
+    let explained = explanation((0, &text));
+    // スマートフォン again, and what is said of it.
+    let phone = |weights: &[f32]| {
+        let (weight, sum) = (weights[2] + weights[3], weights.iter().sum::<f32>());
+        format!("スマート + ##フォン · {weight:.4} · {:.1}%", 100.0 * weight / sum)
+    };
+    assert!(!control(&mut browser, "layer").1, "the last layer has no choice");
+    browser.choose("head", "3");
+    browser.choose("source", "layer_attention");
+    assert_eq!(tooltips(&mut browser)[1], phone(&explained.layer_attention[1]));
+    assert_eq!(control(&mut browser, "layer"), ("1".into(), true));
+    assert!(!control(&mut browser, "head").1, "heads are averaged");
+    browser.choose("layer", "0");
+    assert_eq!(tooltips(&mut browser)[1], phone(&explained.layer_attention[0]));
+    browser.choose("source", "rollout");
+    assert_eq!(tooltips(&mut browser)[1], phone(&explained.rollout));
+    assert_eq!(
+        [control(&mut browser, "layer").1, control(&mut browser, "head").1],
+        [false, false],
+        "it is of all layers and heads"
+    );
+    browser.choose("source", "all_attention");
+    browser.choose("layer", "1");
+    browser.choose("head", "3");
+    assert_eq!(tooltips(&mut browser)[1], phone(&attention(&text).attention[3]));
+
+    // Every second text has these.
+    browser.choose("source", "integrated_gradients");
+    assert!(browser.text("document.getElementById('about-source').textContent").contains("10 of 20 texts"));
+    browser.press("j");
+    assert_eq!(tooltips(&mut browser)[0], "株 + ##式 + ##会 + ##社", "no weight");
+    let why = browser.text("document.querySelector('#detail .readout').textContent");
+    assert!(why.contains("evaluate.explain.faithfulness_texts"), "{why}");
+    browser.click("input[name=weighted]");
+    assert_eq!(listed(&mut browser), ("10 of 20 test texts".into(), shown(TITLES[0])));
+    browser.wait_until("location.hash.includes('weighted=yes')");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn what_speaks_against_the_answer_has_a_sign_and_another_colour() {
+    let Some((mut browser, report)) = page("explorer-signed") else { return };
+    browser.open(&report, "#texts?source=gradient_x_input");
+    let weights = explanation((0, &tokenized((0, &TITLES[0])))).gradient_x_input;
+    let whole: f32 = weights.iter().map(|weight| weight.abs()).sum();
+    // 新型 is the token 1, スマートフォン the tokens 2 and 3; the first is against.
+    let (against, pro) = (weights[1], weights[2] + weights[3]);
+    assert!(against < 0.0 && pro > 0.0);
+    let (less, more) = (100.0 * -against / whole, 100.0 * pro / whole);
+    let said = tooltips(&mut browser);
+    assert_eq!(said[0], format!("新型 · −{:.4} · −{less:.1}%", -against));
+    assert_eq!(said[1], format!("スマート + ##フォン · +{pro:.4} · +{more:.1}%"));
+
+    let colour = |browser: &mut Browser, at: usize, property: &str| {
+        browser
+            .text(&format!("getComputedStyle(document.querySelectorAll('#detail .piece')[{at}]).{property}"))
+    };
+    assert_eq!(colour(&mut browser, 0, "textDecorationLine"), "underline");
+    assert_eq!(colour(&mut browser, 1, "textDecorationLine"), "none");
+    let channels = |colour: String| -> Vec<i32> {
+        colour.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+    };
+    for scheme in ["light", "dark"] {
+        let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        browser.call("Emulation.setEmulatedMedia", &feature);
+        let [orange, blue] = [0, 1].map(|at| channels(colour(&mut browser, at, "backgroundColor")));
+        assert!(orange[0] > orange[2] && blue[2] > blue[0], "{scheme}: {orange:?} {blue:?}");
+    }
+    let legends = "[...document.querySelectorAll('.legend')].map((legend) => legend.checkVisibility())";
+    assert_eq!(browser.evaluate(legends), json!([false, true]));
+    let table = browser.text("document.querySelector('#detail .weights').textContent");
+    assert!(table.contains(&format!("新型−{:.4}−{less:.1}%", -against)), "{table}");
+
+    let svg = saved(&mut browser, &report, "#save-svg", "text-0.svg");
+    let underlined = Document::parse(&svg).unwrap();
+    let underlined = underlined.descendants().filter(|node| node.attribute("text-decoration").is_some());
+    assert!(underlined.filter_map(|node| node.text()).any(|text| text == "新型"));
+    let note = texts_of(&svg).concat();
+    assert!(note.contains("gradient × input; blue speaks for") && note.contains("it-life-hack"), "{note}");
+    let csv = saved(&mut browser, &report, "#save-weights", "text-0.csv");
+    let rows: Vec<Vec<&str>> = csv.trim().split("\r\n").map(|row| row.split(',').collect()).collect();
+    assert_eq!(rows[0], ["\u{FEFF}text", "tokens", "weight", "share"]);
+    assert_eq!(rows[1][..2], ["新型", "新型"]);
+    let number = |row: usize, column: usize| rows[row][column].parse::<f32>().unwrap();
+    assert!((number(1, 2) - against).abs() < 1e-6 && (number(1, 3) - against / whole).abs() < 1e-6);
+    let special = &rows[rows.len() - 2];
+    assert_eq!(special[..2], ["", "[CLS]"]);
+
+    browser.choose("source", "leave_one_out");
+    assert!(tooltips(&mut browser)[0].starts_with("新型 · −2.0e-4 · "), "small, but not nothing");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn every_head_of_a_text_is_shown_and_one_token_by_token() {
+    let Some((mut browser, report)) = page("explorer-all-heads") else { return };
+    browser.open(&report, "");
+    browser.wait_until("document.querySelectorAll('#all-heads canvas').length === 24");
+    let text = tokenized((0, &TITLES[0]));
+    let (count, all) = (text.tokens.len(), explanation((0, &text)).attentions.unwrap());
+    let weight = |layer: usize, head: usize, from: usize, to: usize| {
+        all[((layer * 12 + head) * count + from) * count + to]
+    };
+    let cell = "document.getElementById('cell').textContent";
+    let said = |from: usize, to: usize, weight: f32| {
+        format!("{from} {} → {to} {}: {weight:.4}", text.tokens[from], text.tokens[to])
+    };
+    let read = |browser: &mut Browser| browser.text(cell).replace(['\u{2068}', '\u{2069}'], "");
+
+    browser.click("#all-heads [aria-label='layer 1, head 3']");
+    browser.wait_until("document.querySelector('#all-heads [aria-checked=true]') !== null");
+    assert_eq!(control(&mut browser, "source").0, "all_attention");
+    assert_eq!([control(&mut browser, "layer").0, control(&mut browser, "head").0], ["1", "3"]);
+    let matrix = browser.text("document.querySelector('#matrix svg').textContent");
+    assert!(matrix.contains("layer 1 (last), head 3"), "{matrix}");
+    browser.evaluate("document.getElementById('matrix').focus()");
+    for key in ["ArrowDown", "ArrowDown", "ArrowRight"] {
+        browser.press(key);
+    }
+    assert_eq!(read(&mut browser), said(1, 1, weight(1, 3, 1, 1)));
+    // The cell of the last token's weight on the second is in the last row.
+    let corner = browser.evaluate(
+        "(() => { const ground = document.querySelector('#matrix rect:nth-of-type(2)'); ground.scrollIntoView({block: 'end'});
+           const {x, bottom, width} = ground.getBoundingClientRect(); return [x, bottom, width]; })()",
+    );
+    let [x, bottom, width] = [0, 1, 2].map(|at| corner[at].as_f64().unwrap());
+    let side = width / count as f64;
+    let place = json!({"type": "mouseMoved", "x": x + 1.5 * side, "y": bottom - 0.5 * side});
+    browser.call("Input.dispatchMouseEvent", &place);
+    browser.wait_until(&format!("{cell}.startsWith('{}')", count - 1));
+    assert_eq!(read(&mut browser), said(count - 1, 1, weight(1, 3, count - 1, 1)));
+
+    browser.evaluate("document.querySelector('#all-heads [aria-checked=true]').focus()");
+    browser.press("ArrowRight");
+    browser.press("ArrowUp");
+    browser.wait_until(
+        "document.querySelector('#all-heads [aria-checked=true]').ariaLabel === 'layer 0, head 4'",
+    );
+    assert_eq!(browser.text("document.activeElement.ariaLabel"), "layer 0, head 4");
+    assert_eq!(browser.evaluate("document.querySelectorAll('#all-heads [tabindex=\"0\"]').length"), 1);
+
+    // A picture is what it shows: as many pixels as weights, the strongest in the full colour.
+    let size = "(() => { const {width, height} = document.querySelectorAll('#all-heads canvas')[15]; return [width, height]; })()";
+    assert_eq!(browser.evaluate(size), json!([count, count]));
+    browser.click("#only-cls");
+    browser.wait_until("document.querySelector('#all-heads canvas').height === 1");
+    let strongest = (0..count).max_by(|&a, &b| weight(1, 3, 0, a).total_cmp(&weight(1, 3, 0, b))).unwrap();
+    let pixel = browser.evaluate(&format!(
+        "[...document.querySelectorAll('#all-heads canvas')[15].getContext('2d').getImageData({strongest}, 0, 1, 1).data]"
+    ));
+    assert_eq!(pixel, json!([0x12, 0x3f, 0x7a, 255]));
+    browser.wait_until("location.hash.includes('rows=cls')");
+
+    let svg = saved(&mut browser, &report, "#save-matrix", "text-0-matrix.svg");
+    let texts = texts_of(&svg);
+    assert!(texts.contains(&"layer 0, head 4".to_owned()), "{texts:?}");
+    assert_eq!(texts.iter().filter(|text| *text == "##フォン").count(), 2, "on both axes");
+    let svg = saved(&mut browser, &report, "#save-heads", "text-0-heads.svg");
+    let heads = Document::parse(&svg).unwrap();
+    assert_eq!(heads.descendants().filter(|node| node.has_tag_name("image")).count(), 24);
+
+    browser.evaluate("document.activeElement.blur()");
+    browser.press("j");
+    let lacking = browser.text("document.getElementById('heads-kept').textContent");
+    assert!(lacking.contains("5 texts (evaluate.explain.matrices)"), "{lacking}");
+    assert_eq!(browser.evaluate("document.getElementById('heads').checkVisibility()"), false);
+    browser.click("#list-heads");
+    assert_eq!(listed(&mut browser), ("5 of 20 test texts".into(), shown(TITLES[0])));
     assert_eq!(browser.complaints(), [""; 0]);
 }
