@@ -2,6 +2,7 @@
 #![expect(clippy::panic, reason = "a test's helpers say what they expect by failing")]
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -86,6 +87,24 @@ impl Run {
     pub fn stage(&self, stage: &str) -> Outcome {
         let started = self.command(stage).output();
         Outcome::new(&started.unwrap_or_else(|error| panic!("{stage}: {error}; `make build` makes it")))
+    }
+
+    /// Runs one stage with more arguments, and with `input` on its standard input.
+    ///
+    /// # Panics
+    /// When the stage's binary has not been built, or does not read its input.
+    pub fn stage_with(&self, stage: &str, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(stage);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut run = || -> std::io::Result<Output> {
+            let mut child = command.spawn()?;
+            // Taken, so that it is closed after writing.
+            if let Some(mut stdin) = child.stdin.take() {
+                stdin.write_all(input.as_bytes())?;
+            }
+            child.wait_with_output()
+        };
+        run().unwrap_or_else(|error| panic!("{stage}: {error}; `make build` makes it"))
     }
 
     /// Starts one stage and does not wait for it.

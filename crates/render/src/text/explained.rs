@@ -202,11 +202,10 @@ mod tests {
     use super::super::sample::{ATTENTION, explained, signed, words};
     use super::*;
 
-    /// Words in their place, with characters, weight, share and strength.
-    fn told(explained: &Explained) -> Vec<(&str, (usize, usize), f64, f64, f64)> {
-        let told = explained.coloured();
-        told.map(|word| (word.shown.as_str(), word.characters, word.weight, word.share, word.strength))
-            .collect()
+    /// Words with their characters, and weight, share and strength.
+    fn told(explained: &Explained) -> Vec<(&str, (usize, usize), [f64; 3])> {
+        let numbers = |word: &Coloured| [word.weight, word.share, word.strength];
+        explained.coloured().map(|word| (word.shown.as_str(), word.characters, numbers(word))).collect()
     }
 
     #[test]
@@ -215,7 +214,7 @@ mod tests {
         // 0.25 + 0.375 + 0.75 are 1.375.
         assert_eq!(
             told(&explained),
-            [("モデル", (0, 3), 0.375, 0.375 / 1.375, 0.5), ("夏", (4, 5), 0.75, 0.75 / 1.375, 1.0)]
+            [("モデル", (0, 3), [0.375, 0.375 / 1.375, 0.5]), ("夏", (4, 5), [0.75, 0.75 / 1.375, 1.0])]
         );
         assert_eq!(explained.stretches[1], Stretch::Uncoloured(" ".into()));
         assert_eq!(explained.unit, Unit::Words);
@@ -226,7 +225,7 @@ mod tests {
         let piece = |at: u32| ("p", 0, at, at + 1, f64::from(at));
         let explained = explained("あいうえお", &[0, 1, 2, 3, 4].map(piece));
         assert_eq!(explained.unit, Unit::Tokens);
-        let shown: Vec<_> = told(&explained).iter().map(|word| (word.0, word.1, word.4)).collect();
+        let shown: Vec<_> = told(&explained).iter().map(|word| (word.0, word.1, word.2[2])).collect();
         assert_eq!(shown[..2], [("あ", (0, 1), 0.0), ("い", (1, 2), 0.25)]);
         assert_eq!(shown[4], ("お", (4, 5), 1.0));
     }
@@ -234,7 +233,7 @@ mod tests {
     #[test]
     fn shares_of_signed_weights_are_of_their_magnitudes() {
         let explained = signed();
-        let found: Vec<_> = told(&explained).iter().map(|word| (word.3, word.4)).collect();
+        let found: Vec<_> = told(&explained).iter().map(|word| (word.2[1], word.2[2])).collect();
         assert_eq!(found, [(1.0 / 1.75, 1.0), (-0.5 / 1.75, -0.5)]);
         assert_eq!(explained.special[0].share, 0.25 / 1.75);
     }

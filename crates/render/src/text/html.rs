@@ -92,10 +92,11 @@ mod tests {
         let pieces = with_class(&document, "piece");
         let shown: Vec<_> =
             pieces.iter().map(|&piece| (text_of(piece), piece.attribute("class").unwrap())).collect();
-        let expected = [("モデル", "piece l5"), ("夏", "piece l10"), ("夏", "piece l10"), ("秋", "piece a5")];
+        let expected =
+            [("モデル", "piece l5"), ("夏", "piece l10"), ("夏", "piece l10"), ("秋", "piece against l5")];
         assert_eq!(shown, expected.map(|(text, class)| (text.to_owned(), class)));
         assert_eq!(text_of(with_class(&document, "tokens")[0]), "モデル 夏");
-        let bar = with_class(&document, "against")[0];
+        let bar = with_class(&document, "below")[0];
         assert_eq!((bar.attribute("x"), bar.attribute("width")), (Some("-50.00"), Some("50.00")));
     }
 

@@ -25,8 +25,8 @@ const FOR: [&str; 11] = [
 ];
 /// The same for what speaks against a category.
 const AGAINST: [&str; 11] = [
-    "#eff3f9", "#f7e4cf", "#f3d4b4", "#eec398", "#eab27d", "#e5a061", "#da8235", "#b4590e", "#a34a0b", "#8b3a03",
-    "#712900",
+    "#eff3f9", "#f7e4cf", "#f3d4b4", "#eec398", "#eab27d", "#e5a061", "#da8235", "#b4590e", "#a34a0b",
+    "#8b3a03", "#712900",
 ];
 /// From this level on ink is white.
 const DARK: usize = 7;
