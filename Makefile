@@ -37,6 +37,7 @@ help: ## This text
 	@printf '%-12s%s\n' $(foreach stage,$(STAGES),'$(stage)' 'one stage, if what it reads has changed')
 	@echo
 	@echo "$(BIN)/midashi-inspect CHECKPOINT --text '…'   what a checkpoint is and makes of a text"
+	@echo "$(BIN)/midashi-render --text '…'   what the run's model makes of a text, and why"
 	@echo
 	@echo "CONFIG=other.toml   another configuration (now: $(CONFIG))"
 	@echo "SET='section.key=value ...'   override single keys"
