@@ -638,6 +638,18 @@ impl Config {
         atomic::write_bytes(path, text.as_bytes())
     }
 
+    /// As TOML the keys that differ from their defaults: a file that [`Config::load`] reads as this
+    /// configuration.
+    ///
+    /// # Errors
+    /// When TOML cannot say it.
+    pub fn changes(&self) -> Result<String> {
+        let wrong = |message: String| Error::Config { origin: "the configuration".to_owned(), message };
+        let table = |config| Table::try_from(config).map_err(|e| wrong(e.to_string()));
+        let changes = difference(table(self)?, &table(&Self::default())?);
+        toml::to_string(&changes).map_err(|e| wrong(e.to_string()))
+    }
+
     /// The run's folder.
     pub fn folder(&self) -> RunFolder {
         RunFolder::new(&self.run.artifacts, &self.run.name)
@@ -737,6 +749,18 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// What `table` says other than `usual`, at any depth.
+fn difference(table: Table, usual: &Table) -> Table {
+    let changed = table.into_iter().filter_map(|(key, value)| match (value, usual.get(&key)) {
+        (Value::Table(inner), Some(Value::Table(usual))) => {
+            let inner = difference(inner, usual);
+            (!inner.is_empty()).then_some((key, Value::Table(inner)))
+        }
+        (value, usual) => (Some(&value) != usual).then_some((key, value)),
+    });
+    changed.collect()
 }
 
 /// Refuses keys that `known` does not have, at any depth.
@@ -923,6 +947,19 @@ mod tests {
         let path = folder.path().join("pipeline.toml");
         config.write(&path).unwrap();
         assert_eq!(Config::load(&path, "").unwrap(), config);
+    }
+
+    #[test]
+    fn the_changes_are_a_configuration_of_nothing_but_what_is_no_default() {
+        let config =
+            load("[run]\nname = \"a\"\n[train]\nepochs = 7\n", "train.learning_rate.encoder=1e-3").unwrap();
+        let changes = config.changes().unwrap();
+        assert_eq!(
+            changes,
+            "[run]\nname = \"a\"\n\n[train]\nepochs = 7\n\n[train.learning_rate]\nencoder = 0.001\n"
+        );
+        assert_eq!(load(&changes, "").unwrap(), config);
+        assert_eq!(Config::default().changes().unwrap(), "");
     }
 
     #[test]

@@ -21,4 +21,4 @@ pub use error::{Error, Result};
 pub use folder::RunFolder;
 pub use progress::Progress;
 pub use share::share;
-pub use stage::{Provenance, RunRecord, Stage, StageArguments, StageRecord, Work, run_stage};
+pub use stage::{FileDigest, Provenance, RunRecord, Stage, StageArguments, StageRecord, Work, run_stage};

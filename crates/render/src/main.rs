@@ -8,7 +8,9 @@ mod gallery;
 mod page;
 mod printable;
 mod report;
+mod sections;
 mod sources;
+mod strings;
 mod summary;
 mod text;
 
@@ -52,6 +54,7 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
     // report out of date the moment it is done. What the report shows of it, the entries of the
     // stages before, counts among the settings instead.
     let stages = summary::stages(&RunRecord::read(&folder));
+    let configuration = config.changes()?;
     let inputs = [
         (folder.corpus(), "ingest"),
         (folder.tokens(), "tokenize"),
@@ -62,12 +65,13 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
         (folder.metrics(), "evaluate"),
     ];
     let inputs = inputs.each_ref().map(|(path, made_by)| (path.as_path(), *made_by));
-    let Some(work) = stage.begin(&(&config.render, stages), &inputs, &[folder.report()])? else {
+    let Some(work) = stage.begin(&(&config.render, stages, &configuration), &inputs, &[folder.report()])?
+    else {
         return Ok(());
     };
 
     let artifacts = Artifacts::read(&folder)?;
-    let report = Report::of(&config.render.title, &config.run.name, &artifacts)?;
+    let report = Report::of(&config.render.title, &config.run.name, &configuration, &artifacts)?;
     let html = page::html(&report)?;
     atomic::write_bytes(&folder.report(), html.as_bytes())?;
 

@@ -1,32 +1,40 @@
 //! The page: report, charts and style sheet put through the template.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, anyhow};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, context};
-use serde::{Deserialize, Serialize};
+use minijinja::value::{Kwargs, Serde, Value};
+use minijinja::{Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, context};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::charts;
-use crate::printable::{lines, printable};
+use crate::printable::{lines, printable, visible};
 use crate::report::Report;
+use crate::strings::Strings;
 
 /// The style sheet.
 pub const STYLE: &str = include_str!("../templates/report.css");
-const TEMPLATES: [(&str, &str); 2] = [
+const TEMPLATES: [(&str, &str); 10] = [
     // The names' ending switches HTML escaping on.
     ("report.html", include_str!("../templates/report.html")),
+    ("macros.html", include_str!("../templates/macros.html")),
+    ("sections/run.html", include_str!("../templates/sections/run.html")),
+    ("sections/training.html", include_str!("../templates/sections/training.html")),
+    ("sections/classification.html", include_str!("../templates/sections/classification.html")),
+    ("sections/confusion.html", include_str!("../templates/sections/confusion.html")),
+    ("sections/calibration.html", include_str!("../templates/sections/calibration.html")),
+    ("sections/errors.html", include_str!("../templates/sections/errors.html")),
+    ("sections/duplicates.html", include_str!("../templates/sections/duplicates.html")),
     ("explorer.html", include_str!("../templates/explorer.html")),
 ];
-/// One script, since the page's policy knows it by its digest. Comments say that there is no markup in
-/// it, so that the page is well-formed XML.
+/// One script, since the page's policy knows it by its digest. In a comment its lines say that no markup is in
+/// it, so that the page stays well-formed XML.
 const SCRIPT: &str = concat!(
     "//<![CDATA[\n\"use strict\";\n",
     include_str!("../templates/explorer/language.js"),
+    include_str!("../templates/tables.js"),
     include_str!("../templates/explorer/data.js"),
     include_str!("../templates/explorer/view.js"),
     include_str!("../templates/explorer/texts.js"),
@@ -36,9 +44,6 @@ const SCRIPT: &str = concat!(
     include_str!("../templates/explorer/explorer.js"),
     "//]]>\n",
 );
-/// What the page says, in every language it speaks.
-const STRINGS: &str = include_str!("../templates/strings.json");
-
 /// Shades in the style sheet: `l0` is none, `l10` the full colour.
 const LEVELS: f64 = 10.0;
 
@@ -50,25 +55,35 @@ const LEVELS: f64 = 10.0;
 /// # Errors
 /// When a chart or the template fails.
 pub fn html(report: &Report) -> anyhow::Result<String> {
+    let strings = Strings::read()?;
     let mut environment = environment()?;
+    let said = strings.clone();
+    environment.add_function("say", move |key: &str, values: Kwargs| say(&said, key, &values));
     for (name, template) in TEMPLATES {
         environment.add_template(name, template).map_err(template_error)?;
     }
-    let strings: Strings = serde_json::from_str(STRINGS).context("strings.json")?;
-    let english: BTreeMap<String, String> =
-        strings.iter().map(|(key, said)| (key.clone(), said.en.clone())).collect();
     let template = environment.get_template("report.html").map_err(template_error)?;
+    let training = &report.training;
+    let calibration = report.metrics.calibration.as_ref();
     let values = context! {
         report => Serde(report),
         style => STYLE,
         style_digest => BASE64_STANDARD.encode(Sha256::digest(STYLE)),
         script => SCRIPT,
         script_digest => BASE64_STANDARD.encode(Sha256::digest(SCRIPT)),
-        strings => english,
+        strings => strings.english(),
         strings_data => data_block(&strings)?,
         explorer_data => data_block(&report.explorer)?,
-        loss_chart => charts::loss(&report.training).context("cannot draw the loss")?,
-        lengths_chart => charts::lengths(&report.lengths).context("cannot draw the token lengths")?,
+        charts => context! {
+            loss => charts::loss(training, &strings).context("cannot draw the loss")?,
+            accuracy => charts::accuracy(training, &strings).context("cannot draw the accuracy")?,
+            rates => charts::learning_rates(training, &strings).context("cannot draw the learning rates")?,
+            lengths => charts::lengths(&report.lengths, &strings).context("cannot draw the token lengths")?,
+            reliability => calibration
+                .map(|calibration| charts::reliability(calibration, &strings))
+                .transpose()
+                .context("cannot draw the reliability diagram")?,
+        },
     };
     template.render(values).map_err(template_error)
 }
@@ -85,21 +100,28 @@ pub fn environment() -> anyhow::Result<Environment<'static>> {
     environment.add_filter("number", |value: u64| grouped(value));
     environment.add_filter("fixed", |value: f64, digits: usize| format!("{value:.digits$}"));
     environment.add_filter("percent", |share: f64| format!("{:.1}%", 100.0 * share));
+    environment.add_filter("points", |share: f64| format!("{:+.1}", 100.0 * share));
+    environment.add_filter("p_value", p_value);
     environment.add_filter("mebibytes", |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20)));
     environment.add_filter("level", |share: f64| (LEVELS * share).round().clamp(0.0, LEVELS) as u64);
     environment.add_filter("printable", |text: &str| printable(text));
+    environment.add_filter("visible", |text: &str| visible(text));
+    environment.add_filter("excerpt", |text: &str| visible(&excerpt(text)));
     environment.add_filter("lines", |text: &str| lines(text));
     Ok(environment)
 }
 
-/// Strings by their key.
-type Strings = BTreeMap<String, Said>;
-
-/// One string in every language.
-#[derive(Debug, Serialize, Deserialize)]
-struct Said {
-    en: String,
-    ja: String,
+/// The string `key` in both languages, with values by their names.
+fn say(strings: &Strings, key: &str, values: &Kwargs) -> Result<Value, Error> {
+    let markup = |name| {
+        let value: Value = values.get(name)?;
+        let text = value.to_string();
+        Ok((name, if value.is_safe() { text } else { HtmlEscape(&text).to_string() }))
+    };
+    let values = values.args().map(markup).collect::<Result<Vec<_>, Error>>()?;
+    let said = strings.markup(key, &values);
+    let said = said.map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("{error:#}")))?;
+    Ok(Value::from_safe_string(said))
 }
 
 /// JSON that can stand in a `script` element, whatever its strings hold: outside strings JSON has
@@ -109,9 +131,10 @@ fn data_block(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
 }
 
-/// minijinja tells template, line and cause only in its alternate form.
-pub fn template_error(error: minijinja::Error) -> anyhow::Error {
-    anyhow!("cannot fill a template: {error:#}")
+/// minijinja tells template, line and cause only in its alternate form, each included template's on its own.
+pub fn template_error(error: Error) -> anyhow::Error {
+    let causes: Vec<String> = anyhow::Chain::new(&error).map(|cause| format!("{cause:#}")).collect();
+    anyhow!("cannot fill a template: {}", causes.join(": "))
 }
 
 /// 1234567 as 1,234,567.
@@ -122,6 +145,20 @@ fn grouped(value: u64) -> String {
         comma.then_some(',').into_iter().chain([digit])
     };
     digits.chars().enumerate().flat_map(group).collect()
+}
+
+/// A probability under the null hypothesis, as papers write it.
+fn p_value(p: f64) -> String {
+    if p < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
+}
+
+/// The beginning of a text: a table is no place for a whole body.
+fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 120;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -143,15 +180,27 @@ mod tests {
     }
 
     #[test]
+    fn small_p_values_are_bounds() {
+        assert_eq!([0.0414, 0.0001, 1e-9].map(p_value), ["p = 0.0414", "p = 0.0001", "p < 0.0001"]);
+    }
+
+    #[test]
+    fn only_long_texts_are_cut() {
+        assert_eq!(excerpt(&"見".repeat(120)), "見".repeat(120));
+        assert_eq!(excerpt(&"見".repeat(121)), "見".repeat(120) + "…");
+    }
+
+    #[test]
     fn whatever_the_page_says_is_in_the_table_of_strings() {
-        let strings: Strings = serde_json::from_str(STRINGS).unwrap();
-        let sources = [SCRIPT, TEMPLATES[0].1, TEMPLATES[1].1].concat();
-        let marks = ["say(\"", "data-string=\"", "data-label=\""];
+        let strings = Strings::read().unwrap();
+        let sources = TEMPLATES.iter().map(|(_, template)| *template).chain([SCRIPT]).collect::<String>();
+        let marks = ["say(\"", "data-string=\"", "data-label=\"", "dataset.string = \""];
         let named = marks.iter().flat_map(|mark| sources.split(mark).skip(1));
-        // Templates put keys together too; those have no dot yet.
-        let keys = named.filter_map(|rest| rest.split('"').next()).filter(|key| key.contains('.'));
-        let keys: Vec<&str> = keys.collect();
-        let missing: Vec<_> = keys.iter().filter(|key| !strings.contains_key(**key)).collect();
-        assert!(keys.len() > 40 && missing.is_empty(), "{} keys, missing: {missing:?}", keys.len());
+        // Templates put keys together too; of those only the beginning is there, which ends in a dot.
+        let keys = named.filter_map(|rest| rest.split('"').next());
+        let keys: Vec<&str> = keys.filter(|key| key.contains('.') && !key.ends_with('.')).collect();
+        let english = strings.english();
+        let missing: Vec<_> = keys.iter().filter(|key| !english.contains_key(**key)).collect();
+        assert!(keys.len() > 120 && missing.is_empty(), "{} keys, missing: {missing:?}", keys.len());
     }
 }

@@ -28,6 +28,27 @@ pub fn spelled(token: &str) -> String {
     token.chars().map(shown).collect()
 }
 
+/// The same for one line in a table, with the code points of what has no shape, so that nothing hides in it
+/// and nothing turns its direction. Joiners and variation selectors of emoji stay: they are part of a shape.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::new();
+    // The last character with a shape.
+    let mut shape = None;
+    for c in text.chars() {
+        let joins = matches!(c, '\u{200D}' | '\u{FE00}'..='\u{FE0F}');
+        if !is_invisible(c) {
+            shape = Some(c);
+            shown.push(c);
+        } else if c.is_whitespace() || c.is_control() || joins && shape.is_some_and(|c| !c.is_alphanumeric())
+        {
+            shown.push(c);
+        } else {
+            shown += &format!("[U+{:04X}]", c as u32);
+        }
+    }
+    printable(&shown)
+}
+
 /// White space, controls, and the default-ignorable characters that occur in running text.
 pub fn is_invisible(c: char) -> bool {
     c.is_whitespace()
@@ -39,7 +60,7 @@ pub fn is_invisible(c: char) -> bool {
 
 /// Text in which every character has a shape: where nothing isolates it, as in a terminal, it cannot give commands,
 /// change the direction of what follows, or hide. Format characters are told by their code points.
-pub fn visible(text: &str) -> String {
+pub fn shaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in printable(text).chars() {
         match is_shapeless(c) {
@@ -69,9 +90,18 @@ mod tests {
 
     #[test]
     fn in_a_terminal_every_character_has_a_shape() {
-        assert_eq!(visible("見\u{1B}[31m\n\u{9B}2J"), "見␛[31m␊\u{FFFD}2J");
-        assert_eq!(visible("a\u{202E}b\u{2069}"), "a<U+202E>b<U+2069>");
-        assert_eq!(visible("👨\u{200D}👩\u{2028}\u{E0041}"), "👨<U+200D>👩<U+2028><U+E0041>");
-        assert_eq!(visible("か\u{3099}\u{3000}ﾊﾟ"), "か\u{3099}\u{3000}ﾊﾟ", "marks and spaces stay");
+        assert_eq!(shaped("見\u{1B}[31m\n\u{9B}2J"), "見␛[31m␊\u{FFFD}2J");
+        assert_eq!(shaped("a\u{202E}b\u{2069}"), "a<U+202E>b<U+2069>");
+        assert_eq!(shaped("👨\u{200D}👩\u{2028}\u{E0041}"), "👨<U+200D>👩<U+2028><U+E0041>");
+        assert_eq!(shaped("か\u{3099}\u{3000}ﾊﾟ"), "か\u{3099}\u{3000}ﾊﾟ", "marks and spaces stay");
+    }
+
+    #[test]
+    fn what_turns_or_hides_text_is_shown_by_its_code_point_and_emoji_stay_whole() {
+        assert_eq!(
+            visible("a\u{202E}b\u{200B}見\u{200D}出\u{3000}し"),
+            "a[U+202E]b[U+200B]見[U+200D]出\u{3000}し"
+        );
+        assert_eq!(visible("👨\u{200D}👩 ❤\u{FE0F}\u{200D}🔥\n"), "👨\u{200D}👩 ❤\u{FE0F}\u{200D}🔥␊");
     }
 }

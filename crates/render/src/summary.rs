@@ -4,11 +4,28 @@
 //! and what is not there is left out.
 
 use midashi_pipeline::artifact::{Corpus, Split, TokenizedCorpus};
-use midashi_pipeline::{RunRecord, StageRecord};
+use midashi_pipeline::{FileDigest, RunRecord, StageRecord};
 use serde::Serialize;
 use serde_json::Value;
 
-/// One line of the run's summary.
+/// Everything needed to repeat the run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Articles in the corpus.
+    pub articles: usize,
+    /// Their categories.
+    pub categories: usize,
+    /// How many articles each split that has any has, by its name.
+    pub splits: Vec<(&'static str, usize)>,
+    /// What was chosen, and what it was done with; `name` is a key of `strings.json` after `fact.`.
+    pub facts: Vec<Fact>,
+    /// As TOML, the keys that differ from their defaults.
+    pub configuration: String,
+    /// Each stage's cost and records.
+    pub stages: Vec<StageSummary>,
+}
+
+/// A name and a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fact {
     /// What it is.
@@ -28,6 +45,10 @@ pub struct StageSummary {
     pub peak_memory_bytes: Option<u64>,
     /// Midashi's version.
     pub version: String,
+    /// What it read, with SHA-256.
+    pub inputs: Vec<FileDigest>,
+    /// What it wrote, with SHA-256.
+    pub outputs: Vec<FileDigest>,
     /// Settings and details, nested keys joined by dots.
     pub notes: Vec<Fact>,
 }
@@ -35,8 +56,24 @@ pub struct StageSummary {
 /// The pipeline's stages before this one, whose own entry is still to be written.
 const STAGES: [&str; 5] = ["fetch", "ingest", "tokenize", "train", "evaluate"];
 
+impl Summary {
+    /// `configuration` as TOML.
+    pub fn of(record: &RunRecord, corpus: &Corpus, tokens: &TokenizedCorpus, configuration: &str) -> Self {
+        let count = |split| corpus.articles.iter().filter(|article| article.split == split).count();
+        let splits = Split::ALL.map(|split| (split.name(), count(split)));
+        Self {
+            articles: corpus.articles.len(),
+            categories: corpus.categories.len(),
+            splits: splits.into_iter().filter(|&(_, articles)| articles > 0).collect(),
+            facts: facts(record, tokens),
+            configuration: configuration.to_owned(),
+            stages: stages(record),
+        }
+    }
+}
+
 /// The run in a few lines.
-pub fn facts(record: &RunRecord, corpus: &Corpus, tokens: &TokenizedCorpus) -> Vec<Fact> {
+fn facts(record: &RunRecord, tokens: &TokenizedCorpus) -> Vec<Fact> {
     let fact = |name: &str, value: String| Some(Fact { name: name.to_owned(), value });
     let at = |name: &str, part: &Value, pointer: &str| {
         fact(name, display(part.pointer(pointer).filter(|value| says_something(value))?))
@@ -44,21 +81,23 @@ pub fn facts(record: &RunRecord, corpus: &Corpus, tokens: &TokenizedCorpus) -> V
     let setting = |name, stage, pointer| at(name, &record.stage(stage)?.settings, pointer);
     let detail = |name, stage, pointer| at(name, &record.stage(stage)?.details, pointer);
     [
-        setting("Corpus", "fetch", "/corpus_source"),
-        fact("Articles", articles(corpus)),
-        setting("Text", "tokenize", "/text"),
-        setting("Checkpoint", "fetch", "/checkpoint_source"),
-        detail("Checkpoint revision", "fetch", "/revision"),
-        fact("Tokenizer", tokens.tokenizer.clone()),
-        setting("Dictionary", "tokenize", "/dictionary"),
-        setting("Trainable layers", "train", "/train/trainable_layers"),
-        setting("Epochs", "train", "/train/epochs"),
-        setting("Batch size", "train", "/train/batch_size"),
-        setting("Learning rates", "train", "/train/learning_rate"),
-        setting("Seed", "train", "/train/seed"),
-        setting("The article’s choices", "train", "/compat/article"),
-        setting("Device", "train", "/engine/device"),
-        setting("ONNX Runtime", "train", "/engine/onnxruntime"),
+        setting("corpus", "fetch", "/corpus_source"),
+        setting("split_seed", "ingest", "/split/seed"),
+        setting("text", "tokenize", "/text"),
+        setting("checkpoint", "fetch", "/checkpoint_source"),
+        detail("revision", "fetch", "/revision"),
+        fact("tokenizer", tokens.tokenizer.clone()),
+        setting("dictionary", "tokenize", "/dictionary"),
+        setting("trainable_layers", "train", "/train/trainable_layers"),
+        setting("epochs", "train", "/train/epochs"),
+        setting("batch_size", "train", "/train/batch_size"),
+        setting("learning_rates", "train", "/train/learning_rate"),
+        setting("seed", "train", "/train/seed"),
+        setting("article", "train", "/compat/article"),
+        setting("device", "train", "/engine/device"),
+        setting("threads", "train", "/engine/threads"),
+        setting("onnxruntime", "train", "/engine/onnxruntime"),
+        record.stage("train").and_then(|train| fact("midashi", train.version)),
     ]
     .into_iter()
     .flatten()
@@ -76,21 +115,12 @@ pub fn stages(record: &RunRecord) -> Vec<StageSummary> {
             wall_seconds: record.wall_seconds,
             peak_memory_bytes: record.peak_memory_bytes,
             version: record.version,
+            inputs: record.inputs,
+            outputs: record.outputs,
             notes,
         }
     };
     STAGES.iter().filter_map(|stage| Some(summary(stage, record.stage(stage)?))).collect()
-}
-
-fn articles(corpus: &Corpus) -> String {
-    let count = |split| corpus.articles.iter().filter(|article| article.split == split).count();
-    let splits: Vec<String> = Split::ALL
-        .into_iter()
-        .map(|split| (split, count(split)))
-        .filter(|&(_, count)| count > 0)
-        .map(|(split, count)| format!("{count} {}", split.name()))
-        .collect();
-    format!("{} in {} categories: {}", corpus.articles.len(), corpus.categories.len(), splits.join(", "))
 }
 
 fn says_something(value: &Value) -> bool {

@@ -8,15 +8,17 @@
 mod browser;
 #[path = "report/explorer.rs"]
 mod explorer;
+#[path = "report/sections.rs"]
+mod sections;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::RwLock;
 
 use midashi_pipeline::artifact::{
-    Article, ArticleMetrics, AttentionRow, Averages, CategoryId, ClassMetrics, ClassificationReport, Corpus,
-    Explanation, Explanations, MaskedMetrics, Metrics, PaddingShares, Prediction, Predictions, Split,
-    StepRow, TokenizedCorpus, TokenizedText, write_attention, write_training,
+    Article, ArticleMetrics, AttentionRow, Averages, Calibration, CalibrationBin, CategoryId, ClassMetrics,
+    ClassificationReport, Corpus, Explanation, Explanations, MaskedMetrics, Metrics, PaddingShares,
+    Prediction, Predictions, Split, StepRow, TokenizedCorpus, TokenizedText, write_attention, write_training,
 };
 use midashi_pipeline::{Stage, StageArguments};
 use roxmltree::{Document, Node, ParsingOptions};
@@ -99,7 +101,7 @@ impl Run {
         );
         self.record(
             "ingest",
-            &json!({"split": {"test": 0.4}}),
+            &json!({"split": {"test": 0.4, "seed": 3}}),
             &json!({"articles": TITLES.len()}),
             |provenance| {
                 let articles = texts.iter().map(article).collect();
@@ -109,7 +111,8 @@ impl Run {
             },
         );
         let tokenize = json!({"max_length": 512, "dictionary": "ipadic", "learned_vocabulary_size": null});
-        self.record("tokenize", &tokenize, &json!({}), |provenance| {
+        let tokenized_so = json!({"max_length": 24, "counts": {"truncated": 1}});
+        self.record("tokenize", &tokenize, &tokenized_so, |provenance| {
             let corpus = TokenizedCorpus {
                 categories: categories.clone(),
                 tokenizer: "MeCab words, WordPiece".into(),
@@ -351,12 +354,23 @@ fn metrics(rows: &[Prediction]) -> Metrics {
         labels: CATEGORIES.map(str::to_owned).to_vec(),
         test_rows: rows.len() as u64,
         intervals: None,
-        calibration: None,
+        calibration: Some(Calibration {
+            expected_calibration_error: 0.0432,
+            brier_score: 0.4321,
+            bins: (0..10).map(|at| bin(at, rows)).collect(),
+        }),
         baseline: None,
         ensemble: None,
         faithfulness: None,
         article: None,
     }
+}
+
+fn bin(at: u8, rows: &[Prediction]) -> CalibrationBin {
+    let (low, high) = (f64::from(at) / 10.0, f64::from(at + 1) / 10.0);
+    let confidence = |row: &&Prediction| f64::from(row.probabilities[row.predicted.index()]);
+    let texts = rows.iter().filter(|row| low < confidence(row) && confidence(row) <= high).count() as u64;
+    CalibrationBin { low, high, texts, confidence: (low + high) / 2.0, accuracy: low }
 }
 
 fn parse(html: &str) -> Document<'_> {
@@ -377,23 +391,48 @@ fn text_of(node: Node) -> String {
     node.descendants().filter(is_shown).filter_map(|node| node.text()).collect()
 }
 
+/// The same in English alone, without what is there for screen readers.
+fn english_of(node: Node) -> String {
+    let hides = |node: Node| {
+        let class = node.attribute("class").unwrap_or_default();
+        class == "hidden" || class == "said" && lang_of(node) == Some("ja")
+    };
+    let is_shown = |text: &Node| !text.ancestors().any(hides);
+    node.descendants()
+        .filter(|node| node.is_text() && is_shown(node))
+        .filter_map(|node| node.text())
+        .collect()
+}
+
+fn lang_of<'a>(node: Node<'a, '_>) -> Option<&'a str> {
+    node.attribute("lang")
+}
+
 #[test]
 fn the_page_is_balanced_and_says_what_the_artifacts_say() {
     let run = Run::invented("complete");
     let html = run.report();
     let page = parse(&html);
     let text = text_of(page.root_element());
-    for part in
-        ["見出し & <Midashi>", "0.6500", "0.6375", "Not comparable", "Wrong: 7 of 20 shown texts", "epoch 5:"]
-    {
+    for part in [
+        "見出し & <Midashi>",
+        "0.6500",
+        "0.6375",
+        "Not comparable",
+        "20 in 9 categories",
+        "Wrong: 7 of 20 shown texts",
+        "4: 0.5",
+    ] {
         assert!(text.contains(part), "{part} is missing");
     }
     let facts = with_class(&page, "facts").next().unwrap();
-    let facts: Vec<String> = facts.children().filter(Node::is_element).map(text_of).collect();
+    let facts: Vec<String> = facts.children().filter(Node::is_element).map(english_of).collect();
     let facts: Vec<(&str, &str)> = facts.chunks(2).map(|fact| (fact[0].as_str(), fact[1].as_str())).collect();
     let expected = [
+        ("Articles", "20 in 9 categories"),
+        ("Split", "10 train, 10 test"),
         ("Corpus", "https://example.org/titles.tar.gz"),
-        ("Articles", "20 in 9 categories: 10 train, 10 test"),
+        ("Seed of the split", "3"),
         ("Checkpoint", "example/bert-<base>"),
         ("Checkpoint revision", "0a1b2c3"),
         ("Tokenizer", "MeCab words, WordPiece"),
@@ -402,15 +441,17 @@ fn the_page_is_balanced_and_says_what_the_artifacts_say() {
         ("Epochs", "5"),
         ("Batch size", "32"),
         ("Learning rates", "encoder 5e-5, classifier 1e-4"),
-        ("Seed", "7"),
+        ("Seed of the training", "7"),
         ("Device", "cpu"),
+        ("Threads", "2"),
         ("ONNX Runtime", "1.2.3"),
+        ("Midashi", concat!(env!("CARGO_PKG_VERSION"), "+1")),
     ];
     assert_eq!(facts, expected, "device: what was taken, not what was asked for");
-    assert_eq!(with_class(&page, "chart").filter(|chart| chart.attribute("role") == Some("img")).count(), 2);
+    assert_eq!(with_class(&page, "chart").filter(|chart| chart.attribute("role") == Some("img")).count(), 5);
     let confusion = with_class(&page, "confusion").next().unwrap();
     assert_eq!(confusion.descendants().filter(|node| node.has_tag_name("td")).count(), 81);
-    assert!(html.len() < 260_000, "{} bytes for 20 texts", html.len());
+    assert!(html.len() < 340_000, "{} bytes for 20 texts", html.len());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::explained::{Coloured, Explained, percent};
 use super::layout::{self, shortened};
 use super::method::Method;
-use crate::printable::visible;
+use crate::printable::shaped;
 
 /// What is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn ansi(texts: &[Explained], method: Method, terminal: Terminal) -> String {
 fn one(text: &Explained, method: Method, terminal: Terminal) -> String {
     let mut out = String::new();
     let best = text.best.iter().enumerate().map(|(place, best)| {
-        let best = format!("{} {}", visible(&best.category), percent(f64::from(best.probability)));
+        let best = format!("{} {}", shaped(&best.category), percent(f64::from(best.probability)));
         if place == 0 { terminal.paint(&best, "1") } else { best }
     });
     line(&mut out, &best.collect::<Vec<_>>().join(" · "));

@@ -8,7 +8,7 @@ use super::answers::Explanation;
 use super::method::Method;
 use super::model::ReadText;
 use crate::gallery::{self, Part, Piece, SpecialToken};
-use crate::printable::visible;
+use crate::printable::shaped;
 
 /// One text, what the model says of it, and what mattered for that.
 #[derive(Clone, Debug, Serialize)]
@@ -121,8 +121,8 @@ impl Explained {
     /// was read to its end.
     pub fn notes(&self, method: Method) -> Vec<String> {
         let special =
-            self.special.iter().map(|token| format!("{} {}", visible(&token.token), percent(token.share)));
-        let mut notes = vec![method.describe(&visible(self.category()))];
+            self.special.iter().map(|token| format!("{} {}", shaped(&token.token), percent(token.share)));
+        let mut notes = vec![method.describe(&shaped(self.category()))];
         if !self.special.is_empty() {
             notes.push(format!("special tokens: {}", special.collect::<Vec<_>>().join(", ")));
         }
@@ -188,7 +188,7 @@ impl Coloured {
         let spelling = || pieces.iter().flat_map(|piece| &piece.tokens).cloned().collect::<String>();
         Self {
             characters: (start, start + text.chars().count()),
-            shown: if text.is_empty() { visible(&spelling()) } else { visible(&text) },
+            shown: if text.is_empty() { shaped(&spelling()) } else { shaped(&text) },
             text,
             weight: pieces.iter().map(|piece| piece.weight).sum(),
             share: pieces.iter().map(|piece| piece.share).sum(),

@@ -105,7 +105,7 @@ mod tests {
         let page = html(&[hostile()], ATTENTION).unwrap();
         let document = parsed(&page);
         assert!(!document.descendants().any(|node| node.has_tag_name("script")));
-        assert_eq!(text_of(with_class(&document, "tokens")[0]), crate::printable::visible(HOSTILE));
+        assert_eq!(text_of(with_class(&document, "tokens")[0]), crate::printable::shaped(HOSTILE));
         assert!(text_of(document.root_element()).contains("<b>"));
     }
 }

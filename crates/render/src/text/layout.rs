@@ -4,7 +4,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::explained::{Explained, Stretch};
-use crate::printable::visible;
+use crate::printable::shaped;
 
 /// What stands in one line in one colour.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub fn lines(explained: &Explained, columns: usize) -> Vec<Vec<Run>> {
                     if number > 0 {
                         lines.lines.push(Vec::new());
                     }
-                    lines.add_characters(&visible(line), None);
+                    lines.add_characters(&shaped(line), None);
                 }
             }
             Stretch::Coloured(word) if word.shown.width() <= columns => {

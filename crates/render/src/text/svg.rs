@@ -12,7 +12,7 @@ use super::explained::{Explained, percent};
 use super::layout::{self, shortened};
 use super::method::Method;
 use crate::page;
-use crate::printable::visible;
+use crate::printable::shaped;
 
 /// The name's ending switches escaping on.
 const NAME: &str = "text.xml";
@@ -103,13 +103,13 @@ fn describe(text: &Explained, method: Method) -> String {
     let named = strongest.iter().take(NAMED).map(|word| format!("{} {}", word.shown, percent(word.share)));
     let named = named.collect::<Vec<_>>().join(", ");
     let notes = text.notes(method).join("; ");
-    format!("“{}”: {}. Strongest: {named}. {notes}.", visible(&text.text.original), answer(text))
+    format!("“{}”: {}. Strongest: {named}. {notes}.", shaped(&text.text.original), answer(text))
 }
 
 fn answer(text: &Explained) -> String {
     let best = text.best.iter();
     let best =
-        best.map(|best| format!("{} {}", visible(&best.category), percent(f64::from(best.probability))));
+        best.map(|best| format!("{} {}", shaped(&best.category), percent(f64::from(best.probability))));
     best.collect::<Vec<_>>().join(" · ")
 }
 

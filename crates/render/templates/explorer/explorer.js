@@ -178,8 +178,8 @@ function openExplorer() {
   const readAddress = () => {
     const asked = viewOf(location.hash, data);
     ({ view, unknown } = asked);
-    chosenLanguage = asked.language;
-    speak(asked.language ?? usualLanguage(), root);
+    chosenLanguage = asked.language ?? chosenLanguage;
+    speak(chosenLanguage ?? usualLanguage(), root);
     show();
     if (location.hash.startsWith(VIEW_MARK)) part("attention").scrollIntoView();
   };
@@ -283,7 +283,10 @@ function openExplorer() {
 
   for (const scripted of document.querySelectorAll("[data-scripted]")) scripted.hidden = false;
   readAddress();
-  addEventListener("hashchange", readAddress);
+  addEventListener("hashchange", () => {
+    // A link to a section says nothing of the view.
+    if (location.hash.startsWith(VIEW_MARK)) readAddress();
+  });
   // Pictures are drawn in the style's colours.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(true));
   performance.mark("explorer-ready");

@@ -9,10 +9,14 @@ function say(key, values = {}) {
 }
 
 /**
- * Puts what stands in the page into `wanted`. The page's other text is English, so each element says its language, and
- * `root` that of what is yet to be made in it.
+ * Puts the page into `wanted`. What stands in the page is there in both languages, and the style sheet shows that of the
+ * whole; a chart has an alternative text in each. What the script has made gets its words here, and `root` is for what
+ * is yet to be made.
  */
 function speak(wanted, root) {
+  document.documentElement.lang = wanted;
+  for (const { id } of document.querySelectorAll("svg.chart"))
+    document.getElementById(id).setAttribute("aria-labelledby", `${id}-title-${wanted} ${id}-desc-${wanted}`);
   language = wanted;
   root.lang = wanted;
   for (const element of document.querySelectorAll("[data-string]")) {

@@ -12,7 +12,7 @@ use crate::{BIDI, CATEGORIES, Run, SCRIPT, TITLES, attention, explanation, token
 const DESKTOP: (u32, u32) = (1280, 800);
 
 /// A browser and the report of the invented run `name`, or `None` after saying that it is skipped.
-fn page(name: &str) -> Option<(Browser, PathBuf)> {
+pub fn page(name: &str) -> Option<(Browser, PathBuf)> {
     let Some(program) = installed() else {
         // Written past the test harness, which hides what passing tests print.
         let line = format!(

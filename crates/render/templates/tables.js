@@ -1,0 +1,35 @@
+// Tables and the configuration can be copied; tables as tab-separated values, which spreadsheets take.
+
+/** What a reader sees of `cell`: one language, and nothing that is there for screen readers alone. */
+function shownIn(cell) {
+  const shown = cell.cloneNode(true);
+  for (const other of shown.querySelectorAll(`.hidden, sup, .said:not([lang="${language}"])`)) other.remove();
+  return shown.textContent.replace(/\s+/g, " ").trim();
+}
+
+/** The rows of `table`; a cell over several columns stands in the first of them. */
+function tabSeparated(table) {
+  const columns = (cell) => [shownIn(cell), ...Array(cell.colSpan - 1).fill("")];
+  return [...table.rows].map((row) => [...row.cells].flatMap(columns).join("\t")).join("\n");
+}
+
+for (const copied of document.querySelectorAll(".table")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.dataset.string = "table.copy";
+  // The status says in words what happened, to a screen reader too.
+  const status = document.createElement("span");
+  status.setAttribute("role", "status");
+  button.addEventListener("click", async () => {
+    const table = copied.querySelector("table");
+    const text = table ? tabSeparated(table) : copied.querySelector("pre").textContent;
+    const copying = navigator.clipboard.writeText(text).then(() => "table.copied", () => "table.not_copied");
+    status.textContent = say(await copying);
+    setTimeout(() => (status.textContent = ""), 3000);
+  });
+  const line = document.createElement("p");
+  line.className = "copying";
+  line.append(status, " ", button);
+  copied.append(line);
+}
