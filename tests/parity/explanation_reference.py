@@ -95,7 +95,7 @@ def confirm(text: Embedded, baseline: Tensor, words: Tensor, category: int, foun
 
     total = text.integrated(baseline, words, category, MANY_POINTS).sum()
     error = (total - found["logits"][category] + found["baseline_logits"][category]).abs()
-    assert error < COMPLETENESS, f"integrated gradients: {MANY_POINTS} points miss the difference of the logits by {error}"
+    assert error < COMPLETENESS, f"integrated gradients miss the difference of the logits by {error}"
 
     if IntegratedGradients is not None:
         product = InputXGradient(text).attribute(words[None].requires_grad_(), target=category)[0].sum(-1)
