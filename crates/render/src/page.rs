@@ -6,17 +6,17 @@ use base64::prelude::BASE64_STANDARD;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, context};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::charts;
 use crate::printable::{lines, printable, visible};
 use crate::report::Report;
-use crate::strings::Strings;
+use crate::strings::{Sentence, Strings};
 
 /// The style sheet.
 pub const STYLE: &str = include_str!("../templates/report.css");
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 12] = [
     // The names' ending switches HTML escaping on.
     ("report.html", include_str!("../templates/report.html")),
     ("macros.html", include_str!("../templates/macros.html")),
@@ -27,6 +27,8 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("sections/calibration.html", include_str!("../templates/sections/calibration.html")),
     ("sections/errors.html", include_str!("../templates/sections/errors.html")),
     ("sections/duplicates.html", include_str!("../templates/sections/duplicates.html")),
+    ("sections/faithfulness.html", include_str!("../templates/sections/faithfulness.html")),
+    ("sections/words.html", include_str!("../templates/sections/words.html")),
     ("explorer.html", include_str!("../templates/explorer.html")),
 ];
 /// One script, since the page's policy knows it by its digest. In a comment its lines say that no markup is in
@@ -59,6 +61,8 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
     let mut environment = environment()?;
     let said = strings.clone();
     environment.add_function("say", move |key: &str, values: Kwargs| say(&said, key, &values));
+    let told = strings.clone();
+    environment.add_function("tell", move |sentence: Value| tell(&told, sentence));
     for (name, template) in TEMPLATES {
         environment.add_template(name, template).map_err(template_error)?;
     }
@@ -120,6 +124,13 @@ fn say(strings: &Strings, key: &str, values: &Kwargs) -> Result<Value, Error> {
     };
     let values = values.args().map(markup).collect::<Result<Vec<_>, Error>>()?;
     let said = strings.markup(key, &values);
+    let said = said.map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("{error:#}")))?;
+    Ok(Value::from_safe_string(said))
+}
+
+/// A sentence in both languages.
+fn tell(strings: &Strings, sentence: Value) -> Result<Value, Error> {
+    let said = strings.tell(&Sentence::deserialize(sentence)?);
     let said = said.map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("{error:#}")))?;
     Ok(Value::from_safe_string(said))
 }

@@ -14,8 +14,10 @@ use crate::sections::classification::{Comparison, PublishedResult};
 use crate::sections::confusion::{ConfusionRow, confusion};
 use crate::sections::duplicates::NearDuplicates;
 use crate::sections::errors::Errors;
+use crate::sections::faithfulness::Faithfulness;
 use crate::sections::lengths::Lengths;
 use crate::sections::training::Training;
+use crate::sections::words::Words;
 use crate::summary::Summary;
 
 /// The whole report.
@@ -43,6 +45,10 @@ pub struct Report {
     pub errors: Errors,
     /// Titles of the test split that the training split has almost the same.
     pub duplicates: NearDuplicates,
+    /// Whether the explanations say what the answers rest on, where that was measured.
+    pub faithfulness: Option<Faithfulness>,
+    /// The words that pull most towards each category, where texts were explained.
+    pub words: Option<Words>,
     /// What the model attended to, for a page without a script.
     pub gallery: Gallery,
     /// Every test text. Written as data for the page's script, not by the template.
@@ -69,6 +75,8 @@ impl Report {
             confusion: confusion(metrics)?,
             errors: Errors::of(artifacts)?,
             duplicates: NearDuplicates::of(artifacts)?,
+            faithfulness: metrics.faithfulness.as_ref().map(Faithfulness::of),
+            words: Words::of(artifacts)?,
             explorer: Explorer::of(artifacts)?,
             gallery: Gallery::of(artifacts)?,
         })

@@ -23,6 +23,35 @@ pub struct Said {
     pub ja: String,
 }
 
+/// A string with its values, to be said by a template (`tell`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sentence {
+    /// Its key in the table.
+    pub key: String,
+    /// Its values by their names.
+    pub values: Vec<(String, Word)>,
+}
+
+/// A value in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// The same in both languages.
+    Text(String),
+    /// What each language says in its own words.
+    Said(Sentence),
+    /// Several, with commas between them.
+    List(Vec<Word>),
+}
+
+impl Sentence {
+    /// The string `key` with `values`.
+    pub fn new(key: &str, values: Vec<(&str, Word)>) -> Self {
+        let values = values.into_iter().map(|(name, word)| (name.to_owned(), word));
+        Self { key: key.to_owned(), values: values.collect() }
+    }
+}
+
 impl Strings {
     /// The table that the program was built with.
     ///
@@ -52,6 +81,26 @@ impl Strings {
             filled(&text, values).with_context(|| format!("strings.json: {key}"))
         })?;
         Ok(said.in_elements("span", ""))
+    }
+
+    /// A sentence as markup.
+    ///
+    /// # Errors
+    /// As [`Self::say`].
+    pub fn tell(&self, sentence: &Sentence) -> anyhow::Result<String> {
+        let values = sentence.values.iter().map(|(name, word)| Ok((name.as_str(), self.word(word)?)));
+        self.markup(&sentence.key, &values.collect::<anyhow::Result<Vec<_>>>()?)
+    }
+
+    fn word(&self, word: &Word) -> anyhow::Result<String> {
+        match word {
+            Word::Text(text) => Ok(HtmlEscape(text).to_string()),
+            Word::Said(sentence) => self.tell(sentence),
+            Word::List(words) => {
+                let words = words.iter().map(|word| self.word(word)).collect::<anyhow::Result<Vec<_>>>()?;
+                Ok(words.join(&self.markup("list.comma", &[])?))
+            }
+        }
     }
 
     /// All strings in English, which a page without a script speaks.
@@ -128,6 +177,24 @@ mod tests {
              <span class=\"said\" lang=\"ja\"><code><b>2</b></code> &gt; 1</span>"
         );
         assert_eq!(strings().markup("b", &[]).unwrap(), "F1", "what is the same stands once");
+    }
+
+    #[test]
+    fn a_sentence_says_its_words_in_each_language() {
+        let table: Strings = serde_json::from_str(
+            r#"{"s": {"en": "of {w}", "ja": "{w}の"}, "w": {"en": "one", "ja": "一"}, "list.comma": {"en": ", ", "ja": "、"}}"#,
+        )
+        .unwrap();
+        let one = || Word::Said(Sentence::new("w", vec![]));
+        let told =
+            table.tell(&Sentence::new("s", vec![("w", Word::List(vec![one(), Word::Text("<2>".into())]))]));
+        let told = told.unwrap();
+        assert!(
+            told.starts_with(
+                "<span class=\"said\" lang=\"en\">of <span class=\"said\" lang=\"en\">one</span>"
+            )
+        );
+        assert!(told.contains("&lt;2&gt;") && told.ends_with("の</span>"), "{told}");
     }
 
     #[test]

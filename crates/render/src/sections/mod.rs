@@ -5,8 +5,10 @@ pub mod classification;
 pub mod confusion;
 pub mod duplicates;
 pub mod errors;
+pub mod faithfulness;
 pub mod lengths;
 pub mod training;
+pub mod words;
 
 /// `part` of `whole`; 0 of nothing.
 fn share(part: f64, whole: f64) -> f64 {

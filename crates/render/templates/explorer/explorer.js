@@ -160,11 +160,16 @@ function openExplorer() {
   };
 
   let settled = 0;
+  /** The fragment that was read or written last. */
+  let address = location.hash;
   const writeAddress = () => {
+    // A link was followed meanwhile, and is about to be read.
+    if (location.hash !== address) return;
     const shown = { ...view, text: open === listed[0] ? "" : (open?.id ?? "") };
     const fragment = fragmentOf(shown, chosenLanguage);
     if (fragment !== location.hash && (fragment !== "" || location.hash.startsWith(VIEW_MARK))) {
       history.replaceState(null, "", fragment || location.pathname + location.search);
+      address = location.hash;
     }
   };
   const change = (changes) => {
@@ -284,6 +289,7 @@ function openExplorer() {
   for (const scripted of document.querySelectorAll("[data-scripted]")) scripted.hidden = false;
   readAddress();
   addEventListener("hashchange", () => {
+    address = location.hash;
     // A link to a section says nothing of the view.
     if (location.hash.startsWith(VIEW_MARK)) readAddress();
   });

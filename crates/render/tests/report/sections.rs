@@ -177,6 +177,10 @@ fn a_table_is_copied_as_tab_separated_values_of_what_is_shown() {
     browser
         .evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'pasted'}))");
     let copied = |browser: &mut crate::browser::Browser, table: &str| {
+        // What was said of the copy before.
+        browser.evaluate(&format!(
+            "document.querySelector('.table:has({table}) [role=status]').textContent = ''"
+        ));
         browser.click(&format!(".table:has({table}) .copy"));
         browser.wait_until(&format!(
             "document.querySelector('.table:has({table}) [role=status]').textContent !== ''"
