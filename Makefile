@@ -24,6 +24,8 @@ CUDA := nvidia-cublas==13.10.0.20 nvidia-cuda-nvrtc==13.5.37 nvidia-cuda-runtime
 DEVICE ?= cpu
 IPADIC := $(CACHE)/ipadic/1.0.0
 UNIDIC_LITE := $(CACHE)/unidic-lite/1.0.8
+# axe-core 4.12.1, which the report's accessibility is tested with, comes in this Python package.
+AXE := $(CACHE)/axe/0.1.8
 # The MeCab dictionary that `make setup` brings: ipadic or unidic-lite.
 DICTIONARY ?= ipadic
 
@@ -56,7 +58,7 @@ $(STAGES): setup build
 sweep: setup build ## All combinations of SWEEP='section.key=value,value ...', their mean and spread
 	@$(BIN)/midashi-sweep
 
-test: setup $(IPADIC) $(UNIDIC_LITE) build ## Set-up, then format, lints and all tests
+test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints and all tests
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	cargo test --release --workspace --locked
@@ -113,6 +115,13 @@ $(IPADIC) $(UNIDIC_LITE):
 	@echo 'setup: $(notdir $(@D)) $(@F)'
 	@$(call download,$(notdir $(@D))==$(@F) --no-binary=$(notdir $(@D)))
 	@cd $(@D).new && tar -xzf *.tar.gz && mv */*/dicdir . && rm -rf *-$(@F)* && touch $(@F)
+	@$(call land)
+
+$(AXE):
+	@echo 'setup: axe-playwright-python $(@F), for tests'
+	@$(call download,axe-playwright-python==$(@F) --only-binary=:all:)
+	@cd $(@D).new && python3 -m zipfile -e *.whl wheel && mv wheel/axe_playwright_python/axe.min.js . \
+	  && rm -rf wheel *.whl && touch $(@F)
 	@$(call land)
 
 # A package is unpacked beside its place and takes it whole, so that a break leaves nothing half-made.

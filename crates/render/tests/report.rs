@@ -75,6 +75,11 @@ struct Run {
 impl Run {
     /// Artifacts of a run called `name`, as the stages before this one would write them.
     fn invented(name: &str) -> Self {
+        Self::of(name, &TITLES.iter().enumerate().map(tokenized).collect::<Vec<_>>())
+    }
+
+    /// The same for these texts.
+    fn of(name: &str, texts: &[TokenizedText]) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
         let _ = std::fs::remove_dir_all(root.join(name));
         std::fs::create_dir_all(&root).unwrap();
@@ -84,12 +89,11 @@ impl Run {
         );
         std::fs::write(&config, text).unwrap();
         let run = Self { arguments: StageArguments { config, set: String::new() }, folder: root.join(name) };
-        run.write_artifacts();
+        run.write_artifacts(texts);
         run
     }
 
-    fn write_artifacts(&self) {
-        let texts: Vec<TokenizedText> = TITLES.iter().enumerate().map(tokenized).collect();
+    fn write_artifacts(&self, texts: &[TokenizedText]) {
         let categories: Vec<String> = CATEGORIES.map(str::to_owned).to_vec();
         let at = |file: &str| self.folder.join(file);
         self.record(
@@ -102,7 +106,7 @@ impl Run {
         self.record(
             "ingest",
             &json!({"split": {"test": 0.4, "seed": 3}}),
-            &json!({"articles": TITLES.len()}),
+            &json!({"articles": texts.len()}),
             |provenance| {
                 let articles = texts.iter().map(article).collect();
                 Corpus { categories: categories.clone(), articles }
@@ -118,7 +122,7 @@ impl Run {
                 tokenizer: "MeCab words, WordPiece".into(),
                 vocabulary_size: 32_000,
                 replacement: None,
-                texts: texts.clone(),
+                texts: texts.to_vec(),
             };
             corpus.write(&at("tokens.arrow"), provenance).unwrap();
         });

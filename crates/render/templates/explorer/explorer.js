@@ -110,12 +110,14 @@ function openExplorer() {
   const showSource = () => {
     const current = source();
     const number = (count) => count.toLocaleString("en");
-    const [all, setting] = [number(data.texts.length), current?.setting];
+    const all = number(data.texts.length);
+    const computed = current && current.count + current.left_out;
     const said = current
       ? [
           say(`about.${current.name}`),
-          current.count < data.texts.length && say("source.count", { count: number(current.count), all, setting }),
-          current.left_out > 0 && say("source.left_out", { count: number(current.left_out) }),
+          computed < data.texts.length &&
+            say("source.count", { count: number(computed), all, setting: current.setting }),
+          current.left_out > 0 && say("source.left_out", { count: number(current.count), all: number(computed) }),
         ]
       : [say("detail.sourceless")];
     part("about-source").textContent = said.filter(Boolean).join(say("note.space"));
@@ -296,6 +298,7 @@ function openExplorer() {
   // Pictures are drawn in the style's colours.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(true));
   performance.mark("explorer-ready");
+  setTimeout(() => prepareSearch(data.texts, () => performance.mark("explorer-searchable")));
 }
 
 openExplorer();

@@ -189,11 +189,13 @@ function probabilities(text, categories) {
 /** The weights as numbers, for whoever cannot see colours or wants to copy them. */
 function weightTable(layout, source, note) {
   const heading = (name) => element("th", { scope: "col" }, say(name));
+  const codePoint = (character) => `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  const visible = (text) => (text.trim() === "" ? [...text].map(codePoint).join(" ") : text);
   const rows = layout.units.map((unit) =>
     element(
       "tr",
       {},
-      element("th", { scope: "row" }, isolated(unit.shown)),
+      element("th", { scope: "row" }, isolated(visible(unit.shown))),
       element("td", {}, isolated(unit.tokens.join(" + "))),
       element("td", {}, weightText(unit.weight, source)),
       element("td", {}, shareText(unit.share, source)),

@@ -106,3 +106,13 @@ function searched(text) {
   text.searched ??= comparable(`${written(text)}\n${text.title ?? ""}\n${text.id}`);
   return text.searched;
 }
+
+/** Texts that are made ready for a search at a time, a few milliseconds' work. */
+const PREPARED = 200;
+
+/** Makes all texts ready for the first search, while the reader does other things; `done` is called at the end. */
+function prepareSearch(texts, done, from = 0) {
+  for (const text of texts.slice(from, from + PREPARED)) searched(text);
+  if (from + PREPARED < texts.length) setTimeout(() => prepareSearch(texts, done, from + PREPARED));
+  else done();
+}

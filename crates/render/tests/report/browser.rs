@@ -40,6 +40,11 @@ pub fn installed() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
+/// Says a line past the test harness, which hides what passing tests print.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 impl Browser {
     /// Starts `program` with a profile of its own, `name`, and a window of `size` pixels.
     pub fn start(program: &Path, name: &str, (width, height): (u32, u32)) -> Self {
@@ -169,14 +174,15 @@ impl Browser {
         ));
     }
 
-    /// Errors and warnings in the console, and all that was asked of a network, since the start.
+    /// Errors and warnings in the console, alerts, and all that was asked of a network, since the start.
     pub fn complaints(&mut self) -> Vec<String> {
         self.evaluate("0");
         let harmless = HashSet::from(["file", "data", "blob", "about"]);
         let complaint = |event: &Value| match event["method"].as_str()? {
-            "Runtime.exceptionThrown" | "Log.entryAdded" | "Runtime.consoleAPICalled" => {
-                Some(event.to_string())
-            }
+            "Runtime.exceptionThrown"
+            | "Log.entryAdded"
+            | "Runtime.consoleAPICalled"
+            | "Page.javascriptDialogOpening" => Some(event.to_string()),
             "Network.requestWillBeSent" => {
                 let url = event["params"]["request"]["url"].as_str()?;
                 (!harmless.contains(url.split(':').next()?)).then(|| url.to_owned())
