@@ -13,7 +13,6 @@ mod sections;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::RwLock;
 
 use midashi_pipeline::artifact::{
     Article, ArticleMetrics, AttentionRow, Averages, Calibration, CalibrationBin, CategoryId, ClassMetrics,
@@ -23,6 +22,8 @@ use midashi_pipeline::artifact::{
 use midashi_pipeline::{Stage, StageArguments};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Value, json};
+
+use crate::browser::STARTING;
 
 const CATEGORIES: [&str; 9] = [
     "dokujo-tsushin",
@@ -37,10 +38,6 @@ const CATEGORIES: [&str; 9] = [
 ];
 const SCRIPT: &str = "<script>alert(1)</script>\"'&";
 const BIDI: &str = "右から|\u{202E}|左へ\u{2069}\u{2069}家族👨\u{200D}👩\u{200D}👧と\u{200B}制御\u{1B}文字";
-
-/// A child that is just starting holds this process's locks on folders for a moment, so none
-/// starts while a test has one.
-static STARTING: RwLock<()> = RwLock::new(());
 
 /// Titles, as words cut into pieces: a space, which no token stands for, parts words; a bar parts
 /// pieces; and of ㍿ four pieces are made.

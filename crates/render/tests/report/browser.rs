@@ -9,12 +9,17 @@ use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 /// How long a page may take to become what a test waits for; it takes a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A child that is just starting holds this process's locks on folders for a moment, so none
+/// starts while a test has one.
+pub static STARTING: RwLock<()> = RwLock::new(());
 
 /// A browser with one page.
 pub struct Browser {
@@ -51,6 +56,7 @@ impl Browser {
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
         let _ = std::fs::remove_dir_all(&profile);
         // DevTools' pipe is descriptors 3 and 4, which the standard library cannot name; a shell can.
+        let starting = STARTING.write();
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"])
             .arg(program)
@@ -62,6 +68,7 @@ impl Browser {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        drop(starting);
         let (input, output) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
         let mut browser = Self { process, input, output, session: None, sent: 0, events: vec![], profile };
         let deadline = Instant::now() + PATIENCE;
