@@ -175,7 +175,7 @@ impl Explainer {
     /// Explains one batch of texts, each with respect to the logit of its category.
     ///
     /// # Errors
-    /// When an id is not in the vocabulary or the graph fails.
+    /// When an id is not in the vocabulary, there is no such category, or the graph fails.
     pub fn explain(&mut self, texts: &[TextIds<'_>], categories: &[usize]) -> Result<Vec<Attribution>> {
         let words = self.classifier.words(texts)?;
         let outputs = self.run_explanation(&words, texts, categories)?;
@@ -199,7 +199,7 @@ impl Explainer {
     /// Their sum is the logits' difference between text and baseline, but for what so few points leave.
     ///
     /// # Errors
-    /// When an id is not in the vocabulary or the graph fails.
+    /// When the baseline is not as long, an id is not in the vocabulary, there is no such category, or the graph fails.
     pub fn integrated_gradients(
         &mut self,
         text: TextIds<'_>,
@@ -207,6 +207,10 @@ impl Explainer {
         category: usize,
         points: usize,
     ) -> Result<Vec<f32>> {
+        let (found, expected) = (baseline.len(), text.input_ids.len());
+        if found != expected {
+            return Err(Error::Baseline { found, expected });
+        }
         let from = self.classifier.words(&[TextIds { input_ids: baseline, ..text }])?.remove(0);
         let way = self.classifier.words(&[text])?.remove(0) - &from;
         let mut mean = Array2::<f32>::zeros(way.raw_dim());
@@ -230,7 +234,11 @@ impl Explainer {
         categories: &[usize],
     ) -> Result<Outputs> {
         let batch = self.classifier.batch(words, texts);
-        let mut targets = Array2::<f32>::zeros((texts.len(), self.classifier.labels));
+        let labels = self.classifier.labels;
+        if let Some(&category) = categories.iter().find(|category| **category >= labels) {
+            return Err(Error::Category { category, labels });
+        }
+        let mut targets = Array2::<f32>::zeros((texts.len(), labels));
         categories.iter().enumerate().for_each(|(row, &category)| targets[[row, category]] = 1.0);
         let targets = targets.into_dyn();
         let mut inputs = batch.inputs();

@@ -29,6 +29,22 @@ pub enum Error {
     /// The graph could not be run.
     #[error(transparent)]
     Runtime(#[from] midashi_runtime::Error),
+    /// A baseline is another text's.
+    #[error("the baseline has {found} tokens, the text {expected}; expected as many")]
+    Baseline {
+        /// Tokens of the baseline.
+        found: usize,
+        /// Tokens of the text.
+        expected: usize,
+    },
+    /// A category that the classifier does not have.
+    #[error("category {category} is to be explained, of {labels}; expected a smaller number")]
+    Category {
+        /// Its number, from 0.
+        category: usize,
+        /// How many there are.
+        labels: usize,
+    },
     /// An id without a word embedding.
     #[error(
         "token id {id} has no word embedding, of which there are {rows}; tokenize with the model's own tokenizer"

@@ -351,3 +351,14 @@ fn an_id_outside_the_vocabulary_is_named() {
         }
     }
 }
+
+#[test]
+fn a_baseline_of_another_length_and_an_unknown_category_are_refused() {
+    let case = Case::main();
+    let mut explainer = case.explainer(ONE_BATCH);
+    let text = case.texts[2].ids();
+    let error = explainer.integrated_gradients(text, &[2], 0, 2).err();
+    assert!(matches!(error, Some(Error::Baseline { found: 1, expected: 3 })), "{error:?}");
+    let error = explainer.explain(&[text], &[5]).err();
+    assert!(matches!(error, Some(Error::Category { category: 5, labels: 5 })), "{error:?}");
+}
