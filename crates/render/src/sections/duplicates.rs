@@ -174,33 +174,37 @@ fn similar(indexed: &[String], probes: &[String], least: f64) -> Vec<Pair> {
     pairs
 }
 
-/// Each text's shingles as numbers, ascending; the rarer, the smaller.
+/// Each text's shingles by their ranks, ascending; the rarer, the smaller.
 fn rarest_first<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<Vec<u32>> {
-    let sets: Vec<HashSet<Vec<char>>> = texts.map(|text| shingles(text)).collect();
-    let mut counts: HashMap<&[char], usize> = HashMap::new();
-    for shingle in sets.iter().flatten() {
+    let sets: Vec<Vec<u64>> = texts.map(|text| shingles(text)).collect();
+    let mut counts: HashMap<u64, u32> = HashMap::new();
+    for &shingle in sets.iter().flatten() {
         *counts.entry(shingle).or_default() += 1;
     }
-    let mut order: Vec<(usize, &[char])> =
-        counts.into_iter().map(|(shingle, count)| (count, shingle)).collect();
+    let mut order: Vec<(u32, u64)> = counts.into_iter().map(|(shingle, count)| (count, shingle)).collect();
     order.sort_unstable();
-    let numbers: HashMap<&[char], u32> = order.into_iter().map(|(_, shingle)| shingle).zip(0..).collect();
-    let numbered = sets.iter().map(|set| {
-        let mut set: Vec<u32> = set.iter().map(|shingle| numbers[shingle.as_slice()]).collect();
+    let ranks: HashMap<u64, u32> = order.into_iter().map(|(_, shingle)| shingle).zip(0..).collect();
+    let ranked = sets.iter().map(|set| {
+        let mut set: Vec<u32> = set.iter().map(|shingle| ranks[shingle]).collect();
         set.sort_unstable();
         set
     });
-    numbered.collect()
+    ranked.collect()
 }
 
-/// Every run of [`SHINGLE`] characters; of a shorter text the whole, of an empty one none.
-fn shingles(text: &str) -> HashSet<Vec<char>> {
+/// Every run of [`SHINGLE`] characters once, ascending; of a shorter text the whole, of an empty one none.
+fn shingles(text: &str) -> Vec<u64> {
+    // A character has 21 bits, so that a shingle is a number; U+0000 is in no normalised text.
+    let number = |run: &[char]| run.iter().fold(0, |number, &c| number << 21 | u64::from(u32::from(c)));
     let characters: Vec<char> = text.chars().collect();
-    match characters.len() {
-        0 => HashSet::new(),
-        length if length < SHINGLE => HashSet::from([characters]),
-        _ => characters.windows(SHINGLE).map(<[char]>::to_vec).collect(),
-    }
+    let mut shingles: Vec<u64> = match characters.len() {
+        0 => vec![],
+        length if length < SHINGLE => vec![number(&characters)],
+        _ => characters.windows(SHINGLE).map(number).collect(),
+    };
+    shingles.sort_unstable();
+    shingles.dedup();
+    shingles
 }
 
 /// Share of two ascending sets' elements that both have.
@@ -210,7 +214,10 @@ fn jaccard(one: &[u32], other: &[u32]) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -230,32 +237,53 @@ mod tests {
         assert_eq!(similar(&texts, &[String::new()], 0.8), [], "nothing is like nothing");
     }
 
-    #[test]
-    fn the_index_finds_what_comparing_all_pairs_finds() {
-        // Titles over a small alphabet, every third a variant of the one before it.
+    /// Titles over an alphabet of `letters`; two of three are the title before them with another letter in one place.
+    fn variants(count: usize, letters: u64) -> Vec<String> {
         let mut state = 1_u64;
         let mut random = |below: u64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) % below
         };
+        let letter = |number: u64| char::from_u32(0x4E00 + number as u32).unwrap();
         let mut texts: Vec<String> = Vec::new();
-        for at in 0..600_usize {
-            let mut letters: Vec<char> = match texts.last() {
+        for at in 0..count {
+            let mut written: Vec<char> = match texts.last() {
                 Some(last) if at % 3 > 0 => last.chars().collect(),
-                _ => (0..5 + random(30)).map(|_| char::from(b'a' + random(8) as u8)).collect(),
+                _ => (0..5 + random(30)).map(|_| letter(random(letters))).collect(),
             };
-            let place = random(letters.len() as u64) as usize;
-            letters[place] = char::from(b'a' + random(8) as u8);
-            texts.push(letters.into_iter().collect());
+            let place = random(written.len() as u64) as usize;
+            written[place] = letter(random(letters));
+            texts.push(written.into_iter().collect());
         }
-        let (probes, indexed): (Vec<_>, Vec<_>) =
+        texts
+    }
+
+    /// Every fifth text, and the others.
+    fn apart(texts: Vec<String>) -> (Vec<String>, Vec<String>) {
+        let (fifths, others): (Vec<_>, Vec<_>) =
             texts.into_iter().enumerate().partition(|(at, _)| at % 5 == 0);
-        let only_texts = |texts: Vec<(usize, String)>| texts.into_iter().map(|(_, text)| text).collect();
-        let (probes, indexed): (Vec<String>, Vec<String>) = (only_texts(probes), only_texts(indexed));
+        let texts = |numbered: Vec<(usize, String)>| numbered.into_iter().map(|(_, text)| text).collect();
+        (texts(fifths), texts(others))
+    }
+
+    #[test]
+    fn twenty_thousand_titles_are_compared_in_two_seconds() {
+        let (probes, indexed) = apart(variants(20_000, 60));
+        let started = Instant::now();
+        let found = similar(&indexed, &probes, LEAST);
+        let seconds = started.elapsed().as_secs_f64();
+        println!("{} pairs in {seconds:.3} s", found.len());
+        // Measured: a quarter of that on two busy cores.
+        assert!(seconds < 2.0 && found.len() > 1000, "{} pairs in {seconds} s", found.len());
+    }
+
+    #[test]
+    fn the_index_finds_what_comparing_all_pairs_finds() {
+        let (probes, indexed) = apart(variants(600, 8));
         let mut expected = Vec::new();
         for (probe, text) in probes.iter().enumerate() {
             for (at, other) in indexed.iter().enumerate() {
-                let (one, other) = (shingles(text), shingles(other));
+                let [one, other] = [text, other].map(|text| HashSet::<u64>::from_iter(shingles(text)));
                 let both = one.intersection(&other).count();
                 let similarity = both as f64 / (one.len() + other.len() - both) as f64;
                 if similarity >= LEAST {
