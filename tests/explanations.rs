@@ -106,7 +106,17 @@ fn what_explains_the_answers_is_told_from_chance() {
     assert!(gradients.leave_one_out.mean > 0.2, "{gradients:?}");
     let order = random.leave_one_out;
     assert!(order.interval.low < 0.0 && order.interval.high > 0.0, "{order:?}");
-    assert!(random.masked.comprehensiveness.over_random.is_none());
+    let compared = |method| {
+        let measure = measured.of(method).unwrap().masked.comprehensiveness;
+        (measure.over_random.is_some(), measure.over_attention.is_some())
+    };
+    assert_eq!(compared(Method::Random), (false, false));
+    assert_eq!(compared(Method::Attention), (true, false));
+    assert_eq!(compared(Method::IntegratedGradients), (true, true));
+    let [own, attention] = [Method::IntegratedGradients, Method::Attention]
+        .map(|method| measured.of(method).unwrap().masked.comprehensiveness.mean);
+    let difference = gradients.masked.comprehensiveness.over_attention.unwrap().mean;
+    assert!((difference - (own - attention)).abs() < 1e-12, "{difference}");
     for row in &measured.methods {
         let erasures =
             [row.masked, row.removed].map(|erasure| [erasure.comprehensiveness, erasure.sufficiency]);

@@ -126,14 +126,18 @@ pub fn measure(
     }
     progress.finish();
 
-    let random = methods.iter().position(|method| *method == Method::Random);
-    let floor = random.map(|random| scores[random].clone()).unwrap_or_default();
+    let of = |wanted| {
+        let found = methods.iter().zip(&scores).find(|(method, _)| **method == wanted);
+        found.map(|(_, scores)| scores.as_slice()).unwrap_or_default()
+    };
     let of_method = |(method, scores): (&Method, &Vec<Scores>)| {
-        let measure = |of: fn(&Scores) -> f64| {
-            let (own, floor): (Vec<f64>, Vec<f64>) =
-                (scores.iter().map(of).collect(), floor.iter().map(of).collect());
-            measure_of(&own, (*method != Method::Random).then_some(&floor))
+        // Nothing is compared with itself, and random weights with nothing.
+        let against = |other: Method| match *method {
+            Method::Random => None,
+            method => (method != other).then(|| of(other)),
         };
+        let (random, attention) = (against(Method::Random), against(Method::Attention));
+        let measure = |number: fn(&Scores) -> f64| measure_of(scores, random, attention, number);
         MethodFaithfulness {
             method: *method,
             masked: Erasure {
@@ -234,15 +238,28 @@ impl Asked {
     }
 }
 
-fn measure_of(values: &[f64], floor: Option<&Vec<f64>>) -> Measure {
-    let over_random = floor.map(|floor| {
-        let differences: Vec<f64> = values.iter().zip(floor).map(|(value, floor)| value - floor).collect();
+/// The mean of a number, and its differences to others' on the same texts.
+fn measure_of(
+    scores: &[Scores],
+    random: Option<&[Scores]>,
+    attention: Option<&[Scores]>,
+    number: fn(&Scores) -> f64,
+) -> Measure {
+    let over = |other: &[Scores]| {
+        let differences = scores.iter().zip(other).map(|(own, other)| number(own) - number(other));
+        let differences: Vec<f64> = differences.collect();
         Difference {
             mean: mean(differences.iter().copied()),
             interval: statistics::bootstrap_mean(&differences),
         }
-    });
-    Measure { mean: mean(values.iter().copied()), interval: statistics::bootstrap_mean(values), over_random }
+    };
+    let values: Vec<f64> = scores.iter().map(number).collect();
+    Measure {
+        mean: mean(values.iter().copied()),
+        interval: statistics::bootstrap_mean(&values),
+        over_random: random.map(over),
+        over_attention: attention.map(over),
+    }
 }
 
 /// The units that are taken at each share.

@@ -96,6 +96,9 @@ pub struct Measure {
     /// The mean difference to `random` on the same texts; none for `random` itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_random: Option<Difference>,
+    /// The mean difference to `attention` on the same texts; none for `attention` and `random`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_attention: Option<Difference>,
 }
 
 /// A mean of differences on the same texts.

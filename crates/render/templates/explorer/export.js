@@ -27,9 +27,9 @@ function pageStyle() {
 }
 
 /** How wide a line of text is in letters of `size`. */
-function measure(size, font) {
+function measure(size, font, weight = 400) {
   const brush = document.createElement("canvas").getContext("2d");
-  brush.font = `${size}px ${font}`;
+  brush.font = `${weight} ${size}px ${font}`;
   return (content) => brush.measureText(content).width;
 }
 

@@ -70,7 +70,7 @@ function matrixPicture(labels, rows, note) {
   const room = Math.ceil(Math.max(...shown.map(widthOf))) + 8;
   const line = PICTURE.small * 1.6;
   const [left, top] = [margin + room, margin + 2 * line + room];
-  const width = Math.ceil(Math.max(left + count * side, margin + measure(PICTURE.small, font)(note)) + margin);
+  const width = Math.ceil(Math.max(left + count * side, margin + measure(PICTURE.small, font, 600)(note)) + margin);
   const height = Math.ceil(top + count * side + margin);
   const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
   const draw = (name, attributes, content) => {
