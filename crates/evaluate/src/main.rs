@@ -19,7 +19,8 @@ use clap::Parser;
 use midashi_bert::PaddingRule;
 use midashi_explain::Explainer;
 use midashi_pipeline::artifact::{
-    AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus, write_attention,
+    AttentionRow, Explanations, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus,
+    write_attention,
 };
 use midashi_pipeline::config::Evaluate;
 use midashi_pipeline::{Progress, Stage, StageArguments, run_stage};
@@ -117,10 +118,13 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     print!("{}", beside::lines(&metrics));
     // The classifier is needed no more, and its memory is.
     drop(model);
-    let mut explainer =
-        Explainer::open(&engine, &folder.model(), corpus.categories.len(), settings.evaluate.batch_tokens)?;
-    let (explanations, faithfulness) =
-        explain::explain(&mut explainer, &corpus, answers, &settings.evaluate.explain)?;
+    let (explanations, faithfulness) = if settings.evaluate.explain.texts.of(answers.len()) == 0 {
+        (Explanations { categories: corpus.categories.clone(), rows: vec![] }, None)
+    } else {
+        let (folder, budget) = (folder.model(), settings.evaluate.batch_tokens);
+        let mut explainer = Explainer::open(&engine, &folder, corpus.categories.len(), budget)?;
+        explain::explain(&mut explainer, &corpus, answers, &settings.evaluate.explain)?
+    };
     print!("{}", faithfulness.as_ref().map(faithfulness::table).unwrap_or_default());
     metrics.faithfulness = faithfulness;
     let answered: Vec<(&usize, &Answer)> = answers.iter().collect();
