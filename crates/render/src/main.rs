@@ -26,7 +26,7 @@ use crate::report::Report;
 use crate::text::TextArguments;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 12;
+const REVISION: u32 = 13;
 
 /// Write report.html: the run in figures, its curves, its confusion matrix and what it attended to; or, with --text,
 /// show what the model makes of a text

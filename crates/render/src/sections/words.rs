@@ -13,12 +13,16 @@ const LEAST_TEXTS: u64 = 3;
 /// Words are ordered by where the interval of 95 % of their mean begins: a word that pulls in many texts comes
 /// before one that pulled hard in a few.
 const STANDARD_ERRORS: f64 = 1.96;
+/// Integrated gradients say more than gradient × input does, but cost more: they are taken where so many texts have them.
+const ENOUGH_TEXTS: usize = 100;
 /// Words shown of each category.
 const MOST_WORDS: usize = 8;
 
 /// For each category the words whose mean attribution is surely large.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Words {
+    /// The key of the method's name.
+    pub method: &'static str,
     /// Number of explained texts.
     pub texts: usize,
     /// A word must occur in so many texts of a category to be shown.
@@ -43,7 +47,7 @@ pub struct WordPull {
     pub word: String,
     /// Number of texts with it that are classified so.
     pub texts: u64,
-    /// Its mean attribution: gradient × input of the category's logit, summed over a text's occurrences.
+    /// Its mean attribution to the category's logit, summed over a text's occurrences.
     pub mean: f64,
     /// Standard error of the mean.
     pub standard_error: f64,
@@ -72,14 +76,22 @@ impl Words {
         if explanations.rows.is_empty() {
             return Ok(None);
         }
+        let integrated = explanations.rows.iter().filter(|row| row.integrated_gradients.is_some()).count();
+        let are_enough = integrated >= ENOUGH_TEXTS;
+        let method = if are_enough { "method.integrated_gradients" } else { "method.gradient_x_input" };
         let unit = tokens.units();
         let by_id: HashMap<&str, &TokenizedText> =
             tokens.texts.iter().map(|text| (text.id.as_str(), text)).collect();
         let mut all: Vec<HashMap<String, Vec<f64>>> = vec![HashMap::new(); explanations.categories.len()];
+        let mut texts = 0;
         for row in &explanations.rows {
+            let weights =
+                if are_enough { row.integrated_gradients.as_ref() } else { Some(&row.gradient_x_input) };
+            let Some(weights) = weights else { continue };
+            texts += 1;
             let pulls = || {
                 let text = by_id.get(row.id.as_str()).context("not in tokens.arrow")?;
-                pulls(text, row, unit)
+                pulls(text, weights, unit)
             };
             let pulls = pulls().with_context(|| {
                 format!("explanations.parquet: row {:?}; run `make evaluate` again to remake it", row.id)
@@ -93,32 +105,24 @@ impl Words {
             .iter()
             .zip(all)
             .map(|(category, words)| CategoryWords { category: category.clone(), words: strongest(words) });
-        Ok(Some(Self {
-            texts: explanations.rows.len(),
-            least_texts: LEAST_TEXTS,
-            categories: categories.collect(),
-        }))
+        Ok(Some(Self { method, texts, least_texts: LEAST_TEXTS, categories: categories.collect() }))
     }
 }
 
 /// What each word of the text pulls, all its occurrences together.
-fn pulls(text: &TokenizedText, row: &Explanation, unit: Unit) -> anyhow::Result<HashMap<String, f64>> {
-    ensure!(
-        row.gradient_x_input.len() == text.tokens.len(),
-        "{} weights for {} tokens",
-        row.gradient_x_input.len(),
-        text.tokens.len()
-    );
+fn pulls(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Result<HashMap<String, f64>> {
+    let (found, expected) = (weights.len(), text.tokens.len());
+    ensure!(found == expected, "{found} weights for {expected} tokens");
     let characters: Vec<char> = text.text.chars().collect();
     let mut pulls: HashMap<String, f64> = HashMap::new();
     let mut tokens =
         text.word_ids.iter().enumerate().filter_map(|(at, word)| Some((at, (*word)?))).peekable();
     while let Some((first, word)) = tokens.next() {
         let (start, mut end) = text.offsets[first];
-        let mut pull = f64::from(row.gradient_x_input[first]);
+        let mut pull = f64::from(weights[first]);
         while let Some((at, _)) = tokens.next_if(|&(_, next)| unit == Unit::Words && next == word) {
             end = text.offsets[at].1;
-            pull += f64::from(row.gradient_x_input[at]);
+            pull += f64::from(weights[at]);
         }
         let written =
             characters.get(start as usize..end as usize).context("offsets are outside of the text")?;
@@ -164,19 +168,10 @@ mod tests {
             offsets: vec![(0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (0, 0)],
             original_offsets: vec![],
         };
-        let row = Explanation {
-            id: "x".into(),
-            category: CategoryId(0),
-            layer_attention: vec![],
-            rollout: vec![],
-            gradient_x_input: vec![9.0, 1.0, 0.5, 0.25, 2.0, 9.0],
-            integrated_gradients: None,
-            leave_one_out: None,
-            attentions: None,
-        };
-        let found = pulls(&text, &row, Unit::Words).unwrap();
+        let weights = [9.0, 1.0, 0.5, 0.25, 2.0, 9.0];
+        let found = pulls(&text, &weights, Unit::Words).unwrap();
         assert_eq!(found, HashMap::from([("猫が".to_owned(), 1.5), ("猫".to_owned(), 2.25)]));
-        let found = pulls(&text, &row, Unit::Tokens).unwrap();
+        let found = pulls(&text, &weights, Unit::Tokens).unwrap();
         assert_eq!(found, HashMap::from([("猫".to_owned(), 3.0), ("が".to_owned(), 0.5)]));
     }
 
