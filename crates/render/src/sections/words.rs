@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use midashi_pipeline::artifact::{Explanation, TokenizedText, Unit};
+use midashi_pipeline::artifact::{TokenizedText, Unit};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
