@@ -4,7 +4,7 @@ use anyhow::Result;
 use midashi_explain::{Attribution, Explainer};
 use midashi_pipeline::Progress;
 use midashi_pipeline::artifact::{
-    Explanation, Explanations, Faithfulness, Method, Split, TokenizedCorpus, TokenizedText,
+    Explanation, Explanations, Faithfulness, Method, Replacement, Split, TokenizedCorpus, TokenizedText, Unit,
 };
 use midashi_pipeline::config::Explain;
 use midashi_trunk::text_ids;
@@ -51,22 +51,18 @@ pub fn explain(
     let mut progress = Progress::new("integrated gradients", sample.len() as u64, "texts");
     for &at in &sample {
         let (number, answer) = explained[at];
-        let TokenizedText { input_ids, word_ids, .. } = text(number);
-        let hidden: Vec<i32> = input_ids
-            .iter()
-            .zip(word_ids)
-            .map(|(&id, word)| if word.is_some() { replacement.id } else { id })
-            .collect();
-        let category = answer.category.index();
+        let (text, category) = (text(number), answer.category.index());
+        let hidden = hidden(text, replacement);
         let points = settings.integration_points;
         rows[at].integrated_gradients =
-            Some(explainer.integrated_gradients(text_ids(text(number)), &hidden, category, points)?);
+            Some(explainer.integrated_gradients(text_ids(text), &hidden, category, points)?);
         progress.advance(1);
     }
     progress.finish();
 
     let mut eraser = Eraser { explainer, unit, replacement };
-    let best_head = faithfulness::best_head(&mut eraser, &other_texts(corpus, settings.faithfulness_texts))?;
+    let others = other_texts(corpus, unit, settings.faithfulness_texts);
+    let best_head = faithfulness::best_head(&mut eraser, &others)?;
     let subjects = sample.iter().map(|&at| {
         let ((number, answer), row) = (explained[at], &rows[at]);
         let sum = |token: usize| answer.attention.iter().map(|head| head[token]).sum();
@@ -86,11 +82,17 @@ pub fn explain(
     Ok((Explanations { categories: corpus.categories.clone(), rows }, Some(measured.faithfulness)))
 }
 
-/// `count` texts that are no test texts: of the validation split, or of the training split where that is empty.
-fn other_texts(corpus: &TokenizedCorpus, count: usize) -> Vec<&TokenizedText> {
+/// The text's ids with all its words hidden, where integrated gradients start.
+fn hidden(text: &TokenizedText, replacement: &Replacement) -> Vec<i32> {
+    let tokens = text.input_ids.iter().zip(&text.word_ids);
+    tokens.map(|(&id, word)| if word.is_some() { replacement.id } else { id }).collect()
+}
+
+/// `count` texts of several units that are no test texts: of the validation split, or of the training split where that is empty.
+fn other_texts(corpus: &TokenizedCorpus, unit: Unit, count: usize) -> Vec<&TokenizedText> {
     let of = |split| -> Vec<&TokenizedText> {
         let texts = texts_of(corpus, split).into_iter().map(|text| &corpus.texts[text]);
-        texts.filter(|text| faithfulness::units_of(text, corpus.units()).len() > 1).collect()
+        texts.filter(|text| faithfulness::units_of(text, unit).len() > 1).collect()
     };
     let validation = of(Split::Validation);
     spread(&if validation.is_empty() { of(Split::Train) } else { validation }, count)
