@@ -1,6 +1,6 @@
 //! What explains the answers: for every test text, and for a sample also what costs more.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use midashi_explain::{Attribution, Explainer};
 use midashi_pipeline::Progress;
 use midashi_pipeline::artifact::{
@@ -65,17 +65,20 @@ pub fn explain(
     let best_head = faithfulness::best_head(&mut eraser, &others)?;
     let subjects = sample.iter().map(|&at| {
         let ((number, answer), row) = (explained[at], &rows[at]);
+        let integrated =
+            row.integrated_gradients.clone().context("a sampled text has no integrated gradients")?;
         let sum = |token: usize| answer.attention.iter().map(|head| head[token]).sum();
         let weights = [
             (Method::Attention, (0..row.rollout.len()).map(sum).collect()),
             (Method::BestHead, answer.attention[best_head.head as usize].clone()),
             (Method::Rollout, row.rollout.clone()),
             (Method::GradientXInput, row.gradient_x_input.clone()),
-            (Method::IntegratedGradients, row.integrated_gradients.clone().unwrap_or_default()),
+            (Method::IntegratedGradients, integrated),
         ];
-        Subject { text: text(number), category: answer.category.index(), weights: weights.to_vec() }
+        Ok(Subject { text: text(number), category: answer.category.index(), weights: weights.to_vec() })
     });
-    let measured = faithfulness::measure(&mut eraser, subjects.collect(), best_head)?;
+    let subjects = subjects.collect::<Result<Vec<_>>>()?;
+    let measured = faithfulness::measure(&mut eraser, subjects, best_head)?;
     for (&at, lost) in sample.iter().zip(measured.leave_one_out) {
         rows[at].leave_one_out = Some(lost);
     }

@@ -135,11 +135,9 @@ impl Classifier {
     }
 
     fn batch(&self, words: &[Array2<f32>], texts: &[TextIds<'_>]) -> Batch {
-        let rows: Vec<(&[f32], &[i32])> = words
-            .iter()
-            .zip(texts)
-            .map(|(words, text)| (words.as_slice().unwrap_or_default(), text.token_type_ids))
-            .collect();
+        let numbers: Vec<Vec<f32>> = words.iter().map(|words| words.iter().copied().collect()).collect();
+        let rows: Vec<(&[f32], &[i32])> =
+            numbers.iter().zip(texts).map(|(words, text)| (words.as_slice(), text.token_type_ids)).collect();
         Batch::of_embeddings(&rows, self.config.hidden_size)
     }
 }

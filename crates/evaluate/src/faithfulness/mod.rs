@@ -6,7 +6,7 @@ mod table;
 
 use std::collections::HashMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use midashi_bert::{TextIds, most_probable};
 use midashi_explain::Explainer;
 use midashi_pipeline::Progress;
@@ -85,7 +85,7 @@ pub fn best_head(eraser: &mut Eraser<'_>, texts: &[&TokenizedText]) -> Result<Be
         let asked = eraser.ask(text, category, units, questions.collect())?;
         totals.resize(weights.len(), 0.0);
         for (total, chosen) in totals.iter_mut().zip(&chosen) {
-            *total += asked.comprehensiveness(How::Masked, chosen);
+            *total += asked.comprehensiveness(How::Masked, chosen)?;
         }
         progress.advance(1);
     }
@@ -119,7 +119,7 @@ pub fn measure(
         let (asked, drops) = eraser.ask_about(subject)?;
         count += asked.units.len();
         for (of_method, (_, weights)) in scores.iter_mut().zip(&subject.weights) {
-            of_method.push(asked.scores(weights, &drops));
+            of_method.push(asked.scores(weights, &drops)?);
         }
         leave_one_out.push(spread(&asked.units, &drops, subject.text.input_ids.len()));
         progress.advance(1);
@@ -128,13 +128,13 @@ pub fn measure(
 
     let of = |wanted| {
         let found = methods.iter().zip(&scores).find(|(method, _)| **method == wanted);
-        found.map(|(_, scores)| scores.as_slice()).unwrap_or_default()
+        found.map(|(_, scores)| scores.as_slice())
     };
     let of_method = |(method, scores): (&Method, &Vec<Scores>)| {
         // Nothing is compared with itself, and random weights with nothing.
         let against = |other: Method| match *method {
             Method::Random => None,
-            method => (method != other).then(|| of(other)),
+            method => of(other).filter(|_| method != other),
         };
         let (random, attention) = (against(Method::Random), against(Method::Attention));
         let measure = |number: fn(&Scores) -> f64| measure_of(scores, random, attention, number);
@@ -179,7 +179,7 @@ impl Eraser<'_> {
         }
         let singles = questions[..units.len()].to_vec();
         let asked = self.ask(subject.text, subject.category, units, questions)?;
-        let drops = singles.into_iter().map(|question| asked.lost(question)).collect();
+        let drops = singles.into_iter().map(|question| asked.lost(question)).collect::<Result<_>>()?;
         Ok((asked, drops))
     }
 
@@ -214,27 +214,32 @@ impl Eraser<'_> {
 
 impl Asked {
     /// How much of the probability is lost.
-    fn lost(&self, question: (How, Erased)) -> f64 {
-        self.whole - self.without.get(&question).copied().unwrap_or(self.whole)
+    fn lost(&self, question: (How, Erased)) -> Result<f64> {
+        let left = self.without.get(&question).context("the model was not asked without these units")?;
+        Ok(self.whole - left)
     }
 
     /// Mean over the shares of what is lost without the heaviest units.
-    fn comprehensiveness(&self, how: How, heaviest: &[Erased]) -> f64 {
-        mean(heaviest.iter().map(|erased| self.lost((how, erased.clone()))))
+    fn comprehensiveness(&self, how: How, heaviest: &[Erased]) -> Result<f64> {
+        let lost = heaviest.iter().map(|erased| self.lost((how, erased.clone())));
+        Ok(mean(lost.collect::<Result<Vec<_>>>()?.into_iter()))
     }
 
     /// Mean over the shares of what is lost with the heaviest units alone.
-    fn sufficiency(&self, how: How, heaviest: &[Erased]) -> f64 {
-        mean(heaviest.iter().map(|erased| self.lost((how, erasure::others(erased)))))
+    fn sufficiency(&self, how: How, heaviest: &[Erased]) -> Result<f64> {
+        let lost = heaviest.iter().map(|erased| self.lost((how, erasure::others(erased))));
+        Ok(mean(lost.collect::<Result<Vec<_>>>()?.into_iter()))
     }
 
     /// What weights score.
-    fn scores(&self, weights: &[f32], drops: &[f64]) -> Scores {
+    fn scores(&self, weights: &[f32], drops: &[f64]) -> Result<Scores> {
         let by_unit = by_unit(&self.units, weights);
         let heaviest = heaviest_shares(&by_unit);
-        let both = |how| [self.comprehensiveness(how, &heaviest), self.sufficiency(how, &heaviest)];
+        let both = |how| {
+            Ok([self.comprehensiveness(how, &heaviest)?, self.sufficiency(how, &heaviest)?]) as Result<_>
+        };
         let leave_one_out = kendall::tau_b(&by_unit, drops);
-        Scores { masked: both(How::Masked), removed: both(How::Removed), leave_one_out }
+        Ok(Scores { masked: both(How::Masked)?, removed: both(How::Removed)?, leave_one_out })
     }
 }
 
