@@ -9,11 +9,10 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use midashi_pipeline::artifact::{Prediction, TokenizedText, Unit};
+use midashi_text::{Part, Piece, lines, parts, printable, spelled};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
-use crate::gallery::{self, Part, Piece};
-use crate::printable::{lines, printable, spelled};
 use crate::sources::{Source, base64_of, sources};
 
 /// All test texts.
@@ -130,7 +129,7 @@ impl Text {
         title: &str,
         vocabulary: &mut Vocabulary,
     ) -> anyhow::Result<Self> {
-        let parts = gallery::parts(tokenized, &vec![0.0; tokenized.tokens.len()])?;
+        let parts = parts(&tokenized.encoding, &vec![0.0; tokenized.encoding.len()])?;
         let special = (0..tokenized.word_ids.len()).filter(|&at| tokenized.word_ids[at].is_none());
         Ok(Self {
             id: printable(&row.id),

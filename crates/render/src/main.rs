@@ -1,18 +1,15 @@
-//! Stage 6, `midashi-render`: everything the run found out becomes `report.html`, one file that
-//! asks nothing of the network. With `--text`, texts of one's own without a browser ([`text`]).
+//! Stage 6, `midashi-render`: all results of the run in `report.html`, one file that loads nothing from the network.
 
 mod artifacts;
 mod charts;
 mod explorer;
 mod gallery;
 mod page;
-mod printable;
 mod report;
 mod sections;
 mod sources;
 mod strings;
 mod summary;
-mod text;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -23,28 +20,21 @@ use serde_json::json;
 
 use crate::artifacts::Artifacts;
 use crate::report::Report;
-use crate::text::TextArguments;
 
 /// Raised when this stage's code gives other results for the same input.
 const REVISION: u32 = 13;
 
-/// Write report.html: the run in figures, its curves, its confusion matrix and what it attended to; or, with --text,
-/// show what the model makes of a text
+/// Writes report.html: the run's figures, curves, confusion matrix and explained texts
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     #[command(flatten)]
     stage: StageArguments,
-    #[command(flatten)]
-    text: TextArguments,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    run_stage(|| match arguments.text.is_given() {
-        true => arguments.text.run(&arguments.stage),
-        false => render(&arguments.stage),
-    })
+    run_stage(|| render(&arguments.stage))
 }
 
 fn render(arguments: &StageArguments) -> anyhow::Result<()> {

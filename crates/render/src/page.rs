@@ -1,21 +1,18 @@
 //! The page: report, charts and style sheet put through the template.
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use minijinja::syntax::SyntaxConfig;
+use midashi_page::{STYLE, environment, template_error};
 use minijinja::value::{Kwargs, Serde, Value};
-use minijinja::{Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, context};
+use minijinja::{Error, ErrorKind, HtmlEscape, context};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::charts;
-use crate::printable::{lines, printable, visible};
 use crate::report::Report;
 use crate::strings::{Sentence, Strings};
 
-/// The style sheet.
-pub const STYLE: &str = include_str!("../templates/report.css");
 const TEMPLATES: [(&str, &str); 12] = [
     // The names' ending switches HTML escaping on.
     ("report.html", include_str!("../templates/report.html")),
@@ -46,9 +43,6 @@ const SCRIPT: &str = concat!(
     include_str!("../templates/explorer/explorer.js"),
     "//]]>\n",
 );
-/// Shades in the style sheet: `l0` is none, `l10` the full colour.
-const LEVELS: f64 = 10.0;
-
 /// The whole report as one HTML file.
 ///
 /// The page's policy allows nothing to be loaded, and no style and script but its own, which it knows
@@ -92,29 +86,6 @@ pub fn html(report: &Report) -> anyhow::Result<String> {
     template.render(values).map_err(template_error)
 }
 
-/// Templates' filters; whatever stands in a template is escaped, unless the template says that it is markup.
-///
-/// # Errors
-/// When the syntax is refused.
-pub fn environment() -> anyhow::Result<Environment<'static>> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.map_err(template_error)?);
-    environment.add_filter("number", |value: u64| grouped(value));
-    environment.add_filter("fixed", |value: f64, digits: usize| format!("{value:.digits$}"));
-    environment.add_filter("percent", |share: f64| format!("{:.1}%", 100.0 * share));
-    environment.add_filter("points", |share: f64| format!("{:+.1}", 100.0 * share));
-    environment.add_filter("p_value", p_value);
-    environment.add_filter("mebibytes", |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20)));
-    environment.add_filter("level", |share: f64| (LEVELS * share).round().clamp(0.0, LEVELS) as u64);
-    environment.add_filter("printable", |text: &str| printable(text));
-    environment.add_filter("visible", |text: &str| visible(text));
-    environment.add_filter("excerpt", |text: &str| visible(&excerpt(text)));
-    environment.add_filter("lines", |text: &str| lines(text));
-    Ok(environment)
-}
-
 /// The string `key` in both languages, with values by their names.
 fn say(strings: &Strings, key: &str, values: &Kwargs) -> Result<Value, Error> {
     let markup = |name| {
@@ -142,63 +113,16 @@ fn data_block(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
 }
 
-/// minijinja tells template, line and cause only in its alternate form, each included template's on its own.
-pub fn template_error(error: Error) -> anyhow::Error {
-    let causes: Vec<String> = anyhow::Chain::new(&error).map(|cause| format!("{cause:#}")).collect();
-    anyhow!("cannot fill a template: {}", causes.join(": "))
-}
-
-/// 1234567 as 1,234,567.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let group = |(at, digit): (usize, char)| {
-        let comma = at > 0 && (digits.len() - at).is_multiple_of(3);
-        comma.then_some(',').into_iter().chain([digit])
-    };
-    digits.chars().enumerate().flat_map(group).collect()
-}
-
-/// A probability under the null hypothesis, as papers write it.
-fn p_value(p: f64) -> String {
-    if p < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
-}
-
-/// The beginning of a text: a table is no place for a whole body.
-fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 120;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_by_thousands() {
-        let numbers = [0, 999, 1_000, 7_367, 1_234_567].map(grouped);
-        assert_eq!(numbers, ["0", "999", "1,000", "7,367", "1,234,567"]);
-    }
-
-    #[test]
     fn data_cannot_end_its_element() {
         let block = data_block(&"</script><!--&").unwrap();
         assert_eq!(block, r#""\u003c/script\u003e\u003c!--\u0026""#);
         assert_eq!(serde_json::from_str::<String>(&block).unwrap(), "</script><!--&");
-    }
-
-    #[test]
-    fn small_p_values_are_bounds() {
-        assert_eq!([0.0414, 0.0001, 1e-9].map(p_value), ["p = 0.0414", "p = 0.0001", "p < 0.0001"]);
-    }
-
-    #[test]
-    fn only_long_texts_are_cut() {
-        assert_eq!(excerpt(&"見".repeat(120)), "見".repeat(120));
-        assert_eq!(excerpt(&"見".repeat(121)), "見".repeat(120) + "…");
     }
 
     #[test]

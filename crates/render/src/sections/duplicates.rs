@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::share;
 use crate::artifacts::Artifacts;
-use crate::printable::is_invisible;
+use midashi_text::is_invisible;
 
 /// Characters in a shingle: words need no boundaries then, which Japanese does not write.
 const SHINGLE: usize = 3;
