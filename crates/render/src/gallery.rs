@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, bail, ensure};
-use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText};
+use midashi_artifacts::{AttentionRow, Prediction, TokenizedText};
 use midashi_text::{Part, SpecialToken, parts, special_tokens};
 use serde::Serialize;
 
@@ -154,7 +154,7 @@ fn summed_over_heads(row: &AttentionRow) -> Vec<f64> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
 
     use super::*;
 
