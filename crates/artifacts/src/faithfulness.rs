@@ -1,6 +1,7 @@
 //! Section `faithfulness` of `metrics.json`: whether a method's weights say what the model's answer
 //! rests on, as ERASER measures it (DeYoung et al. 2020).
 
+use midashi_text::Unit;
 use serde::{Deserialize, Serialize};
 
 use crate::Interval;
@@ -23,16 +24,6 @@ pub struct Faithfulness {
     pub methods: Vec<MethodFaithfulness>,
     /// The head that `best_head` is.
     pub best_head: BestHead,
-}
-
-/// What is taken from a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// The tokenizer's words.
-    Words,
-    /// Tokens: the tokenizer knows no words, only what stands between spaces.
-    Tokens,
 }
 
 /// A way of saying how much each token mattered.

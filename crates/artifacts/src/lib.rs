@@ -24,7 +24,7 @@ pub use corpus::{Article, CategoryId, Corpus, Split, Timestamp};
 pub use error::{Error, Result};
 pub use explanations::{Explanation, Explanations};
 pub use faithfulness::{
-    BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness, Unit,
+    BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness,
 };
 pub use features::{Features, FeaturesKey, FeaturesWriter, round_to};
 pub use metrics::{

@@ -9,21 +9,18 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, UInt32Type};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
+use midashi_text::{Encoding, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::columns::{
     categories, category_type, list_column, lists, read_categories, string_column, string_row, strings,
 };
 use crate::corpus::{CategoryId, Split, json_list, read_names, read_splits, split_column};
-use crate::faithfulness::Unit;
 use crate::files::{MappedFile, bad_artifact, with_metadata};
 use crate::{Error, Result};
 use midashi_stage::{Provenance, atomic, sha256_of_bytes};
 
 const STAGE: &str = "tokenize";
-
-/// No language's words have more pieces than these on average.
-const MOST_PIECES: usize = 4;
 
 /// One text as the model reads it, special tokens included.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,23 +31,8 @@ pub struct TokenizedText {
     pub label: CategoryId,
     /// What the article is used for.
     pub split: Split,
-    /// The text as its author wrote it, which `original_offsets` refer to.
-    pub original: String,
-    /// The normalised text (as given with a `tokenizer.json`) that `offsets` refer to.
-    pub text: String,
-    /// Ids in the model's vocabulary.
-    pub input_ids: Vec<i32>,
-    /// Which text of a pair a token belongs to, as the tokenizer tells the model: 0 for the first, and
-    /// for the second what its kind of model learned, 1 or 0.
-    pub token_type_ids: Vec<i32>,
-    /// The pieces as the vocabulary spells them.
-    pub tokens: Vec<String>,
-    /// Which word of the text a piece belongs to; none for special tokens.
-    pub word_ids: Vec<Option<i32>>,
-    /// Start and end of the piece in `text`, in characters (Unicode scalar values).
-    pub offsets: Vec<(u32, u32)>,
-    /// Start and end of what the piece was made of in `original`, likewise.
-    pub original_offsets: Vec<(u32, u32)>,
+    /// The text as the model reads it.
+    pub encoding: Encoding,
 }
 
 /// All texts, and what a later stage must know of the tokenizer.
@@ -94,27 +76,27 @@ impl TokenizedCorpus {
 
     fn to_batch(&self, provenance: &Provenance) -> Result<RecordBatch, ArrowError> {
         let texts = &self.texts;
-        let lengths = || texts.iter().map(|text| text.input_ids.len());
+        let lengths = || texts.iter().map(|text| text.encoding.input_ids.len());
         let int32 = |ids: fn(&TokenizedText) -> &[i32]| -> ArrayRef {
             Arc::new(Int32Array::from_iter_values(texts.iter().flat_map(|text| ids(text).iter().copied())))
         };
-        let tokens = string_column(texts.iter().flat_map(|text| &text.tokens));
+        let tokens = string_column(texts.iter().flat_map(|text| &text.encoding.tokens));
         let mut word_ids = Int32Builder::new();
-        texts.iter().flat_map(|text| &text.word_ids).for_each(|&word| word_ids.append_option(word));
+        texts.iter().flat_map(|text| &text.encoding.word_ids).for_each(|&word| word_ids.append_option(word));
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("id", string_column(texts.iter().map(|text| &text.id))),
             ("label", categories(texts.iter().map(|text| text.label.0), &self.categories)),
             ("split", split_column(texts.iter().map(|text| text.split))),
-            ("original", string_column(texts.iter().map(|text| &text.original))),
-            ("text", string_column(texts.iter().map(|text| &text.text))),
-            ("input_ids", list_column(lengths(), int32(|text| &text.input_ids))),
-            ("token_type_ids", list_column(lengths(), int32(|text| &text.token_type_ids))),
+            ("original", string_column(texts.iter().map(|text| &text.encoding.original))),
+            ("text", string_column(texts.iter().map(|text| &text.encoding.text))),
+            ("input_ids", list_column(lengths(), int32(|text| &text.encoding.input_ids))),
+            ("token_type_ids", list_column(lengths(), int32(|text| &text.encoding.token_type_ids))),
             ("tokens", list_column(lengths(), tokens)),
             ("word_ids", list_column(lengths(), Arc::new(word_ids.finish()))),
-            ("offsets", list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.offsets)))),
+            ("offsets", list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.encoding.offsets)))),
             (
                 "original_offsets",
-                list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.original_offsets))),
+                list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.encoding.original_offsets))),
             ),
         ];
         let fields: Vec<Field> = columns
@@ -153,7 +135,7 @@ impl TokenizedCorpus {
     /// categories and the texts' spelling are not in it.
     pub fn input_ids_sha256(&self) -> String {
         let mut bytes = Vec::new();
-        for TokenizedText { id, input_ids, token_type_ids, .. } in &self.texts {
+        for TokenizedText { id, encoding: Encoding { input_ids, token_type_ids, .. }, .. } in &self.texts {
             for length in [id.len(), input_ids.len()] {
                 bytes.extend((length as u64).to_le_bytes());
             }
@@ -165,7 +147,7 @@ impl TokenizedCorpus {
 
     /// What the texts are taken apart into where one says which part of them mattered.
     pub fn units(&self) -> Unit {
-        Unit::of(&self.texts)
+        Unit::of(self.texts.iter().map(|text| &text.encoding))
     }
 
     fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
@@ -191,14 +173,16 @@ impl TokenizedCorpus {
                     id: id.value(row).to_owned(),
                     label: CategoryId(labels[row]),
                     split: splits[row],
-                    original: original.value(row).to_owned(),
-                    text: text.value(row).to_owned(),
-                    input_ids: integers(input_ids, row)?.into_iter().flatten().collect(),
-                    token_type_ids: integers(token_type_ids, row)?.into_iter().flatten().collect(),
-                    tokens: string_row(tokens, row)?,
-                    word_ids: integers(word_ids, row)?,
-                    offsets: spans(offsets, row)?,
-                    original_offsets: spans(original_offsets, row)?,
+                    encoding: Encoding {
+                        original: original.value(row).to_owned(),
+                        text: text.value(row).to_owned(),
+                        input_ids: integers(input_ids, row)?.into_iter().flatten().collect(),
+                        token_type_ids: integers(token_type_ids, row)?.into_iter().flatten().collect(),
+                        tokens: string_row(tokens, row)?,
+                        word_ids: integers(word_ids, row)?,
+                        offsets: spans(offsets, row)?,
+                        original_offsets: spans(original_offsets, row)?,
+                    },
                 })
             })
             .collect::<Result<_, String>>()?;
@@ -211,22 +195,6 @@ impl TokenizedCorpus {
                 .map_err(|error| format!("midashi.replacement: {error}"))?,
             texts,
         })
-    }
-}
-
-impl Unit {
-    /// What `texts` are taken apart into where one says which part of them mattered: words, unless they are too
-    /// long to tell. A tokenizer that knows no Japanese words, such as SentencePiece, takes what stands between
-    /// two spaces for one, which may be a whole headline; its tokens are then the smallest parts that mean something.
-    pub fn of<'a>(texts: impl IntoIterator<Item = &'a TokenizedText>) -> Self {
-        let (mut words, mut tokens) = (0, 0);
-        for text in texts {
-            let mut of_words: Vec<i32> = text.word_ids.iter().flatten().copied().collect();
-            tokens += of_words.len();
-            of_words.dedup();
-            words += of_words.len();
-        }
-        if tokens > MOST_PIECES * words { Self::Tokens } else { Self::Words }
     }
 }
 
@@ -265,7 +233,8 @@ mod tests {
             id: id.into(),
             label: CategoryId(1),
             split: Split::Validation,
-            original: "見出し㍿".into(),
+            encoding: Encoding {
+                original: "見出し㍿".into(),
             text: "見出し株式会社".into(),
             input_ids: (0..words as i32 + 2).collect(),
             token_type_ids: (0..words as i32 + 2).map(|at| at % 2).collect(),
@@ -273,6 +242,7 @@ mod tests {
             word_ids: std::iter::once(None).chain((0..words as i32).map(Some)).chain([None]).collect(),
             offsets: (0..words as u32 + 2).map(|at| (at, at + 1)).collect(),
             original_offsets: (0..words as u32 + 2).map(|at| (at / 2, at + 1)).collect(),
+            },
         };
         TokenizedCorpus {
             categories: vec!["a".into(), "b".into()],
@@ -298,31 +268,12 @@ mod tests {
         ];
         assert!(same.into_iter().all(|change| digest_after(change) == before));
         let other: [fn(&mut TokenizedCorpus); 4] = [
-            |corpus| corpus.texts[0].input_ids[2] += 1,
+            |corpus| corpus.texts[0].encoding.input_ids[2] += 1,
             |corpus| corpus.texts[1].id = "3".into(),
             |corpus| corpus.texts.swap(0, 1),
             |corpus| drop(corpus.texts.pop()),
         ];
         assert!(other.into_iter().all(|change| digest_after(change) != before));
-    }
-
-    #[test]
-    fn words_are_the_units_unless_they_have_more_than_four_tokens_on_average() {
-        let with = |texts: &[&[Option<i32>]]| {
-            let mut corpus = corpus();
-            let text = |word_ids: &&[Option<i32>]| TokenizedText {
-                word_ids: word_ids.to_vec(),
-                ..corpus.texts[0].clone()
-            };
-            corpus.texts = texts.iter().map(text).collect();
-            corpus.units()
-        };
-        let long = [None, Some(0), Some(0), Some(0), Some(0), Some(0), Some(0), Some(0), None];
-        assert_eq!(with(&[&long]), Unit::Tokens, "7 tokens, 1 word");
-        assert_eq!(with(&[&long, &[None, Some(0), None]]), Unit::Words, "8 tokens, 2 words");
-        assert_eq!(with(&[&long, &[None, Some(0), Some(0), None]]), Unit::Tokens, "9 tokens, 2 words");
-        assert_eq!(with(&[&[None, None]]), Unit::Words, "an empty text");
-        assert_eq!(with(&[]), Unit::Words);
     }
 
     #[test]

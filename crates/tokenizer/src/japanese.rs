@@ -12,7 +12,7 @@ use crate::settings::{AddedToken, JapaneseSettings, WordSettings};
 use crate::vocabulary::Vocabulary;
 use crate::wordpiece::{Piece, is_python_space};
 use crate::words::WordSplitter;
-use crate::{Dictionaries, Encoding, PAIR_SEPARATOR};
+use crate::{Dictionaries, Encoded, Encoding, PAIR_SEPARATOR};
 
 /// `[CLS]` and `[SEP]`.
 pub(crate) const SPECIAL: usize = 2;
@@ -141,7 +141,7 @@ impl JapaneseTokenizer {
         first: &str,
         second: Option<&str>,
         max_length: usize,
-    ) -> Result<Encoding> {
+    ) -> Result<Encoded> {
         let special = if second.is_some() { SPECIAL_OF_PAIRS } else { SPECIAL };
         if max_length <= special {
             return Err(Error::MaxLength { found: max_length, special });
@@ -156,7 +156,7 @@ impl JapaneseTokenizer {
             line.push_whole(splitter, second);
             line.push_separator();
         }
-        Ok(line.encoding)
+        Ok(line.encoded)
     }
 
     /// Sets the special and added tokens apart from the text between them.
@@ -203,14 +203,14 @@ struct Line<'k> {
     tokenizer: &'k JapaneseTokenizer,
     /// How many pieces there may be, the special token at the end not counted.
     room: usize,
-    encoding: Encoding,
+    encoded: Encoded,
     /// Which text of a pair it is at.
-    token_type: u32,
+    token_type: i32,
     /// Characters of the original before that text.
     original_start: usize,
     /// Characters of the encoding's text so far.
     characters: usize,
-    words: u32,
+    words: i32,
     pieces: Vec<Piece>,
 }
 
@@ -219,20 +219,18 @@ impl<'k> Line<'k> {
     fn new(tokenizer: &'k JapaneseTokenizer, room: usize, characters: usize) -> Self {
         let capacity = SPECIAL_OF_PAIRS + characters.min(room);
         let encoding = Encoding {
-            text: String::new(),
             input_ids: Vec::with_capacity(capacity),
             token_type_ids: Vec::with_capacity(capacity),
             tokens: Vec::with_capacity(capacity),
             word_ids: Vec::with_capacity(capacity),
             offsets: Vec::with_capacity(capacity),
             original_offsets: Vec::with_capacity(capacity),
-            truncated: false,
-            first_truncated: false,
+            ..Encoding::default()
         };
         let mut line = Self {
             tokenizer,
             room: room + 1,
-            encoding,
+            encoded: Encoded { encoding, ..Encoded::default() },
             token_type: 0,
             original_start: 0,
             characters: 0,
@@ -261,21 +259,21 @@ impl<'k> Line<'k> {
 
     /// What follows is the second text of a pair, the first of which had so many characters.
     fn begin_second(&mut self, characters: usize) {
-        self.encoding.first_truncated = self.encoding.truncated;
-        self.encoding.text.push(PAIR_SEPARATOR);
+        self.encoded.first_truncated = self.encoded.truncated;
+        self.encoded.encoding.text.push(PAIR_SEPARATOR);
         self.characters += 1;
         self.original_start = characters + 1;
         self.token_type = 1;
     }
 
     /// A piece, what it covers of the encoding's text and of the original.
-    fn push(&mut self, id: u32, word: Option<u32>, range: Range<usize>, original: Range<usize>) {
-        let encoding = &mut self.encoding;
+    fn push(&mut self, id: u32, word: Option<i32>, range: Range<usize>, original: Range<usize>) {
+        let encoding = &mut self.encoded.encoding;
         if encoding.input_ids.len() == self.room {
-            encoding.truncated = true;
+            self.encoded.truncated = true;
             return;
         }
-        encoding.input_ids.push(id);
+        encoding.input_ids.push(id.cast_signed());
         encoding.token_type_ids.push(self.token_type);
         encoding.tokens.push(self.tokenizer.vocabulary.token(id).unwrap_or_default().to_owned());
         encoding.word_ids.push(word);
@@ -285,11 +283,11 @@ impl<'k> Line<'k> {
 
     /// A special or added token that stands in the text, from the original's character `at` on.
     fn push_token(&mut self, at: usize, token: &str, id: u32) {
-        self.encoding.text.push_str(token);
+        self.encoded.encoding.text.push_str(token);
         let (start, length) = (self.characters, token.chars().count());
         self.characters += length;
         let word = (!self.tokenizer.is_special(id)).then_some(self.words);
-        self.words += u32::from(word.is_some());
+        self.words += i32::from(word.is_some());
         self.push(id, word, start..start + length, at..at + length);
     }
 
@@ -297,14 +295,14 @@ impl<'k> Line<'k> {
     fn push_text(&mut self, splitter: &mut WordSplitter<'_>, at: usize, text: &str) {
         let text = self.tokenizer.normalise(text);
         // Once nothing more fits, the rest of the text is still told, but its words need not be found.
-        if !self.encoding.truncated {
+        if !self.encoded.truncated {
             splitter.split(text.text(), |run, range| {
                 self.push_run(run, range.start, at, &text);
-                !self.encoding.truncated
+                !self.encoded.truncated
             });
         }
         self.characters += text.text().chars().count();
-        self.encoding.text.push_str(text.text());
+        self.encoded.encoding.text.push_str(text.text());
     }
 
     /// A run of characters of `text`, from its character `start` on; the text stands in the original from `at` on.
@@ -323,7 +321,7 @@ impl<'k> Line<'k> {
                 let range = self.characters + range.start..self.characters + range.end;
                 self.push(piece.id, Some(self.words), range, at + original.start..at + original.end);
             }
-            self.words += u32::from(!pieces.is_empty());
+            self.words += i32::from(!pieces.is_empty());
             self.pieces = pieces;
         };
         if tokenizer.splits_on_punctuation(spelled.text()) {

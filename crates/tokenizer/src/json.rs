@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tokenizers::{ModelWrapper, TruncationDirection};
 
 use crate::error::{Error, Result, read_text};
-use crate::{Encoding, PAIR_SEPARATOR};
+use crate::{Encoded, Encoding, PAIR_SEPARATOR};
 
 /// How BERT and how RoBERTa spell the mask token.
 const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
@@ -64,16 +64,16 @@ impl JsonTokenizer {
     }
 
     /// The mask token or else the unknown token.
-    pub(crate) fn replacement(&self) -> Option<(u32, String)> {
+    pub(crate) fn replacement(&self) -> Option<(i32, String)> {
         let added = self.inner.get_added_tokens_decoder();
         let mask = added.iter().find(|(_, token)| token.special && MASKS.contains(&token.content.as_str()));
         let id = mask.map(|(&id, _)| id).or(self.unknown)?;
-        Some((id, self.inner.id_to_token(id)?))
+        Some((id.cast_signed(), self.inner.id_to_token(id)?))
     }
 
     /// Encodes a text or a pair, with the file's own template for each; pieces that do not fit are dropped at the end of
     /// the second text, and where it has none left, of the first.
-    pub(crate) fn encode(&self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoding> {
+    pub(crate) fn encode(&self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoded> {
         let failed =
             |error: tokenizers::Error| Error::Json { file: self.file.clone(), message: error.to_string() };
         let pieces = |text: &str| self.inner.encode_char_offsets(text, false).map_err(failed);
@@ -93,21 +93,27 @@ impl JsonTokenizer {
 
         let mut encoding = Encoding {
             text: first.to_owned(),
-            input_ids: whole.get_ids().to_vec(),
-            token_type_ids: whole.get_type_ids().to_vec(),
+            input_ids: signed(whole.get_ids()),
+            token_type_ids: signed(whole.get_type_ids()),
             tokens: whole.get_tokens().to_vec(),
-            word_ids: whole.get_word_ids().to_vec(),
+            word_ids: whole.get_word_ids().iter().map(|word| word.map(u32::cast_signed)).collect(),
             offsets: whole.get_offsets().iter().map(|&(start, end)| (start as u32, end as u32)).collect(),
-            original_offsets: Vec::new(),
-            truncated: first_cut || second_cut,
-            first_truncated: first_cut && second.is_some(),
+            ..Encoding::default()
         };
         if let Some(second) = second {
             join(&mut encoding, second, &whole.get_sequence_ids());
         }
         encoding.original_offsets.clone_from(&encoding.offsets);
-        Ok(encoding)
+        Ok(Encoded {
+            encoding,
+            truncated: first_cut || second_cut,
+            first_truncated: first_cut && second.is_some(),
+        })
     }
+}
+
+fn signed(ids: &[u32]) -> Vec<i32> {
+    ids.iter().map(|id| id.cast_signed()).collect()
 }
 
 /// Drops the pieces behind the first `room`, and says whether there were any.

@@ -13,8 +13,8 @@
 //! let tokenizer = Tokenizer::load("checkpoint".as_ref(), &dictionaries, None)?;
 //!
 //! let mut encoder = tokenizer.encoder(); // one a thread
-//! let encoding = encoder.encode("イット、株式会社に入社", 128)?;
-//! assert_eq!(encoding.tokens[0], "[CLS]");
+//! let encoded = encoder.encode("イット、株式会社に入社", 128)?;
+//! assert_eq!(encoded.encoding.tokens[0], "[CLS]");
 //! # Ok(())
 //! # }
 //! ```
@@ -42,6 +42,9 @@ mod words;
 
 use std::path::Path;
 
+use midashi_text::Encoding;
+pub use midashi_text::PAIR_SEPARATOR;
+
 pub use dictionaries::{Dictionaries, MecabDictionary, UnknownDictionary};
 pub use error::Error;
 use error::Result;
@@ -55,34 +58,14 @@ use settings::{JSON, VOCABULARY, WordSettings};
 use wordpiece::Subwords;
 use words::WordSplitter;
 
-/// What stands between the two texts of a pair in [`Encoding::text`].
-pub const PAIR_SEPARATOR: char = '\n';
-
-/// One text or a pair as a model reads it, special tokens included. The vectors are equally long.
+/// An encoded text, and whether it was truncated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Encoding {
-    /// The text that `offsets` refer to: as it was normalised before words were looked for in it, or as given where the
-    /// tokenizer is a `tokenizer.json`. Of a pair both, with [`PAIR_SEPARATOR`] between them.
-    pub text: String,
-    /// Ids of the pieces.
-    pub input_ids: Vec<u32>,
-    /// 0, but for tokens of a pair's second text what the tokenizer gives them: 1 in a `BertJapaneseTokenizer`, its
-    /// separator at the end included.
-    pub token_type_ids: Vec<u32>,
-    /// The pieces as the vocabulary spells them.
-    pub tokens: Vec<String>,
-    /// Which word a piece belongs to, from 0; none for special tokens. A pair's second text goes on counting.
-    pub word_ids: Vec<Option<u32>>,
-    /// Start and end in characters (Unicode scalar values) of `text`. (0, 0) for the special tokens that the text did
-    /// not contain itself.
-    pub offsets: Vec<(u32, u32)>,
-    /// The same in characters of the text as given, of a pair joined likewise. Where normalisation made one character of several, or several of
-    /// one, a piece with one of them has them all: ㍿ stands for each part of 株式会社.
-    pub original_offsets: Vec<(u32, u32)>,
-    /// Whether pieces at the end of the text, or of a pair's second text, were dropped.
+pub struct Encoded {
+    /// The text as the model reads it.
+    pub encoding: Encoding,
+    /// Whether tokens at the end of the text, or of a pair's second text, were dropped.
     pub truncated: bool,
-    /// Whether of a pair the first text did not fit either: nothing is left of the second, and pieces at the end of the
-    /// first were dropped.
+    /// Whether the first text of a pair was truncated too, so that nothing is left of the second.
     pub first_truncated: bool,
 }
 
@@ -130,7 +113,7 @@ impl Tokenizer {
     /// # Errors
     ///
     /// As [`Encoder::encode`].
-    pub fn encode(&self, text: &str, max_length: usize) -> Result<Encoding> {
+    pub fn encode(&self, text: &str, max_length: usize) -> Result<Encoded> {
         self.encoder().encode(text, max_length)
     }
 
@@ -184,11 +167,11 @@ impl Tokenizer {
 
     /// The token that stands for a word that is hidden from the model: the mask token; of a `tokenizer.json` without
     /// `[MASK]` and `<mask>` among its special tokens the unknown token, if there is one. Its id and its spelling.
-    pub fn replacement(&self) -> Option<(u32, String)> {
+    pub fn replacement(&self) -> Option<(i32, String)> {
         match &self.0 {
             Kind::Japanese(tokenizer) => {
                 let token = &tokenizer.settings().special_tokens.mask.content;
-                Some((tokenizer.vocabulary().id(token)?, token.clone()))
+                Some((tokenizer.vocabulary().id(token)?.cast_signed(), token.clone()))
             }
             Kind::Json(tokenizer) => tokenizer.replacement(),
         }
@@ -257,7 +240,7 @@ impl Encoder<'_> {
     /// # Errors
     ///
     /// If `max_length` leaves no room beside the special tokens, or the `tokenizers` library refuses the text.
-    pub fn encode(&mut self, text: &str, max_length: usize) -> Result<Encoding> {
+    pub fn encode(&mut self, text: &str, max_length: usize) -> Result<Encoded> {
         self.encode_texts(text, None, max_length)
     }
 
@@ -268,16 +251,19 @@ impl Encoder<'_> {
     /// # Errors
     ///
     /// As [`Encoder::encode`].
-    pub fn encode_pair(&mut self, first: &str, second: &str, max_length: usize) -> Result<Encoding> {
+    pub fn encode_pair(&mut self, first: &str, second: &str, max_length: usize) -> Result<Encoded> {
         self.encode_texts(first, Some(second), max_length)
     }
 
-    fn encode_texts(&mut self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoding> {
-        match &mut self.0 {
+    fn encode_texts(&mut self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoded> {
+        let mut encoded = match &mut self.0 {
             EncoderKind::Japanese(tokenizer, splitter) => {
-                tokenizer.encode(splitter, first, second, max_length)
+                tokenizer.encode(splitter, first, second, max_length)?
             }
-            EncoderKind::Json(tokenizer) => tokenizer.encode(first, second, max_length),
-        }
+            EncoderKind::Json(tokenizer) => tokenizer.encode(first, second, max_length)?,
+        };
+        let texts: Vec<&str> = [first].into_iter().chain(second).collect();
+        encoded.encoding.original = texts.join(&String::from(PAIR_SEPARATOR));
+        Ok(encoded)
     }
 }
