@@ -39,6 +39,8 @@ pub use graphs::{
     POOLER_OUTPUT, Start, TARGETS, TOKEN_TYPE_IDS, attentions_name, classifier, dropout_masks, explanation,
     outputs, training, trunk,
 };
+pub use batch::{most_probable as argmax, probabilities as softmax};
+pub use layers::Products as MatmulPrecision;
 pub use layers::{Dropout, Products};
 pub use midashi_onnx::{Graph, Storage};
 pub use optimiser::{

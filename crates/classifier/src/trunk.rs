@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use midashi_artifacts::FeaturesKey;
+use midashi_artifacts::{FeaturesKey, round_to};
 use midashi_bert::{
     Batch, BertConfig, Graph, HIDDEN_STATES, MatmulPrecision, PaddingRule, Storage, TextIds, Weights,
     batches_by_length,
@@ -91,7 +91,7 @@ impl Trunk {
         let mut session = self.session.borrow_mut();
         let outputs = session.run(batch.inputs())?;
         let hidden = outputs.float32(HIDDEN_STATES)?.iter().copied().collect();
-        Ok(self.precision.rounded(hidden)?)
+        Ok(round_to(self.precision, hidden)?)
     }
 }
 

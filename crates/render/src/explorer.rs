@@ -130,14 +130,14 @@ impl Text {
         vocabulary: &mut Vocabulary,
     ) -> anyhow::Result<Self> {
         let parts = parts(&tokenized.encoding, &vec![0.0; tokenized.encoding.len()])?;
-        let special = (0..tokenized.word_ids.len()).filter(|&at| tokenized.word_ids[at].is_none());
+        let special = (0..tokenized.encoding.word_ids.len()).filter(|&at| tokenized.encoding.word_ids[at].is_none());
         Ok(Self {
             id: printable(&row.id),
-            title: (title != tokenized.original).then(|| printable(title)),
+            title: (title != tokenized.encoding.original).then(|| printable(title)),
             label: row.label.index(),
             predicted: row.predicted.index(),
             parts: parts.into_iter().map(TextPart::from).collect(),
-            tokens: tokenized.tokens.iter().map(|token| vocabulary.place(token)).collect(),
+            tokens: tokenized.encoding.tokens.iter().map(|token| vocabulary.place(token)).collect(),
             special: special.collect(),
         })
     }

@@ -178,7 +178,7 @@ fn heads_of(row: &Explanation) -> Option<usize> {
 
 /// Whether an explanation is of this text, and all its weights are such.
 fn check(row: &Explanation, text: &Text) -> anyhow::Result<()> {
-    let tokens = text.tokenized.tokens.len();
+    let tokens = text.tokenized.encoding.tokens.len();
     let (explained, predicted) = (row.category.index(), text.prediction.predicted.index());
     ensure!(explained == predicted, "category {explained} is explained; expected {predicted}, the predicted");
     let matrices = heads_of(row).unwrap_or(0) * row.layer_attention.len() * tokens.pow(2);

@@ -45,9 +45,9 @@ pub fn texts(
             .map_init(|| tokenizer.encoder(), |encoder, article| text(encoder, article, choice, max_length))
             .collect::<Result<Vec<_>>>()?;
         for Text { text, truncated, title_truncated } in encoded {
-            all.texts.push(text);
+            all.encoding.texts.push(text);
             all.truncated += usize::from(truncated);
-            all.truncated_titles += usize::from(title_truncated);
+            all.encoding.truncated_titles += usize::from(title_truncated);
         }
         progress.advance(articles.len() as u64);
     }

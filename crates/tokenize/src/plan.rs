@@ -131,7 +131,7 @@ impl Plan {
     /// When there are more token types than rows of the model's token type embeddings.
     pub fn check_token_types(&self, texts: &[TokenizedText]) -> Result<()> {
         let Origin::Checkpoint { folder, token_types, .. } = &self.origin else { return Ok(()) };
-        let largest = texts.iter().flat_map(|text| &text.token_type_ids).max().copied().unwrap_or(0);
+        let largest = texts.iter().flat_map(|text| &text.encoding.token_type_ids).max().copied().unwrap_or(0);
         if usize::try_from(largest).is_ok_and(|largest| largest < *token_types) {
             return Ok(());
         }

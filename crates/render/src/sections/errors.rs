@@ -52,7 +52,7 @@ impl Errors {
     pub fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
         let Artifacts { predictions, tokens, .. } = artifacts;
         let texts: HashMap<&str, &str> =
-            tokens.texts.iter().map(|text| (text.id.as_str(), text.original.as_str())).collect();
+            tokens.texts.iter().map(|text| (text.id.as_str(), text.encoding.original.as_str())).collect();
         let name = |category: CategoryId| predictions.categories[category.index()].clone();
         let shown = |(row, category): &(&Prediction, CategoryId)| {
             let text = texts.get(row.id.as_str()).with_context(|| {

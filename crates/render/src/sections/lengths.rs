@@ -47,7 +47,7 @@ impl Lengths {
         let details = record.stage("tokenize").map(|stage| stage.details);
         let detail = |at: &str| details.as_ref()?.pointer(at)?.as_u64().map(|number| number as usize);
         let (max_length, truncated) = (detail("/max_length"), detail("/counts/truncated"));
-        let mut lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+        let mut lengths: Vec<usize> = texts.iter().map(|text| text.encoding.input_ids.len()).collect();
         lengths.sort_unstable();
         let (Some(&shortest), Some(&longest)) = (lengths.first(), lengths.last()) else {
             return Self {

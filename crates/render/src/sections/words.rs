@@ -111,17 +111,17 @@ impl Words {
 
 /// What each word of the text pulls, all its occurrences together.
 fn pulls(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Result<HashMap<String, f64>> {
-    let (found, expected) = (weights.len(), text.tokens.len());
+    let (found, expected) = (weights.len(), text.encoding.tokens.len());
     ensure!(found == expected, "{found} weights for {expected} tokens");
-    let characters: Vec<char> = text.text.chars().collect();
+    let characters: Vec<char> = text.encoding.text.chars().collect();
     let mut pulls: HashMap<String, f64> = HashMap::new();
     let mut tokens =
-        text.word_ids.iter().enumerate().filter_map(|(at, word)| Some((at, (*word)?))).peekable();
+        text.encoding.word_ids.iter().enumerate().filter_map(|(at, word)| Some((at, (*word)?))).peekable();
     while let Some((first, word)) = tokens.next() {
-        let (start, mut end) = text.offsets[first];
+        let (start, mut end) = text.encoding.offsets[first];
         let mut pull = f64::from(weights[first]);
         while let Some((at, _)) = tokens.next_if(|&(_, next)| unit == Unit::Words && next == word) {
-            end = text.offsets[at].1;
+            end = text.encoding.offsets[at].1;
             pull += f64::from(weights[at]);
         }
         let written =
