@@ -2,7 +2,7 @@
 //! whose arguments are swapped.
 
 use anyhow::Result;
-use midashi_pipeline::artifact::{ArticleMetrics, MaskedMetrics, Metrics, PaddingShares, Predictions};
+use midashi_artifacts::{ArticleMetrics, MaskedMetrics, Metrics, PaddingShares, Predictions};
 
 use crate::metrics::metrics;
 use crate::statistics::mean;
@@ -59,7 +59,7 @@ pub fn both_reports(metrics: &Metrics, article: &ArticleMetrics) -> String {
 
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Prediction};
+    use midashi_artifacts::{CategoryId, Prediction};
 
     use super::*;
     use crate::metrics::tests::Reference;

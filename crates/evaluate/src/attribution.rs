@@ -1,9 +1,9 @@
 //! Attributions of the test texts' predictions: everything that needs gradients or every layer's attention.
 
 use anyhow::Result;
+use midashi_artifacts::{CategoryId, Explanation, Replacement, TokenizedText};
 use midashi_explain::{Attribution, Explainer};
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{CategoryId, Explanation, Replacement, TokenizedText};
+use midashi_stage::Progress;
 use midashi_trunk::text_ids;
 
 /// A test text with its prediction.

@@ -1,6 +1,6 @@
 //! Calibration of the probabilities: expected calibration error and Brier score.
 
-use midashi_pipeline::artifact::{Calibration, CalibrationBin, Prediction, Predictions};
+use midashi_artifacts::{Calibration, CalibrationBin, Prediction, Predictions};
 
 use crate::statistics::mean;
 
@@ -44,7 +44,7 @@ fn brier_score(row: &Prediction) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::CategoryId;
+    use midashi_artifacts::CategoryId;
 
     use super::*;
 

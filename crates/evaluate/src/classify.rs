@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
+use midashi_artifacts::{AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus};
 use midashi_bert::PaddingRule;
-use midashi_pipeline::artifact::{
-    AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus,
-};
-use midashi_pipeline::{Progress, Work};
 use midashi_runtime::Engine;
+use midashi_stage::{Progress, Work};
 
 use crate::model::Model;
 use crate::texts::in_split;

@@ -1,12 +1,10 @@
 //! Explains the predictions of the test split, and measures the faithfulness of the explanations on a sample.
 
 use anyhow::Result;
+use midashi_artifacts::{Explanations, Faithfulness, Method, Split, TokenizedCorpus, TokenizedText, Unit};
 use midashi_explain::Explainer;
-use midashi_pipeline::artifact::{
-    Explanations, Faithfulness, Method, Split, TokenizedCorpus, TokenizedText, Unit,
-};
-use midashi_pipeline::{Progress, Work};
 use midashi_runtime::Engine;
+use midashi_stage::{Progress, Work};
 
 use crate::attribution::{self, Subject};
 use crate::classify::TestSplit;

@@ -19,10 +19,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use midashi_pipeline::artifact::{TokenizedCorpus, write_attention};
-use midashi_pipeline::config::Evaluate;
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_artifacts::{TokenizedCorpus, write_attention};
+use midashi_config::Evaluate;
 use midashi_runtime::{Engine, EngineDescription};
+use midashi_stage::{Stage, StageArguments, run_stage};
 use serde::Serialize;
 use serde_json::json;
 

@@ -4,7 +4,7 @@
 //! and predictions scores 0 and lowers the macro average. Divisions by zero give 0 (`zero_division=0`).
 
 use anyhow::ensure;
-use midashi_pipeline::artifact::{Averages, ClassMetrics, Metrics, Predictions};
+use midashi_artifacts::{Averages, ClassMetrics, Metrics, Predictions};
 
 /// Accuracy, precision, recall, F1 and the confusion matrix; the optional parts are empty.
 ///
@@ -116,7 +116,7 @@ fn share(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Prediction};
+    use midashi_artifacts::{CategoryId, Prediction};
     use serde::Deserialize;
 
     use super::*;

@@ -1,7 +1,7 @@
 //! The scores of the model's own predictions.
 
 use anyhow::Result;
-use midashi_pipeline::artifact::Metrics;
+use midashi_artifacts::Metrics;
 
 use crate::classify::TestSplit;
 use crate::{article, calibration, metrics, statistics, table};

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use midashi_pipeline::artifact::{Averages, Metrics};
+use midashi_artifacts::{Averages, Metrics};
 
 /// scikit-learn's longest row heading: the minimum width of the first column.
 const WEIGHTED: &str = "weighted avg";

@@ -1,6 +1,6 @@
 //! Which texts of the corpus are used.
 
-use midashi_pipeline::artifact::{Split, TokenizedCorpus};
+use midashi_artifacts::{Split, TokenizedCorpus};
 
 /// The indices of a split's texts in the corpus.
 pub fn in_split(corpus: &TokenizedCorpus, split: Split) -> Vec<usize> {

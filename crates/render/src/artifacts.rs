@@ -1,10 +1,10 @@
 //! The artifacts of the earlier stages.
 
-use midashi_pipeline::artifact::{
-    AttentionRow, Corpus, Explanations, Metrics, Predictions, StepRow, TokenizedCorpus, read_attention,
-    read_training,
+use midashi_artifacts::{
+    AttentionRow, Corpus, Explanations, Metrics, Predictions, Result, StepRow, TokenizedCorpus,
+    read_attention, read_training,
 };
-use midashi_pipeline::{Result, RunFolder, RunRecord};
+use midashi_stage::{RunFolder, RunRecord};
 
 /// All inputs of a report.
 pub struct Artifacts {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use midashi_pipeline::artifact::{AttentionRow, Explanation, Prediction, TokenizedText};
+use midashi_artifacts::{AttentionRow, Explanation, Prediction, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
@@ -260,7 +260,7 @@ fn fitting(sizes: &[usize], room: usize) -> Vec<usize> {
 mod tests {
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
 
     use super::*;
 

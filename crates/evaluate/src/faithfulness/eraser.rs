@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use midashi_artifacts::{Replacement, TokenizedText, Unit};
 use midashi_bert::TextIds;
 use midashi_explain::{Answer, Explainer};
-use midashi_pipeline::artifact::{Replacement, TokenizedText, Unit};
 use midashi_trunk::text_ids;
 
 use super::erasure::{Mode, Selection, erase};

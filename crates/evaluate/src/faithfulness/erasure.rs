@@ -1,7 +1,7 @@
 //! Texts without some of their units, as ERASER defines them (DeYoung et al. 2020).
 
+use midashi_artifacts::{Replacement, TokenizedText, Unit};
 use midashi_bert::TextIds;
-use midashi_pipeline::artifact::{Replacement, TokenizedText, Unit};
 
 /// Shares of a text's units that are erased. ERASER uses 1, 5, 10, 20 and 50 %; the first two round to the
 /// same single word in a headline.
@@ -89,7 +89,7 @@ pub fn complement(selection: &[bool]) -> Selection {
 
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
 
     use super::*;
 

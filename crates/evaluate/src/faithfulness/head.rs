@@ -1,9 +1,9 @@
 //! The single attention head that explains best.
 
 use anyhow::Result;
+use midashi_artifacts::{BestHead, TokenizedText};
 use midashi_bert::most_probable;
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{BestHead, TokenizedText};
+use midashi_stage::Progress;
 use ndarray::ArrayView1;
 
 use super::eraser::Eraser;

@@ -1,10 +1,10 @@
 //! Measures each method's faithfulness on the same texts.
 
 use anyhow::Result;
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness, TokenizedText,
 };
+use midashi_stage::Progress;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

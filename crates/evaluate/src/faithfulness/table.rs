@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use midashi_pipeline::artifact::{Faithfulness, Measure, Method, Unit};
+use midashi_artifacts::{Faithfulness, Measure, Method, Unit};
 
 /// One line per method, ending in a line break. A star marks a significant difference to random weights.
 pub fn table(faithfulness: &Faithfulness) -> String {

@@ -1,7 +1,7 @@
 //! Calibration: the reliability diagram.
 
 use anyhow::{Context, Result};
-use midashi_pipeline::artifact::{Calibration, CalibrationBin};
+use midashi_artifacts::{Calibration, CalibrationBin};
 use minijinja::Value;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};

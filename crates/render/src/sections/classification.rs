@@ -1,6 +1,6 @@
 //! The classification report next to the published article's, and the comparison with the linear baseline.
 
-use midashi_pipeline::artifact::Metrics;
+use midashi_artifacts::Metrics;
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -92,7 +92,7 @@ impl Verdict {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{
+    use midashi_artifacts::{
         ArticleMetrics, Averages, BaselineMetrics, ClassificationReport, Interval, Intervals, MaskedMetrics,
         McNemar, PaddingShares, Scores,
     };

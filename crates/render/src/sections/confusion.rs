@@ -1,7 +1,7 @@
 //! The confusion matrix.
 
 use anyhow::ensure;
-use midashi_pipeline::artifact::Metrics;
+use midashi_artifacts::Metrics;
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -61,7 +61,7 @@ fn confusion(metrics: &Metrics) -> anyhow::Result<Vec<ConfusionRow>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub mod tests {
-    use midashi_pipeline::artifact::Averages;
+    use midashi_artifacts::Averages;
 
     use super::*;
 

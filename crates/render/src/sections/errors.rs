@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use midashi_pipeline::artifact::{CategoryId, Prediction, Predictions};
+use midashi_artifacts::{CategoryId, Prediction, Predictions};
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! Whether the explanations are faithful: the measurements, and the conclusions that the numbers allow.
 
-use midashi_pipeline::artifact::{Faithfulness as Measured, Measure, Method, MethodFaithfulness, Unit};
+use midashi_artifacts::{Faithfulness as Measured, Measure, Method, MethodFaithfulness, Unit};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
@@ -173,7 +173,7 @@ fn better(measure: &Measure, sign: f64) -> i8 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{BestHead, Difference, Erasure, Interval};
+    use midashi_artifacts::{BestHead, Difference, Erasure, Interval};
 
     use super::*;
 

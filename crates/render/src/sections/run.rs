@@ -3,8 +3,8 @@
 //! Settings and details in `run.json` are JSON that each stage defines, so values are found by JSON pointers, and
 //! missing values are left out.
 
-use midashi_pipeline::artifact::{Split, TokenizedCorpus};
-use midashi_pipeline::{FileDigest, RunRecord, StageRecord};
+use midashi_artifacts::{Split, TokenizedCorpus};
+use midashi_stage::{FileDigest, RunRecord, StageRecord};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use midashi_pipeline::artifact::{TokenizedText, Unit};
+use midashi_artifacts::{TokenizedText, Unit};
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -162,7 +162,7 @@ fn strongest(words: HashMap<String, Vec<f64>>) -> Vec<WordAttribution> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Loss, accuracy and learning rates by step and by epoch.
 
-use midashi_pipeline::artifact::{Split, StepRow};
+use midashi_artifacts::{Split, StepRow};
 use serde::Serialize;
 
 use crate::share::share;

@@ -1,7 +1,7 @@
 //! The texts' lengths in tokens.
 
-use midashi_pipeline::RunRecord;
-use midashi_pipeline::artifact::TokenizedText;
+use midashi_artifacts::TokenizedText;
+use midashi_stage::RunRecord;
 use plotters::prelude::*;
 use serde::Serialize;
 
@@ -141,7 +141,7 @@ pub fn chart(lengths: &Lengths, strings: &Strings) -> anyhow::Result<Option<Stri
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
     use serde_json::json;
 
     use super::*;
