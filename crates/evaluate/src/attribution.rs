@@ -19,9 +19,6 @@ pub struct Subject<'a> {
 
 /// The explanations that one run of the model gives: attention, rollout and gradient × input. The subjects
 /// at `matrices` keep the attention of all layers and heads.
-///
-/// # Errors
-/// When an id or a category does not exist, or the graph fails.
 pub fn explanations(
     explainer: &mut Explainer,
     subjects: &[Subject<'_>],
@@ -53,19 +50,24 @@ pub fn explanations(
     Ok(rows.into_iter().flatten().collect())
 }
 
-/// Integrated gradients of one subject, `[tokens]`. The baseline is the text with all its words masked.
-///
-/// # Errors
-/// When an id or the category does not exist, or the graph fails.
+/// Integrated gradients of the subjects at `sample`, each `[tokens]`. The baseline is the text with all its words masked.
 pub fn integrated_gradients(
     explainer: &mut Explainer,
-    subject: &Subject<'_>,
+    subjects: &[Subject<'_>],
+    sample: &[usize],
     replacement: &Replacement,
     points: usize,
-) -> Result<Vec<f32>> {
-    let Subject { text, category, .. } = subject;
-    let tokens = text.input_ids.iter().zip(&text.word_ids);
-    let masked: Vec<i32> =
-        tokens.map(|(&id, word)| if word.is_some() { replacement.id } else { id }).collect();
-    Ok(explainer.integrated_gradients(text_ids(text), &masked, category.index(), points)?)
+) -> Result<Vec<Vec<f32>>> {
+    let mut progress = Progress::new("integrated gradients", sample.len() as u64, "texts");
+    let integrated = sample.iter().map(|&at| {
+        let Subject { text, category, .. } = subjects[at];
+        let tokens = text.input_ids.iter().zip(&text.word_ids);
+        let masked = tokens.map(|(&id, word)| if word.is_some() { replacement.id } else { id });
+        let masked: Vec<i32> = masked.collect();
+        progress.advance(1);
+        Ok(explainer.integrated_gradients(text_ids(text), &masked, category.index(), points)?)
+    });
+    let integrated = integrated.collect();
+    progress.finish();
+    integrated
 }

@@ -33,7 +33,7 @@ struct Cache {
     key: String,
 }
 
-/// The metrics of the baseline and of the ensemble, as far as the configuration asks for them. `model` are
+/// The metrics of the baseline and of the ensemble, if the configuration requests them. `model` are
 /// the fine-tuned model's predictions.
 ///
 /// # Errors

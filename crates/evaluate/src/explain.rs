@@ -4,7 +4,7 @@ use anyhow::Result;
 use midashi_artifacts::{Explanations, Faithfulness, Method, Split, TokenizedCorpus, TokenizedText, Unit};
 use midashi_explain::Explainer;
 use midashi_runtime::Engine;
-use midashi_stage::{Progress, Work};
+use midashi_stage::Work;
 
 use crate::attribution::{self, Subject};
 use crate::classify::TestSplit;
@@ -14,11 +14,8 @@ use crate::texts::{evenly_spaced, in_split};
 /// Matrices of longer texts are not kept: their size grows with the square of the length.
 const LONGEST_MATRIX: usize = 48;
 
-/// Explains as many predictions as the configuration asks for. Integrated gradients and faithfulness need a
+/// Explains as many predictions as `evaluate.explain.texts` requests. Integrated gradients and faithfulness need a
 /// token that replaces masked words; without one they are left out, with a note.
-///
-/// # Errors
-/// When the explainer cannot be opened or run.
 pub fn explain(
     work: &Work,
     engine: &Engine,
@@ -59,19 +56,9 @@ pub fn explain(
         );
         return Ok((explanations, None));
     };
-    let mut progress = Progress::new("integrated gradients", sample.len() as u64, "texts");
-    let mut integrated = Vec::new();
-    for &at in &sample {
-        let points = settings.integration_points;
-        integrated.push(attribution::integrated_gradients(
-            &mut explainer,
-            &subjects[at],
-            replacement,
-            points,
-        )?);
-        progress.advance(1);
-    }
-    progress.finish();
+    let points = settings.integration_points;
+    let integrated =
+        attribution::integrated_gradients(&mut explainer, &subjects, &sample, replacement, points)?;
 
     let mut eraser = Eraser { explainer: &mut explainer, unit, replacement };
     let best_head =
@@ -88,12 +75,12 @@ pub fn explain(
         ];
         WeightedText { text, category: category.index(), weights }
     });
-    let measured = faithfulness::measure(&mut eraser, weighted.collect(), best_head)?;
-    for ((&at, integrated), drops) in sample.iter().zip(integrated).zip(measured.leave_one_out) {
+    let (measured, leave_one_out) = faithfulness::measure(&mut eraser, weighted.collect(), best_head)?;
+    for ((&at, integrated), drops) in sample.iter().zip(integrated).zip(leave_one_out) {
         explanations.rows[at].integrated_gradients = Some(integrated);
         explanations.rows[at].leave_one_out = Some(drops);
     }
-    Ok((explanations, Some(measured.faithfulness)))
+    Ok((explanations, Some(measured)))
 }
 
 /// The subjects whose faithfulness is measured. Texts of a single unit are excluded: one unit has no order, and

@@ -57,7 +57,7 @@ fn confusion_matrix(predictions: &Predictions) -> anyhow::Result<Vec<Vec<u64>>> 
 }
 
 fn class_metrics(at: usize, label: &str, confusion: &[Vec<u64>]) -> ClassMetrics {
-    let Counts { correct, support, predicted } = Counts::of(at, confusion);
+    let (correct, support, predicted) = counts(at, confusion);
     let scores = Averages {
         precision: share(correct, predicted),
         recall: share(correct, support),
@@ -74,25 +74,13 @@ pub fn macro_f1(confusion: &[Vec<u64>]) -> f64 {
 
 /// 2·P·R / (P + R), with the divisions by `predicted` and `support` cancelled.
 fn f1(at: usize, confusion: &[Vec<u64>]) -> f64 {
-    let Counts { correct, support, predicted } = Counts::of(at, confusion);
+    let (correct, support, predicted) = counts(at, confusion);
     share(2 * correct, predicted + support)
 }
 
-/// Counts of one category.
-struct Counts {
-    correct: u64,
-    support: u64,
-    predicted: u64,
-}
-
-impl Counts {
-    fn of(at: usize, confusion: &[Vec<u64>]) -> Self {
-        Self {
-            correct: confusion[at][at],
-            support: confusion[at].iter().sum(),
-            predicted: confusion.iter().map(|row| row[at]).sum(),
-        }
-    }
+/// The correct predictions, the texts (support) and the predictions of one category.
+fn counts(at: usize, confusion: &[Vec<u64>]) -> (u64, u64, u64) {
+    (confusion[at][at], confusion[at].iter().sum(), confusion.iter().map(|row| row[at]).sum())
 }
 
 /// The mean of the classes' scores, weighted by `weight`.

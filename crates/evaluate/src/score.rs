@@ -7,9 +7,6 @@ use crate::classify::TestSplit;
 use crate::{article, calibration, metrics, statistics, table};
 
 /// All metrics that need nothing but the predictions: a new metric is computed here.
-///
-/// # Errors
-/// When a prediction has a category that does not exist.
 pub fn score(test: &TestSplit) -> Result<Metrics> {
     let predictions = &test.predictions;
     let article = test

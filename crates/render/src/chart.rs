@@ -26,7 +26,7 @@ const TITLE_SIZE: u32 = 29;
 /// Margins; the right one has room for half of the last label.
 const MARGIN: u32 = 12;
 const RIGHT_MARGIN: u32 = 36;
-/// Room for labels and titles below and beside the axes.
+/// Room for labels and titles at the axes.
 const X_LABELS: u32 = 92;
 const Y_LABELS: u32 = 148;
 
@@ -40,8 +40,13 @@ pub const STRONG: RGBColor = RGBColor(0x1f, 0x4e, 0x8c);
 /// The data it is compared with; always drawn as triangles or dashes too, so that colour is not needed.
 pub const OTHER: RGBColor = RGBColor(0xb2, 0x46, 0x14);
 
-/// Length and distance of dashes.
-pub const DASHES: (u32, u32) = (16, 10);
+/// A dashed line.
+pub fn dashed(
+    points: impl IntoIterator<Item = (f64, f64)>,
+    style: ShapeStyle,
+) -> DashedLineSeries<std::vec::IntoIter<(f64, f64)>, u32> {
+    DashedLineSeries::new(points.into_iter().collect::<Vec<_>>(), 16, 10, style)
+}
 
 /// Draws axes that begin at 0 vertically, and the marks that `fill` draws.
 ///
@@ -84,9 +89,9 @@ pub fn draw(
 pub struct Axes {
     /// The greatest number of labels below the chart.
     pub x_labels: usize,
-    /// Writes a number below the horizontal axis.
+    /// Writes a number at the horizontal axis.
     pub x_label: fn(f64) -> String,
-    /// Writes a number beside the vertical axis.
+    /// Writes a number at the vertical axis.
     pub y_label: fn(f64) -> String,
 }
 

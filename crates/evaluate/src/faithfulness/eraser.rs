@@ -10,7 +10,7 @@ use midashi_trunk::text_ids;
 
 use super::erasure::{Mode, Selection, erase};
 
-/// Erases units from texts and classifies what is left.
+/// Erases units from texts and classifies the rest.
 pub struct Eraser<'a> {
     /// The model, computed in float32.
     pub explainer: &'a mut Explainer,

@@ -28,31 +28,16 @@ pub struct WeightedText<'a> {
     pub weights: Vec<(Method, Vec<f32>)>,
 }
 
-/// The measured faithfulness.
-pub struct Measured {
-    /// For `metrics.json`.
-    pub faithfulness: Faithfulness,
-    /// For each text the drop in probability without each single unit, divided evenly among the unit's tokens; 0 for special tokens.
-    pub leave_one_out: Vec<Vec<f32>>,
-}
+/// The results of one method on one text: sufficiency and comprehensiveness masked, both removed, and Kendall's τ.
+type Scores = [f64; 5];
 
-/// The results of one method on one text.
-#[derive(Clone, Copy)]
-struct Scores {
-    /// `[sufficiency, comprehensiveness]` masked, then the same removed.
-    erasure: [f64; 4],
-    leave_one_out: f64,
-}
-
-/// Measures all methods on all texts, and random weights as the floor.
-///
-/// # Errors
-/// When the model fails.
+/// Measures all methods and random weights on all texts. Also returns for each text the drop in probability without each
+/// single unit, divided evenly among the unit's tokens; 0 for special tokens.
 pub fn measure(
     eraser: &mut Eraser<'_>,
     mut texts: Vec<WeightedText<'_>>,
     best_head: BestHead,
-) -> Result<Measured> {
+) -> Result<(Faithfulness, Vec<Vec<f32>>)> {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     for WeightedText { text, weights, .. } in &mut texts {
         // One number per unit: one per token would favour long words.
@@ -80,16 +65,12 @@ pub fn measure(
         // A method is not compared with itself, and random weights are compared with nothing.
         let reference = |other| scores_of(other).filter(|_| method != other && method != Method::Random);
         let (random, attention) = (reference(Method::Random), reference(Method::Attention));
-        let measure = |number: &dyn Fn(&Scores) -> f64| measure_of(scores, random, attention, number);
-        let erasure = |at: usize| Erasure {
-            sufficiency: measure(&|scores| scores.erasure[at]),
-            comprehensiveness: measure(&|scores| scores.erasure[at + 1]),
-        };
+        let measure = |at: usize| measure_of(scores, random, attention, at);
         MethodFaithfulness {
             method,
-            masked: erasure(0),
-            removed: erasure(2),
-            leave_one_out: measure(&|scores| scores.leave_one_out),
+            masked: Erasure { sufficiency: measure(0), comprehensiveness: measure(1) },
+            removed: Erasure { sufficiency: measure(2), comprehensiveness: measure(3) },
+            leave_one_out: measure(4),
         }
     };
     let faithfulness = Faithfulness {
@@ -101,7 +82,7 @@ pub fn measure(
         methods: methods.iter().zip(&scores).map(of_method).collect(),
         best_head,
     };
-    Ok(Measured { faithfulness, leave_one_out })
+    Ok((faithfulness, leave_one_out))
 }
 
 /// The drop in probability without each single unit, and each method's scores.
@@ -122,27 +103,27 @@ fn measure_text(
     let mut drops = eraser.drops(text, *category, units, &erasures)?;
     let of_shares = drops.split_off(units.len());
     // Comprehensiveness and sufficiency are means over the shares (AOPC), each of which has four drops.
-    let of_method = |(weights, of_shares): (&Vec<f64>, &[f64])| Scores {
-        erasure: [0, 1, 2, 3].map(|at| mean(of_shares.iter().skip(at).step_by(4).copied())),
-        leave_one_out: tau_b(weights, &drops),
+    let of_method = |(weights, of_shares): (&Vec<f64>, &[f64])| {
+        let over_shares = |at| mean(of_shares.iter().skip(at).step_by(4).copied());
+        [over_shares(0), over_shares(1), over_shares(2), over_shares(3), tau_b(weights, &drops)]
     };
     let scores = weights.iter().zip(of_shares.chunks(4 * SHARES.len())).map(of_method).collect();
     Ok((drops, scores))
 }
 
-/// The mean of a number, and its mean differences to the same number of other methods on the same texts.
+/// The mean of the score `at`, and its mean differences to other methods' scores on the same texts.
 fn measure_of(
     scores: &[Scores],
     random: Option<&Vec<Scores>>,
     attention: Option<&Vec<Scores>>,
-    number: &dyn Fn(&Scores) -> f64,
+    at: usize,
 ) -> Measure {
     let difference = |other: &Vec<Scores>| {
-        let pairs = scores.iter().zip(other);
-        let differences: Vec<f64> = pairs.map(|(own, other)| number(own) - number(other)).collect();
+        let differences: Vec<f64> =
+            scores.iter().zip(other).map(|(own, other)| own[at] - other[at]).collect();
         Difference { mean: mean(differences.iter().copied()), interval: bootstrap_mean(&differences) }
     };
-    let values: Vec<f64> = scores.iter().map(number).collect();
+    let values: Vec<f64> = scores.iter().map(|scores| scores[at]).collect();
     Measure {
         mean: mean(values.iter().copied()),
         interval: bootstrap_mean(&values),

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::artifacts::Artifacts;
-use crate::chart::{Axes, DASHES, FONT, INK, OTHER, PALE, STRONG, described, draw, percent};
+use crate::chart::{Axes, FONT, INK, OTHER, PALE, STRONG, dashed, described, draw, percent};
 use crate::strings::Strings;
 
 /// The reliability diagram; none without calibration.
@@ -26,9 +26,7 @@ fn reliability(calibration: &Calibration, strings: &Strings) -> Result<String> {
     let svg = draw(0.0..1.0, 1.1, &axes, |chart| {
         chart.draw_series(bins().map(|bin| Rectangle::new(bar(bin), PALE.filled())))?;
         chart.draw_series(bins().map(|bin| Rectangle::new(bar(bin), STRONG.stroke_width(3))))?;
-        let (dash, space) = DASHES;
-        let diagonal = [(0.0, 0.0), (1.0, 1.0)];
-        chart.draw_series(DashedLineSeries::new(diagonal, dash, space, INK.stroke_width(3)))?;
+        chart.draw_series(dashed([(0.0, 0.0), (1.0, 1.0)], INK.stroke_width(3)))?;
         chart.draw_series(
             bins().map(|bin| TriangleMarker::new((bin.confidence, bin.accuracy), 13, OTHER.filled())),
         )?;

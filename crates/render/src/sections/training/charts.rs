@@ -5,14 +5,11 @@ use plotters::prelude::*;
 
 use super::epochs::{Epoch, Step, Training, Validation};
 use crate::chart::{
-    Axes, DASHES, NUMBERS, OTHER, PALE, STRONG, described, draw, percent, scientific, short, whole,
+    Axes, NUMBERS, OTHER, PALE, STRONG, dashed, described, draw, percent, scientific, short, whole,
 };
 use crate::strings::{Bilingual, Strings};
 
-/// Loss per step, mean loss per epoch and, where there is one, validation loss; none without steps.
-///
-/// # Errors
-/// When drawing fails.
+/// Loss per step, mean loss per epoch, and validation loss if there is one; none without steps.
 pub fn loss(training: &Training, strings: &Strings) -> Result<Option<String>> {
     let Some(range) = steps(training) else { return Ok(None) };
     let steps = thinned(training, |step| step.loss);
@@ -35,11 +32,7 @@ pub fn loss(training: &Training, strings: &Strings) -> Result<Option<String>> {
     described(&svg, "loss", strings, &sentences).map(Some)
 }
 
-/// Training accuracy per epoch and, where there is a validation split, the accuracy on it after the epoch; none
-/// without epochs.
-///
-/// # Errors
-/// When drawing fails.
+/// Training accuracy per epoch, and validation accuracy if there is one; none without epochs.
 pub fn accuracy(training: &Training, strings: &Strings) -> Result<Option<String>> {
     let (Some(first), Some(last)) = (training.epochs.first(), training.epochs.last()) else {
         return Ok(None);
@@ -51,13 +44,7 @@ pub fn accuracy(training: &Training, strings: &Strings) -> Result<Option<String>
     let svg = draw(first.epoch as f64 - 0.5..last.epoch as f64 + 0.5, 1.05, &axes, |chart| {
         chart.draw_series(LineSeries::new(learning(), STRONG.stroke_width(5)))?;
         chart.draw_series(learning().map(|point| Circle::new(point, 10, STRONG.filled())))?;
-        let (dash, space) = DASHES;
-        chart.draw_series(DashedLineSeries::new(
-            validation().collect::<Vec<_>>(),
-            dash,
-            space,
-            OTHER.stroke_width(5),
-        ))?;
+        chart.draw_series(dashed(validation(), OTHER.stroke_width(5)))?;
         chart.draw_series(validation().map(|point| TriangleMarker::new(point, 14, OTHER.filled())))?;
         Ok(())
     })?;
@@ -68,9 +55,6 @@ pub fn accuracy(training: &Training, strings: &Strings) -> Result<Option<String>
 }
 
 /// Learning rates of encoder and classifier; none without steps.
-///
-/// # Errors
-/// When drawing fails.
 pub fn learning_rates(training: &Training, strings: &Strings) -> Result<Option<String>> {
     let Some(range) = steps(training) else { return Ok(None) };
     let rates = [thinned(training, |step| step.encoder), thinned(training, |step| step.classifier)];
@@ -80,8 +64,7 @@ pub fn learning_rates(training: &Training, strings: &Strings) -> Result<Option<S
     let axes = Axes { x_labels: 6, x_label: short, y_label: scientific };
     let svg = draw(range, top.max(1e-12), &axes, |chart| {
         chart.draw_series(LineSeries::new(encoder.iter().copied(), STRONG.stroke_width(5)))?;
-        let (dash, space) = DASHES;
-        chart.draw_series(DashedLineSeries::new(classifier.clone(), dash, space, OTHER.stroke_width(5)))?;
+        chart.draw_series(dashed(classifier.clone(), OTHER.stroke_width(5)))?;
         Ok(())
     })?;
     let [encoder, classifier] = greatest.map(scientific);

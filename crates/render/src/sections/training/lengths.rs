@@ -5,7 +5,7 @@ use midashi_stage::RunRecord;
 use plotters::prelude::*;
 use serde::Serialize;
 
-use crate::chart::{DASHES, NUMBERS, OTHER, SIZE, STRONG, described, draw};
+use crate::chart::{NUMBERS, OTHER, SIZE, STRONG, dashed, described, draw};
 use crate::strings::Strings;
 
 /// Lengths of all texts in tokens, special tokens included.
@@ -117,9 +117,7 @@ pub fn chart(lengths: &Lengths, strings: &Strings) -> anyhow::Result<Option<Stri
             Rectangle::new(corners, STRONG.filled())
         }))?;
         if let Some(limit) = limit {
-            let (dash, space) = DASHES;
-            let line = [(limit, 0.0), (limit, top)];
-            chart.draw_series(DashedLineSeries::new(line, dash, space, OTHER.stroke_width(5)))?;
+            chart.draw_series(dashed([(limit, 0.0), (limit, top)], OTHER.stroke_width(5)))?;
         }
         Ok(())
     })?;
