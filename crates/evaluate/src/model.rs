@@ -15,50 +15,50 @@ use midashi_trunk::{HiddenStates, Trunk, TrunkRecord, text_ids};
 use ndarray::s;
 use serde::Deserialize;
 
-/// A model and the texts it is asked about.
+/// The model and the corpus whose texts it classifies.
 pub struct Model<'a> {
     corpus: &'a TokenizedCorpus,
     config: BertConfig,
-    /// What the frozen layers say of the texts, where there are some.
+    /// Hidden states of the frozen layers, if any layer is frozen.
     trunk: Option<HiddenStates>,
     session: Session,
 }
 
-/// What `train` says of the model, in `midashi.json`.
+/// How `train` made the model, in `midashi.json`.
 #[derive(Deserialize)]
 struct Origin {
     trunk: Option<TrunkRecord>,
-    /// Said only when something is on.
+    /// Absent when nothing is on.
     #[serde(default)]
     compat: Compat,
 }
 
-/// What the model says of one text.
+/// The prediction for one text.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Prediction {
     /// The most probable category.
     pub category: CategoryId,
     /// Probability of each category.
     pub probabilities: Vec<f32>,
     /// Last layer's row of `[CLS]`, shape `[heads, tokens]`.
     pub attention: Vec<Vec<f32>>,
-    /// What padding the text had.
+    /// The padding that the text was classified with.
     pub padding: PaddingShares,
 }
 
 impl<'a> Model<'a> {
-    /// Opens `model/`. If the features that it was trained on are still there and belong to these
-    /// tokens, only the layers after them are computed; else its trunk computes them as it was trained.
+    /// Opens `model/`. Reuses the features that it was trained on if they are still there and belong to these
+    /// tokens; otherwise the trunk is computed with the precision of the training.
     ///
     /// # Errors
-    /// When `model/` is broken, knows other categories, was not trained as `compat` says, or its trunk
-    /// cannot be computed on this device.
+    /// When `model/` is broken, has other categories, was trained with another `compat`, or its trunk cannot
+    /// be computed on this device.
     pub fn open(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus, compat: Compat) -> Result<Self> {
         let folder = work.folder().model();
         let labels: Vec<String> = read_json(&folder.join("labels.json"))?;
         if labels != corpus.categories {
             bail!(
-                "{} knows the categories {labels:?}, tokens.arrow has {:?}; run `make train` again",
+                "{} has the categories {labels:?}, tokens.arrow has {:?}; run `make train` again",
                 folder.display(),
                 corpus.categories
             );
@@ -94,7 +94,7 @@ impl<'a> Model<'a> {
         Ok(Self { corpus, config, trunk, session })
     }
 
-    /// `texts` in batches of similar length.
+    /// Batches of texts of similar length, at most `budget` tokens each.
     pub fn batches_by_length(&self, texts: &[usize], budget: usize) -> Vec<Vec<usize>> {
         let lengths: Vec<usize> = texts.iter().map(|&text| self.corpus.texts[text].input_ids.len()).collect();
         let batches = batches_by_length(&lengths, budget);
@@ -104,17 +104,17 @@ impl<'a> Model<'a> {
     /// Classifies a batch of texts.
     ///
     /// # Errors
-    /// When a graph fails, or padding is to be attended to by a trunk, which has none.
-    pub fn classify(&mut self, texts: &[usize], padding: PaddingRule) -> Result<Vec<Answer>> {
+    /// When a graph fails, or a model with a trunk is to attend to padding, which its hidden states lack.
+    pub fn classify(&mut self, texts: &[usize], padding: PaddingRule) -> Result<Vec<Prediction>> {
         let batch = self.batch(texts, padding)?;
         let outputs = self.session.run(batch.inputs())?;
         let (logits, attention) = (outputs.float32(LOGITS)?, outputs.float32(ATTENTION)?);
         let (heads, longest) = (self.config.num_attention_heads, attention.shape()[2]);
-        let answer = |(row, &text): (usize, &usize)| {
+        let prediction = |(row, &text): (usize, &usize)| {
             let tokens = self.corpus.texts[text].input_ids.len();
             let probabilities = probabilities(logits.slice(s![row, ..]));
             let head = |head| attention.slice(s![row, head, ..tokens]).to_vec();
-            Answer {
+            Prediction {
                 category: CategoryId(most_probable(logits.slice(s![row, ..])) as u16),
                 attention: (0..heads).map(head).collect(),
                 probabilities,
@@ -124,12 +124,12 @@ impl<'a> Model<'a> {
                 },
             }
         };
-        Ok(texts.iter().enumerate().map(answer).collect())
+        Ok(texts.iter().enumerate().map(prediction).collect())
     }
 
     fn batch(&self, texts: &[usize], padding: PaddingRule) -> Result<Batch> {
         if let Some(trunk) = &self.trunk {
-            ensure!(padding == PaddingRule::Masked, "a trunk has no padding that could be attended to");
+            ensure!(padding == PaddingRule::Masked, "the trunk's hidden states have no padding to attend to");
             return Ok(trunk.batch(self.corpus, texts)?);
         }
         let ids: Vec<TextIds<'_>> = texts.iter().map(|&text| text_ids(&self.corpus.texts[text])).collect();
@@ -137,7 +137,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The features that the model was trained on, if some were kept and they are still those.
+/// The features that the model was trained on, if they were kept and still match the tokens.
 fn open_features(work: &Work, trunk: &TrunkRecord, corpus: &TokenizedCorpus) -> Option<Features> {
     let key = &trunk.features;
     let fits = trunk.kept && key.input_ids_sha256 == corpus.input_ids_sha256();

@@ -1,5 +1,5 @@
-//! The linear baseline beside the fine-tuned model: fitted on the same training texts, measured on
-//! the same test texts, and on wish averaged with it.
+//! Compares the fine-tuned model with a linear baseline, which is fitted on the same training texts and
+//! measured on the same test texts, and with the average of the two.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -12,64 +12,62 @@ use midashi_artifacts::{
 use midashi_baseline::Baseline;
 use midashi_bert::most_probable;
 use midashi_config::Evaluate;
+use midashi_stage::Work;
 use ndarray::ArrayView1;
 
 use crate::metrics::metrics;
 use crate::statistics::{bootstrap, mcnemar};
+use crate::texts::in_split;
 
-/// Raised when the linear model says other things of the same texts.
+/// Raised when the linear model gives other results for the same texts.
 const REVISION: u32 = 1;
 
-/// Where the baseline's predictions are kept, for runs that differ in other things than their texts.
-pub struct Kept {
+/// The metrics of the linear model alone, and of both models together.
+type Comparison = (Option<BaselineMetrics>, Option<EnsembleMetrics>);
+
+/// Where the baseline's predictions are cached for runs that share their texts.
+struct Cache {
     /// `baseline.parquet`.
-    pub path: PathBuf,
-    /// SHA-256 of `tokens.arrow`, which is all that they depend on.
-    pub tokens_sha256: String,
+    path: PathBuf,
+    /// Everything that the predictions depend on: the SHA-256 of `tokens.arrow`, and [`REVISION`].
+    key: String,
 }
 
-/// What stands beside the fine-tuned model.
-pub struct Beside {
-    /// The linear model alone.
-    pub baseline: BaselineMetrics,
-    /// Both together, with `evaluate.ensemble`.
-    pub ensemble: Option<EnsembleMetrics>,
-}
-
-impl Kept {
-    fn key(&self) -> String {
-        format!("tokens.arrow {}, revision {REVISION}", self.tokens_sha256)
-    }
-
-    /// What is kept of the texts of `model`. It is a cache: what cannot be read is made again, and that is
-    /// said.
-    fn predictions(&self, model: &Predictions) -> Option<Predictions> {
-        let known = Predictions::kept(&self.path, &self.key()).unwrap_or_else(|error| {
-            println!("  {error}");
-            None
-        });
-        known.filter(|known| known.is_of_the_same_texts(model))
-    }
-}
-
-/// Fits the baseline on the training split, or takes what was `kept` of it, and measures it on the texts
-/// of `model`, the fine-tuned model's predictions. Nothing, and a note, where the training texts teach it
-/// nothing.
+/// The metrics of the baseline and of the ensemble, if the configuration requests them. `model` are
+/// the fine-tuned model's predictions.
 ///
 /// # Errors
-/// When an ensemble is asked for and there is no baseline, or its predictions cannot be kept.
-pub fn beside(
+/// When an ensemble is requested and no baseline can be fitted, or the cache cannot be written.
+pub fn compare(work: &Work, corpus: &TokenizedCorpus, model: &Predictions) -> Result<Comparison> {
+    let (config, folder) = (work.config(), work.folder());
+    if !config.evaluate.baseline {
+        return Ok((None, None));
+    }
+    let tokens_sha256 = work.sha256_of(&folder.tokens()).context("tokens.arrow is no input of this stage")?;
+    let key = format!("tokens.arrow {tokens_sha256}, revision {REVISION}");
+    let cache = Cache { path: folder.baseline(), key };
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(config.threads()).build()?;
+    threads.install(|| compare_cached(corpus, model, &config.evaluate, &cache))
+}
+
+/// Without a baseline, and with a note, when the training texts have no features in common.
+fn compare_cached(
     corpus: &TokenizedCorpus,
     model: &Predictions,
     settings: &Evaluate,
-    kept: &Kept,
-) -> Result<Option<Beside>> {
-    let predicted = match kept.predictions(model) {
-        Some(known) => known,
-        None => match fitted(corpus, model) {
-            Ok(fitted) => {
-                fitted.keep(&kept.path, &kept.key())?;
-                fitted
+    cache: &Cache,
+) -> Result<Comparison> {
+    // An unreadable cache is reported and made again.
+    let cached = Predictions::kept(&cache.path, &cache.key).unwrap_or_else(|error| {
+        println!("  {error}");
+        None
+    });
+    let baseline = match cached.filter(|cached| cached.is_of_the_same_texts(model)) {
+        Some(cached) => cached,
+        None => match fit_and_predict(corpus, model) {
+            Ok(predictions) => {
+                predictions.keep(&cache.path, &cache.key)?;
+                predictions
             }
             Err(error) if settings.ensemble => {
                 return Err(error).context(
@@ -78,72 +76,63 @@ pub fn beside(
             }
             Err(error) => {
                 println!("  no linear baseline: {error}");
-                return Ok(None);
+                return Ok((None, None));
             }
         },
     };
-    let ensemble = settings.ensemble.then(|| {
-        let weight = settings.ensemble_weight;
-        let both = mean(model, &predicted, weight);
-        anyhow::Ok(EnsembleMetrics { weight, scores: scores(&both)? })
-    });
-    Ok(Some(Beside {
-        baseline: BaselineMetrics {
-            scores: scores(&predicted)?,
-            report: metrics(&predicted)?.into(),
-            mcnemar: mcnemar(&right(model), &right(&predicted)),
-        },
-        ensemble: ensemble.transpose()?,
-    }))
+    let weight = settings.ensemble_weight;
+    let ensemble = settings.ensemble.then(|| scores(&average(model, &baseline, weight))).transpose()?;
+    let baseline = BaselineMetrics {
+        scores: scores(&baseline)?,
+        report: metrics(&baseline)?.into(),
+        mcnemar: mcnemar(&correct(model), &correct(&baseline)),
+    };
+    Ok((Some(baseline), ensemble.map(|scores| EnsembleMetrics { weight, scores })))
 }
 
-/// Every model's scores with their intervals, and whether the difference is chance, for the terminal.
+/// Each model's scores with their intervals, and the test of the difference, for the terminal.
 pub fn lines(metrics: &Metrics) -> String {
     let mut lines = String::new();
-    let mut line = |name: &str, accuracy: f64, macro_f1: f64, intervals: &Intervals| {
-        let Intervals { accuracy: of_accuracy, macro_f1: of_f1 } = intervals;
+    let Metrics { accuracy, macro_f1, .. } = *metrics;
+    let own = metrics.intervals.map(|intervals| ("fine-tuned", Scores { accuracy, macro_f1, intervals }));
+    let baseline = metrics.baseline.as_ref().map(|baseline| ("linear baseline", baseline.scores));
+    let ensemble = metrics.ensemble.map(|ensemble| ("both, averaged", ensemble.scores));
+    for (name, scores) in [own, baseline, ensemble].into_iter().flatten() {
+        let Scores { accuracy, macro_f1, intervals: Intervals { accuracy: a, macro_f1: f } } = scores;
         // Writing to a string cannot fail.
         let _ = writeln!(
             lines,
             "  {name:<15}  accuracy {accuracy:.4} ({:.4} to {:.4})  macro F1 {macro_f1:.4} ({:.4} to {:.4})",
-            of_accuracy.low, of_accuracy.high, of_f1.low, of_f1.high,
+            a.low, a.high, f.low, f.high,
         );
-    };
-    let beside = |scores: &Scores| (scores.accuracy, scores.macro_f1, scores.intervals);
-    let own =
-        metrics.intervals.map(|intervals| ("fine-tuned", (metrics.accuracy, metrics.macro_f1, intervals)));
-    let baseline = metrics.baseline.as_ref().map(|baseline| ("linear baseline", beside(&baseline.scores)));
-    let ensemble = metrics.ensemble.map(|ensemble| ("both, averaged", beside(&ensemble.scores)));
-    for (name, (accuracy, macro_f1, intervals)) in [own, baseline, ensemble].into_iter().flatten() {
-        line(name, accuracy, macro_f1, &intervals);
     }
     if let Some(BaselineMetrics { mcnemar, .. }) = &metrics.baseline {
         let _ = writeln!(
             lines,
-            "  right alone: fine-tuned {}, linear baseline {} ({mcnemar})",
+            "  correct where the other is wrong: fine-tuned {}, linear baseline {} ({mcnemar})",
             mcnemar.only_first_right, mcnemar.only_second_right,
         );
     }
     lines
 }
 
-/// What the baseline, fitted on the training split, says of the texts of `model`.
-fn fitted(corpus: &TokenizedCorpus, model: &Predictions) -> Result<Predictions, midashi_baseline::Error> {
-    let (texts, labels): (Vec<&str>, Vec<usize>) = originals(corpus, Split::Train).unzip();
+/// Fits the baseline on the training split and predicts the texts of `model`.
+fn fit_and_predict(
+    corpus: &TokenizedCorpus,
+    model: &Predictions,
+) -> Result<Predictions, midashi_baseline::Error> {
+    // The texts as their authors wrote them: the baseline does not use the tokenizer.
+    let originals = |split| in_split(corpus, split).into_iter().map(|at| &corpus.texts[at]);
+    let (texts, labels): (Vec<&str>, Vec<usize>) =
+        originals(Split::Train).map(|text| (text.original.as_str(), text.label.index())).unzip();
     let baseline = Baseline::fit(&texts, &labels, corpus.categories.len())?;
-    let texts: Vec<&str> = originals(corpus, Split::Test).map(|(text, _)| text).collect();
+    let texts: Vec<&str> = originals(Split::Test).map(|text| text.original.as_str()).collect();
     let probabilities = baseline.probabilities(&texts);
     Ok(with_probabilities(model, |_, row| probabilities[row].iter().map(|&p| p as f32).collect()))
 }
 
-/// The texts of a split as their authors wrote them, with their categories.
-fn originals(corpus: &TokenizedCorpus, split: Split) -> impl Iterator<Item = (&str, usize)> {
-    let texts = corpus.texts.iter().filter(move |text| text.split == split);
-    texts.map(|text| (text.original.as_str(), text.label.index()))
-}
-
-/// The weighted mean of two models' probabilities of the same texts.
-fn mean(first: &Predictions, second: &Predictions, weight: f64) -> Predictions {
+/// The weighted mean of two models' probabilities for the same texts.
+fn average(first: &Predictions, second: &Predictions, weight: f64) -> Predictions {
     with_probabilities(first, |row, at| {
         let pairs = row.probabilities.iter().zip(&second.rows[at].probabilities);
         pairs
@@ -152,7 +141,7 @@ fn mean(first: &Predictions, second: &Predictions, weight: f64) -> Predictions {
     })
 }
 
-/// The same texts with other probabilities, and what is then most probable.
+/// The same texts with other probabilities, and the category that is then the most probable.
 fn with_probabilities(
     predictions: &Predictions,
     probabilities: impl Fn(&Prediction, usize) -> Vec<f32>,
@@ -170,7 +159,7 @@ fn scores(predictions: &Predictions) -> Result<Scores> {
     Ok(Scores { accuracy, macro_f1, intervals: bootstrap(predictions) })
 }
 
-fn right(predictions: &Predictions) -> Vec<bool> {
+fn correct(predictions: &Predictions) -> Vec<bool> {
     predictions.rows.iter().map(|row| row.label == row.predicted).collect()
 }
 
@@ -189,7 +178,7 @@ mod tests {
             label: CategoryId(label),
             split,
             original: original.into(),
-            // Of this the baseline must not learn.
+            // The baseline must not read this field.
             text: "同じ".into(),
             input_ids: vec![],
             token_type_ids: vec![],
@@ -217,8 +206,8 @@ mod tests {
         Predictions { categories: vec!["魚".into(), "鳥".into()], rows: rows.iter().map(row).collect() }
     }
 
-    /// What a title is about, its first character says; the test texts stand among the others.
-    fn telling() -> TokenizedCorpus {
+    /// The first character of a title decides its category; the test texts are among the others.
+    fn separable() -> TokenizedCorpus {
         use Split::{Test, Train};
         corpus(&[
             ("鯛の群れ", 0, Train),
@@ -230,14 +219,14 @@ mod tests {
         ])
     }
 
-    /// With nothing kept.
-    fn beside(corpus: &TokenizedCorpus, model: &Predictions, settings: &Evaluate) -> Result<Option<Beside>> {
+    /// With an empty cache.
+    fn compare(corpus: &TokenizedCorpus, model: &Predictions, settings: &Evaluate) -> Result<Comparison> {
         let folder = tempfile::tempdir()?;
-        super::beside(corpus, model, settings, &kept(folder.path(), "these"))
+        compare_cached(corpus, model, settings, &cache(folder.path(), "these"))
     }
 
-    fn kept(folder: &Path, tokens_sha256: &str) -> Kept {
-        Kept { path: folder.join("baseline.parquet"), tokens_sha256: tokens_sha256.into() }
+    fn cache(folder: &Path, key: &str) -> Cache {
+        Cache { path: folder.join("baseline.parquet"), key: key.into() }
     }
 
     #[test]
@@ -245,13 +234,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let model = predictions(&[(1, [0.9, 0.1]), (1, [0.6, 0.4])]);
         let accuracy = |corpus: &TokenizedCorpus, tokens: &str| {
-            let kept = kept(folder.path(), tokens);
-            let found = super::beside(corpus, &model, &Evaluate::default(), &kept).unwrap().unwrap();
-            found.baseline.scores.accuracy
+            let cache = cache(folder.path(), tokens);
+            let (baseline, _) = compare_cached(corpus, &model, &Evaluate::default(), &cache).unwrap();
+            baseline.unwrap().scores.accuracy
         };
-        let before = accuracy(&telling(), "these");
-        // The first test text is now of what the baseline takes for a bird; what was kept does not know.
-        let mut other = telling();
+        let before = accuracy(&separable(), "these");
+        // The first test text now looks like a bird to the baseline; the cache still has the old prediction.
+        let mut other = separable();
         other.texts[1].original = "鷹が来た".into();
         assert_eq!(accuracy(&other, "these"), before);
         let after = accuracy(&other, "others");
@@ -262,57 +251,59 @@ mod tests {
 
     #[test]
     fn both_models_are_measured_on_the_same_texts() {
-        // The baseline says fish, bird; the model fish, fish; both texts are of birds.
+        // The baseline predicts fish, bird; the model fish, fish; both texts are about birds.
         let model = predictions(&[(1, [0.9, 0.1]), (1, [0.6, 0.4])]);
         let settings = Evaluate { ensemble: true, ensemble_weight: 0.1, ..Evaluate::default() };
-        let found = beside(&telling(), &model, &settings).unwrap().unwrap();
-        assert_eq!(found.baseline.scores.accuracy, 0.5);
-        let compared = found.baseline.mcnemar;
+        let (baseline, ensemble) = compare(&separable(), &model, &settings).unwrap();
+        let (baseline, ensemble) = (baseline.unwrap(), ensemble.unwrap());
+        assert_eq!(baseline.scores.accuracy, 0.5);
+        let compared = baseline.mcnemar;
         assert_eq!((compared.only_first_right, compared.only_second_right, compared.p_value), (0, 1, 1.0));
-        let Some(ensemble) = found.ensemble else { panic!("no ensemble") };
         assert_eq!((ensemble.weight, ensemble.scores.accuracy), (0.1, 0.5), "the baseline decides");
         let settings = Evaluate { ensemble_weight: 1.0, ..settings };
-        let ensemble = beside(&telling(), &model, &settings).unwrap().unwrap().ensemble.unwrap();
+        let ensemble = compare(&separable(), &model, &settings).unwrap().1.unwrap();
         assert_eq!(ensemble.scores.accuracy, 0.0, "the model decides");
     }
 
     #[test]
     fn the_mean_is_weighted_by_the_models_share() {
         let (first, second) = (predictions(&[(0, [0.75, 0.25])]), predictions(&[(0, [0.25, 0.75])]));
-        let both = mean(&first, &second, 0.25);
+        let both = average(&first, &second, 0.25);
         assert_eq!(both.rows[0].probabilities, [0.375, 0.625]);
         assert_eq!(both.rows[0].predicted, CategoryId(1));
     }
 
     #[test]
     fn one_test_text_is_measured_too() {
-        let mut corpus = telling();
+        let mut corpus = separable();
         corpus.texts.remove(4);
-        let found = beside(&corpus, &predictions(&[(1, [0.2, 0.8])]), &Evaluate::default()).unwrap().unwrap();
-        let interval = found.baseline.scores.intervals.accuracy;
-        assert_eq!((found.baseline.scores.accuracy, interval.low, interval.high), (0.0, 0.0, 0.0));
-        assert_eq!(found.baseline.mcnemar.only_first_right, 1);
-        assert_eq!(found.ensemble, None);
+        let model = predictions(&[(1, [0.2, 0.8])]);
+        let (baseline, ensemble) = compare(&corpus, &model, &Evaluate::default()).unwrap();
+        let baseline = baseline.unwrap();
+        let interval = baseline.scores.intervals.accuracy;
+        assert_eq!((baseline.scores.accuracy, interval.low, interval.high), (0.0, 0.0, 0.0));
+        assert_eq!(baseline.mcnemar.only_first_right, 1);
+        assert_eq!(ensemble, None);
     }
 
     #[test]
     fn one_category_is_always_right() {
-        let mut corpus = telling();
+        let mut corpus = separable();
         corpus.categories.truncate(1);
         corpus.texts.iter_mut().for_each(|text| text.label = CategoryId(0));
         let mut model = predictions(&[(0, [0.9, 0.1]), (0, [0.9, 0.1])]);
         model.categories.truncate(1);
-        let found = beside(&corpus, &model, &Evaluate::default()).unwrap().unwrap();
-        assert_eq!((found.baseline.scores.accuracy, found.baseline.mcnemar.p_value), (1.0, 1.0));
+        let baseline = compare(&corpus, &model, &Evaluate::default()).unwrap().0.unwrap();
+        assert_eq!((baseline.scores.accuracy, baseline.mcnemar.p_value), (1.0, 1.0));
     }
 
     #[test]
     fn texts_with_nothing_in_common_have_no_baseline_and_no_ensemble() {
         let corpus = corpus(&[("鯛", 0, Split::Train), ("鷹", 1, Split::Train), ("鯛", 0, Split::Test)]);
         let model = predictions(&[(0, [0.9, 0.1])]);
-        assert!(beside(&corpus, &model, &Evaluate::default()).unwrap().is_none());
+        assert_eq!(compare(&corpus, &model, &Evaluate::default()).unwrap(), (None, None));
         let settings = Evaluate { ensemble: true, ..Evaluate::default() };
-        let error = format!("{:#}", beside(&corpus, &model, &settings).err().unwrap());
+        let error = format!("{:#}", compare(&corpus, &model, &settings).unwrap_err());
         assert!(error.contains("evaluate.ensemble = false") && error.contains("2 training texts"), "{error}");
     }
 }

@@ -1,13 +1,8 @@
-//! The charts, as SVG that stands in the page.
+//! Draws charts as SVG for the page.
 //!
-//! plotters draws axes and marks and writes colours into attributes. Each colour here is the one of
-//! the light page; the style sheet finds it by its attribute and exchanges it on a dark page. What a
-//! chart says in words, its axes' titles and its text alternative, is added in both languages: the
-//! strings `chart.<name>.title`, `.x` and `.y`, and a description.
-
-mod lengths;
-mod reliability;
-mod training;
+//! plotters draws axes and marks and writes colours into attributes. Each colour here is the light page's; the style
+//! sheet finds it by its attribute and replaces it on a dark page. Titles of axes and the text alternative are added in
+//! both languages, from the strings `chart.<name>.title`, `.x` and `.y` and a description.
 
 use std::ops::Range;
 
@@ -17,43 +12,47 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::strings::{Said, Strings};
-
-pub use lengths::lengths;
-pub use reliability::reliability;
-pub use training::{accuracy, learning_rates, loss};
+use crate::strings::{Bilingual, Strings};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// Units of the view box. plotters rounds to whole units, so they are finer than pixels: the page
-/// shows a chart at about half this size.
-const SIZE: (u32, u32) = (960, 600);
-const FONT: (&str, u32) = ("sans-serif", 35);
-/// plotters writes a font of 35 as one of 28.2.
+/// Units of the view box. plotters rounds to whole units; the page shows a chart at about half this size.
+pub const SIZE: (u32, u32) = (960, 600);
+/// Font of labels.
+pub const FONT: (&str, u32) = ("sans-serif", 35);
+/// plotters scales a font of 35 to 28.2.
 const TITLE_SIZE: u32 = 29;
-/// Around the axes: outside of everything, and to the right for half of the last label.
+/// Margins; the right one has room for half of the last label.
 const MARGIN: u32 = 12;
 const RIGHT_MARGIN: u32 = 36;
-/// Below and beside the axes, for labels and titles.
+/// Room for labels and titles at the axes.
 const X_LABELS: u32 = 92;
 const Y_LABELS: u32 = 148;
 
 /// Axes and text.
-const INK: RGBColor = RGBColor(0x5b, 0x64, 0x72);
+pub const INK: RGBColor = RGBColor(0x5b, 0x64, 0x72);
 const GRID: RGBColor = RGBColor(0xe1, 0xe5, 0xea);
-/// Single steps.
-const PALE: RGBColor = RGBColor(0xa9, 0xc1, 0xdf);
-/// What the chart is about.
-const STRONG: RGBColor = RGBColor(0x1f, 0x4e, 0x8c);
-/// What it is compared with, which differs by more than its colour: triangles or dashes.
-const OTHER: RGBColor = RGBColor(0xb2, 0x46, 0x14);
+/// Secondary marks, such as single steps.
+pub const PALE: RGBColor = RGBColor(0xa9, 0xc1, 0xdf);
+/// The main data.
+pub const STRONG: RGBColor = RGBColor(0x1f, 0x4e, 0x8c);
+/// The data it is compared with; always drawn as triangles or dashes too, so that colour is not needed.
+pub const OTHER: RGBColor = RGBColor(0xb2, 0x46, 0x14);
 
-/// Length and distance of dashes.
-const DASHES: (u32, u32) = (16, 10);
+/// A dashed line.
+pub fn dashed(
+    points: impl IntoIterator<Item = (f64, f64)>,
+    style: ShapeStyle,
+) -> DashedLineSeries<std::vec::IntoIter<(f64, f64)>, u32> {
+    DashedLineSeries::new(points.into_iter().collect::<Vec<_>>(), 16, 10, style)
+}
 
-/// Draws axes from 0 upwards and what `fill` puts between them.
-fn draw(
+/// Draws axes that begin at 0 vertically, and the marks that `fill` draws.
+///
+/// # Errors
+/// When plotters fails.
+pub fn draw(
     x: Range<f64>,
     top: f64,
     axes: &Axes,
@@ -86,38 +85,50 @@ fn draw(
     Ok(svg)
 }
 
-/// How numbers are written beside the axes.
-struct Axes {
-    /// At most so many of them below.
-    x_labels: usize,
-    x_label: fn(f64) -> String,
-    y_label: fn(f64) -> String,
+/// The labels of the axes.
+pub struct Axes {
+    /// The greatest number of labels below the chart.
+    pub x_labels: usize,
+    /// Writes a number at the horizontal axis.
+    pub x_label: fn(f64) -> String,
+    /// Writes a number at the vertical axis.
+    pub y_label: fn(f64) -> String,
 }
 
 /// Plain numbers on both axes.
-const NUMBERS: Axes = Axes { x_labels: 6, x_label: short, y_label: short };
+pub const NUMBERS: Axes = Axes { x_labels: 6, x_label: short, y_label: short };
 
-fn short(value: f64) -> String {
+/// At most two decimals.
+pub fn short(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// What lies between whole numbers is not written.
-fn whole(value: f64) -> String {
+/// Whole numbers; nothing for numbers between them.
+pub fn whole(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value}") } else { String::new() }
 }
 
-fn scientific(value: f64) -> String {
+/// Scientific notation, such as `5e-5`.
+pub fn scientific(value: f64) -> String {
     if value == 0.0 { "0".to_owned() } else { format!("{:e}", (value * 1e9).round() / 1e9) }
 }
 
-/// Above 100 % is only room.
-fn percent(share: f64) -> String {
+/// Percent without decimals; nothing above 100 %, where a chart only has room.
+pub fn percent(share: f64) -> String {
     if share > 1.0 + 1e-9 { String::new() } else { format!("{:.0}", 100.0 * share) }
 }
 
-/// Gives plotters' SVG its words in both languages and lets the page choose its size.
-fn described(svg: &str, name: &str, strings: &Strings, sentences: &[Said]) -> anyhow::Result<String> {
+/// Adds titles and a description in both languages to plotters' SVG, and removes its fixed size.
+///
+/// # Errors
+/// When a string is missing.
+pub fn described(
+    svg: &str,
+    name: &str,
+    strings: &Strings,
+    sentences: &[Bilingual],
+) -> anyhow::Result<String> {
     let body = svg.split_once('>').and_then(|(_, body)| body.trim_end().strip_suffix("</svg>"));
     let body = body.context("plotters wrote no SVG")?;
     let (width, height) = SIZE;
@@ -128,17 +139,18 @@ fn described(svg: &str, name: &str, strings: &Strings, sentences: &[Said]) -> an
         let place = format!(" text-anchor=\"middle\" font-size=\"{TITLE_SIZE}\" {place}");
         anyhow::Ok(escaped(title).in_elements("text", &place))
     };
-    let alternative = |element: &str, said: Said| {
+    let alternative = |element: &str, text: Bilingual| {
         let of = |language, text: String| {
             format!(
                 "<{element} id=\"{name}-chart-{element}-{language}\" lang=\"{language}\">{text}</{element}>"
             )
         };
-        let Said { en, ja } = escaped(said);
+        let Bilingual { en, ja } = escaped(text);
         of("en", en) + &of("ja", ja)
     };
-    let joined = |language: fn(&Said) -> &str| sentences.iter().map(language).collect::<Vec<_>>().join(" ");
-    let description = Said { en: joined(|said| &said.en), ja: joined(|said| &said.ja) };
+    let joined =
+        |language: fn(&Bilingual) -> &str| sentences.iter().map(language).collect::<Vec<_>>().join(" ");
+    let description = Bilingual { en: joined(|text| &text.en), ja: joined(|text| &text.ja) };
     Ok(format!(
         "<svg class=\"chart\" id=\"{name}-chart\" viewBox=\"0 0 {width} {height}\" \
          xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-labelledby=\"{name}-chart-title-en {name}-chart-desc-en\">\n\
@@ -150,8 +162,8 @@ fn described(svg: &str, name: &str, strings: &Strings, sentences: &[Said]) -> an
     ))
 }
 
-fn escaped(said: Said) -> Said {
-    Said { en: HtmlEscape(&said.en).to_string(), ja: HtmlEscape(&said.ja).to_string() }
+fn escaped(text: Bilingual) -> Bilingual {
+    Bilingual { en: HtmlEscape(&text.en).to_string(), ja: HtmlEscape(&text.ja).to_string() }
 }
 
 #[cfg(test)]
@@ -170,8 +182,8 @@ mod tests {
     #[test]
     fn a_chart_has_titles_and_a_text_alternative_in_both_languages() {
         let svg = draw(0.0..1.0, 1.0, &NUMBERS, |_| Ok(())).unwrap();
-        let strings = Strings::read().unwrap();
-        let sentence = Said { en: "Loss & more.".into(), ja: "損失など。".into() };
+        let strings = Strings::read([include_str!("../templates/sections/training.html")]).unwrap();
+        let sentence = Bilingual { en: "Loss & more.".into(), ja: "損失など。".into() };
         let svg = described(&svg, "loss", &strings, &[sentence.clone(), sentence]).unwrap();
         for part in [
             "role=\"img\" aria-labelledby=\"loss-chart-title-en loss-chart-desc-en\"",

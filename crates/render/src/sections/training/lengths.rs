@@ -1,8 +1,12 @@
-//! How long the texts are, in tokens.
+//! The texts' lengths in tokens.
 
 use midashi_artifacts::TokenizedText;
 use midashi_stage::RunRecord;
+use plotters::prelude::*;
 use serde::Serialize;
+
+use crate::chart::{NUMBERS, OTHER, SIZE, STRONG, dashed, described, draw};
+use crate::strings::Strings;
 
 /// Lengths of all texts in tokens, special tokens included.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -11,19 +15,19 @@ pub struct Lengths {
     pub texts: usize,
     /// Mean length.
     pub mean: f64,
-    /// Half of the texts are no longer.
+    /// Median length.
     pub median: usize,
-    /// 95 % of the texts are no longer.
+    /// 95th percentile.
     pub percentile_95: usize,
-    /// The longest.
+    /// Greatest length.
     pub longest: usize,
-    /// More tokens are cut off (`tokenize.max_length`); none where the run's record does not say.
+    /// The limit `tokenize.max_length`; none if the run's record lacks it.
     pub max_length: Option<usize>,
-    /// Whether the longest text comes near it: drawn far away it would leave the bars no room.
+    /// Whether the longest text comes near the limit. A distant limit is not drawn: it would leave no room for the bars.
     pub limit_in_sight: bool,
-    /// Texts that lost tokens by it.
+    /// Number of truncated texts.
     pub truncated: Option<usize>,
-    /// Side by side, from the shortest to the longest.
+    /// Adjacent bins of equal width, in ascending order.
     pub bins: Vec<Bin>,
 }
 
@@ -34,15 +38,15 @@ pub struct Bin {
     pub first: usize,
     /// Greatest length.
     pub last: usize,
-    /// How many texts.
+    /// Number of texts.
     pub texts: usize,
 }
 
 impl Lengths {
-    /// More bars than this do not get clearer.
+    /// More bars would not be clearer.
     const MOST_BINS: usize = 40;
 
-    /// Of `texts`, with what `record` says of their limit.
+    /// The lengths of `texts`, with the limit from `record`.
     pub fn of(texts: &[TokenizedText], record: &RunRecord) -> Self {
         let details = record.stage("tokenize").map(|stage| stage.details);
         let detail = |at: &str| details.as_ref()?.pointer(at)?.as_u64().map(|number| number as usize);
@@ -85,10 +89,51 @@ impl Lengths {
     }
 }
 
-/// The least of 1, 2, 5, 10, 20, 50, … that divides `range` into at most `most` bins.
+/// The smallest of 1, 2, 5, 10, 20, 50, … that divides `range` into at most `most` bins.
 fn bin_width(range: usize, most: usize) -> usize {
     let steps = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_usize.pow(power)));
     steps.into_iter().find(|width| range.div_ceil(*width) <= most).unwrap_or(range)
+}
+
+/// Histogram of the lengths, with the limit where it is near; none without texts.
+///
+/// # Errors
+/// When drawing fails.
+pub fn chart(lengths: &Lengths, strings: &Strings) -> anyhow::Result<Option<String>> {
+    let (Some(first), Some(last)) = (lengths.bins.first(), lengths.bins.last()) else {
+        return Ok(None);
+    };
+    let top = lengths.bins.iter().map(|bin| bin.texts).max().unwrap_or(0) as f64 * 1.05;
+    // A bar begins half a token before its first length and ends half a token after its last.
+    let (left, end) = (first.first as f64 - 0.5, last.last as f64 + 0.5);
+    let limit = lengths.max_length.filter(|_| lengths.limit_in_sight).map(|limit| limit as f64 + 0.5);
+    let right = limit.map_or(end, |limit| end.max(limit * 1.02));
+    let top = top.max(1.0);
+    let svg = draw(left..right, top, &NUMBERS, |chart| {
+        let gap = (right - left) / f64::from(SIZE.0) * 3.0;
+        chart.draw_series(lengths.bins.iter().map(|bin| {
+            let corners =
+                [(bin.first as f64 - 0.5 + gap, 0.0), (bin.last as f64 + 0.5 - gap, bin.texts as f64)];
+            Rectangle::new(corners, STRONG.filled())
+        }))?;
+        if let Some(limit) = limit {
+            chart.draw_series(dashed([(limit, 0.0), (limit, top)], OTHER.stroke_width(5)))?;
+        }
+        Ok(())
+    })?;
+    let values = [
+        ("texts", lengths.texts.to_string()),
+        ("mean", format!("{:.1}", lengths.mean)),
+        ("median", lengths.median.to_string()),
+        ("percentile", lengths.percentile_95.to_string()),
+        ("longest", lengths.longest.to_string()),
+    ];
+    let mut sentences = vec![strings.say("chart.lengths.description", &values)?];
+    if let (Some(limit), Some(truncated)) = (lengths.max_length, lengths.truncated) {
+        let values = [("limit", limit.to_string()), ("truncated", truncated.to_string())];
+        sentences.push(strings.say("lengths.limit", &values)?);
+    }
+    described(&svg, "lengths", strings, &sentences).map(Some)
 }
 
 #[cfg(test)]
@@ -136,5 +181,37 @@ mod tests {
         assert!(of_longest(48).limit_in_sight && !of_longest(47).limit_in_sight);
         let unknown = Lengths::of(&[text(64)], &RunRecord::default());
         assert_eq!((unknown.max_length, unknown.truncated), (None, None));
+    }
+
+    #[test]
+    fn a_limit_is_drawn_where_texts_come_near_it() {
+        let bins = vec![Bin { first: 10, last: 19, texts: 3 }, Bin { first: 20, last: 29, texts: 1 }];
+        let drawn = |max_length, truncated| {
+            let all = Lengths {
+                texts: 4,
+                mean: 17.5,
+                median: 15,
+                percentile_95: 25,
+                longest: 25,
+                max_length,
+                limit_in_sight: max_length == Some(25),
+                truncated,
+                bins: bins.clone(),
+            };
+            chart(&all, &Strings::read([include_str!("../../../templates/sections/training.html")]).unwrap())
+                .unwrap()
+                .unwrap()
+        };
+        let svg = drawn(Some(25), Some(2));
+        for part in ["Length (tokens)", "Number of texts", "median 15", "25 tokens", "2 texts were truncated"]
+        {
+            assert!(svg.contains(part), "{part} is missing");
+        }
+        assert_eq!(svg.matches("fill=\"#1F4E8C\"").count(), 2, "two bars");
+        let line = "stroke=\"#B24614\"";
+        assert!(svg.contains(line));
+        assert!(!drawn(Some(512), Some(0)).contains(line), "far away");
+        let unknown = drawn(None, None);
+        assert!(!unknown.contains(line) && !unknown.contains("truncated"));
     }
 }

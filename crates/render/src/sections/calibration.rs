@@ -1,28 +1,32 @@
-//! Reliability diagram: how often the model is right, where it is how sure.
+//! Calibration: the reliability diagram.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use midashi_artifacts::{Calibration, CalibrationBin};
+use minijinja::Value;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Axes, DASHES, FONT, INK, OTHER, PALE, STRONG, described, draw, percent};
+use crate::artifacts::Artifacts;
+use crate::chart::{Axes, FONT, INK, OTHER, PALE, STRONG, dashed, described, draw, percent};
 use crate::strings::Strings;
 
-/// A bar per bin with its accuracy and the number of its texts, a mark at its mean confidence, and the
-/// diagonal on which both are the same.
-///
-/// # Errors
-/// When drawing fails.
-pub fn reliability(calibration: &Calibration, strings: &Strings) -> Result<String> {
+/// The reliability diagram; none without calibration.
+pub fn section(artifacts: &Artifacts, strings: &Strings) -> Result<Option<Value>> {
+    let calibration = artifacts.metrics.calibration.as_ref();
+    let chart = calibration.map(|calibration| reliability(calibration, strings)).transpose();
+    Ok(chart.context("cannot draw the reliability diagram")?.map(Value::from))
+}
+
+/// A bar per bin with its accuracy and its number of texts, a mark at its mean confidence, and the diagonal of
+/// perfect calibration.
+fn reliability(calibration: &Calibration, strings: &Strings) -> Result<String> {
     let bins = || calibration.bins.iter().filter(|bin| bin.texts > 0);
     let axes = Axes { x_labels: 11, x_label: percent, y_label: percent };
-    // Above the bars is room for their numbers.
+    // The numbers need room above the bars.
     let svg = draw(0.0..1.0, 1.1, &axes, |chart| {
         chart.draw_series(bins().map(|bin| Rectangle::new(bar(bin), PALE.filled())))?;
         chart.draw_series(bins().map(|bin| Rectangle::new(bar(bin), STRONG.stroke_width(3))))?;
-        let (dash, space) = DASHES;
-        let diagonal = [(0.0, 0.0), (1.0, 1.0)];
-        chart.draw_series(DashedLineSeries::new(diagonal, dash, space, INK.stroke_width(3)))?;
+        chart.draw_series(dashed([(0.0, 0.0), (1.0, 1.0)], INK.stroke_width(3)))?;
         chart.draw_series(
             bins().map(|bin| TriangleMarker::new((bin.confidence, bin.accuracy), 13, OTHER.filled())),
         )?;
@@ -65,7 +69,8 @@ mod tests {
         };
         let bins = vec![bin(0.4, 0, 0.0, 0.0), bin(0.5, 12, 0.55, 0.5), bin(0.9, 345, 0.96, 1.0)];
         let calibration = Calibration { expected_calibration_error: 0.0432, brier_score: 0.1, bins };
-        let svg = reliability(&calibration, &Strings::read().unwrap()).unwrap();
+        let strings = Strings::read([include_str!("../../templates/sections/calibration.html")]).unwrap();
+        let svg = reliability(&calibration, &strings).unwrap();
         assert_eq!(svg.matches("fill=\"#A9C1DF\"").count(), 2);
         assert_eq!(svg.matches("<polygon").count(), 2);
         for part in [">\n12\n</text>", ">\n345\n</text>", "50–60%: 50.0% (12)", "0.0432"] {

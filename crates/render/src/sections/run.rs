@@ -1,82 +1,69 @@
-//! What `run.json` says of the run: its settings in a few lines, and each stage's cost.
+//! The run: its settings, its configuration, and the time and memory of each stage.
 //!
-//! Settings and details are JSON as each stage writes them, so values are named by JSON pointers,
-//! and what is not there is left out.
+//! Settings and details in `run.json` are JSON that each stage defines, so values are found by JSON pointers, and
+//! missing values are left out.
 
-use midashi_artifacts::{Corpus, Split, TokenizedCorpus};
+use midashi_artifacts::{Split, TokenizedCorpus};
 use midashi_stage::{FileDigest, RunRecord, StageRecord};
+use minijinja::value::Serde;
+use minijinja::{Value, context};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::Value as Json;
 
-/// Everything needed to repeat the run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Summary {
-    /// Articles in the corpus.
-    pub articles: usize,
-    /// Their categories.
-    pub categories: usize,
-    /// How many articles each split that has any has, by its name.
-    pub splits: Vec<(&'static str, usize)>,
-    /// What was chosen, and what it was done with; `name` is a key of `strings.json` after `fact.`.
-    pub facts: Vec<Fact>,
-    /// As TOML, the keys that differ from their defaults.
-    pub configuration: String,
-    /// Each stage's cost and records.
-    pub stages: Vec<StageSummary>,
-}
+use crate::artifacts::Artifacts;
+use crate::strings::Strings;
 
 /// A name and a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fact {
-    /// What it is.
+    /// The name.
     pub name: String,
-    /// For people.
+    /// The value as text.
     pub value: String,
 }
 
-/// What one stage took, and all that it wrote down.
+/// The record of one stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StageSummary {
     /// The stage's name.
     pub stage: String,
-    /// Time from start to end, in seconds.
+    /// Wall time in seconds.
     pub wall_seconds: f64,
-    /// Largest resident memory of its process, in bytes.
+    /// Peak resident memory of the process in bytes.
     pub peak_memory_bytes: Option<u64>,
     /// Midashi's version.
     pub version: String,
-    /// What it read, with SHA-256.
+    /// Input files with their SHA-256.
     pub inputs: Vec<FileDigest>,
-    /// What it wrote, with SHA-256.
+    /// Output files with their SHA-256.
     pub outputs: Vec<FileDigest>,
     /// Settings and details, nested keys joined by dots.
     pub notes: Vec<Fact>,
 }
 
-/// The pipeline's stages before this one, whose own entry is still to be written.
+/// The stages before this one, whose own entry is not yet written.
 const STAGES: [&str; 5] = ["fetch", "ingest", "tokenize", "train", "evaluate"];
 
-impl Summary {
-    /// `configuration` as TOML.
-    pub fn of(record: &RunRecord, corpus: &Corpus, tokens: &TokenizedCorpus, configuration: &str) -> Self {
-        let count = |split| corpus.articles.iter().filter(|article| article.split == split).count();
-        let splits = Split::ALL.map(|split| (split.name(), count(split)));
-        Self {
-            articles: corpus.articles.len(),
-            categories: corpus.categories.len(),
-            splits: splits.into_iter().filter(|&(_, articles)| articles > 0).collect(),
-            facts: facts(record, tokens),
-            configuration: configuration.to_owned(),
-            stages: stages(record),
-        }
-    }
+/// Everything that is needed to repeat the run.
+pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {
+    let Artifacts { record, corpus, tokens, configuration, .. } = artifacts;
+    let count = |split| corpus.articles.iter().filter(|article| article.split == split).count();
+    let splits = Split::ALL.map(|split| (split.name(), count(split))).into_iter();
+    Ok(Some(context! {
+        articles => corpus.articles.len(),
+        categories => corpus.categories.len(),
+        splits => Serde(splits.filter(|&(_, articles)| articles > 0).collect::<Vec<_>>()),
+        facts => Serde(facts(record, tokens)),
+        configuration,
+        stages => Serde(stages(record)),
+    }))
 }
 
-/// The run in a few lines.
+/// The most important settings; the string `fact.<name>` is the label.
 fn facts(record: &RunRecord, tokens: &TokenizedCorpus) -> Vec<Fact> {
     let fact = |name: &str, value: String| Some(Fact { name: name.to_owned(), value });
-    let at = |name: &str, part: &Value, pointer: &str| {
-        fact(name, display(part.pointer(pointer).filter(|value| says_something(value))?))
+    let at = |name: &str, part: &Json, pointer: &str| {
+        fact(name, display(part.pointer(pointer).filter(|value| has_content(value))?))
     };
     let setting = |name, stage, pointer| at(name, &record.stage(stage)?.settings, pointer);
     let detail = |name, stage, pointer| at(name, &record.stage(stage)?.details, pointer);
@@ -123,19 +110,19 @@ pub fn stages(record: &RunRecord) -> Vec<StageSummary> {
     STAGES.iter().filter_map(|stage| Some(summary(stage, record.stage(stage)?))).collect()
 }
 
-fn says_something(value: &Value) -> bool {
+fn has_content(value: &Json) -> bool {
     !value.is_null() && value.as_str() != Some("")
 }
 
-fn display(value: &Value) -> String {
+fn display(value: &Json) -> String {
     match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => match number.as_f64() {
+        Json::String(text) => text.clone(),
+        Json::Number(number) => match number.as_f64() {
             Some(small) if small != 0.0 && small.abs() < 1e-3 => format!("{small:e}"),
             _ => number.to_string(),
         },
-        Value::Array(items) => items.iter().map(display).collect::<Vec<_>>().join(", "),
-        Value::Object(entries) => entries
+        Json::Array(items) => items.iter().map(display).collect::<Vec<_>>().join(", "),
+        Json::Object(entries) => entries
             .iter()
             .map(|(key, value)| format!("{key} {}", display(value)))
             .collect::<Vec<_>>()
@@ -144,20 +131,20 @@ fn display(value: &Value) -> String {
     }
 }
 
-fn flatten(prefix: &str, value: &Value, notes: &mut Vec<Fact>) {
+fn flatten(prefix: &str, value: &Json, notes: &mut Vec<Fact>) {
     match value {
-        Value::Object(entries) => {
+        Json::Object(entries) => {
             for (key, value) in entries {
                 let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
                 flatten(&name, value, notes);
             }
         }
-        Value::Array(items) if items.iter().any(Value::is_object) => {
+        Json::Array(items) if items.iter().any(Json::is_object) => {
             for (number, item) in (1..).zip(items) {
                 flatten(&format!("{prefix}.{number}"), item, notes);
             }
         }
-        value if says_something(value) => notes.push(Fact { name: prefix.to_owned(), value: display(value) }),
+        value if has_content(value) => notes.push(Fact { name: prefix.to_owned(), value: display(value) }),
         _ => {}
     }
 }
@@ -169,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_written_for_people() {
+    fn values_are_readable() {
         assert_eq!(display(&json!({"encoder": 5e-5, "classifier": 0.001})), "encoder 5e-5, classifier 0.001");
         assert_eq!(display(&json!("all")), "all");
         assert_eq!(display(&json!([1, 2])), "1, 2");

@@ -1,16 +1,16 @@
-//! Loss, accuracy and learning rates over steps and epochs.
+//! Loss, accuracy and learning rates by step and by epoch.
 
 use midashi_artifacts::{Split, StepRow};
 use serde::Serialize;
 
-use super::share;
+use crate::share::share;
 
-/// The course of the training.
+/// The history of the training.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Training {
-    /// One per optimiser step.
+    /// One entry per optimiser step.
     pub steps: Vec<Step>,
-    /// One per epoch.
+    /// One entry per epoch.
     pub epochs: Vec<Epoch>,
 }
 
@@ -36,13 +36,13 @@ pub struct Epoch {
     pub first_step: i64,
     /// Its last step.
     pub last_step: i64,
-    /// Sum of its steps' losses, which is what the article prints.
+    /// Sum of its steps' losses; the article prints this.
     pub summed_loss: f64,
     /// Mean cross-entropy per training text, in nats.
     pub mean_loss: f64,
-    /// Share of training texts classified rightly while learning.
+    /// Accuracy on the training texts during the epoch.
     pub accuracy: f64,
-    /// After the epoch, on the validation split.
+    /// On the validation split, after the epoch.
     pub validation: Option<Validation>,
 }
 
@@ -51,7 +51,7 @@ pub struct Epoch {
 pub struct Validation {
     /// Mean cross-entropy per text, in nats.
     pub loss: f64,
-    /// Share classified rightly.
+    /// Accuracy.
     pub accuracy: f64,
 }
 
@@ -81,7 +81,7 @@ impl Step {
 }
 
 impl Epoch {
-    /// `steps` holds at least one.
+    /// `steps` has at least one item.
     fn of(steps: &[&StepRow], validation: Option<&StepRow>) -> Self {
         let texts: i64 = steps.iter().map(|row| row.texts).sum();
         let correct: i64 = steps.iter().map(|row| row.correct).sum();

@@ -1,16 +1,15 @@
-//! Loss, accuracy and learning rates of the training.
+//! Charts of loss, accuracy and learning rates.
 
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{Axes, DASHES, NUMBERS, OTHER, PALE, STRONG, described, draw, percent, scientific, short, whole};
-use crate::sections::training::{Epoch, Step, Training, Validation};
-use crate::strings::{Said, Strings};
+use super::epochs::{Epoch, Step, Training, Validation};
+use crate::chart::{
+    Axes, NUMBERS, OTHER, PALE, STRONG, dashed, described, draw, percent, scientific, short, whole,
+};
+use crate::strings::{Bilingual, Strings};
 
-/// Loss per step, mean loss per epoch and, where there is one, validation loss; none without steps.
-///
-/// # Errors
-/// When drawing fails.
+/// Loss per step, mean loss per epoch, and validation loss if there is one; none without steps.
 pub fn loss(training: &Training, strings: &Strings) -> Result<Option<String>> {
     let Some(range) = steps(training) else { return Ok(None) };
     let steps = thinned(training, |step| step.loss);
@@ -33,11 +32,7 @@ pub fn loss(training: &Training, strings: &Strings) -> Result<Option<String>> {
     described(&svg, "loss", strings, &sentences).map(Some)
 }
 
-/// Share of texts classified rightly in each epoch while learning and, where there is one, on the validation
-/// split after it; none without epochs.
-///
-/// # Errors
-/// When drawing fails.
+/// Training accuracy per epoch, and validation accuracy if there is one; none without epochs.
 pub fn accuracy(training: &Training, strings: &Strings) -> Result<Option<String>> {
     let (Some(first), Some(last)) = (training.epochs.first(), training.epochs.last()) else {
         return Ok(None);
@@ -49,13 +44,7 @@ pub fn accuracy(training: &Training, strings: &Strings) -> Result<Option<String>
     let svg = draw(first.epoch as f64 - 0.5..last.epoch as f64 + 0.5, 1.05, &axes, |chart| {
         chart.draw_series(LineSeries::new(learning(), STRONG.stroke_width(5)))?;
         chart.draw_series(learning().map(|point| Circle::new(point, 10, STRONG.filled())))?;
-        let (dash, space) = DASHES;
-        chart.draw_series(DashedLineSeries::new(
-            validation().collect::<Vec<_>>(),
-            dash,
-            space,
-            OTHER.stroke_width(5),
-        ))?;
+        chart.draw_series(dashed(validation(), OTHER.stroke_width(5)))?;
         chart.draw_series(validation().map(|point| TriangleMarker::new(point, 14, OTHER.filled())))?;
         Ok(())
     })?;
@@ -66,9 +55,6 @@ pub fn accuracy(training: &Training, strings: &Strings) -> Result<Option<String>
 }
 
 /// Learning rates of encoder and classifier; none without steps.
-///
-/// # Errors
-/// When drawing fails.
 pub fn learning_rates(training: &Training, strings: &Strings) -> Result<Option<String>> {
     let Some(range) = steps(training) else { return Ok(None) };
     let rates = [thinned(training, |step| step.encoder), thinned(training, |step| step.classifier)];
@@ -78,8 +64,7 @@ pub fn learning_rates(training: &Training, strings: &Strings) -> Result<Option<S
     let axes = Axes { x_labels: 6, x_label: short, y_label: scientific };
     let svg = draw(range, top.max(1e-12), &axes, |chart| {
         chart.draw_series(LineSeries::new(encoder.iter().copied(), STRONG.stroke_width(5)))?;
-        let (dash, space) = DASHES;
-        chart.draw_series(DashedLineSeries::new(classifier.clone(), dash, space, OTHER.stroke_width(5)))?;
+        chart.draw_series(dashed(classifier.clone(), OTHER.stroke_width(5)))?;
         Ok(())
     })?;
     let [encoder, classifier] = greatest.map(scientific);
@@ -88,16 +73,16 @@ pub fn learning_rates(training: &Training, strings: &Strings) -> Result<Option<S
     described(&svg, "rates", strings, &[sentence]).map(Some)
 }
 
-/// From before the first step to after the last.
+/// The horizontal axis, from before the first step to after the last.
 fn steps(training: &Training) -> Option<std::ops::Range<f64>> {
     let (first, last) = (training.steps.first()?.step as f64, training.steps.last()?.step as f64);
     Some(first - 1.0..last.max(first + 1.0))
 }
 
-/// At most this many points: a page 1,000 pixels wide shows no more.
+/// A page 1,000 pixels wide cannot show more points.
 const MOST_POINTS: usize = 500;
 
-/// A value of each step; of long trainings the mean over neighbouring steps.
+/// A value per step, or means over neighbouring steps if there are many.
 fn thinned(training: &Training, value: fn(&Step) -> f64) -> Vec<(f64, f64)> {
     let together = training.steps.len().div_ceil(MOST_POINTS).max(1);
     let mean = |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
@@ -108,14 +93,14 @@ fn thinned(training: &Training, value: fn(&Step) -> f64) -> Vec<(f64, f64)> {
     steps.collect()
 }
 
-/// What a chart shows, epoch by epoch: of training, and where there is a validation split, of it.
+/// The description of a chart by epoch, with a second sentence if there is a validation split.
 fn by_epoch(
     training: &Training,
     strings: &Strings,
     name: &str,
     of_epoch: impl Fn(&Epoch) -> String,
     of_validation: impl Fn(&Validation) -> String,
-) -> Result<Vec<Said>> {
+) -> Result<Vec<Bilingual>> {
     let listed = |value: &dyn Fn(&Epoch) -> Option<String>| {
         let epochs = training.epochs.iter();
         let values = epochs.filter_map(|epoch| Some(format!("{}: {}", epoch.epoch, value(epoch)?)));
@@ -136,7 +121,7 @@ mod tests {
     use super::*;
 
     fn strings() -> Strings {
-        Strings::read().unwrap()
+        Strings::read([include_str!("../../../templates/sections/training.html")]).unwrap()
     }
 
     #[test]
@@ -166,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn validation_has_other_marks_and_is_told_in_words() {
+    fn validation_has_other_marks_and_is_described() {
         let epoch = |epoch, validation| Epoch {
             epoch,
             first_step: epoch,
