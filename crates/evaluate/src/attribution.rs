@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 use midashi_artifacts::{CategoryId, Explanation, Replacement, TokenizedText};
-use midashi_explain::{Attribution, Explainer};
+use midashi_classifier::{Attribution, Classifier, text_ids};
 use midashi_stage::Progress;
-use midashi_trunk::text_ids;
 
 /// A test text with its prediction.
 #[derive(Clone, Copy)]
@@ -20,17 +19,17 @@ pub struct Subject<'a> {
 /// The explanations that one run of the model gives: attention, rollout and gradient × input. The subjects
 /// at `matrices` keep the attention of all layers and heads.
 pub fn explanations(
-    explainer: &mut Explainer,
+    classifier: &mut Classifier<'_>,
     subjects: &[Subject<'_>],
     matrices: &[usize],
 ) -> Result<Vec<Explanation>> {
-    let ids: Vec<_> = subjects.iter().map(|subject| text_ids(subject.text)).collect();
+    let ids: Vec<_> = subjects.iter().map(|subject| text_ids(&subject.text.encoding)).collect();
     let mut rows: Vec<Option<Explanation>> = vec![None; subjects.len()];
     let mut progress = Progress::new("explanations", subjects.len() as u64, "texts");
-    for batch in explainer.explanation_batches(&ids) {
+    for batch in classifier.explanation_batches(&ids) {
         let texts: Vec<_> = batch.iter().map(|&at| ids[at]).collect();
         let categories: Vec<usize> = batch.iter().map(|&at| subjects[at].category.index()).collect();
-        for (&at, attribution) in batch.iter().zip(explainer.explain(&texts, &categories)?) {
+        for (&at, attribution) in batch.iter().zip(classifier.attributions(&texts, &categories)?) {
             let (layer_attention, rollout) = (attribution.layer_attention(), attribution.rollout());
             let Attribution { attentions, gradient_x_input } = attribution;
             rows[at] = Some(Explanation {
@@ -52,7 +51,7 @@ pub fn explanations(
 
 /// Integrated gradients of the subjects at `sample`, each `[tokens]`. The baseline is the text with all its words masked.
 pub fn integrated_gradients(
-    explainer: &mut Explainer,
+    classifier: &mut Classifier<'_>,
     subjects: &[Subject<'_>],
     sample: &[usize],
     replacement: &Replacement,
@@ -61,11 +60,9 @@ pub fn integrated_gradients(
     let mut progress = Progress::new("integrated gradients", sample.len() as u64, "texts");
     let integrated = sample.iter().map(|&at| {
         let Subject { text, category, .. } = subjects[at];
-        let tokens = text.input_ids.iter().zip(&text.word_ids);
-        let masked = tokens.map(|(&id, word)| if word.is_some() { replacement.id } else { id });
-        let masked: Vec<i32> = masked.collect();
+        let masked = text.encoding.masked_input_ids(replacement.id);
         progress.advance(1);
-        Ok(explainer.integrated_gradients(text_ids(text), &masked, category.index(), points)?)
+        Ok(classifier.integrated_gradients(text_ids(&text.encoding), &masked, category.index(), points)?)
     });
     let integrated = integrated.collect();
     progress.finish();

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use midashi_artifacts::{AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus};
 use midashi_bert::PaddingRule;
+use midashi_classifier::{CorpusClassifier, Error, ModelFolder};
 use midashi_runtime::Engine;
 use midashi_stage::{Progress, Work};
 
-use crate::model::Model;
 use crate::texts::in_split;
 
 /// The classified test split; every list is in the order of `tokens.arrow`.
@@ -34,8 +34,8 @@ pub fn test_split(work: &Work, engine: &Engine, corpus: &TokenizedCorpus) -> Res
     let config = work.config();
     let texts = in_split(corpus, Split::Test);
     ensure!(!texts.is_empty(), "the test split is empty; raise corpus.split.test and run `make all` again");
-    let mut model = Model::open(work, engine, corpus, config.compat)?;
-    let by_length = model.batches_by_length(&texts, config.evaluate.batch_tokens);
+    let mut model = open(work, engine, corpus)?;
+    let by_length = model.inputs().batches_by_length(&texts, config.evaluate.batch_tokens);
     let masked = classify(&mut model, corpus, &by_length, PaddingRule::Masked)?;
     if !config.compat.article {
         return Ok(masked);
@@ -45,8 +45,28 @@ pub fn test_split(work: &Work, engine: &Engine, corpus: &TokenizedCorpus) -> Res
     Ok(TestSplit { masked: Some(masked.predictions), ..unmasked })
 }
 
+/// Opens `model/`, which must know the corpus's categories and be trained with the same `compat`.
+fn open<'a>(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus) -> Result<CorpusClassifier<'a>> {
+    let (folder, config) = (work.folder(), work.config());
+    let model = ModelFolder::open(&folder.model())?;
+    if model.labels() != corpus.categories {
+        let (found, expected) = (model.labels().to_vec(), corpus.categories.clone());
+        return Err(Error::Categories { folder: folder.model(), found, expected }.into());
+    }
+    let compat = model.training().compat;
+    ensure!(
+        compat == config.compat,
+        "{} was trained with compat.article = {}, the configuration says {}; run `make all` with this setting",
+        folder.model().display(),
+        compat.article,
+        config.compat.article
+    );
+    let batch_tokens = config.evaluate.batch_tokens;
+    Ok(CorpusClassifier::open(&model, engine, corpus, &folder.features(), batch_tokens)?)
+}
+
 fn classify(
-    model: &mut Model<'_>,
+    model: &mut CorpusClassifier<'_>,
     corpus: &TokenizedCorpus,
     batches: &[Vec<usize>],
     padding: PaddingRule,
@@ -65,9 +85,9 @@ fn classify(
         let (id, label) = (text.id.clone(), text.label);
         attention.push(AttentionRow {
             id: id.clone(),
-            tokens: text.tokens.clone(),
-            word_ids: text.word_ids.clone(),
-            attention: found.attention.clone(),
+            tokens: text.encoding.tokens.clone(),
+            word_ids: text.encoding.word_ids.clone(),
+            attention: found.attention.outer_iter().map(|head| head.to_vec()).collect(),
         });
         let probabilities = found.probabilities.clone();
         rows.push(Prediction { id, label, predicted: found.category, probabilities });

@@ -124,9 +124,9 @@ fn fit_and_predict(
     // The texts as their authors wrote them: the baseline does not use the tokenizer.
     let originals = |split| in_split(corpus, split).into_iter().map(|at| &corpus.texts[at]);
     let (texts, labels): (Vec<&str>, Vec<usize>) =
-        originals(Split::Train).map(|text| (text.original.as_str(), text.label.index())).unzip();
+        originals(Split::Train).map(|text| (text.encoding.original.as_str(), text.label.index())).unzip();
     let baseline = Baseline::fit(&texts, &labels, corpus.categories.len())?;
-    let texts: Vec<&str> = originals(Split::Test).map(|text| text.original.as_str()).collect();
+    let texts: Vec<&str> = originals(Split::Test).map(|text| text.encoding.original.as_str()).collect();
     let probabilities = baseline.probabilities(&texts);
     Ok(with_probabilities(model, |_, row| probabilities[row].iter().map(|&p| p as f32).collect()))
 }

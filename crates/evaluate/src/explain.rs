@@ -1,10 +1,11 @@
 //! Explains the predictions of the test split, and measures the faithfulness of the explanations on a sample.
 
 use anyhow::Result;
-use midashi_artifacts::{Explanations, Faithfulness, Method, Split, TokenizedCorpus, TokenizedText, Unit};
-use midashi_explain::Explainer;
+use midashi_artifacts::{Explanations, Faithfulness, Method, Split, TokenizedCorpus, TokenizedText};
+use midashi_classifier::{Classifier, ModelFolder, Options};
 use midashi_runtime::Engine;
 use midashi_stage::Work;
+use midashi_text::Unit;
 
 use crate::attribution::{self, Subject};
 use crate::classify::TestSplit;
@@ -22,7 +23,7 @@ pub fn explain(
     corpus: &TokenizedCorpus,
     test: &TestSplit,
 ) -> Result<(Explanations, Option<Faithfulness>)> {
-    let (settings, batch_tokens) = (&work.config().evaluate.explain, work.config().evaluate.batch_tokens);
+    let settings = &work.config().evaluate.explain;
     let rows = test.texts.iter().zip(&test.predictions.rows).zip(&test.attention);
     let all = rows.map(|((&text, row), attention)| Subject {
         text: &corpus.texts[text],
@@ -39,13 +40,13 @@ pub fn explain(
     let unit = corpus.units();
     let sample = sample(&subjects, unit, settings.faithfulness_texts);
     let candidates = if sample.is_empty() { (0..subjects.len()).collect() } else { sample.clone() };
-    let is_short = |at: &usize| subjects[*at].text.input_ids.len() <= LONGEST_MATRIX;
+    let is_short = |at: &usize| subjects[*at].text.encoding.len() <= LONGEST_MATRIX;
     let candidates: Vec<usize> = candidates.into_iter().filter(is_short).collect();
     let matrices = evenly_spaced(&candidates, settings.matrices);
 
-    let mut explainer =
-        Explainer::open(engine, &work.folder().model(), corpus.categories.len(), batch_tokens)?;
-    explanations.rows = attribution::explanations(&mut explainer, &subjects, &matrices)?;
+    let model = ModelFolder::open(&work.folder().model())?;
+    let mut classifier = Classifier::with_options(model, engine, Options::of(work.config()))?;
+    explanations.rows = attribution::explanations(&mut classifier, &subjects, &matrices)?;
     if sample.is_empty() {
         return Ok((explanations, None));
     }
@@ -58,9 +59,9 @@ pub fn explain(
     };
     let points = settings.integration_points;
     let integrated =
-        attribution::integrated_gradients(&mut explainer, &subjects, &sample, replacement, points)?;
+        attribution::integrated_gradients(&mut classifier, &subjects, &sample, replacement, points)?;
 
-    let mut eraser = Eraser { explainer: &mut explainer, unit, replacement };
+    let mut eraser = Eraser { classifier: &mut classifier, unit, replacement };
     let best_head =
         faithfulness::best_head(&mut eraser, &held_out_texts(corpus, unit, settings.faithfulness_texts))?;
     let weighted = sample.iter().zip(&integrated).map(|(&at, integrated)| {
@@ -86,7 +87,7 @@ pub fn explain(
 /// The subjects whose faithfulness is measured. Texts of a single unit are excluded: one unit has no order, and
 /// no share of it can be erased.
 fn sample(subjects: &[Subject<'_>], unit: Unit, count: usize) -> Vec<usize> {
-    let has_several = |at: &usize| units_of(subjects[*at].text, unit).len() > 1;
+    let has_several = |at: &usize| units_of(&subjects[*at].text.encoding, unit).len() > 1;
     evenly_spaced(&(0..subjects.len()).filter(has_several).collect::<Vec<_>>(), count)
 }
 
@@ -94,7 +95,7 @@ fn sample(subjects: &[Subject<'_>], unit: Unit, count: usize) -> Vec<usize> {
 fn held_out_texts(corpus: &TokenizedCorpus, unit: Unit, count: usize) -> Vec<&TokenizedText> {
     let texts_of = |split| -> Vec<&TokenizedText> {
         let texts = in_split(corpus, split).into_iter().map(|text| &corpus.texts[text]);
-        texts.filter(|text| units_of(text, unit).len() > 1).collect()
+        texts.filter(|text| units_of(&text.encoding, unit).len() > 1).collect()
     };
     let validation = texts_of(Split::Validation);
     evenly_spaced(&if validation.is_empty() { texts_of(Split::Train) } else { validation }, count)

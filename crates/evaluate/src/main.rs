@@ -9,7 +9,6 @@ mod comparison;
 mod explain;
 mod faithfulness;
 mod metrics;
-mod model;
 mod score;
 mod statistics;
 mod table;

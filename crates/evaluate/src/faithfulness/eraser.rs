@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use midashi_artifacts::{Replacement, TokenizedText, Unit};
+use midashi_artifacts::{Replacement, TokenizedText};
 use midashi_bert::TextIds;
-use midashi_explain::{Answer, Explainer};
-use midashi_trunk::text_ids;
+use midashi_classifier::{Classifier, Prediction, text_ids};
+use midashi_text::Unit;
 
 use super::erasure::{Mode, Selection, erase};
 
 /// Erases units from texts and classifies the rest.
 pub struct Eraser<'a> {
     /// The model, computed in float32.
-    pub explainer: &'a mut Explainer,
+    pub classifier: &'a mut Classifier<'a>,
     /// What is erased.
     pub unit: Unit,
     /// The token that replaces masked ones.
@@ -22,8 +22,8 @@ pub struct Eraser<'a> {
 
 impl Eraser<'_> {
     /// Classifies a whole text.
-    pub fn classify(&mut self, text: &TokenizedText) -> Result<Answer> {
-        Ok(self.explainer.classify(&[text_ids(text)])?.remove(0))
+    pub fn classify(&mut self, text: &TokenizedText) -> Result<Prediction> {
+        Ok(self.classifier.classify_ids(&[text_ids(&text.encoding)])?.remove(0))
     }
 
     /// For each of `erasures`, in their order, the drop in the probability of `category` that it causes.
@@ -34,12 +34,12 @@ impl Eraser<'_> {
         units: &[Vec<usize>],
         erasures: &[(Mode, Selection)],
     ) -> Result<Vec<f64>> {
-        let mut variants = vec![(text.input_ids.clone(), text.token_type_ids.clone())];
+        let mut variants = vec![(text.encoding.input_ids.clone(), text.encoding.token_type_ids.clone())];
         let mut known = HashMap::new();
         let mut variant_of = |erasure| {
             *known.entry(erasure).or_insert_with(|| {
                 let (mode, selection): &(Mode, Selection) = erasure;
-                variants.push(erase(text_ids(text), units, selection, *mode, self.replacement));
+                variants.push(erase(text_ids(&text.encoding), units, selection, *mode, self.replacement));
                 variants.len() - 1
             })
         };
@@ -49,7 +49,7 @@ impl Eraser<'_> {
             .iter()
             .map(|(input_ids, token_type_ids)| TextIds { input_ids, token_type_ids })
             .collect();
-        let predictions = self.explainer.classify(&texts)?;
+        let predictions = self.classifier.classify_ids(&texts)?;
         let probability = |variant: usize| f64::from(predictions[variant].probabilities[category]);
         Ok(places.into_iter().map(|variant| probability(0) - probability(variant)).collect())
     }

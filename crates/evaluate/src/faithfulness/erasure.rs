@@ -1,7 +1,8 @@
 //! Texts without some of their units, as ERASER defines them (DeYoung et al. 2020).
 
-use midashi_artifacts::{Replacement, TokenizedText, Unit};
+use midashi_artifacts::Replacement;
 use midashi_bert::TextIds;
+use midashi_text::{Encoding, Unit};
 
 /// Shares of a text's units that are erased. ERASER uses 1, 5, 10, 20 and 50 %; the first two round to the
 /// same single word in a headline.
@@ -20,7 +21,7 @@ pub enum Mode {
 pub type Selection = Vec<bool>;
 
 /// Positions of each unit's tokens, in the order of the text. Special tokens belong to no unit.
-pub fn units_of(text: &TokenizedText, unit: Unit) -> Vec<Vec<usize>> {
+pub fn units_of(text: &Encoding, unit: Unit) -> Vec<Vec<usize>> {
     let mut units: Vec<(i32, Vec<usize>)> = Vec::new();
     for (position, word) in text.word_ids.iter().enumerate() {
         let Some(word) = *word else { continue };
@@ -89,24 +90,15 @@ pub fn complement(selection: &[bool]) -> Selection {
 
 #[cfg(test)]
 mod tests {
-    use midashi_artifacts::{CategoryId, Split};
-
     use super::*;
 
     /// `[CLS] a ##b c [SEP] c [SEP]`, a pair whose second text continues the word ids.
-    fn text() -> TokenizedText {
-        TokenizedText {
-            id: String::new(),
-            label: CategoryId(0),
-            split: Split::Test,
-            original: String::new(),
-            text: String::new(),
+    fn text() -> Encoding {
+        Encoding {
             input_ids: vec![2, 10, 11, 12, 3, 12, 3],
             token_type_ids: vec![0, 0, 0, 0, 0, 1, 1],
-            tokens: vec![],
             word_ids: vec![None, Some(0), Some(0), Some(1), None, Some(2), None],
-            offsets: vec![],
-            original_offsets: vec![],
+            ..Encoding::default()
         }
     }
 

@@ -2,9 +2,7 @@
 
 use anyhow::Result;
 use midashi_artifacts::{BestHead, TokenizedText};
-use midashi_bert::most_probable;
 use midashi_stage::Progress;
-use ndarray::ArrayView1;
 
 use super::eraser::Eraser;
 use super::erasure::{Mode, SHARES, Selection, sums_by_unit, top_shares, units_of};
@@ -16,8 +14,8 @@ pub fn best_head(eraser: &mut Eraser<'_>, texts: &[&TokenizedText]) -> Result<Be
     let mut progress = Progress::new("choosing a head", texts.len() as u64, "texts");
     for text in texts {
         let prediction = eraser.classify(text)?;
-        let category = most_probable(ArrayView1::from(&prediction.probabilities));
-        let units = units_of(text, eraser.unit);
+        let category = prediction.category.index();
+        let units = units_of(&text.encoding, eraser.unit);
         let heads = prediction.attention.rows();
         let erasures: Vec<(Mode, Selection)> = heads
             .into_iter()

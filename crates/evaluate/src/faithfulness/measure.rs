@@ -41,9 +41,9 @@ pub fn measure(
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     for WeightedText { text, weights, .. } in &mut texts {
         // One number per unit: one per token would favour long words.
-        let units = units_of(text, eraser.unit);
+        let units = units_of(&text.encoding, eraser.unit);
         let drawn: Vec<f64> = units.iter().map(|_| rng.random()).collect();
-        weights.push((Method::Random, divided_among_tokens(&units, &drawn, text.input_ids.len())));
+        weights.push((Method::Random, divided_among_tokens(&units, &drawn, text.encoding.input_ids.len())));
     }
     let methods: Vec<Method> =
         texts.iter().take(1).flat_map(|text| &text.weights).map(|(method, _)| *method).collect();
@@ -51,10 +51,10 @@ pub fn measure(
     let (mut leave_one_out, mut count) = (Vec::new(), 0);
     let mut progress = Progress::new("faithfulness", texts.len() as u64, "texts");
     for text in &texts {
-        let units = units_of(text.text, eraser.unit);
+        let units = units_of(&text.text.encoding, eraser.unit);
         let (drops, of_methods) = measure_text(eraser, text, &units)?;
         scores.iter_mut().zip(of_methods).for_each(|(scores, of_text)| scores.push(of_text));
-        leave_one_out.push(divided_among_tokens(&units, &drops, text.text.input_ids.len()));
+        leave_one_out.push(divided_among_tokens(&units, &drops, text.text.encoding.input_ids.len()));
         count += units.len();
         progress.advance(1);
     }

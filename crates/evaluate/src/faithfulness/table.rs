@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use midashi_artifacts::{Faithfulness, Measure, Method, Unit};
+use midashi_artifacts::{Faithfulness, Measure, Method};
+use midashi_text::Unit;
 
 /// One line per method, ending in a line break. A star marks a significant difference to random weights.
 pub fn table(faithfulness: &Faithfulness) -> String {
