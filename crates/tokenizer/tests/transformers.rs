@@ -1,8 +1,7 @@
-//! The ids that transformers gives to hard cases, from `fixtures/texts.jsonl`.
+//! Compares ids with transformers' on the hard cases in `fixtures/texts.jsonl`.
 //!
-//! Each folder there is a checkpoint's tokenizer; its `expected_ids.txt` was written by
-//! `tests/parity/tokenize_reference.py --json`. The IPADIC dictionary must be there: see [`ipadic`]; without
-//! UniDic its test says that it was skipped.
+//! Each folder of `fixtures` is a checkpoint's tokenizer; `tests/parity/tokenize_reference.py --json` wrote its
+//! `expected_ids.txt`. The tests need the IPADIC dictionary (see [`ipadic`]). The test of UniDic is skipped without it.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -17,12 +16,12 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// Where `make setup` puts a dictionary.
+/// The folder of a dictionary after `make setup`.
 fn installed(dictionary: &MecabDictionary) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache").join(dictionary.package().unwrap())
 }
 
-/// `MIDASHI_IPADIC` names the dictionary's folder; failing that, it is where `make setup` puts it.
+/// The folder in `MIDASHI_IPADIC`, or else the folder of `make setup`.
 fn ipadic() -> PathBuf {
     let folder = match std::env::var_os("MIDASHI_IPADIC") {
         Some(folder) => PathBuf::from(folder),
@@ -32,7 +31,7 @@ fn ipadic() -> PathBuf {
     folder
 }
 
-/// The dictionaries, each converted once for all tests of this file.
+/// The dictionaries. Each is converted once for all tests of this file.
 fn dictionaries() -> Dictionaries {
     Dictionaries::new(env!("CARGO_TARGET_TMPDIR"))
         .with(MecabDictionary::Ipadic, ipadic())
@@ -75,7 +74,7 @@ fn pairs() -> Vec<(String, String, usize)> {
 }
 
 #[test]
-fn pairs_are_those_of_transformers() {
+fn pairs_match_transformers() {
     for name in ["wordpiece", "character", "basic", "unigram"] {
         let tokenizer = load(name);
         let mut encoder = tokenizer.encoder();
@@ -92,7 +91,7 @@ fn pairs_are_those_of_transformers() {
 }
 
 #[test]
-fn offsets_of_a_pair_are_those_of_its_texts_one_after_the_other() {
+fn offsets_of_a_pair_are_those_of_the_joined_texts() {
     for name in ["wordpiece", "lower_case", "basic", "unigram"] {
         let tokenizer = load(name);
         let mut encoder = tokenizer.encoder();
@@ -103,7 +102,7 @@ fn offsets_of_a_pair_are_those_of_its_texts_one_after_the_other() {
             let starts = [&alone[0].text, &first].map(|text| text.chars().count() as u32 + 1);
             let words = alone[0].word_ids.iter().flatten().max().map_or(0, |last| last + 1);
             let shift = |(start, end): (u32, u32), by: u32| (start + by, end + by);
-            // Special tokens the text did not hold cover nothing.
+            // Special tokens that are not in the text cover nothing.
             let covers = |encoding: &Encoding, start: [u32; 2], word: u32| -> Vec<_> {
                 (0..encoding.tokens.len())
                     .filter(|&at| encoding.original_offsets[at] != (0, 0) || encoding.word_ids[at].is_some())
@@ -121,14 +120,14 @@ fn offsets_of_a_pair_are_those_of_its_texts_one_after_the_other() {
 }
 
 #[test]
-fn of_a_pair_the_first_text_is_cut_when_nothing_of_the_second_is_left() {
+fn the_first_text_of_a_pair_is_cut_when_nothing_of_the_second_is_left() {
     let (title, body) = ("東京都庁で展望室の夜間開放が始まる", "来月から");
     for (name, special) in [("wordpiece", 3), ("unigram", 4)] {
         let tokenizer = load(name);
         let mut encoder = tokenizer.encoder();
         let alone = encoder.encode(title, 512).unwrap();
         let pieces = alone.input_ids.len() - 2;
-        // What just fits is transformers'; with less it raises an error.
+        // With room for just the first text, transformers gives the same ids; with less it raises an error.
         for room in [pieces, pieces - 1, 1] {
             let pair = encoder.encode_pair(title, body, room + special).unwrap();
             assert_eq!(pair.input_ids.len(), room + special);
@@ -141,33 +140,33 @@ fn of_a_pair_the_first_text_is_cut_when_nothing_of_the_second_is_left() {
 }
 
 #[test]
-fn word_pieces_are_those_of_transformers() {
+fn word_pieces_match_transformers() {
     assert_same_ids("wordpiece");
 }
 
 #[test]
-fn characters_are_those_of_transformers() {
+fn characters_match_transformers() {
     assert_same_ids("character");
 }
 
 #[test]
-fn lower_case_with_exceptions_and_added_tokens_is_that_of_transformers() {
+fn lower_case_with_exceptions_and_added_tokens_matches_transformers() {
     assert_same_ids("lower_case");
 }
 
 #[test]
-fn basic_words_are_those_of_transformers() {
+fn basic_words_match_transformers() {
     assert_same_ids("basic");
     assert_same_ids("basic_character");
 }
 
 #[test]
-fn a_tokenizer_json_is_that_of_transformers() {
+fn a_tokenizer_json_matches_transformers() {
     assert_same_ids("unigram");
 }
 
 #[test]
-fn word_pieces_with_unidic_lite_are_those_of_transformers() {
+fn word_pieces_with_unidic_lite_match_transformers() {
     if !installed(&MecabDictionary::UnidicLite).join("dicdir/sys.dic").is_file() {
         return eprintln!("SKIPPED: run make setup DICTIONARY=unidic-lite");
     }
@@ -175,7 +174,7 @@ fn word_pieces_with_unidic_lite_are_those_of_transformers() {
 }
 
 #[test]
-fn settings_are_told_by_the_keys_that_set_them() {
+fn settings_are_listed_by_their_keys() {
     let told = |name: &str| -> Vec<String> {
         load(name).settings().into_iter().map(|(key, value)| format!("{key} = {value}")).collect()
     };
@@ -238,7 +237,7 @@ fn a_dictionary_may_be_a_folder() {
 }
 
 #[test]
-fn text_that_is_not_to_be_normalised_is_not() {
+fn normalisation_can_be_switched_off() {
     let mecab = r#"{"mecab_dic": "ipadic", "normalize_text": false}"#;
     let settings = format!(r#"{{"word_tokenizer_type": "mecab", "mecab_kwargs": {mecab}}}"#);
     let folder = with_settings("wordpiece", &settings);
@@ -247,13 +246,13 @@ fn text_that_is_not_to_be_normalised_is_not() {
     assert_eq!((encoding.text.as_str(), &encoding.offsets), ("㍿ｶﾞ", &encoding.original_offsets));
 }
 
-/// The part of `text` that a piece covers.
+/// The part of `text` that a token covers.
 fn part(text: &str, (start, end): (u32, u32)) -> String {
     text.chars().skip(start as usize).take((end - start) as usize).collect()
 }
 
 #[test]
-fn a_piece_knows_what_its_author_wrote() {
+fn original_offsets_point_at_the_text_as_given() {
     let original = |name: &str, text: &str| -> Vec<(String, String)> {
         let encoding = load(name).encode(text, 512).unwrap();
         let pieces = encoding.tokens.into_iter().zip(encoding.original_offsets);
@@ -263,7 +262,7 @@ fn a_piece_knows_what_its_author_wrote() {
     let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
         pairs.iter().map(|&(token, written)| (token.to_owned(), written.to_owned())).collect()
     };
-    // One character for four, two for one, and one for one; white space before [MASK] is swallowed.
+    // One character becomes four, two become one, one becomes one; white space before [MASK] is dropped.
     assert_eq!(
         original("character", "㍿ﾊﾟＢ  か\u{3099}"),
         pairs(&[
@@ -280,7 +279,7 @@ fn a_piece_knows_what_its_author_wrote() {
         original("lower_case", "㌔　[MASK]　東京都Ａ"),
         pairs(&[("キ", "㌔"), ("##ロ", "㌔"), ("[MASK]", "[MASK]"), ("東京都", "東京都"), ("a", "Ａ")])
     );
-    // Lower-casing gives İ a second character, which goes with the accents.
+    // Lower-casing gives İ a second character, an accent, which is dropped.
     assert_eq!(
         original("basic", "İ\u{200b}e\u{301}?"),
         pairs(&[("i", "İ"), ("##e", "e\u{301}"), ("?", "?")])
@@ -288,7 +287,7 @@ fn a_piece_knows_what_its_author_wrote() {
 }
 
 #[test]
-fn original_ranges_cover_what_the_text_was_made_of() {
+fn original_offsets_are_ordered_and_normalise_to_the_text() {
     for name in ["wordpiece", "character", "lower_case", "basic", "basic_character"] {
         let (tokenizer, by_mecab) = (load(name), !name.starts_with("basic"));
         let mut encoder = tokenizer.encoder();
@@ -305,7 +304,7 @@ fn original_ranges_cover_what_the_text_was_made_of() {
                     "{original:?}"
                 );
                 last = from;
-                // White space around [MASK] apart, MeCab's text is the original's NFKC.
+                // Apart from white space around [MASK], MeCab's text is the original's NFKC.
                 if by_mecab {
                     let normalised: String = part(&original, from).nfkc().collect();
                     assert!(normalised.contains(&part(text, range)), "{original:?}: {normalised:?}");
@@ -318,9 +317,9 @@ fn original_ranges_cover_what_the_text_was_made_of() {
     }
 }
 
-/// Every piece that is spelled in the vocabulary stands in the text where its offsets say.
+/// Every token but the unknown one equals the text at its offsets.
 #[test]
-fn offsets_point_at_the_pieces() {
+fn offsets_point_at_the_tokens() {
     let tokenizer = load("wordpiece");
     for text in texts() {
         let Encoding { text, input_ids, tokens, word_ids, offsets, .. } =
@@ -340,9 +339,9 @@ fn offsets_point_at_the_pieces() {
     }
 }
 
-/// 東京都 is an added token here, [MASK] a special one that swallows the white space around it.
+/// 東京都 is an added token here; [MASK] is a special token that drops the white space around it.
 #[test]
-fn tokens_set_apart_in_the_text_keep_their_place() {
+fn added_and_special_tokens_in_the_text_keep_their_place() {
     let tokenizer = load("lower_case");
     let encoding = tokenizer.encode("東京都と [MASK] A", 512).unwrap();
     assert_eq!(encoding.text, "東京都と[MASK]A");
@@ -366,7 +365,7 @@ fn truncation_keeps_the_beginning_and_the_separator() {
 }
 
 #[test]
-fn the_converted_dictionary_is_made_once_and_remade_when_damaged() {
+fn the_converted_dictionary_is_made_once_and_again_when_damaged() {
     let cache = tempfile::tempdir().unwrap();
     let dictionaries = Dictionaries::new(cache.path()).with(MecabDictionary::Ipadic, ipadic());
     let load = || Tokenizer::load(&fixture("wordpiece"), &dictionaries, None).unwrap();
@@ -389,7 +388,7 @@ fn the_converted_dictionary_is_made_once_and_remade_when_damaged() {
 }
 
 #[test]
-fn a_text_longer_than_a_part_has_the_words_of_its_repetitions() {
+fn a_text_of_several_parts_has_the_words_of_its_repetitions() {
     let tokenizer = load("wordpiece");
     let sentence = "東京都庁で展望室の夜間開放が始まる。";
     let once = tokenizer.encode(sentence, usize::MAX).unwrap();
