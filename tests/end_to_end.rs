@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use midashi_artifacts::{
+    Corpus, Metrics, Predictions, Split, TokenizedCorpus, TokenizedText, read_attention, read_training,
+};
 use midashi_baseline::Baseline;
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, Checkpoint, INPUT_IDS, LOGITS, PaddingRule, TOKEN_TYPE_IDS, TextIds,
-};
-use midashi_pipeline::artifact::{
-    Corpus, Metrics, Predictions, Split, TokenizedCorpus, TokenizedText, read_attention, read_training,
 };
 use midashi_runtime::{Device, Runtime, SessionOptions, Tensor};
 use midashi_tests::{Run, STAGES, root};

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     AttentionRow, Explanations, Faithfulness, Method, Metrics, Predictions, TokenizedCorpus, read_attention,
 };
 use midashi_tests::{Run, STAGES};
@@ -48,7 +48,7 @@ fn every_explained_text_has_its_weights_and_they_fit_the_other_artifacts() {
     let attention = read_attention(&run.artifact("attention.parquet")).unwrap();
     let explanations = explanations(run);
     assert_eq!(explanations.categories, predictions.categories);
-    let count = |has: fn(&midashi_pipeline::artifact::Explanation) -> bool| {
+    let count = |has: fn(&midashi_artifacts::Explanation) -> bool| {
         explanations.rows.iter().filter(|row| has(row)).count()
     };
     assert_eq!(explanations.rows.len(), 40);

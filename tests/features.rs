@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use midashi_artifacts::{Predictions, read_training};
 use midashi_bert::Checkpoint;
-use midashi_pipeline::artifact::{Predictions, read_training};
 use midashi_tests::{Run, STAGES};
 
 /// A checkpoint of two small layers, trained a little.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use browser::{Browser, installed, tell};
-use midashi_pipeline::artifact::{Corpus, Split};
+use midashi_artifacts::{Corpus, Split};
 use midashi_tests::{Run, STAGES, root};
 use roxmltree::{Document, ParsingOptions};
 use serde_json::json;

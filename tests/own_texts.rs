@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     AttentionRow, Explanation, Explanations, Prediction, Predictions, TokenizedCorpus, TokenizedText,
     read_attention,
 };

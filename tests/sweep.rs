@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use midashi_pipeline::artifact::{Corpus, Metrics, Sweep};
+use midashi_artifacts::{Corpus, Metrics, Sweep};
 use midashi_tests::{Run, STAGES};
 
 /// A model so small that a run takes a second.

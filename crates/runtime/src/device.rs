@@ -4,28 +4,15 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use midashi_config::DeviceChoice;
 use ort::ep::cuda::{CUDA_DYLIBS, CUDNN_DYLIBS};
 use ort::ep::{CPU, CUDA, ExecutionProvider};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::util::preload_dylib;
 use ort::value::Tensor;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::library::Runtime;
-
-/// The requested device as a configuration spells it: `auto`, `cpu` or `cuda`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Choice {
-    /// CUDA if it works, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// CUDA, or an error.
-    Cuda,
-}
 
 /// The device that runs the models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +64,12 @@ impl Runtime {
     /// # Errors
     /// When CUDA is requested and does not work. The message holds the loader's or CUDA's reason, such as the name of a
     /// missing library.
-    pub fn device(&self, choice: Choice) -> Result<Device> {
+    pub fn device(&self, choice: DeviceChoice) -> Result<Device> {
         match choice {
-            Choice::Cpu => Ok(Device::Cpu),
-            Choice::Cuda => self.probe_cuda().map(|()| Device::Cuda).map_err(Error::CudaUnavailable),
-            Choice::Auto if self.probe_cuda().is_ok() => Ok(Device::Cuda),
-            Choice::Auto => Ok(Device::Cpu),
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Cuda => self.probe_cuda().map(|()| Device::Cuda).map_err(Error::CudaUnavailable),
+            DeviceChoice::Auto if self.probe_cuda().is_ok() => Ok(Device::Cuda),
+            DeviceChoice::Auto => Ok(Device::Cpu),
         }
     }
 

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
+use midashi_config::DeviceChoice;
 use ndarray::{ArrayD, ArrayViewD};
 use serde::Serialize;
 
-use crate::device::{Choice, Device};
+use crate::device::Device;
 use crate::device_tensor::DeviceTensor;
 use crate::error::Result;
 use crate::library::Runtime;
@@ -36,7 +37,7 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no usable library, or CUDA is requested and does not work.
-    pub fn open(folder: &Path, choice: Choice, threads: usize) -> Result<Self> {
+    pub fn open(folder: &Path, choice: DeviceChoice, threads: usize) -> Result<Self> {
         let runtime = Runtime::load(folder)?;
         let device = runtime.device(choice)?;
         Ok(Self { runtime, device, threads, tf32: false })

@@ -8,10 +8,11 @@ mod library;
 mod placement;
 mod session;
 
-pub use device::{Choice, Device};
+pub use device::Device;
 pub use device_tensor::DeviceTensor;
 pub use engine::{Engine, EngineDescription};
 pub use error::{Error, Result};
 pub use library::Runtime;
+pub use midashi_config::DeviceChoice;
 pub use placement::Placement;
 pub use session::{Outputs, Session, SessionOptions, Tensor};
