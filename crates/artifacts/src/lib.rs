@@ -23,9 +23,7 @@ pub use attention::{AttentionRow, read_attention, write_attention};
 pub use corpus::{Article, CategoryId, Corpus, Split, Timestamp};
 pub use error::{Error, Result};
 pub use explanations::{Explanation, Explanations};
-pub use faithfulness::{
-    BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness,
-};
+pub use faithfulness::{BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness};
 pub use features::{Features, FeaturesKey, FeaturesWriter, round_to};
 pub use metrics::{
     ArticleMetrics, Averages, BaselineMetrics, Calibration, CalibrationBin, ClassMetrics,

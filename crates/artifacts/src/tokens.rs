@@ -93,10 +93,16 @@ impl TokenizedCorpus {
             ("token_type_ids", list_column(lengths(), int32(|text| &text.encoding.token_type_ids))),
             ("tokens", list_column(lengths(), tokens)),
             ("word_ids", list_column(lengths(), Arc::new(word_ids.finish()))),
-            ("offsets", list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.encoding.offsets)))),
+            (
+                "offsets",
+                list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.encoding.offsets))),
+            ),
             (
                 "original_offsets",
-                list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.encoding.original_offsets))),
+                list_column(
+                    lengths(),
+                    span_column(texts.iter().flat_map(|text| &text.encoding.original_offsets)),
+                ),
             ),
         ];
         let fields: Vec<Field> = columns
@@ -235,13 +241,13 @@ mod tests {
             split: Split::Validation,
             encoding: Encoding {
                 original: "見出し㍿".into(),
-            text: "見出し株式会社".into(),
-            input_ids: (0..words as i32 + 2).collect(),
-            token_type_ids: (0..words as i32 + 2).map(|at| at % 2).collect(),
-            tokens: (0..words + 2).map(|at| format!("##{at}")).collect(),
-            word_ids: std::iter::once(None).chain((0..words as i32).map(Some)).chain([None]).collect(),
-            offsets: (0..words as u32 + 2).map(|at| (at, at + 1)).collect(),
-            original_offsets: (0..words as u32 + 2).map(|at| (at / 2, at + 1)).collect(),
+                text: "見出し株式会社".into(),
+                input_ids: (0..words as i32 + 2).collect(),
+                token_type_ids: (0..words as i32 + 2).map(|at| at % 2).collect(),
+                tokens: (0..words + 2).map(|at| format!("##{at}")).collect(),
+                word_ids: std::iter::once(None).chain((0..words as i32).map(Some)).chain([None]).collect(),
+                offsets: (0..words as u32 + 2).map(|at| (at, at + 1)).collect(),
+                original_offsets: (0..words as u32 + 2).map(|at| (at / 2, at + 1)).collect(),
             },
         };
         TokenizedCorpus {

@@ -28,6 +28,7 @@ mod quantize;
 mod weights;
 
 pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length, most_probable, probabilities};
+pub use batch::{most_probable as argmax, probabilities as softmax};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
@@ -39,7 +40,6 @@ pub use graphs::{
     POOLER_OUTPUT, Start, TARGETS, TOKEN_TYPE_IDS, attentions_name, classifier, dropout_masks, explanation,
     outputs, training, trunk,
 };
-pub use batch::{most_probable as argmax, probabilities as softmax};
 pub use layers::Products as MatmulPrecision;
 pub use layers::{Dropout, Products};
 pub use midashi_onnx::{Graph, Storage};

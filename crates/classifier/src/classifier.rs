@@ -172,7 +172,8 @@ impl<'e> Classifier<'e> {
     /// The texts' word embeddings, each `[tokens, hidden_size]`.
     pub(crate) fn word_embeddings(&self, texts: &[TextIds<'_>]) -> Result<Vec<Array2<f32>>> {
         let rows = self.embeddings.len_of(Axis(0));
-        let row = |&id: &i32| usize::try_from(id).ok().filter(|&row| row < rows).ok_or(Error::Id { id, rows });
+        let row =
+            |&id: &i32| usize::try_from(id).ok().filter(|&row| row < rows).ok_or(Error::Id { id, rows });
         let of_text = |text: &TextIds<'_>| {
             let ids = text.input_ids.iter().map(row).collect::<Result<Vec<usize>>>()?;
             Ok(self.embeddings.select(Axis(0), &ids).slice(s![.., ..]).to_owned())

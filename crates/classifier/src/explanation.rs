@@ -1,8 +1,6 @@
 //! Explanations: a weight for every token of a text.
 
-use midashi_bert::{
-    INPUTS_EMBEDS, TARGETS, TextIds, attentions_name, explanation, gradient_name,
-};
+use midashi_bert::{INPUTS_EMBEDS, TARGETS, TextIds, attentions_name, explanation, gradient_name};
 use midashi_runtime::{Outputs, Tensor};
 use midashi_tokenizer::Encoded;
 use ndarray::{Array2, Array4, ArrayView2, Axis, s};
@@ -97,7 +95,8 @@ impl Classifier<'_> {
                     let texts: Vec<TextIds<'_>> = batch.iter().map(|&text| ids[text]).collect();
                     let categories: Vec<usize> =
                         batch.iter().map(|&text| predictions[text].category.index()).collect();
-                    for (text, attribution) in batch.into_iter().zip(self.attributions(&texts, &categories)?) {
+                    for (text, attribution) in batch.into_iter().zip(self.attributions(&texts, &categories)?)
+                    {
                         weights[text] = of_layers(&attribution, method);
                     }
                 }

@@ -61,7 +61,8 @@ impl HiddenStates {
         let mut progress = Progress::new(format!("{layers} frozen layers"), ids.len() as u64, "texts");
         for batch in trunk.batches(&ids) {
             let batch_ids: Vec<TextIds<'_>> = batch.iter().map(|&text| ids[text]).collect();
-            let sizes: Vec<usize> = batch_ids.iter().map(|ids| ids.input_ids.len() * key.hidden_size).collect();
+            let sizes: Vec<usize> =
+                batch_ids.iter().map(|ids| ids.input_ids.len() * key.hidden_size).collect();
             let names: Vec<&str> = batch.iter().map(|&text| names[text].0).collect();
             writer.add(&names, &sizes, trunk.compute_batch(&batch_ids)?)?;
             progress.advance(batch.len() as u64);

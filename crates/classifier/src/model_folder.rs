@@ -62,7 +62,9 @@ impl ModelFolder {
     /// When the folder is missing or a file in it is missing or damaged.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.exists() {
-            return Err(midashi_stage::Error::MissingArtifact { path: path.to_owned(), stage: "train" }.into());
+            return Err(
+                midashi_stage::Error::MissingArtifact { path: path.to_owned(), stage: "train" }.into()
+            );
         }
         Ok(Self {
             path: path.to_owned(),

@@ -46,8 +46,11 @@ impl Trunk {
         key: &FeaturesKey,
         batch_tokens: usize,
     ) -> Result<Self> {
-        let graph =
-            midashi_bert::trunk(config, key.trunk_layers, matmul_precision(key.trunk_precision, engine.device())?)?;
+        let graph = midashi_bert::trunk(
+            config,
+            key.trunk_layers,
+            matmul_precision(key.trunk_precision, engine.device())?,
+        )?;
         Ok(Self {
             session: RefCell::new(session(engine, &graph, weights)?),
             pad_token_id: config.pad_token_id,

@@ -316,7 +316,13 @@ fn predictions_are_pytorchs_in_the_order_of_the_texts() {
             assert_eq!(predictions.len(), case.texts.len());
             for (row, prediction) in predictions.into_iter().enumerate() {
                 let expected = vector(softmax(logits.row(row)));
-                case.assert_close("probabilities", row, vector(prediction.probabilities), expected, TOLERANCE);
+                case.assert_close(
+                    "probabilities",
+                    row,
+                    vector(prediction.probabilities),
+                    expected,
+                    TOLERANCE,
+                );
                 let heads = prediction.attention.mean_axis(Axis(0)).unwrap().into_dyn();
                 let expected = case.truth("layer_attention", row);
                 let last = expected.index_axis(Axis(0), expected.shape()[0] - 1).to_owned();

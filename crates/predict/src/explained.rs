@@ -80,7 +80,8 @@ impl Explained {
     /// # Errors
     /// When a token's characters are not in the text.
     pub fn new(explanation: Explanation, categories: &[String]) -> Result<Self> {
-        let Explanation { text: Encoded { encoding: text, truncated, .. }, prediction, weights } = explanation;
+        let Explanation { text: Encoded { encoding: text, truncated, .. }, prediction, weights } =
+            explanation;
         let probabilities: Vec<Probability> = (categories.iter().cloned().zip(prediction.probabilities))
             .map(|(category, probability)| Probability { category, probability })
             .collect();
@@ -195,8 +196,8 @@ impl Coloured {
 
 #[cfg(test)]
 mod tests {
-    use crate::sample::{ATTENTION, explained, signed, words};
     use super::*;
+    use crate::sample::{ATTENTION, explained, signed, words};
 
     /// Words with their characters, and weight, share and strength.
     fn told(explained: &Explained) -> Vec<(&str, (usize, usize), [f64; 3])> {

@@ -29,13 +29,15 @@ fn predict(arguments: &Arguments) -> Result<()> {
 
     let model = ModelFolder::open(&midashi_stage::RunFolder::of(&config.run).model())?;
     let method = Method::new(arguments.method, model.config())?;
-    let engine = Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
+    let engine =
+        Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
     // Standard output is for the predictions.
     eprintln!("  {engine}");
     let mut classifier = Classifier::with_options(model, &engine, Options::of(&config))?;
     let explanations = classifier.explain(&texts, method.into())?;
 
-    let explained = explanations.into_iter().map(|explanation| Explained::new(explanation, classifier.labels()));
+    let explained =
+        explanations.into_iter().map(|explanation| Explained::new(explanation, classifier.labels()));
     let explained = explained.collect::<Result<Vec<_>>>()?;
     formats::write(&explained, method, arguments.format, arguments.output.as_deref())
 }

@@ -130,7 +130,8 @@ impl Text {
         vocabulary: &mut Vocabulary,
     ) -> anyhow::Result<Self> {
         let parts = parts(&tokenized.encoding, &vec![0.0; tokenized.encoding.len()])?;
-        let special = (0..tokenized.encoding.word_ids.len()).filter(|&at| tokenized.encoding.word_ids[at].is_none());
+        let special =
+            (0..tokenized.encoding.word_ids.len()).filter(|&at| tokenized.encoding.word_ids[at].is_none());
         Ok(Self {
             id: printable(&row.id),
             title: (title != tokenized.encoding.original).then(|| printable(title)),

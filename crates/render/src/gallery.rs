@@ -133,7 +133,11 @@ pub fn check(row: &AttentionRow, tokenized: &TokenizedText) -> anyhow::Result<()
         tokenized.encoding.tokens == row.tokens && tokenized.encoding.word_ids == row.word_ids,
         "its tokens are not those of tokens.arrow"
     );
-    let lengths = [tokenized.encoding.tokens.len(), tokenized.encoding.word_ids.len(), tokenized.encoding.original_offsets.len()];
+    let lengths = [
+        tokenized.encoding.tokens.len(),
+        tokenized.encoding.word_ids.len(),
+        tokenized.encoding.original_offsets.len(),
+    ];
     ensure!(
         lengths == [count; 3],
         "tokens.arrow: [tokens, word_ids, original_offsets] are {lengths:?}; expected {count} of each; run \

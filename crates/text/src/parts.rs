@@ -8,7 +8,9 @@ use crate::{Encoding, is_invisible};
 
 /// A token's offsets do not fit its text.
 #[derive(Debug, thiserror::Error)]
-#[error("token {position} {token:?} has the characters {start} to {end}; expected a range in a text of {length}")]
+#[error(
+    "token {position} {token:?} has the characters {start} to {end}; expected a range in a text of {length}"
+)]
 pub struct Error {
     /// Position of the token in the encoding, from 0.
     pub position: usize,
@@ -179,7 +181,6 @@ fn stand_in(text: &str, tokens: &[String]) -> Option<String> {
     (!blank && text.chars().all(is_invisible)).then(|| code_points(text))
 }
 
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -315,7 +316,8 @@ mod tests {
         let encoding = of("モデル😀", &[("モ", 0, 0, 1), ("##デル", 0, 1, 3), ("[UNK]", 1, 3, 4)]);
         let weights = [1.0, 0.25, -0.5, 0.125, 0.125];
         let parts = parts(&encoding, &weights).unwrap();
-        let values: Vec<_> = pieces(&parts).iter().map(|piece| (piece.weight, piece.share, piece.strength)).collect();
+        let values: Vec<_> =
+            pieces(&parts).iter().map(|piece| (piece.weight, piece.share, piece.strength)).collect();
         assert_eq!(values, [(0.25, 0.125, 0.5), (-0.5, -0.25, -1.0), (0.125, 0.0625, 0.25)]);
         let special = special_tokens(&encoding, &weights);
         let special: Vec<_> = special.iter().map(|special| (special.token.as_str(), special.share)).collect();

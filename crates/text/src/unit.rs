@@ -41,7 +41,8 @@ mod tests {
     #[test]
     fn words_are_the_units_unless_they_have_more_than_four_tokens_on_average() {
         let unit = |texts: &[&[Option<i32>]]| {
-            let text = |word_ids: &&[Option<i32>]| Encoding { word_ids: word_ids.to_vec(), ..Encoding::default() };
+            let text =
+                |word_ids: &&[Option<i32>]| Encoding { word_ids: word_ids.to_vec(), ..Encoding::default() };
             let texts: Vec<Encoding> = texts.iter().map(text).collect();
             Unit::of(&texts)
         };

@@ -44,11 +44,10 @@ impl Statistics {
         Self { without_body, ..Self::count(encoded, tokenizer.unknown_id()) }
     }
 
-    fn count(encoded: &Encoded, unknown_id: Option<u32>) -> Self {
+    fn count(encoded: &Encoded, unknown_id: Option<i32>) -> Self {
         let texts = &encoded.texts;
         let mut lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
         lengths.sort_unstable();
-        let unknown_id = unknown_id.map(u32::cast_signed);
         let of_words = || texts.iter().flat_map(|text| text.input_ids.iter().zip(&text.word_ids));
         let pieces = || of_words().filter(|(_, word)| word.is_some()).map(|(&id, _)| id);
         Self {

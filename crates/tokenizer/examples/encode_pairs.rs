@@ -1,11 +1,11 @@
-//! Ids and token types of pairs of texts:
+//! Prints the ids and token types of pairs of texts:
 //!
 //! ```text
 //! encode_pairs CHECKPOINT [CACHE] < pairs.jsonl > ids.txt
 //! ```
 //!
-//! A line is a JSON list of two texts and the most tokens that they may have together. A line of the result is their
-//! ids, a tab and their token types. This is what the parity check compares with transformers.
+//! An input line is a JSON list of two texts and their maximum number of tokens. An output line is their ids, a tab and
+//! their token types. The parity check compares the output with transformers.
 
 use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;
@@ -24,8 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for line in std::io::stdin().lock().lines() {
         let (first, second, max_length): (String, String, usize) = serde_json::from_str(&line?)?;
         let encoding = encoder.encode_pair(&first, &second, max_length)?;
-        let [ids, types] = [encoding.input_ids, encoding.token_type_ids]
-            .map(|numbers| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" "));
+        let [ids, types] = [encoding.encoding.input_ids, encoding.encoding.token_type_ids]
+            .map(|numbers| numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(" "));
         writeln!(output, "{ids}\t{types}")?;
     }
     Ok(output.flush()?)

@@ -1,4 +1,4 @@
-//! A WordPiece vocabulary of the lines on standard input, written into a folder:
+//! Learns a WordPiece vocabulary from the lines on standard input and writes it into a folder:
 //!
 //! ```text
 //! learn FOLDER PIECES [CACHE] < texts.txt

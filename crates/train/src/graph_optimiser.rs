@@ -10,7 +10,7 @@ use midashi_bert::{
     first_moment_name, gradient_sum_name, next_name, second_moment_name,
 };
 use midashi_config::Train;
-use midashi_runtime::{Engine, Outputs, Resident, Session, Tensor};
+use midashi_runtime::{DeviceTensor, Engine, Outputs, Session, Tensor};
 use ndarray::{ArrayD, arr0};
 
 use crate::adam::{BETA_1, BETA_2, EPSILON};
@@ -23,7 +23,7 @@ const RESULTS: [&str; 3] = [LOSS, LOGITS, GRADIENT_NORM];
 
 /// Tensors on the device by the input of the graph that they are fed to. A run makes new ones of them and
 /// leaves the old as they were, so that whoever wants to keep some shares them.
-type Tensors = BTreeMap<String, Rc<Resident>>;
+type Tensors = BTreeMap<String, Rc<DeviceTensor>>;
 
 /// The training graph with its optimiser, and all weights.
 pub struct GraphOptimiser<'a> {
@@ -60,8 +60,8 @@ impl<'a> GraphOptimiser<'a> {
         let (mut learned, mut moments, mut zeros) = (Tensors::new(), Tensors::new(), Tensors::new());
         for (name, shape) in stepping.parameters().filter(|(name, _)| model.learns(name)) {
             let tensor = weights.get(name).with_context(|| format!("there is no tensor {name}"))?;
-            learned.insert(name.to_owned(), Rc::new(engine.resident(tensor.view())?));
-            let zero = Rc::new(engine.resident(ArrayD::zeros(shape).view())?);
+            learned.insert(name.to_owned(), Rc::new(engine.to_device(tensor.view())?));
+            let zero = Rc::new(engine.to_device(ArrayD::zeros(shape).view())?);
             moments.insert(first_moment_name(name), zero.clone());
             moments.insert(second_moment_name(name), zero.clone());
             if adding.is_some() {
@@ -149,7 +149,7 @@ impl Learner for GraphOptimiser<'_> {
     fn restore(&mut self, mut state: HashMap<String, Vec<f32>>, steps: usize) -> Result<()> {
         self.steps = steps;
         let resident =
-            |tensor: &ArrayD<f32>| Ok::<_, anyhow::Error>(Rc::new(self.engine.resident(tensor.view())?));
+            |tensor: &ArrayD<f32>| Ok::<_, anyhow::Error>(Rc::new(self.engine.to_device(tensor.view())?));
         let mut kept = Tensors::new();
         for (name, tensor) in &mut self.learned {
             let saved = SavedTensor::take(&mut state, name, &tensor.shape())?;
@@ -186,7 +186,7 @@ fn run(
     let on_device = fed.iter().copied().chain(remembered.iter().map(|tensors| &**tensors)).flatten();
     let on_device = on_device.map(|(name, tensor)| (name.as_str(), tensor.as_ref().into()));
     let mut outputs =
-        session.run_keeping(from_host.chain(on_device).collect(), |name| !RESULTS.contains(&name))?;
+        session.run_with_device_outputs(from_host.chain(on_device).collect(), |name| !RESULTS.contains(&name))?;
     for (name, tensor) in remembered.iter_mut().flat_map(|tensors| tensors.iter_mut()) {
         *tensor = Rc::new(outputs.take(&next_name(name))?);
     }

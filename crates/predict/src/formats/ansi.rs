@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::explained::{Coloured, Explained, percent};
 use super::layout::{self, shortened};
+use crate::explained::{Coloured, Explained, percent};
 use crate::method::Method;
 use midashi_text::shaped;
 
@@ -123,8 +123,8 @@ fn both_sides(strength: f64, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::sample::{ATTENTION, explained, hostile, signed, words};
     use super::*;
+    use crate::sample::{ATTENTION, explained, hostile, signed, words};
 
     const PLAIN: Terminal = Terminal { columns: 40, colours: false };
     const COLOURED: Terminal = Terminal { columns: 40, colours: true };

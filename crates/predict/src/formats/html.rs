@@ -47,8 +47,8 @@ pub fn html(texts: &[Explained], method: Method) -> Result<String> {
 mod tests {
     use roxmltree::{Document, Node, ParsingOptions};
 
-    use crate::sample::{ATTENTION, HOSTILE, hostile, signed, words};
     use super::*;
+    use crate::sample::{ATTENTION, HOSTILE, hostile, signed, words};
 
     fn parsed(page: &str) -> Document<'_> {
         let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };

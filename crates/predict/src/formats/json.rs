@@ -144,8 +144,8 @@ impl Formatter for Escaping {
 mod tests {
     use serde_json::{Value, json as value};
 
-    use crate::sample::{ATTENTION, HOSTILE, hostile, signed, words};
     use super::*;
+    use crate::sample::{ATTENTION, HOSTILE, hostile, signed, words};
 
     fn lines(texts: &[Explained], method: Method) -> Vec<Value> {
         json(texts, method).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -103,8 +103,8 @@ fn width_of(c: char) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::sample::explained;
     use super::*;
+    use crate::sample::explained;
 
     /// Lines with a bar between runs.
     fn cut(original: &str, tokens: &[(&str, i32, u32, u32, f64)], columns: usize) -> Vec<String> {

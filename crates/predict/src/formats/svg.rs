@@ -8,8 +8,8 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use crate::explained::{Explained, percent};
 use super::layout::{self, shortened};
+use crate::explained::{Explained, percent};
 use crate::method::Method;
 use midashi_page::{environment, template_error};
 use midashi_text::shaped;
@@ -91,9 +91,7 @@ pub fn svg(texts: &[Explained], method: Method) -> Result<String> {
     environment.add_template(NAME, TEMPLATE).map_err(template_error)?;
     let template = environment.get_template(NAME).map_err(template_error)?;
     let title = format!("Midashi: {}", texts.iter().map(answer).collect::<Vec<_>>().join("; "));
-    template
-        .render(context! { title, width => WIDTH, picture => Serde(picture) })
-        .map_err(template_error)
+    template.render(context! { title, width => WIDTH, picture => Serde(picture) }).map_err(template_error)
 }
 
 /// What a reader who does not see the picture is told.
@@ -169,8 +167,8 @@ fn level(strength: f64) -> (&'static [&'static str; 11], usize) {
 mod tests {
     use roxmltree::{Document, Node};
 
-    use crate::sample::{ATTENTION, hostile, signed, words};
     use super::*;
+    use crate::sample::{ATTENTION, hostile, signed, words};
 
     fn elements<'a>(document: &'a Document<'_>, name: &str) -> Vec<Node<'a, 'a>> {
         document

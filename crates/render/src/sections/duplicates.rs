@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 use midashi_artifacts::{Article, Split};
-use minijinja::Value;
 use midashi_text::is_invisible;
+use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;

@@ -1,5 +1,5 @@
-//! Tensors that stay on the device, and where nodes run: on the CPU, by the calls that a CUDA device gets.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+//! Device tensors and node placement, on the CPU through the same calls as on a CUDA device.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ fn engine() -> &'static Engine {
     })
 }
 
-/// `next.total = total + x`, and `sum` the sum of that.
+/// `next.total = total + x`, and `sum` is the sum of its elements.
 fn counter() -> Session {
     let mut graph = Graph::new();
     let total = graph.input("total", ElementType::Float32, &[2.into()]).unwrap();
@@ -33,24 +33,24 @@ fn vector(numbers: [f32; 2]) -> ArrayD<f32> {
 }
 
 #[test]
-fn what_a_run_leaves_on_the_device_is_the_next_ones_input() {
+fn an_output_on_the_device_is_an_input_of_the_next_run() {
     let mut session = counter();
     let start = vector([10.0, 20.0]);
-    let mut total = engine().resident(start.view()).unwrap();
+    let mut total = engine().to_device(start.view()).unwrap();
     for step in 1..=3 {
         let x = vector([1.0, step as f32]);
         let inputs = vec![("total", (&total).into()), ("x", x.view().into())];
-        let mut outputs = session.run_keeping(inputs, |name| name == "next.total").unwrap();
+        let mut outputs = session.run_with_device_outputs(inputs, |name| name == "next.total").unwrap();
         let sum = outputs.float32("sum").unwrap().sum();
         let next = outputs.take("next.total").unwrap();
         assert_eq!(next.to_host().unwrap().sum(), sum);
         let earlier = total.to_host().unwrap().sum();
-        assert_eq!(earlier + 1.0 + step as f32, sum, "a run does not write over what it was fed");
+        assert_eq!(earlier + 1.0 + step as f32, sum, "a run does not overwrite its inputs");
         total = next;
     }
     assert_eq!(total.to_host().unwrap(), vector([13.0, 26.0]));
     assert_eq!(start, vector([10.0, 20.0]));
-    // A plain run takes it too.
+    // A plain run accepts device tensors too.
     let zero = vector([0.0, 0.0]);
     let outputs = session.run(vec![("total", (&total).into()), ("x", zero.view().into())]).unwrap();
     assert_eq!(outputs.float32("next.total").unwrap(), vector([13.0, 26.0]).view());
@@ -60,21 +60,21 @@ fn what_a_run_leaves_on_the_device_is_the_next_ones_input() {
 fn wrong_inputs_and_outputs_are_named() {
     let mut session = counter();
     let x = vector([1.0, 2.0]);
-    let total = engine().resident(x.view()).unwrap();
-    let missing = session.run_keeping(vec![("total", (&total).into())], |_| true);
+    let total = engine().to_device(x.view()).unwrap();
+    let missing = session.run_with_device_outputs(vec![("total", (&total).into())], |_| true);
     assert!(missing.is_err_and(|error| error.to_string().contains("run the model")));
     let other = vec![("total", (&total).into()), ("y", x.view().into())];
-    let other = session.run_keeping(other, |_| true).err().unwrap().to_string();
+    let other = session.run_with_device_outputs(other, |_| true).err().unwrap().to_string();
     assert!(other.contains("take the input y"), "{other}");
     let inputs = vec![("total", (&total).into()), ("x", x.view().into())];
-    let mut outputs = session.run_keeping(inputs, |_| true).unwrap();
+    let mut outputs = session.run_with_device_outputs(inputs, |_| true).unwrap();
     outputs.take("next.total").unwrap();
     let again = outputs.take("next.total").err().unwrap().to_string();
     assert!(again.contains("give the output next.total"), "{again}");
 }
 
 #[test]
-fn every_node_is_reported_where_it_runs() {
+fn every_node_is_reported_with_its_provider() {
     let session = counter();
     let placement = session.placement();
     assert_eq!(placement.nodes.keys().collect::<Vec<_>>(), ["CPUExecutionProvider"]);
@@ -84,5 +84,5 @@ fn every_node_is_reported_where_it_runs() {
         nodes.len() == 2 && nodes[0].starts_with("Add") && nodes[1].starts_with("ReduceSum"),
         "{nodes:?}"
     );
-    assert_eq!(session.fallback(), None, "all of them where they were asked to be");
+    assert_eq!(session.fallback(), None, "all nodes run on the requested device");
 }

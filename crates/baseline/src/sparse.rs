@@ -1,27 +1,24 @@
 //! A sparse matrix, row by row.
 
-/// Compressed sparse rows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rows {
-    /// Where each row begins in the other two, and where the last one ends.
+/// A matrix of float64 in compressed sparse rows (CSR).
+pub struct SparseRows {
+    /// Where each row starts in `columns` and `values`, and where the last one ends.
     starts: Vec<usize>,
     columns: Vec<u32>,
     values: Vec<f64>,
     width: usize,
 }
 
-impl Rows {
-    /// Rows of (column, value) pairs, columns below `width`.
+impl SparseRows {
+    /// A matrix of rows of (column, value) pairs, with columns below `width`.
     pub fn new(rows: Vec<Vec<(u32, f64)>>, width: usize) -> Self {
-        let mut all = Self { starts: vec![0], width, ..Self::default() };
-        for row in rows {
-            for (column, value) in row {
-                all.columns.push(column);
-                all.values.push(value);
-            }
-            all.starts.push(all.columns.len());
-        }
-        all
+        let mut starts = vec![0];
+        starts.extend(rows.iter().scan(0, |end, row| {
+            *end += row.len();
+            Some(*end)
+        }));
+        let (columns, values) = rows.into_iter().flatten().unzip();
+        Self { starts, columns, values, width }
     }
 
     /// Number of rows.
@@ -34,14 +31,14 @@ impl Rows {
         self.width
     }
 
-    /// The pairs of one row.
+    /// The (column, value) pairs of one row.
     pub fn row(&self, at: usize) -> impl Iterator<Item = (usize, f64)> {
         let range = self.starts[at]..self.starts[at + 1];
         let columns = self.columns[range.clone()].iter().map(|&column| column as usize);
         columns.zip(self.values[range].iter().copied())
     }
 
-    /// Columns as rows.
+    /// The transposed matrix.
     pub fn transposed(&self) -> Self {
         let mut columns = vec![Vec::new(); self.width];
         for row in 0..self.len() {
