@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use midashi_baseline::Baseline;
-use midashi_bert::most_probable;
+use midashi_bert::argmax;
 use midashi_pipeline::artifact::{
     BaselineMetrics, CategoryId, EnsembleMetrics, Intervals, Metrics, Prediction, Predictions, Scores, Split,
     TokenizedCorpus,
@@ -159,7 +159,7 @@ fn with_probabilities(
 ) -> Predictions {
     let rows = predictions.rows.iter().enumerate().map(|(at, row)| {
         let probabilities = probabilities(row, at);
-        let predicted = CategoryId(most_probable(ArrayView1::from(&probabilities)) as u16);
+        let predicted = CategoryId(argmax(ArrayView1::from(&probabilities)) as u16);
         Prediction { id: row.id.clone(), label: row.label, predicted, probabilities }
     });
     Predictions { categories: predictions.categories.clone(), rows: rows.collect() }

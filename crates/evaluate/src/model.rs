@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use midashi_bert::{
-    ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, PaddingRule, Start, Storage, TextIds,
-    batches_by_length, classifier, most_probable, probabilities,
+    ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, PaddingRule, Start, Storage, TextIds, argmax,
+    batches_by_length, classifier, softmax,
 };
 use midashi_pipeline::Work;
 use midashi_pipeline::artifact::{CategoryId, Features, PaddingShares, TokenizedCorpus};
@@ -112,10 +112,10 @@ impl<'a> Model<'a> {
         let (heads, longest) = (self.config.num_attention_heads, attention.shape()[2]);
         let answer = |(row, &text): (usize, &usize)| {
             let tokens = self.corpus.texts[text].input_ids.len();
-            let probabilities = probabilities(logits.slice(s![row, ..]));
+            let probabilities = softmax(logits.slice(s![row, ..]));
             let head = |head| attention.slice(s![row, head, ..tokens]).to_vec();
             Answer {
-                category: CategoryId(most_probable(logits.slice(s![row, ..])) as u16),
+                category: CategoryId(argmax(logits.slice(s![row, ..])) as u16),
                 attention: (0..heads).map(head).collect(),
                 probabilities,
                 padding: PaddingShares {

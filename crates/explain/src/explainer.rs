@@ -6,7 +6,7 @@ use std::path::Path;
 use midashi_bert::{
     ATTENTION, Batch, BertConfig, Checkpoint, Graph, INPUTS_EMBEDS, LOGITS, Start, Storage, TARGETS, TextIds,
     WORD_EMBEDDINGS, Weights, attentions_name, batches_by_length, classifier, explanation, gradient_name,
-    probabilities,
+    softmax,
 };
 use midashi_runtime::{Engine, Outputs, Session, Tensor};
 use ndarray::{Array2, Array4, ArrayD, ArrayView2, Axis, s};
@@ -108,7 +108,7 @@ impl Classifier {
             for (row, &text) in batch.iter().enumerate() {
                 let tokens = texts[text].input_ids.len();
                 let attention = attention.slice(s![row, .., ..tokens]).to_owned();
-                let probabilities = probabilities(logits.slice(s![row, ..]));
+                let probabilities = softmax(logits.slice(s![row, ..]));
                 answers[text] = Some(Answer { probabilities, attention });
             }
         }

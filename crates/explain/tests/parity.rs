@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use midashi_bert::{INPUT_IDS, TOKEN_TYPE_IDS, TextIds, Weights, probabilities};
+use midashi_bert::{INPUT_IDS, TOKEN_TYPE_IDS, TextIds, Weights, softmax};
 use midashi_explain::{Attribution, Error, Explainer};
 use midashi_runtime::{Choice, Engine};
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, s};
@@ -312,7 +312,7 @@ fn answers_are_pytorchs_in_the_order_of_the_texts() {
             let answers = case.explainer(batch_tokens).classify(&case.ids()).unwrap();
             assert_eq!(answers.len(), case.texts.len());
             for (row, answer) in answers.into_iter().enumerate() {
-                let expected = vector(probabilities(logits.row(row)));
+                let expected = vector(softmax(logits.row(row)));
                 case.assert_close("probabilities", row, vector(answer.probabilities), expected, TOLERANCE);
                 let heads = answer.attention.mean_axis(Axis(0)).unwrap().into_dyn();
                 let expected = case.truth("layer_attention", row);

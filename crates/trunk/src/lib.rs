@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use midashi_bert::{
-    Batch, BertConfig, Graph, HIDDEN_STATES, PaddingRule, Products, Storage, TextIds, Weights,
+    Batch, BertConfig, Graph, HIDDEN_STATES, MatmulPrecision, PaddingRule, Storage, TextIds, Weights,
     batches_by_length,
 };
 use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus, TokenizedText};
@@ -175,10 +175,10 @@ fn session(engine: &Engine, graph: &Graph, weights: &Weights) -> Result<Session>
     Ok(engine.session(&model, floats)?)
 }
 
-fn products(precision: TrunkPrecision, device: Device) -> Result<Products> {
+fn products(precision: TrunkPrecision, device: Device) -> Result<MatmulPrecision> {
     match (precision, device) {
-        (TrunkPrecision::F32, _) => Ok(Products::Float32),
-        (TrunkPrecision::Int8, Device::Cpu) => Ok(Products::Int8),
+        (TrunkPrecision::F32, _) => Ok(MatmulPrecision::Float32),
+        (TrunkPrecision::Int8, Device::Cpu) => Ok(MatmulPrecision::Int8),
         (TrunkPrecision::Int8, Device::Cuda) => Err(Error::Int8OnCuda),
     }
 }
@@ -201,7 +201,7 @@ mod tests {
     fn int8_is_refused_on_cuda_by_name() {
         let message = products(TrunkPrecision::Int8, Device::Cuda).unwrap_err().to_string();
         assert!(message.contains("train.trunk_precision is \"int8\""), "{message}");
-        assert_eq!(products(TrunkPrecision::Int8, Device::Cpu).unwrap(), Products::Int8);
-        assert_eq!(products(TrunkPrecision::F32, Device::Cuda).unwrap(), Products::Float32);
+        assert_eq!(products(TrunkPrecision::Int8, Device::Cpu).unwrap(), MatmulPrecision::Int8);
+        assert_eq!(products(TrunkPrecision::F32, Device::Cuda).unwrap(), MatmulPrecision::Float32);
     }
 }

@@ -7,7 +7,7 @@ mod table;
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use midashi_bert::{TextIds, most_probable};
+use midashi_bert::{TextIds, argmax};
 use midashi_explain::Explainer;
 use midashi_pipeline::Progress;
 use midashi_pipeline::artifact::{
@@ -76,7 +76,7 @@ pub fn best_head(eraser: &mut Eraser<'_>, texts: &[&TokenizedText]) -> Result<Be
     let mut progress = Progress::new("choosing a head", texts.len() as u64, "texts");
     for text in texts {
         let answer = eraser.explainer.classify(&[text_ids(text)])?.remove(0);
-        let category = most_probable(ArrayView1::from(&answer.probabilities));
+        let category = argmax(ArrayView1::from(&answer.probabilities));
         let weights: Vec<Vec<f32>> = answer.attention.rows().into_iter().map(|head| head.to_vec()).collect();
         let units = units_of(text, eraser.unit);
         let chosen: Vec<Vec<Erased>> =

@@ -4,7 +4,7 @@
 use std::iter::zip;
 
 use anyhow::{Context, Result};
-use midashi_bert::{TextIds, most_probable};
+use midashi_bert::{TextIds, argmax};
 use midashi_explain::{Answer, Attribution, Classifier, Explainer};
 use midashi_pipeline::Config;
 use midashi_runtime::Engine;
@@ -104,7 +104,7 @@ fn as_f64(weights: &[f32]) -> Vec<f64> {
 }
 
 fn category(answer: &Answer) -> usize {
-    most_probable(ArrayView1::from(&answer.probabilities))
+    argmax(ArrayView1::from(&answer.probabilities))
 }
 
 #[cfg(test)]
