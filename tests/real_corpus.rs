@@ -6,8 +6,8 @@ use std::path::Path;
 
 use midashi_artifacts::{Corpus, Metrics, Split};
 use midashi_bert::{
-    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Products, Start, Storage, TextIds,
-    Weights, classifier, trunk,
+    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, MatmulPrecision, PaddingRule, Start, Storage,
+    TextIds, Weights, classifier, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
 use midashi_tests::{Run, STAGES, required_path, root};
@@ -102,7 +102,7 @@ fn neighbours_in_the_batch_do_not_change_features() {
     let Some(folder) = required_path("MIDASHI_CHECKPOINT", test) else { return };
     let checkpoint = Checkpoint::open(&folder).unwrap();
     let config = checkpoint.config().clone();
-    let graph = trunk(&config, 11, Products::Float32).unwrap();
+    let graph = trunk(&config, 11, MatmulPrecision::Float32).unwrap();
     let mut model = session(&graph, &checkpoint.encoder().unwrap());
     let texts: Vec<Vec<i32>> =
         (1..9).map(|text| (0..3 * text).map(|at| 7 + 13 * at * text).collect()).collect();

@@ -148,7 +148,7 @@ fn with_probabilities(
 ) -> Predictions {
     let rows = predictions.rows.iter().enumerate().map(|(at, row)| {
         let probabilities = probabilities(row, at);
-        let predicted = CategoryId(most_probable(ArrayView1::from(&probabilities)) as u16);
+        let predicted = CategoryId(argmax(ArrayView1::from(&probabilities)) as u16);
         Prediction { id: row.id.clone(), label: row.label, predicted, probabilities }
     });
     Predictions { categories: predictions.categories.clone(), rows: rows.collect() }

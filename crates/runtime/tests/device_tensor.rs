@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use midashi_onnx::{ElementType, Graph, Storage};
+use midashi_onnx::{ElementType, GraphBuilder, Storage};
 use midashi_runtime::{DeviceChoice, Engine, Session};
 use ndarray::{ArrayD, array};
 
@@ -18,14 +18,12 @@ fn engine() -> &'static Engine {
 
 /// `next.total = total + x`, and `sum` is the sum of its elements.
 fn counter() -> Session {
-    let mut graph = Graph::new();
-    let total = graph.input("total", ElementType::Float32, &[2.into()]).unwrap();
-    let x = graph.input("x", ElementType::Float32, &[2.into()]).unwrap();
-    let next = graph.add(total, x).unwrap();
-    let sum = graph.reduce_sum(next, &[0], false).unwrap();
-    graph.output("next.total", next).unwrap();
-    graph.output("sum", sum).unwrap();
-    engine().session(&graph.to_model("counter", |_| Storage::Input), vec![]).unwrap()
+    let graph = GraphBuilder::new();
+    let next = ["total", "x"].map(|name| graph.input(name, ElementType::Float32, &[2.into()]));
+    let next = next[0] + next[1];
+    graph.output("next.total", next);
+    graph.output("sum", next.reduce_sum(&[0], false));
+    engine().session(&graph.finish().unwrap().to_model("counter", |_| Storage::Input), vec![]).unwrap()
 }
 
 fn vector(numbers: [f32; 2]) -> ArrayD<f32> {

@@ -48,11 +48,14 @@ impl<'a> GraphOptimiser<'a> {
     pub fn new(engine: &'a Engine, model: &Model, train: &Train, weights: Weights) -> Result<Self> {
         let session = |name: &str, graph: &Graph| model.session(engine, name, graph, &weights);
         let adamw =
-            AdamW { beta_1: BETA_1, beta_2: BETA_2, epsilon: EPSILON, clip_norm: train.clip_norm as f32 };
+            AdamW { beta_1: BETA_1, beta_2: BETA_2, epsilon: EPSILON, max_grad_norm: train.clip_norm as f32 };
         let rate = |name: &str| learning_rate_of(model, train, name);
-        let gradients = model.gradients()?;
+        let gradients = model.gradients();
         let (adding, stepping) = if train.accumulation > 1 {
-            (Some(gradients.clone().with_sums()?), gradients.with_earlier_parts()?.with_adamw(adamw, rate)?)
+            (
+                Some(gradients.with_gradient_sums()?),
+                gradients.with_gradient_accumulation().with_adamw(adamw, rate)?,
+            )
         } else {
             (None, gradients.with_adamw(adamw, rate)?)
         };

@@ -21,7 +21,7 @@ pub struct Model {
 impl Model {
     /// Whether the parameter `name` learns.
     pub fn learns(&self, name: &str) -> bool {
-        self.config.learns(name, self.trainable.last())
+        self.config.is_trainable(name, self.trainable.last())
     }
 
     /// From `start` to the logits.
@@ -31,11 +31,11 @@ impl Model {
 
     /// From the tail's start to the loss and its gradients.
     pub fn training(&self) -> Result<Graph> {
-        self.gradients()?.with_gradients()
+        self.gradients().with_gradients()
     }
 
     /// The same, before it is decided what becomes of the gradients.
-    pub fn gradients(&self) -> Result<Training> {
+    pub fn gradients(&self) -> Training<'_> {
         let learns = |name: &str| self.learns(name);
         Training::new(&self.config, self.labels.len(), self.start, self.dropout, learns)
     }

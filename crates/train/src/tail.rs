@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use midashi_artifacts::{Split, TokenizedCorpus};
-use midashi_bert::{Batch, Graph, LOGITS, TARGETS, Weights, most_probable};
-use midashi_config::Train;
+use midashi_bert::{Batch, Graph, LOGITS, TARGETS, Weights, argmax};
+use midashi_pipeline::artifact::{Split, TokenizedCorpus};
+use midashi_pipeline::config::Train;
 use midashi_runtime::{Session, Tensor};
 use ndarray::{Array1, ArrayView1, ArrayViewD};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -166,7 +166,7 @@ impl LabelledBatch {
     }
 
     fn result(&self, loss: f64, logits: &ArrayViewD<'_, f32>) -> BatchResult {
-        let right = |(row, &label): (ArrayView1<'_, f32>, &i64)| most_probable(row) as i64 == label;
+        let right = |(row, &label): (ArrayView1<'_, f32>, &i64)| argmax(row) as i64 == label;
         BatchResult {
             loss,
             correct: logits.rows().into_iter().zip(&self.labels).filter(|pair| right(*pair)).count(),
