@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::model::Model;
 use crate::texts::Texts;
 
-/// `midashi.json`: what `evaluate` has to know of the training.
+/// `midashi.json`: the facts about the training that `evaluate` needs.
 #[derive(Serialize)]
 struct Origin<'a> {
     trunk: Option<&'a TrunkRecord>,
@@ -43,17 +43,17 @@ pub fn write(
         fs::write(path.join("classifier.onnx"), with_weights(&whole, "classifier", weights, |_| false))
             .context("cannot write classifier.onnx")?;
         let tail = model.training()?;
-        let learns = |name: &str| model.learns(name);
-        fs::write(path.join("training.onnx"), with_weights(&tail, "training", weights, learns))
+        let trainable = |name: &str| model.is_trainable(name);
+        fs::write(path.join("training.onnx"), with_weights(&tail, "training", weights, trainable))
             .context("cannot write training.onnx")?;
         copy_files(&folder.tokenizer(), path)
     })
 }
 
-/// The model with its weights in the file, but for those that are `fed` as inputs.
-fn with_weights(graph: &Graph, name: &str, weights: &Weights, fed: impl Fn(&str) -> bool) -> Vec<u8> {
+/// The ONNX model with its weights in the file, except for those that are `inputs`.
+fn with_weights(graph: &Graph, name: &str, weights: &Weights, inputs: impl Fn(&str) -> bool) -> Vec<u8> {
     graph.to_model(name, |parameter| match weights.get(parameter) {
-        Some(tensor) if !fed(parameter) => Storage::Embedded(Bytes::from(little_endian(&tensor.view()))),
+        Some(tensor) if !inputs(parameter) => Storage::Embedded(Bytes::from(little_endian(&tensor.view()))),
         _ => Storage::Input,
     })
 }
@@ -63,8 +63,8 @@ fn config_json(model: &Model) -> Result<Value> {
     let mut value = serde_json::to_value(&model.config).context("cannot write config.json")?;
     let numbered = || model.labels.iter().enumerate();
     value["architectures"] = json!(["BertModel"]);
-    // Whatever the checkpoint held, this model holds float32 (transformers 5 reads `dtype`, older
-    // versions `torch_dtype`).
+    // The weights are float32, whatever the checkpoint's type was (transformers 5 reads `dtype`, older
+    // versions read `torch_dtype`).
     value["dtype"] = json!("float32");
     value["torch_dtype"] = json!("float32");
     value["id2label"] = numbered().map(|(id, label)| (id.to_string(), json!(label))).collect();

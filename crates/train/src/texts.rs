@@ -1,20 +1,20 @@
-//! The texts as the tail reads them: hidden states where there is a trunk, else ids.
+//! The inputs of the tail: hidden states of the frozen layers if there are any, else ids.
 
 use anyhow::Result;
 use midashi_bert::{Batch, BertConfig, PaddingRule, TextIds};
 use midashi_pipeline::artifact::TokenizedCorpus;
 use midashi_trunk::{HiddenStates, TrunkRecord, text_ids};
 
-/// The corpus and, where there are frozen layers, what they say of it.
+/// The corpus and, if there are frozen layers, their hidden states.
 pub struct Texts<'a> {
     pub corpus: &'a TokenizedCorpus,
     pub trunk: Option<(TrunkRecord, HiddenStates)>,
-    /// With `compat.article` padding is attended to; there is no trunk then.
+    /// With `compat.article` padding is attended to, and there is no trunk.
     pub padding: PaddingRule,
 }
 
 impl Texts<'_> {
-    /// Some texts as a graph's inputs.
+    /// The given texts as inputs of a graph.
     pub fn batch(&self, texts: &[usize], config: &BertConfig) -> Result<Batch> {
         if let Some((_, hidden_states)) = &self.trunk {
             return Ok(hidden_states.batch(self.corpus, texts)?);

@@ -1,5 +1,5 @@
-//! The frozen layers: computed once per text into `features.arrow`, or, where that would take too much
-//! of the disk, for every batch anew.
+//! Hidden states of the frozen layers: computed once per text and written to `features.arrow`, or computed
+//! for every batch if the file would exceed the disk budget.
 
 use std::time::Instant;
 
@@ -15,8 +15,8 @@ use crate::setup::Setup;
 
 const GIB: f64 = (1 << 30) as f64;
 
-/// What the frozen layers say of the texts: read from an earlier run if nothing they depend on has
-/// changed, computed otherwise. `None` when there are no frozen layers.
+/// Hidden states of the frozen layers. They are read from `features.arrow` if nothing they depend on has
+/// changed, and computed otherwise. `None` if there are no frozen layers.
 pub fn hidden_states(
     work: &Work,
     setup: &Setup,
@@ -28,7 +28,7 @@ pub fn hidden_states(
     let Some(layers) = model.start.trunk_layers() else {
         ensure!(
             train.trunk_precision == TrunkPrecision::F32,
-            "train.trunk_precision is \"int8\", but no layer is computed apart from those that learn; \
+            "train.trunk_precision is \"int8\", but no layer is computed apart from the trainable ones; \
              set it to \"f32\", or train.trainable_layers to a number (and compat.article to false)"
         );
         return Ok(None);
@@ -62,7 +62,7 @@ fn key(
     let train = &setup.settings.train;
     let checkpoint = setup.checkpoint_files.iter().map(|path| {
         let sha256 =
-            work.sha256_of(path).with_context(|| format!("{} is no input of this stage", path.display()));
+            work.sha256_of(path).with_context(|| format!("{} is not an input of this stage", path.display()));
         sha256.map(str::to_owned)
     });
     Ok(FeaturesKey {
@@ -76,7 +76,7 @@ fn key(
     })
 }
 
-/// `features.arrow`, made if it is not what `key` says.
+/// Opens `features.arrow`, and first computes it if it does not match `key`.
 fn features(
     work: &Work,
     key: &FeaturesKey,
@@ -86,7 +86,7 @@ fn features(
     let (path, layers) = (work.folder().features(), key.trunk_layers);
     let texts: Vec<(&str, usize)> =
         corpus.texts.iter().map(|text| (text.id.as_str(), text.input_ids.len())).collect();
-    // Features are a cache: ones that cannot be read are made again, and that is said.
+    // Features are a cache: a file that cannot be read is reported and computed again.
     let known = Features::open(&path, key, &texts).unwrap_or_else(|error| {
         println!("  {error}");
         None
