@@ -30,6 +30,7 @@ pub use metrics::{
     ClassificationReport, EnsembleMetrics, Interval, Intervals, MaskedMetrics, McNemar, Metrics,
     PaddingShares, Scores,
 };
+pub use midashi_text::{Encoding, Unit};
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
 pub use sweep::{Sweep, SweepRow, SweepScores};

@@ -12,6 +12,7 @@ mod rollout;
 mod trunk;
 
 pub use midashi_bert::BertConfig;
+pub use midashi_tokenizer::{Dictionaries, Encoded};
 
 pub use classifier::{Classifier, Options};
 pub use corpus_classifier::CorpusClassifier;

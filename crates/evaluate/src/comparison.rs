@@ -10,7 +10,7 @@ use midashi_artifacts::{
     TokenizedCorpus,
 };
 use midashi_baseline::Baseline;
-use midashi_bert::most_probable;
+use midashi_bert::argmax;
 use midashi_config::Evaluate;
 use midashi_stage::Work;
 use ndarray::ArrayView1;

@@ -1,9 +1,8 @@
 //! A text with its prediction and the weights of its words, as every format shows it.
 
 use anyhow::Result;
-use midashi_classifier::Explanation;
+use midashi_classifier::{Encoded, Explanation};
 use midashi_text::{Encoding, Part, Piece, SpecialToken, Unit, parts, shaped, special_tokens};
-use midashi_tokenizer::Encoded;
 use serde::Serialize;
 
 use crate::method::Method;

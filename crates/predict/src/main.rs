@@ -11,23 +11,26 @@ mod texts;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Parser;
 use midashi_classifier::{Classifier, ModelFolder, Options};
 use midashi_config::Config;
 use midashi_runtime::Engine;
+use midashi_stage::{RunFolder, run_stage};
 
 use crate::arguments::Arguments;
 use crate::explained::Explained;
 use crate::method::Method;
 
 fn main() -> ExitCode {
-    midashi_stage::main(predict)
+    let arguments = Arguments::parse();
+    run_stage(|| predict(&arguments))
 }
 
 fn predict(arguments: &Arguments) -> Result<()> {
     let config = Config::load(&arguments.config.config, &arguments.config.set)?;
     let texts = texts::read(&arguments.texts)?;
 
-    let model = ModelFolder::open(&midashi_stage::RunFolder::of(&config.run).model())?;
+    let model = ModelFolder::open(&RunFolder::of(&config).model())?;
     let method = Method::new(arguments.method, model.config())?;
     let engine =
         Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;

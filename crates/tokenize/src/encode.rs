@@ -12,7 +12,7 @@ const CHUNK: usize = 4096;
 
 /// The texts in the order of the corpus.
 #[derive(Default)]
-pub struct Encoded {
+pub struct EncodedTexts {
     /// As they go into `tokens.arrow`.
     pub texts: Vec<TokenizedText>,
     /// How many lost their end because they were too long.
@@ -36,18 +36,19 @@ pub fn texts(
     tokenizer: &Tokenizer,
     choice: TextChoice,
     max_length: usize,
-) -> Result<Encoded> {
+) -> Result<EncodedTexts> {
     let mut progress = Progress::new("tokenize", corpus.articles.len() as u64, "texts");
-    let mut all = Encoded { texts: Vec::with_capacity(corpus.articles.len()), ..Encoded::default() };
+    let mut all =
+        EncodedTexts { texts: Vec::with_capacity(corpus.articles.len()), ..EncodedTexts::default() };
     for articles in corpus.articles.chunks(CHUNK) {
         let encoded = articles
             .par_iter()
             .map_init(|| tokenizer.encoder(), |encoder, article| text(encoder, article, choice, max_length))
             .collect::<Result<Vec<_>>>()?;
         for Text { text, truncated, title_truncated } in encoded {
-            all.encoding.texts.push(text);
+            all.texts.push(text);
             all.truncated += usize::from(truncated);
-            all.encoding.truncated_titles += usize::from(title_truncated);
+            all.truncated_titles += usize::from(title_truncated);
         }
         progress.advance(articles.len() as u64);
     }

@@ -50,7 +50,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let threads = threads.context("cannot start run.threads threads")?;
     let Settings { text, max_length, .. } = plan.settings;
     let encoded = threads.install(|| encode::texts(&corpus, &tokenizer, text, max_length))?;
-    plan.check_token_types(&encoded.encoding.texts)?;
+    plan.check_token_types(&encoded.texts)?;
     let statistics = Statistics::of(&encoded, &corpus, &tokenizer, text);
     report::print(&tokenizer, &plan, &statistics);
 
@@ -58,8 +58,8 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         categories: corpus.categories,
         tokenizer: tokenizer.describe(),
         vocabulary_size: tokenizer.vocabulary_size(),
-        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id: id.cast_signed(), token }),
-        texts: encoded.encoding.texts,
+        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id, token }),
+        texts: encoded.texts,
     };
     tokens.write(&folder.tokens(), &work.provenance())?;
     work.finish(&report::details(&tokenizer, &plan, &statistics))?;

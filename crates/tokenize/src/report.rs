@@ -6,7 +6,7 @@ use midashi_tokenizer::Tokenizer;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::encode::Encoded;
+use crate::encode::EncodedTexts;
 use crate::plan::Plan;
 
 /// Lengths in tokens, special tokens included, and what was lost.
@@ -38,17 +38,17 @@ pub struct Statistics {
 
 impl Statistics {
     /// Counts.
-    pub fn of(encoded: &Encoded, corpus: &Corpus, tokenizer: &Tokenizer, choice: TextChoice) -> Self {
+    pub fn of(encoded: &EncodedTexts, corpus: &Corpus, tokenizer: &Tokenizer, choice: TextChoice) -> Self {
         let lacks_body = |article: &&Article| choice.has_body() && article.body.is_empty();
         let without_body = corpus.articles.iter().filter(lacks_body).count();
         Self { without_body, ..Self::count(encoded, tokenizer.unknown_id()) }
     }
 
-    fn count(encoded: &Encoded, unknown_id: Option<i32>) -> Self {
+    fn count(encoded: &EncodedTexts, unknown_id: Option<i32>) -> Self {
         let texts = &encoded.texts;
-        let mut lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+        let mut lengths: Vec<usize> = texts.iter().map(|text| text.encoding.input_ids.len()).collect();
         lengths.sort_unstable();
-        let of_words = || texts.iter().flat_map(|text| text.input_ids.iter().zip(&text.word_ids));
+        let of_words = || texts.iter().flat_map(|text| text.encoding.input_ids.iter().zip(&text.encoding.word_ids));
         let pieces = || of_words().filter(|(_, word)| word.is_some()).map(|(&id, _)| id);
         Self {
             texts: texts.len(),
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn special_tokens_count_as_tokens_and_not_as_pieces() {
         let texts = vec![text(&[7, 1, 8]), text(&[1])];
-        let encoded = Encoded { texts, truncated: 1, truncated_titles: 0 };
+        let encoded = EncodedTexts { texts, truncated: 1, truncated_titles: 0 };
         let statistics = Statistics::count(&encoded, Some(1));
         let expected = Statistics {
             texts: 2,

@@ -3,14 +3,13 @@
 use std::io;
 
 use anyhow::{Context, Result};
-use midashi_artifacts::Unit;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::ser::Formatter;
 
 use crate::explained::{Explained, Probability};
 use crate::method::{By, Method};
-use midashi_text::is_shapeless;
+use midashi_text::{Unit, is_shapeless};
 
 /// One line.
 #[derive(Serialize)]

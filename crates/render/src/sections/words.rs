@@ -122,17 +122,17 @@ impl Words {
 
 /// The attribution of each word of the text, summed over its occurrences.
 fn attributions(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Result<HashMap<String, f64>> {
-    let (found, expected) = (weights.len(), text.tokens.len());
+    let (found, expected) = (weights.len(), text.encoding.tokens.len());
     ensure!(found == expected, "{found} weights for {expected} tokens");
-    let characters: Vec<char> = text.text.chars().collect();
+    let characters: Vec<char> = text.encoding.text.chars().collect();
     let mut attributions: HashMap<String, f64> = HashMap::new();
     let mut tokens =
         text.encoding.word_ids.iter().enumerate().filter_map(|(at, word)| Some((at, (*word)?))).peekable();
     while let Some((first, word)) = tokens.next() {
-        let (start, mut end) = text.offsets[first];
+        let (start, mut end) = text.encoding.offsets[first];
         let mut attribution = f64::from(weights[first]);
         while let Some((at, _)) = tokens.next_if(|&(_, next)| unit == Unit::Words && next == word) {
-            end = text.offsets[at].1;
+            end = text.encoding.offsets[at].1;
             attribution += f64::from(weights[at]);
         }
         let written =

@@ -1,5 +1,5 @@
-//! Dropout masks from a generator that counts: the seed, the step and the place in the model decide a
-//! mask, whatever was drawn before, on whatever device it is used.
+//! Dropout masks from a counter-based generator: a mask depends only on the seed, the run and its place in
+//! the model, so it is the same on every device and in a resumed training.
 
 use midashi_bert::{BatchSizes, Graph, dropout_masks};
 use midashi_config::Dropout;
@@ -8,8 +8,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Places that a model may have; they are far fewer. The generator's streams below this number are those
-/// of the batches' order, one an epoch.
+/// Upper limit of the masks of a run. The generator's streams below this number belong to the order of
+/// the batches, one per epoch.
 const PLACES: u64 = 1 << 16;
 
 /// The masks of the `number`-th run of the training graph, counted from 1.
@@ -20,21 +20,21 @@ pub fn masks(
     number: u64,
     sizes: BatchSizes,
 ) -> Vec<(String, ArrayD<f32>)> {
-    let places = dropout_masks(graph, sizes);
+    let shapes = dropout_masks(graph, sizes);
     let mask = |(place, (name, shape)): (usize, (String, Vec<usize>))| {
-        let share = if name.ends_with(".attention.self") { dropout.attention } else { dropout.hidden };
+        let rate = if name.ends_with(".attention.self") { dropout.attention } else { dropout.hidden };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(number * PLACES + place as u64);
-        (name, mask(&mut rng, &shape, share))
+        (name, mask(&mut rng, &shape, rate))
     };
-    places.into_par_iter().enumerate().map(mask).collect()
+    shapes.into_par_iter().enumerate().map(mask).collect()
 }
 
-/// 0 for a share of the numbers, 1 / (1 − share) for the others, so that their mean is 1.
-fn mask(rng: &mut ChaCha8Rng, shape: &[usize], share: f64) -> ArrayD<f32> {
-    let dropped_below = (share * f64::from(u32::MAX)) as u32;
-    let kept = (1.0 / (1.0 - share)) as f32;
-    ArrayD::from_shape_simple_fn(IxDyn(shape), || if rng.next_u32() < dropped_below { 0.0 } else { kept })
+/// 0 with probability `rate`, else 1 / (1 − rate), so that the mean is 1.
+fn mask(rng: &mut ChaCha8Rng, shape: &[usize], rate: f64) -> ArrayD<f32> {
+    let dropped_below = (rate * f64::from(u32::MAX)) as u32;
+    let scale = (1.0 / (1.0 - rate)) as f32;
+    ArrayD::from_shape_simple_fn(IxDyn(shape), || if rng.next_u32() < dropped_below { 0.0 } else { scale })
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
-//! The order in which texts are learned from, and which of them make a step together.
+//! The order of the training texts, and their batches.
 
 use midashi_config::Train;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// So many batches' texts are sorted by length together, as transformers' `group_by_length` has it.
+/// Number of batches whose texts are sorted by length together, as in transformers' `group_by_length`.
 const GROUPED: usize = 50;
 
-/// Cuts a split into batches, anew each epoch.
+/// Divides a split into batches, in another order each epoch.
 pub struct Batches<'a> {
-    /// Texts and their lengths in tokens.
+    /// Indices of the texts in the corpus, and their lengths in tokens.
     pub texts: Vec<(usize, usize)>,
     pub train: &'a Train,
 }
@@ -18,9 +18,8 @@ pub struct Batches<'a> {
 impl Batches<'_> {
     /// The batches of an epoch, counted from 1.
     ///
-    /// They depend on the seed and the epoch alone, so that any epoch can be reached without going
-    /// through the ones before it.
-    pub fn of_epoch(&self, epoch: usize) -> Vec<Vec<usize>> {
+    /// They depend only on the seed and the epoch, so a resumed training need not repeat earlier epochs.
+    pub fn epoch(&self, epoch: usize) -> Vec<Vec<usize>> {
         let Train { batch_size, length_grouped, seed, .. } = *self.train;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(epoch as u64);
@@ -37,8 +36,8 @@ impl Batches<'_> {
         batches
     }
 
-    /// Batches of neighbours: of `batch_size` texts, or fewer where they would have more positions than
-    /// `batch_tokens`.
+    /// Batches of consecutive texts: `batch_size` texts, or fewer if padded they would have more than
+    /// `batch_tokens` positions.
     fn cut(&self, order: &[(usize, usize)]) -> Vec<Vec<usize>> {
         let Train { batch_size, batch_tokens, .. } = *self.train;
         let mut batches: Vec<Vec<usize>> = Vec::new();
@@ -67,7 +66,7 @@ mod tests {
 
     fn cut(train: &Train, epoch: usize) -> Vec<Vec<usize>> {
         // Text 10 has 1 token, text 44 has 35.
-        Batches { texts: (10..45).map(|text| (text, text - 9)).collect(), train }.of_epoch(epoch)
+        Batches { texts: (10..45).map(|text| (text, text - 9)).collect(), train }.epoch(epoch)
     }
 
     fn seen_once(batches: &[Vec<usize>]) -> bool {

@@ -1,7 +1,7 @@
-//! Scalars for TensorBoard while a training goes on: `tensorboard --logdir artifacts`.
+//! Writes scalars for TensorBoard during the training: `tensorboard --logdir artifacts`.
 //!
 //! Event files are TFRecords (TensorFlow's `core/lib/io/record_writer.h`) of `Event` messages
-//! (`core/util/event.proto`). They hold the time of day: logs, not artifacts.
+//! (`core/util/event.proto`). They contain the time of day, so they are logs and not artifacts.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use midashi_stage::{Error, Result};
 use prost::Message;
 
-/// TensorBoard looks for files with this in their names.
+/// TensorBoard reads files with this in their names.
 const NAME: &str = "events.out.tfevents";
-/// What a killed process may lose.
+/// A killed process loses at most the scalars of this time.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// An event file that grows.
+/// An open event file.
 pub struct EventFile {
     path: PathBuf,
     file: BufWriter<File>,
@@ -24,8 +24,8 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Starts a file in `folder`, of a training that has made `steps` steps: after none, the files of
-    /// an earlier training go; else what they say of later steps no longer counts.
+    /// Creates a file in `folder` for a training that has made `steps` steps. Without steps it removes the
+    /// files of an earlier training; otherwise it invalidates their scalars of later steps.
     ///
     /// # Errors
     /// When the folder cannot be written to.
@@ -49,7 +49,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Adds what is known after `step`; within seconds it can be seen.
+    /// Adds scalars after `step`. They are flushed within seconds.
     ///
     /// # Errors
     /// When the file cannot be written to.
@@ -87,7 +87,7 @@ fn wall_time() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// Length (8 bytes, least first), its checksum, the data, their checksum.
+/// Length (8 bytes, little-endian), its checksum, the data, their checksum.
 fn write_record(file: &mut impl Write, data: &[u8]) -> io::Result<()> {
     let length = (data.len() as u64).to_le_bytes();
     file.write_all(&length)?;
@@ -96,8 +96,7 @@ fn write_record(file: &mut impl Write, data: &[u8]) -> io::Result<()> {
     file.write_all(&masked_checksum(data).to_le_bytes())
 }
 
-/// CRC-32C, rotated and shifted so that a checksum of data that holds checksums stays a good one
-/// (`core/lib/hash/crc32c.h`).
+/// CRC-32C, masked because the CRC of data that contains CRCs is weak (`core/lib/hash/crc32c.h`).
 fn masked_checksum(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -119,7 +118,7 @@ enum What {
     FileVersion(String),
     #[prost(message, tag = "5")]
     Summary(Summary),
-    /// Of status `START`: steps from this one on are made again.
+    /// With status `START`: steps from this one on are repeated.
     #[prost(message, tag = "7")]
     SessionLog(SessionLog),
 }

@@ -1,9 +1,8 @@
-//! The rows of the word embeddings that the corpus has ids for.
+//! The rows of the word embeddings that the corpus uses.
 //!
-//! A multilingual vocabulary has a quarter of a million rows, a corpus of headlines some thousand. The
-//! others have no gradient, so gradients, moments and steps are computed without them, which changes no
-//! prediction. They stay as the checkpoint has them, where PyTorch's AdamW would shrink them by its weight
-//! decay.
+//! A multilingual vocabulary has 250,000 rows; a corpus of headlines uses a few thousand. The gradient of
+//! the others is zero, so the training leaves them out: gradients, moments and steps are smaller and no
+//! prediction changes. Unused rows keep the checkpoint's values, whereas PyTorch's AdamW would decay them.
 
 use anyhow::{Context, Result};
 use midashi_artifacts::TokenizedCorpus;
@@ -12,33 +11,33 @@ use ndarray::{ArrayD, Axis};
 
 use crate::model::Model;
 
-/// What was left out of a model, to be put back when it has learned.
+/// The used rows and the full table, which is restored after the training.
 pub struct UsedRows {
-    /// Their ids, ascending.
+    /// Ids of the used rows, ascending.
     ids: Vec<usize>,
-    /// The whole table.
+    /// All word embeddings, `[vocabulary, hidden_size]`.
     table: ArrayD<f32>,
 }
 
 impl UsedRows {
-    /// Leaves only the used rows in `weights`, and gives the model for which their numbers are the ids, as
-    /// they are then in `corpus`. Where the word embeddings do not learn, nothing is left out.
+    /// Reduces `weights` to the used rows, replaces the ids in `corpus` by row numbers, and returns the
+    /// model of this smaller vocabulary. Frozen word embeddings are left as they are.
     ///
     /// # Errors
-    /// When there are no word embeddings, or an id has none.
-    pub fn keep(
+    /// When there are no word embeddings, or none for an id.
+    pub fn select(
         model: &Model,
         weights: &mut Weights,
         corpus: &mut TokenizedCorpus,
     ) -> Result<(Model, Option<Self>)> {
         let mut model = model.clone();
-        if !model.learns(WORD_EMBEDDINGS) {
+        if !model.is_trainable(WORD_EMBEDDINGS) {
             return Ok((model, None));
         }
         let table = weights.remove(WORD_EMBEDDINGS).context("there are no word embeddings")?;
-        let pad_id = usize::try_from(model.config.pad_token_id).context("the id of padding is negative")?;
+        let pad_id = usize::try_from(model.config.pad_token_id).context("pad_token_id is negative")?;
         let mut rows = vec![None; table.len_of(Axis(0))];
-        let used = corpus.texts.iter().flat_map(|text| &text.input_ids).map(|&id| id as usize);
+        let used = corpus.texts.iter().flat_map(|text| &text.encoding.input_ids).map(|&id| id as usize);
         for id in used.chain([pad_id]) {
             *rows.get_mut(id).with_context(|| format!("there is no word embedding for the id {id}"))? =
                 Some(0);
@@ -52,21 +51,21 @@ impl UsedRows {
 
         model.config.vocab_size = ids.len();
         model.config.pad_token_id = row_of(pad_id).into();
-        for id in corpus.texts.iter_mut().flat_map(|text| &mut text.input_ids) {
+        for id in corpus.texts.iter_mut().flat_map(|text| &mut text.encoding.input_ids) {
             *id = row_of(*id as usize);
         }
         weights.insert(WORD_EMBEDDINGS.to_owned(), table.select(Axis(0), &ids));
         Ok((model, Some(Self { ids, table })))
     }
 
-    /// Puts the other rows back.
+    /// Restores the full table with the trained rows in it.
     ///
     /// # Errors
     /// When there are no word embeddings.
-    pub fn put_back(self, weights: &mut Weights) -> Result<()> {
-        let learned = weights.remove(WORD_EMBEDDINGS).context("there are no word embeddings")?;
+    pub fn restore(self, weights: &mut Weights) -> Result<()> {
+        let trained = weights.remove(WORD_EMBEDDINGS).context("there are no word embeddings")?;
         let mut table = self.table;
-        for (row, id) in learned.outer_iter().zip(self.ids) {
+        for (row, id) in trained.outer_iter().zip(self.ids) {
             table.index_axis_mut(Axis(0), id).assign(&row);
         }
         weights.insert(WORD_EMBEDDINGS.to_owned(), table);

@@ -1,21 +1,21 @@
-//! What is to be learned of each text: its category, smoothed and weighted.
+//! Targets of the loss: the category of each text, smoothed and weighted.
 
 use midashi_artifacts::{Split, TokenizedCorpus};
 use midashi_config::{ClassWeights, Train};
 use ndarray::Array2;
 
-/// How much each category counts for each text, as in PyTorch's `CrossEntropyLoss(weight,
+/// Targets with class weights and label smoothing, as in PyTorch's `CrossEntropyLoss(weight,
 /// label_smoothing)`.
 pub struct Targets {
     /// Category of each text of the corpus.
     labels: Vec<usize>,
-    /// How much a text of each category counts.
+    /// Weight of each category in the loss.
     weights: Vec<f64>,
     smoothing: f64,
 }
 
 impl Targets {
-    /// With the weights of the training split's categories.
+    /// Computes the class weights from the training split.
     pub fn new(train: &Train, corpus: &TokenizedCorpus) -> Self {
         let mut counts = vec![0_usize; corpus.categories.len()];
         for text in corpus.texts.iter().filter(|text| text.split == Split::Train) {
@@ -33,18 +33,18 @@ impl Targets {
         }
     }
 
-    /// How much the texts count together.
+    /// Sum of the class weights of `texts`.
     pub fn weight(&self, texts: &[usize]) -> f64 {
         texts.iter().map(|&text| self.weights[self.labels[text]]).sum()
     }
 
-    /// Targets `[texts, categories]` for a loss that is a mean over texts of the given `weight`.
+    /// Targets `[texts, categories]` of a loss that is a mean over texts with the total `weight`.
     pub fn of(&self, texts: &[usize], weight: f64) -> Array2<f32> {
         let categories = self.weights.len();
         Array2::from_shape_fn((texts.len(), categories), |(row, category)| {
-            let answer = if self.labels[texts[row]] == category { 1.0 - self.smoothing } else { 0.0 };
-            let share = answer + self.smoothing / categories as f64;
-            (share * self.weights[category] / weight) as f32
+            let one_hot = if self.labels[texts[row]] == category { 1.0 - self.smoothing } else { 0.0 };
+            let smoothed = one_hot + self.smoothing / categories as f64;
+            (smoothed * self.weights[category] / weight) as f32
         })
     }
 }

@@ -1,5 +1,5 @@
-//! `training.state`: all that it takes to go on with a training as if nothing had happened. It is a
-//! safetensors file: weights and moments of what learns, and in its metadata the history.
+//! `training.state`: everything that a training needs to resume with the same numbers. It is a safetensors
+//! file with the optimiser's state, and the history as metadata.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,28 +11,25 @@ use midashi_bert::Float32;
 use midashi_stage::{Error, RunFolder, Work, atomic};
 use safetensors::SafeTensors;
 
-use crate::epochs::History;
-use crate::learner::State;
+use crate::optimiser::State;
+use crate::training::history::History;
 
-/// Metadata: what the training depends on.
+/// Metadata: the key of everything that the training depends on.
 const WORK: &str = "midashi.work";
-/// Metadata: its history, as JSON.
+/// Metadata: the history, as JSON.
 const HISTORY: &str = "midashi.history";
 
-/// Where the state is saved, and when.
+/// The file and when it was last saved.
 pub struct StateFile {
     path: PathBuf,
-    /// What the training depends on: a state that was saved under another key is of another training.
+    /// A state saved under another key belongs to another training.
     key: String,
     interval: Duration,
     saved: Instant,
 }
 
-/// What was read: the history, and the tensors by name.
-pub type Saved = (History, HashMap<String, Vec<f32>>);
-
 impl StateFile {
-    /// For this work, with the interval of its configuration.
+    /// The state file of this work; it is saved every `train.save_interval` seconds.
     pub fn new(work: &Work) -> Self {
         Self {
             path: work.folder().training_state(),
@@ -42,9 +39,9 @@ impl StateFile {
         }
     }
 
-    /// The state of this very training, if one was saved. One that cannot be read is of no use, and that
-    /// is said.
-    pub fn read(&self) -> Option<Saved> {
+    /// The history and the tensors by name, if the state of this training was saved. A file that cannot be
+    /// read is reported and ignored.
+    pub fn read(&self) -> Option<(History, HashMap<String, Vec<f32>>)> {
         if !self.path.exists() {
             return None;
         }
@@ -54,7 +51,7 @@ impl StateFile {
         })
     }
 
-    fn try_read(&self) -> Result<Option<Saved>> {
+    fn try_read(&self) -> Result<Option<(History, HashMap<String, Vec<f32>>)>> {
         let bytes = fs::read(&self.path)?;
         let (_, metadata) = SafeTensors::read_metadata(&bytes)?;
         let metadata = metadata.metadata().as_ref().context("there is no metadata")?;
@@ -70,17 +67,17 @@ impl StateFile {
         Ok(Some((serde_json::from_str(history)?, tensors.collect())))
     }
 
-    /// Whether it is time to save.
+    /// Whether the interval since the last save has passed.
     pub fn is_due(&self) -> bool {
         self.saved.elapsed() >= self.interval
     }
 
-    /// Saves a state; a process that is killed meanwhile leaves the one before.
-    pub fn save(&mut self, history: &History, tensors: &State<'_>) -> Result<()> {
+    /// Saves the state. The write is atomic: a process killed during it leaves the previous state.
+    pub fn save(&mut self, history: &History, state: &State<'_>) -> Result<()> {
         let history = serde_json::to_string(history).context("cannot write the training's history")?;
         let metadata = HashMap::from([(WORK.to_owned(), self.key.clone()), (HISTORY.to_owned(), history)]);
         let tensors: Vec<(&str, Float32<'_>)> =
-            tensors.iter().map(|(name, tensor)| (name.as_str(), Float32(tensor.view()))).collect();
+            state.iter().map(|(name, tensor)| (name.as_str(), Float32(tensor.view()))).collect();
         atomic::write_at(&self.path, |path| {
             safetensors::serialize_to_file(tensors, Some(metadata), path)
                 .with_context(|| format!("cannot write {}", self.path.display()))
@@ -90,8 +87,8 @@ impl StateFile {
     }
 }
 
-/// Removes the state of a training that is finished.
-pub fn remove(folder: &RunFolder) -> Result<(), Error> {
+/// Removes the state of a finished training.
+pub fn remove_state(folder: &RunFolder) -> Result<(), Error> {
     let path = folder.training_state();
     if path.exists() { fs::remove_file(&path).map_err(Error::io("remove", &path)) } else { Ok(()) }
 }

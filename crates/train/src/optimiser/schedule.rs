@@ -1,26 +1,26 @@
-//! How the learning rates change over a training, as transformers' schedules do.
+//! The schedule of the learning rates, as in transformers.
 
 use std::f64::consts::PI;
 
 use midashi_config::{LearningRates, Schedule};
 
-/// The course of the learning rates over a training of known length.
-pub struct Course {
+/// The factor of the learning rates at each step of a training.
+pub struct LearningRateSchedule {
     schedule: Schedule,
     warmup_steps: usize,
     steps: usize,
 }
 
-impl Course {
-    /// Over `steps` optimiser steps.
+impl LearningRateSchedule {
+    /// For a training of `steps` optimiser steps.
     pub fn new(rates: &LearningRates, steps: usize) -> Self {
         let warmup_steps = (rates.warmup * steps as f64).ceil() as usize;
         Self { schedule: rates.schedule, warmup_steps, steps }
     }
 
-    /// What the learning rates are multiplied with at `step`, counted from 0: a straight line from 0
-    /// while warming up (so the first step changes nothing), then 1, or down to 0 by the end
-    /// (`get_linear_schedule_with_warmup`, `get_cosine_schedule_with_warmup`).
+    /// Factor at `step`, counted from 0. It rises linearly from 0 during the warm-up, so the first step
+    /// changes nothing; then it is 1, or falls to 0 by the end (`get_linear_schedule_with_warmup`,
+    /// `get_cosine_schedule_with_warmup`).
     pub fn factor(&self, step: usize) -> f64 {
         if step < self.warmup_steps {
             return step as f64 / self.warmup_steps as f64;
@@ -40,8 +40,9 @@ mod tests {
     use super::*;
 
     fn factors(schedule: Schedule, warmup: f64) -> Vec<f64> {
-        let course = Course::new(&LearningRates { schedule, warmup, ..LearningRates::default() }, 10);
-        (0..10).map(|step| course.factor(step)).collect()
+        let rates =
+            LearningRateSchedule::new(&LearningRates { schedule, warmup, ..LearningRates::default() }, 10);
+        (0..10).map(|step| rates.factor(step)).collect()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! AdamW (Kingma & Ba 2015, algorithm 1; decay as in Loshchilov & Hutter 2019) with PyTorch's
+//! The step of AdamW (Kingma & Ba 2015, algorithm 1; decay as in Loshchilov & Hutter 2019) with PyTorch's
 //! defaults, fused: one parallel pass over weight, gradient and both moments.
 
 use rayon::prelude::*;
@@ -7,52 +7,42 @@ use rayon::prelude::*;
 pub const BETA_1: f32 = 0.9;
 /// Decay of the second moment.
 pub const BETA_2: f32 = 0.999;
-/// Keeps the division defined.
+/// Added to the divisor, which may be 0.
 pub const EPSILON: f32 = 1e-8;
-/// Numbers that one task handles: a few pages, so that tasks are neither many nor uneven.
+/// Numbers per task: large enough to outweigh a task's overhead, small enough to balance the threads.
 const CHUNK: usize = 1 << 14;
 
 /// The moments of one tensor.
 pub struct Moments {
-    first: Vec<f32>,
-    second: Vec<f32>,
+    pub first: Vec<f32>,
+    pub second: Vec<f32>,
 }
 
-/// How a step is made of a gradient.
+/// One step of a tensor.
 #[derive(Clone, Copy)]
 pub struct Step {
     /// Number of the step, counted from 1.
     pub number: i32,
     pub learning_rate: f64,
-    /// Share of the weight that is taken away, times the learning rate.
+    /// The step subtracts this share of the weight, times the learning rate.
     pub weight_decay: f64,
-    /// What the gradient is multiplied with: less than 1 where it is clipped.
+    /// Factor of the gradient: less than 1 if it is clipped.
     pub gradient_scale: f32,
 }
 
 impl Moments {
-    /// For a tensor of `length` numbers that has made no step.
+    /// Before the first step of a tensor of `length` numbers.
     pub fn new(length: usize) -> Self {
         Self { first: vec![0.0; length], second: vec![0.0; length] }
     }
 
-    /// First and second moment.
-    pub fn numbers(&self) -> [&[f32]; 2] {
-        [&self.first, &self.second]
-    }
-
-    /// First and second moment, to be replaced by as many numbers.
-    pub fn numbers_mut(&mut self) -> [&mut Vec<f32>; 2] {
-        [&mut self.first, &mut self.second]
-    }
-
-    /// Moves `weights` against `gradient`.
+    /// Updates the moments and `weights` with `gradient`.
     pub fn step(&mut self, step: Step, weights: &mut [f32], gradient: &[f32]) {
         let correction_1 = 1.0 - f64::from(BETA_1).powi(step.number);
         let correction_2 = 1.0 - f64::from(BETA_2).powi(step.number);
         let size = (step.learning_rate / correction_1) as f32;
         let root = (1.0 / correction_2.sqrt()) as f32;
-        let kept = (1.0 - step.learning_rate * step.weight_decay) as f32;
+        let decay = (1.0 - step.learning_rate * step.weight_decay) as f32;
         let scale = step.gradient_scale;
         weights
             .par_chunks_mut(CHUNK)
@@ -65,13 +55,13 @@ impl Moments {
                     let gradient = scale * gradient;
                     *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
                     *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
-                    *weight = kept * *weight - size * *first / (second.sqrt() * root + EPSILON);
+                    *weight = decay * *weight - size * *first / (second.sqrt() * root + EPSILON);
                 }
             });
     }
 }
 
-/// Sum of squares, in an order that does not depend on the number of threads.
+/// Sum of squares. The order of the sum does not depend on the number of threads.
 pub fn sum_of_squares(numbers: &[f32]) -> f64 {
     let parts: Vec<f64> = numbers
         .par_chunks(CHUNK)
