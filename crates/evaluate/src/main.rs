@@ -24,7 +24,7 @@ use midashi_bert::PaddingRule;
 use midashi_config::Evaluate;
 use midashi_explain::Explainer;
 use midashi_runtime::{Engine, EngineDescription};
-use midashi_stage::{Progress, Stage, StageArguments, run_stage};
+use midashi_stage::{Progress, Stage, StageArguments};
 use serde::Serialize;
 use serde_json::json;
 
@@ -58,8 +58,7 @@ struct Settings {
 type Answers = BTreeMap<usize, Answer>;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
-use midashi_stage::{RunRecord, Stage, StageArguments, atomic, run_stage};
+use midashi_stage::{RunRecord, Stage, StageArguments, atomic};
 use serde_json::json;
 
 use crate::artifacts::Artifacts;
@@ -40,8 +40,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| match arguments.text.is_given() {
+    midashi_stage::main(|arguments: &Arguments| match arguments.text.is_given() {
         true => arguments.text.run(&arguments.stage),
         false => render(&arguments.stage),
     })

@@ -48,10 +48,10 @@ impl<'a> GraphOptimiser<'a> {
     pub fn new(engine: &'a Engine, model: &Model, train: &Train, weights: Weights) -> Result<Self> {
         let session = |name: &str, graph: &Graph| model.session(engine, name, graph, &weights);
         let adamw =
-            AdamW { beta_1: BETA_1, beta_2: BETA_2, epsilon: EPSILON, clip_norm: train.clip_norm as f32 };
+            AdamW { beta_1: BETA_1, beta_2: BETA_2, epsilon: EPSILON, clip_norm: train.max_grad_norm as f32 };
         let rate = |name: &str| learning_rate_of(model, train, name);
         let gradients = model.gradients()?;
-        let (adding, stepping) = if train.accumulation > 1 {
+        let (adding, stepping) = if train.gradient_accumulation_steps > 1 {
             (Some(gradients.clone().with_sums()?), gradients.with_earlier_parts()?.with_adamw(adamw, rate)?)
         } else {
             (None, gradients.with_adamw(adamw, rate)?)
@@ -84,7 +84,8 @@ impl<'a> GraphOptimiser<'a> {
 
     /// Computes a part of a step that is not its last, and adds its gradients to those of the parts before.
     fn add_part(&mut self, inputs: &[(&str, Tensor<'_>)]) -> Result<Outputs> {
-        let session = self.adding.as_mut().context("a step has one part, as train.accumulation says")?;
+        let session =
+            self.adding.as_mut().context("a step has one part, as train.gradient_accumulation_steps says")?;
         run(session, inputs, &[&self.learned], &mut [&mut self.sums])
     }
 
@@ -246,9 +247,9 @@ mod tests {
                 layer_decay: 0.8,
             },
             weight_decay: 0.1,
-            clip_norm,
+            max_grad_norm: clip_norm,
             dropout: midashi_config::Dropout { hidden: 0.1, attention: 0.1 },
-            accumulation,
+            gradient_accumulation_steps: accumulation,
             ..Train::default()
         }
     }
@@ -284,13 +285,13 @@ mod tests {
                 .collect();
             let texts = Batch::of_ids(&texts, 0, PaddingRule::Masked);
             let answers: Vec<usize> = (0..4).map(|_| rng.random_range(0..LABELS)).collect();
-            let share = 0.25 / train.accumulation as f32;
+            let share = 0.25 / train.gradient_accumulation_steps as f32;
             let target = |(row, label)| if answers[row] == label { share } else { 0.0 };
             let targets = Array2::from_shape_fn((4, LABELS), target).into_dyn();
             let masks = dropout::masks(graph, train.dropout, 5, run, texts.sizes());
             Fed { texts, targets, masks }
         };
-        (0..STEPS).map(|_| (0..train.accumulation).map(|_| part()).collect()).collect()
+        (0..STEPS).map(|_| (0..train.gradient_accumulation_steps).map(|_| part()).collect()).collect()
     }
 
     fn assert_close(what: &str, found: ArrayViewD<'_, f32>, expected: ArrayViewD<'_, f32>) {
@@ -339,7 +340,7 @@ mod tests {
                     let gradients: Vec<ArrayViewD<'_, f32>> = sums.iter().map(|sum| sum.view()).collect();
                     let norm = arr0(fused.step(&gradients, factor).unwrap()).into_dyn();
                     assert_close("norm", arr0(found.gradient_norm.unwrap()).into_dyn().view(), norm.view());
-                    clipped += usize::from(norm.sum() > train.clip_norm as f32);
+                    clipped += usize::from(norm.sum() > train.max_grad_norm as f32);
                 }
             }
         }

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use midashi_artifacts::{Sources, TokenizedCorpus, write_training};
-use midashi_stage::{Stage, StageArguments, run_stage};
+use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
 
 use crate::setup::Setup;
@@ -47,8 +47,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {

@@ -41,7 +41,7 @@ impl Optimiser {
         Ok(Self {
             learned: names.into_iter().map(learned).collect::<Result<_>>()?,
             weights,
-            clip_norm: train.clip_norm,
+            clip_norm: train.max_grad_norm,
             steps: 0,
         })
     }
@@ -190,7 +190,7 @@ mod tests {
         for name in names {
             weights.insert(name.to_owned(), ArrayD::ones(IxDyn(&[2])));
         }
-        let mut train = Train { weight_decay: 0.1, clip_norm: 1.0, ..Train::default() };
+        let mut train = Train { weight_decay: 0.1, max_grad_norm: 1.0, ..Train::default() };
         train.learning_rate.classifier = 0.5;
         let names = names.map(String::from).into();
         let mut optimiser = Optimiser::new(&model(), &train, weights, names).unwrap();

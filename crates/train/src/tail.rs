@@ -117,13 +117,14 @@ impl<'a> Tail<'a> {
     /// Learns from one batch, with the learning rates times `factor`.
     pub fn step(&mut self, texts: &[usize], factor: f64) -> Result<BatchResult> {
         let weight = self.targets.weight(texts);
-        let parts: Vec<&[usize]> = texts.chunks(texts.len().div_ceil(self.train.accumulation)).collect();
+        let parts: Vec<&[usize]> =
+            texts.chunks(texts.len().div_ceil(self.train.gradient_accumulation_steps)).collect();
         let mut result = BatchResult::default();
         for (number, part) in (1..).zip(&parts) {
             let batch = LabelledBatch::new(self.texts, self.model, part)?;
             let targets = self.targets.of(part, weight).into_dyn();
             // Of all runs of the training graph, counted from 1: whatever was done before, a step drops the same.
-            let run = (self.learner.steps() * self.train.accumulation + number) as u64;
+            let run = (self.learner.steps() * self.train.gradient_accumulation_steps + number) as u64;
             let (Train { dropout, seed, .. }, sizes) = (self.train, batch.texts.sizes());
             let masks = self.threads.install(|| dropout::masks(&self.graph, *dropout, *seed, run, sizes));
             let mut inputs: Vec<(&str, Tensor<'_>)> = batch.texts.inputs();
