@@ -18,7 +18,7 @@ use midashi_tests::{Run, STAGES, root};
 /// A model so small that a run takes a second, and the article's plain recipe.
 const SMALL: &str = "model.scratch.layers=2 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
     model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 train.epochs=2 evaluate.attention_texts=20 \
-    train.dropout.hidden=0 train.dropout.attention=0 train.weight_decay=0 train.clip_norm=0 \
+    train.dropout.hidden=0 train.dropout.attention=0 train.weight_decay=0 train.max_grad_norm=0 \
     train.learning_rate.schedule=constant train.learning_rate.warmup=0";
 
 fn small(artifacts: &Path, name: &str) -> Run {
@@ -226,13 +226,14 @@ fn no_trainable_layer_trains_the_classifier_alone() {
 
 /// What practitioners add to the article's recipe.
 const RECIPE: &str = "corpus.split.validation=0.1 train.dropout.hidden=0.1 train.dropout.attention=0.1 \
-    train.learning_rate.schedule=linear train.learning_rate.warmup=0.1 train.weight_decay=0.01 train.clip_norm=1 \
+    train.learning_rate.schedule=linear train.learning_rate.warmup=0.1 train.weight_decay=0.01 train.max_grad_norm=1 \
     train.label_smoothing=0.1 train.class_weights=balanced train.learning_rate.layer_decay=0.9";
 
 #[test]
 fn a_step_in_parts_is_the_step() {
     let artifacts = tempfile::tempdir().unwrap();
-    let run = small(artifacts.path(), "parts").set("corpus.split.validation=0.1 train.accumulation=3");
+    let run = small(artifacts.path(), "parts")
+        .set("corpus.split.validation=0.1 train.gradient_accumulation_steps=3");
     run.stages(&STAGES[..4]);
     let (parts, whole) = (run.artifact("training.parquet"), finished().artifact("training.parquet"));
     let (parts, whole) = (read_training(&parts).unwrap(), read_training(&whole).unwrap());

@@ -32,7 +32,7 @@ fn frozen(artifacts: &Path, name: &str) -> Run {
     let model = checkpoint().artifact("model");
     Run::new("data/sample.toml", artifacts, name).set(&format!(
         "model.checkpoint={} train.trainable_layers=1 train.epochs=2 evaluate.baseline=false \
-         train.dropout.hidden=0 train.dropout.attention=0 train.weight_decay=0 train.clip_norm=0 \
+         train.dropout.hidden=0 train.dropout.attention=0 train.weight_decay=0 train.max_grad_norm=0 \
          train.learning_rate.schedule=constant train.learning_rate.warmup=0",
         model.display()
     ))

@@ -14,8 +14,8 @@ use rand_chacha::ChaCha8Rng;
 /// All that a training has to remember: moments, schedule, dropout, parts of steps, the best epoch.
 const RECIPE: &str = "model.scratch.layers=2 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
     model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 corpus.split.validation=0.1 \
-    train.epochs=4 train.learning_rate.schedule=cosine train.learning_rate.warmup=0.1 train.clip_norm=1 \
-    train.weight_decay=0.01 train.dropout.hidden=0.1 train.dropout.attention=0.1 train.accumulation=2 \
+    train.epochs=4 train.learning_rate.schedule=cosine train.learning_rate.warmup=0.1 train.max_grad_norm=1 \
+    train.weight_decay=0.01 train.dropout.hidden=0.1 train.dropout.attention=0.1 train.gradient_accumulation_steps=2 \
     train.save_interval=0";
 
 /// A run that is ready to train.

@@ -121,11 +121,10 @@ impl Run {
         command
             .current_dir(root())
             .env_remove("MIDASHI_CONFIG")
-            .env_remove("MIDASHI_SET")
+            .env("MIDASHI_SET", &self.set)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("--config")
-            .arg(&self.config)
-            .args(["--set", &self.set]);
+            .arg(&self.config);
         command
     }
 

@@ -1,7 +1,6 @@
 //! `features.arrow`: per text the last frozen layer's hidden states, mapped into memory.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,13 +11,14 @@ use arrow::ipc::writer::FileWriter;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::columns::{list_column, lists, string_column, strings};
 use crate::files::{MappedFile, bad_artifact, with_metadata};
 use crate::{Error, Result};
 use midashi_config::{FeaturePrecision, TrunkPrecision};
 use midashi_stage::Provenance;
-use midashi_stage::atomic::temporary_file;
+use midashi_stage::atomic;
 
 const STAGE: &str = "train";
 const KEY: &str = "midashi.features";
@@ -182,8 +182,7 @@ pub struct FeaturesWriter {
     path: PathBuf,
     precision: FeaturePrecision,
     schema: SchemaRef,
-    writer: FileWriter<BufWriter<File>>,
-    temporary: tempfile::TempPath,
+    writer: FileWriter<BufWriter<NamedTempFile>>,
 }
 
 impl FeaturesWriter {
@@ -201,11 +200,9 @@ impl FeaturesWriter {
         let key = serde_json::to_string(key).map_err(Error::encode(path))?;
         // The key says all that the numbers depend on; the run's other settings do not belong here.
         let schema = with_metadata(schema, &Provenance(vec![]), &[(KEY, key)]);
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let (file, temporary) = temporary_file(folder)?.into_parts();
-        let writer = FileWriter::try_new(BufWriter::with_capacity(1 << 20, file), &schema)
-            .map_err(Error::encode(path))?;
-        Ok(Self { path: path.to_owned(), precision, schema, writer, temporary })
+        let file = BufWriter::with_capacity(1 << 20, atomic::create(path)?);
+        let writer = FileWriter::try_new(file, &schema).map_err(Error::encode(path))?;
+        Ok(Self { path: path.to_owned(), precision, schema, writer })
     }
 
     /// Adds texts: their ids, their lengths in numbers (tokens × hidden size), and all numbers.
@@ -231,8 +228,7 @@ impl FeaturesWriter {
         self.writer.finish().map_err(Error::encode(&self.path))?;
         let file = self.writer.into_inner().map_err(Error::encode(&self.path))?;
         let file = file.into_inner().map_err(|error| Error::io("write", &self.path)(error.into_error()))?;
-        file.sync_all().map_err(Error::io("flush", &self.path))?;
-        self.temporary.persist(&self.path).map_err(|error| Error::io("rename to", &self.path)(error.error))
+        Ok(atomic::commit(file, &self.path)?)
     }
 }
 

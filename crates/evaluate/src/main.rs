@@ -21,7 +21,7 @@ use clap::Parser;
 use midashi_artifacts::{TokenizedCorpus, write_attention};
 use midashi_config::Evaluate;
 use midashi_runtime::{Engine, EngineDescription};
-use midashi_stage::{Stage, StageArguments, run_stage};
+use midashi_stage::{Stage, StageArguments};
 use serde::Serialize;
 use serde_json::json;
 
@@ -49,8 +49,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {

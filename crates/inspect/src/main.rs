@@ -6,7 +6,6 @@ mod modules;
 mod reading;
 mod tokens;
 
-use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 use std::iter::once;
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use midashi_bert::Checkpoint;
 use midashi_config::Config;
-use midashi_stage::{StageArguments, run_stage};
+use midashi_stage::StageArguments;
 
 /// Prints what a checkpoint is: its modules, parameters, files and tokenizer, and what it makes of a text
 #[derive(Parser)]
@@ -38,8 +37,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments))
+    midashi_stage::main(recipe)
 }
 
 fn recipe(arguments: &Arguments) -> Result<()> {
@@ -70,7 +68,7 @@ fn recipe(arguments: &Arguments) -> Result<()> {
 fn configuration(arguments: &Arguments) -> Result<Config> {
     let mut set = arguments.stage.set.clone();
     if let Some(layers) = &arguments.trainable_layers {
-        write!(set, " train.trainable_layers={layers}")?;
+        set.push(format!("train.trainable_layers={layers}"));
     }
     Ok(Config::load(&arguments.stage.config, &set)?)
 }

@@ -95,7 +95,7 @@ mod tests {
         let geometry = r#""model_type": "bert", "hidden_size": 4, "num_hidden_layers": 1,
             "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 64"#;
         write("config.json", &format!(r#"{{{geometry}, "vocab_size": {rows}}}"#));
-        let config = Config::load(&folder.path().join("pipeline.toml"), "").unwrap();
+        let config = Config::load(&folder.path().join("pipeline.toml"), [""; 0]).unwrap();
         let model = BertConfig::read(&folder.path().join("config.json")).unwrap();
         let mut report = String::new();
         describe(&mut report, &load(folder.path(), &config, &model), &model).unwrap();

@@ -11,19 +11,17 @@ mod texts;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
 use midashi_classifier::{Classifier, ModelFolder, Options};
 use midashi_config::Config;
 use midashi_runtime::Engine;
-use midashi_stage::{RunFolder, run_stage};
+use midashi_stage::RunFolder;
 
 use crate::arguments::Arguments;
 use crate::explained::Explained;
 use crate::method::Method;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| predict(&arguments))
+    midashi_stage::main(predict)
 }
 
 fn predict(arguments: &Arguments) -> Result<()> {

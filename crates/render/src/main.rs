@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
-use midashi_stage::{RunRecord, Stage, StageArguments, atomic, run_stage};
+use midashi_stage::{RunRecord, Stage, StageArguments, atomic};
 use serde_json::json;
 
 use crate::artifacts::Artifacts;
@@ -34,8 +34,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| render(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| render(&arguments.stage))
 }
 
 fn render(arguments: &StageArguments) -> anyhow::Result<()> {

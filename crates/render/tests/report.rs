@@ -85,7 +85,7 @@ impl Run {
             "[run]\nname = {name:?}\nartifacts = {root:?}\n[render]\ntitle = \"見出し & <Midashi>\"\n"
         );
         std::fs::write(&config, text).unwrap();
-        let run = Self { arguments: StageArguments { config, set: String::new() }, folder: root.join(name) };
+        let run = Self { arguments: StageArguments { config, set: Vec::new() }, folder: root.join(name) };
         run.write_artifacts(texts);
         run
     }

@@ -11,7 +11,8 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result, atomic};
+use crate::atomic;
+use crate::error::{Error, Result};
 
 /// SHA-256 of bytes, as 64 hexadecimal digits.
 pub fn sha256_of_bytes(bytes: &[u8]) -> String {
@@ -20,7 +21,7 @@ pub fn sha256_of_bytes(bytes: &[u8]) -> String {
 
 /// Digests of files, each valid as long as the file's size and modification time stay.
 #[derive(Default)]
-pub(crate) struct DigestMemory {
+pub struct DigestMemory {
     store: PathBuf,
     known: BTreeMap<String, Known>,
     changed: bool,
@@ -35,13 +36,13 @@ struct Known {
 
 impl DigestMemory {
     /// Opens the memory kept in `store`; a missing or unreadable one is only a slower start.
-    pub(crate) fn open(store: PathBuf) -> Self {
+    pub fn open(store: PathBuf) -> Self {
         let known = fs::read(&store).ok().and_then(|text| serde_json::from_slice(&text).ok());
         Self { store, known: known.unwrap_or_default(), changed: false }
     }
 
     /// SHA-256 of a file; of a folder, that of its sorted list of relative paths and digests.
-    pub(crate) fn of(&mut self, path: &Path) -> Result<String> {
+    pub fn of(&mut self, path: &Path) -> Result<String> {
         let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
         if metadata.is_dir() {
             return self.of_folder(path);
@@ -65,7 +66,7 @@ impl DigestMemory {
 
     /// Takes over what another run's memory knows and this one does not: of files in the run's folder
     /// `theirs` as of those of the same name in `ours`, which are other files where size or time differ.
-    pub(crate) fn learn(&mut self, other: Self, theirs: &Path, ours: &Path) -> Result<()> {
+    pub fn learn(&mut self, other: Self, theirs: &Path, ours: &Path) -> Result<()> {
         let canonical = |folder: &Path| fs::canonicalize(folder).map_err(Error::io("read", folder));
         let (theirs, ours) = (canonical(theirs)?, canonical(ours)?);
         for (path, known) in other.known {
@@ -82,7 +83,7 @@ impl DigestMemory {
     }
 
     /// Writes the memory back if it learned something.
-    pub(crate) fn save(&mut self) -> Result<()> {
+    pub fn save(&mut self) -> Result<()> {
         if self.changed {
             let text = serde_json::to_vec(&self.known).map_err(Error::encode(&self.store))?;
             atomic::write_bytes(&self.store, &text)?;
@@ -91,8 +92,8 @@ impl DigestMemory {
         Ok(())
     }
 
-    #[cfg(test)]
-    pub(crate) fn changed(&self) -> bool {
+    /// Whether a digest was computed or learned since the last save.
+    pub fn is_changed(&self) -> bool {
         self.changed
     }
 
@@ -182,7 +183,7 @@ mod tests {
         memory.save().unwrap();
         let mut again = DigestMemory::open(folder.path().join("memory"));
         assert_eq!(again.of(&file).unwrap(), three);
-        assert!(!again.changed(), "nothing was read again");
+        assert!(!again.is_changed(), "nothing was read again");
     }
 
     #[test]

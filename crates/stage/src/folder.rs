@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use midashi_config::Config;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The folder `artifacts/<run.name>/` and what lies in it.
 #[derive(Clone, Debug)]

@@ -5,17 +5,23 @@
 //! ([`Stage::begin`]), writes them atomically with their provenance, and enters what it did into
 //! `run.json` ([`Work::finish`]).
 
+mod arguments;
 pub mod atomic;
 mod digest;
 mod error;
 mod folder;
+mod lock;
+mod program;
 mod progress;
-mod share;
+mod record;
 mod stage;
 
-pub use digest::sha256_of_bytes;
+pub use arguments::StageArguments;
+pub use digest::{DigestMemory, sha256_of_bytes};
 pub use error::{Error, Interrupted, Result};
 pub use folder::{RunFolder, require};
+pub use lock::lock;
+pub use program::main;
 pub use progress::Progress;
-pub use share::share;
-pub use stage::{FileDigest, Provenance, RunRecord, Stage, StageArguments, StageRecord, Work, run_stage};
+pub use record::{FileDigest, Provenance, RunRecord, StageRecord};
+pub use stage::{Stage, Work};

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use midashi_config::{Config, Evaluate, Render, Run, Train};
-use midashi_stage::{RunFolder, share};
+use midashi_stage::RunFolder;
+
+use crate::share::share;
 
 /// Runs by all that makes a difference before the layers that learn.
 pub struct Donors(Vec<(Config, RunFolder)>);
@@ -43,11 +45,11 @@ fn before_training(config: &Config) -> Config {
             epochs: nothing.epochs,
             batch_size: nothing.batch_size,
             batch_tokens: nothing.batch_tokens,
-            length_grouped: nothing.length_grouped,
-            accumulation: nothing.accumulation,
+            group_by_length: nothing.group_by_length,
+            gradient_accumulation_steps: nothing.gradient_accumulation_steps,
             learning_rate: nothing.learning_rate,
             weight_decay: nothing.weight_decay,
-            clip_norm: nothing.clip_norm,
+            max_grad_norm: nothing.max_grad_norm,
             dropout: nothing.dropout,
             label_smoothing: nothing.label_smoothing,
             class_weights: nothing.class_weights,

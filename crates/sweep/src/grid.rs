@@ -47,12 +47,12 @@ impl Grid {
     /// # Errors
     /// When a word is of another form, a key or a value does not exist, is there twice or cannot be
     /// swept, or a combination is no valid configuration.
-    pub fn new(sweep: &str, file: &Path, set: &str) -> Result<Self> {
+    pub fn new(sweep: &str, file: &Path, set: &[String]) -> Result<Self> {
         let axes = parse(sweep)?;
         let base = Config::load(file, set)?;
         let folder = RunFolder::of(&base);
-        let load = |overrides: &str| -> Result<Config> {
-            Config::load(file, &format!("{set} {overrides}")).context("SWEEP")
+        let load = |overrides: &[String]| -> Result<Config> {
+            Config::load(file, set.iter().chain(overrides)).context("SWEEP")
         };
         for axis in &axes {
             check_values(axis, load)?;
@@ -62,10 +62,10 @@ impl Grid {
         let runs = runs.with_context(|| format!("SWEEP: expected at most {MOST_RUNS} combinations"))?;
 
         let setting = |number: usize| {
-            let words = combination(&axes, number).join(" ");
+            let words = combination(&axes, number);
             let mut config = load(&words)?;
             let values = axes.iter().map(|axis| value(&config, axis.key)).collect::<Result<_>>()?;
-            let name = folder_name(&words.replace(' ', ","));
+            let name = folder_name(&words.join(","));
             // A sweep compares scores; explanations would take longer than training does.
             if config.evaluate.explain == Explain::default() {
                 config.evaluate.explain = Explain::nothing();
@@ -118,10 +118,10 @@ fn parse(sweep: &str) -> Result<Vec<Axis<'_>>> {
 }
 
 /// Refuses values that the configuration does not know or that are the same, however they are written.
-fn check_values(axis: &Axis<'_>, load: impl Fn(&str) -> Result<Config>) -> Result<()> {
+fn check_values(axis: &Axis<'_>, load: impl Fn(&[String]) -> Result<Config>) -> Result<()> {
     let mut found: Vec<(Value, &str)> = Vec::new();
     for &written in &axis.values {
-        let value = value(&load(&format!("{}={written}", axis.key))?, axis.key)?;
+        let value = value(&load(&[format!("{}={written}", axis.key)])?, axis.key)?;
         if let Some((_, other)) = found.iter().find(|(known, _)| *known == value) {
             bail!("SWEEP {}: {other} and {written} are the same value; expected each once", axis.key);
         }
@@ -171,7 +171,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pipeline.toml");
         std::fs::write(&file, "[train]\nseed = 7\nepochs = 2\n").unwrap();
-        Grid::new(sweep, &file, set)
+        let set: Vec<String> = set.split_whitespace().map(str::to_owned).collect();
+        Grid::new(sweep, &file, &set)
     }
 
     fn message(sweep: &str) -> String {

@@ -4,6 +4,7 @@
 mod donors;
 mod grid;
 mod results;
+mod share;
 mod stages;
 mod summary;
 
@@ -13,7 +14,7 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use midashi_artifacts::{Sweep, SweepRow};
 use midashi_config::Config;
-use midashi_stage::{RunFolder, Stage, StageArguments, atomic, run_stage};
+use midashi_stage::{RunFolder, Stage, StageArguments, atomic};
 use serde_json::json;
 
 use crate::donors::Donors;
@@ -40,8 +41,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments))
+    midashi_stage::main(recipe)
 }
 
 fn recipe(arguments: &Arguments) -> Result<()> {
@@ -76,14 +76,14 @@ fn run(setting: &Setting, stages: &Stages, donors: &mut Donors) -> Result<Option
     atomic::write_bytes(&config, setting.config.to_toml()?.as_bytes())?;
     donors.share_with(&setting.config, &SHARED)?;
     for stage in SHARED {
-        if let Err(failure) = stages.run(stage, &config, "")? {
+        if let Err(failure) = stages.run(stage, &config, &[])? {
             return Ok(Some(failure));
         }
     }
     // From here on its tokens are right, and so are the features that training may make.
     donors.add(&setting.config);
     for stage in OWN {
-        if let Err(failure) = stages.run(stage, &config, "")? {
+        if let Err(failure) = stages.run(stage, &config, &[])? {
             return Ok(Some(failure));
         }
     }

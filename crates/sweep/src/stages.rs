@@ -46,13 +46,14 @@ impl Stages {
     ///
     /// # Errors
     /// When the stage cannot be started; [`Interrupted`] when it was interrupted.
-    pub fn run(&self, stage: &str, config: &Path, set: &str) -> Result<Result<(), Failure>> {
+    pub fn run(&self, stage: &str, config: &Path, set: &[String]) -> Result<Result<(), Failure>> {
         let binary = self.binary(stage);
         let started = || format!("cannot run {}", binary.display());
         let mut child = Command::new(&binary)
             .arg("--config")
             .arg(config)
-            .args(["--set", set])
+            .args(set.iter().flat_map(|word| ["--set", word]))
+            .env_remove("MIDASHI_SET")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

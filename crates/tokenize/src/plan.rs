@@ -227,7 +227,7 @@ mod tests {
             fs::write(dicdir.join("sys.dic"), "").unwrap();
         }
         let set = format!("run.cache={} {set}", cache.display());
-        let config = Config::load(&files.path().join("pipeline.toml"), &set).unwrap();
+        let config = Config::load(&files.path().join("pipeline.toml"), set.split_whitespace()).unwrap();
         let plan = Plan::new(&config, folder.map(Path::to_owned)).map_err(|error| format!("{error:#}"))?;
         Ok((plan, cache))
     }

@@ -14,7 +14,7 @@ use anyhow::Result;
 use clap::Parser;
 use midashi_artifacts::{Sources, TokenizedCorpus, write_training};
 use midashi_classifier::{CorpusInputs, NewModel, Training};
-use midashi_stage::{Stage, StageArguments, run_stage};
+use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
 
 use crate::data::UsedRows;
@@ -33,8 +33,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {

@@ -20,12 +20,12 @@ impl Batches<'_> {
     ///
     /// They depend only on the seed and the epoch, so a resumed training need not repeat earlier epochs.
     pub fn epoch(&self, epoch: usize) -> Vec<Vec<usize>> {
-        let Train { batch_size, length_grouped, seed, .. } = *self.train;
+        let Train { batch_size, group_by_length, seed, .. } = *self.train;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(epoch as u64);
         let mut order = self.texts.clone();
         order.shuffle(&mut rng);
-        if !length_grouped {
+        if !group_by_length {
             return self.cut(&order);
         }
         for group in order.chunks_mut(GROUPED * batch_size) {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn grouped_batches_hold_neighbours_in_length_and_come_in_random_order() {
-        let train = Train { batch_size: 5, length_grouped: true, ..Train::default() };
+        let train = Train { batch_size: 5, group_by_length: true, ..Train::default() };
         let batches = cut(&train, 1);
         assert!(seen_once(&batches));
         assert!(

@@ -73,7 +73,7 @@ impl AdamW {
             Ok(Trainable { name: name.to_owned(), moments: Moments::new(length), best: None, rate })
         };
         let trainable = trainable.map(new).collect::<Result<_>>()?;
-        Ok(Self { trainable, weights, max_grad_norm: train.clip_norm, steps: 0 })
+        Ok(Self { trainable, weights, max_grad_norm: train.max_grad_norm, steps: 0 })
     }
 
     /// The trainable tensors by name.

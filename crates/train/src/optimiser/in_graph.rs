@@ -48,10 +48,10 @@ impl<'a> InGraph<'a> {
     /// Before the first step.
     pub fn new(engine: &'a Engine, model: &Model, train: &Train, weights: Weights) -> Result<Self> {
         let adamw =
-            AdamW { beta_1: BETA_1, beta_2: BETA_2, epsilon: EPSILON, max_grad_norm: train.clip_norm as f32 };
+            AdamW { beta_1: BETA_1, beta_2: BETA_2, epsilon: EPSILON, max_grad_norm: train.max_grad_norm as f32 };
         let rate = |name: &str| learning_rate(model, train, name);
         let gradients = model.gradients();
-        let (accumulating, stepping) = if train.accumulation > 1 {
+        let (accumulating, stepping) = if train.gradient_accumulation_steps > 1 {
             (
                 Some(gradients.with_gradient_sums()?),
                 gradients.with_gradient_accumulation().with_adamw(adamw, rate)?,

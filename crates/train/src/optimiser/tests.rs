@@ -98,13 +98,13 @@ fn steps(graph: &Graph, train: &Train) -> Vec<Vec<MicroBatch>> {
             texts.iter().map(|ids| TextIds { input_ids: ids, token_type_ids: &TYPES[..ids.len()] }).collect();
         let texts = Batch::of_ids(&texts, 0, PaddingRule::Masked);
         let labels: Vec<usize> = (0..4).map(|_| rng.random_range(0..LABELS)).collect();
-        let share = 0.25 / train.accumulation as f32;
+        let share = 0.25 / train.gradient_accumulation_steps as f32;
         let target = |(row, label)| if labels[row] == label { share } else { 0.0 };
         let targets = Array2::from_shape_fn((4, LABELS), target).into_dyn();
         let masks = dropout_masks(graph, train.dropout, 5, run, texts.sizes());
         MicroBatch { texts, targets, masks }
     };
-    (0..STEPS).map(|_| (0..train.accumulation).map(|_| micro_batch()).collect()).collect()
+    (0..STEPS).map(|_| (0..train.gradient_accumulation_steps).map(|_| micro_batch()).collect()).collect()
 }
 
 fn assert_close(what: &str, found: ArrayViewD<'_, f32>, expected: ArrayViewD<'_, f32>) {
@@ -140,7 +140,7 @@ fn compare(accumulation: usize, clip_norm: f64) {
             assert_eq!((found.gradient_norm.is_some(), expected.gradient_norm.is_some()), (is_last, is_last));
             if let (Some(found), Some(expected)) = (found.gradient_norm, expected.gradient_norm) {
                 assert_close("norm", array(found).view(), array(expected).view());
-                clipped += usize::from(expected > train.clip_norm as f32);
+                clipped += usize::from(expected > train.max_grad_norm as f32);
             }
         }
     }

@@ -3,9 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use crate::digest::DigestMemory;
-use crate::stage::{RunRecord, lock};
-use crate::{Error, Result, RunFolder, atomic};
+use midashi_stage::{DigestMemory, Error, Result, RunFolder, RunRecord, atomic, lock};
 
 /// Gives the run `to` what `stages` made in the run `from`: their artifacts, their entries in
 /// `run.json` and the digests already known, so that the same stages find themselves up to date in
@@ -69,8 +67,7 @@ fn share_artifact(from: &Path, to: &Path) -> Result<()> {
 
 /// Replaces `to`, which is not `from` under another name: renaming one onto the other would do nothing.
 fn share_file(from: &Path, to: &Path) -> Result<()> {
-    let folder = to.parent().unwrap_or(Path::new("."));
-    let temporary = atomic::temporary_folder(folder)?;
+    let temporary = atomic::create_folder(to)?;
     let linked = temporary.path().join("file");
     link_or_copy(from, &linked)?;
     fs::rename(&linked, to).map_err(Error::io("rename to", to))
@@ -102,14 +99,15 @@ fn modified(path: &Path) -> Result<std::time::SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use midashi_stage::{Stage, StageArguments};
+
     use super::*;
-    use crate::{Stage, StageArguments};
 
     /// A stage that writes a file and a folder; what it did is what it returns.
     fn work(artifacts: &Path, name: &str, seed: u64) -> (RunFolder, bool) {
         let config = artifacts.join("pipeline.toml");
         fs::write(&config, "").unwrap();
-        let set = format!("run.artifacts={} run.name={name}", artifacts.display());
+        let set = vec![format!("run.artifacts={}", artifacts.display()), format!("run.name={name}")];
         let stage = Stage::open("tokenize", 1, &StageArguments { config, set }).unwrap();
         let folder = stage.folder().clone();
         let outputs = [folder.tokens(), folder.tokenizer()];
@@ -131,7 +129,7 @@ mod tests {
         share(&one, &other, &["tokenize"]).unwrap();
         let mut digests = DigestMemory::open(other.digests());
         digests.of(&other.tokens()).unwrap();
-        assert!(!digests.changed(), "its digest was known before it was read");
+        assert!(!digests.is_changed(), "its digest was known before it was read");
         assert!(!work(artifacts.path(), "other", 1).1);
         assert_eq!(fs::read(other.tokenizer().join("vocab.txt")).unwrap(), b"[PAD]");
         assert_eq!(fs::read(other.features()).unwrap(), b"features");
