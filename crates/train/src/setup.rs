@@ -8,6 +8,7 @@ use midashi_pipeline::Config;
 use midashi_pipeline::artifact::{Sources, TokenizedCorpus};
 use midashi_pipeline::config::{Compat, Scratch, Train, TrainableLayers};
 use midashi_runtime::{Engine, EngineDescription};
+use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 
 use crate::model::Model;
@@ -45,6 +46,8 @@ impl Setup {
         let engine =
             Engine::open(&config.run.cache.join("onnxruntime"), config.train.device, config.threads())?
                 .with_tf32(config.train.tf32);
+        let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build_global();
+        threads.context("cannot start run.threads threads")?;
         println!("  {engine}");
         Ok(Self {
             settings: Settings {

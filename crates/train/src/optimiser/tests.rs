@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use midashi_bert::{Batch, BertConfig, Dropout, Graph, PaddingRule, Start, TARGETS, TextIds, Weights};
 use midashi_pipeline::config::{self, LearningRates, Schedule, Train, TrainableLayers};
@@ -10,7 +9,6 @@ use midashi_runtime::{Choice, Engine, Tensor};
 use ndarray::{Array2, ArrayD, ArrayViewD, IxDyn, arr0, arr1};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::ThreadPoolBuilder;
 
 use crate::data::dropout_masks;
 use crate::model::Model;
@@ -123,9 +121,8 @@ fn compare(accumulation: usize, clip_norm: f64) {
     let before = weights(&model);
     let steps = steps(&model.training().unwrap(), &train);
     let schedule = LearningRateSchedule::new(&train.learning_rate, STEPS);
-    let threads = Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap());
 
-    let mut fused = Fused::new(&engine, &model, &train, before.clone(), threads).unwrap();
+    let mut fused = Fused::new(&engine, &model, &train, before.clone()).unwrap();
     let mut in_graph = InGraph::new(&engine, &model, &train, before.clone()).unwrap();
     let mut clipped = 0;
     for (number, micro_batches) in steps.iter().enumerate() {
@@ -176,12 +173,11 @@ fn a_saved_state_resumes_with_the_same_numbers_and_the_best_weights_are_restored
     let (engine, model, train) = (engine(), model(), recipe(2, 1.0));
     let weights = weights(&model);
     let steps = steps(&model.training().unwrap(), &train);
-    let threads = Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap());
     let new = |in_graph| -> Box<dyn Optimiser + '_> {
         if in_graph {
             Box::new(InGraph::new(&engine, &model, &train, weights.clone()).unwrap())
         } else {
-            Box::new(Fused::new(&engine, &model, &train, weights.clone(), threads.clone()).unwrap())
+            Box::new(Fused::new(&engine, &model, &train, weights.clone()).unwrap())
         }
     };
     for in_graph in [true, false] {
