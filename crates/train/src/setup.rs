@@ -7,6 +7,7 @@ use midashi_artifacts::{Sources, TokenizedCorpus};
 use midashi_bert::{Activation, BertConfig, Checkpoint, Dropout, PaddingRule, Start, Weights};
 use midashi_config::{Compat, Config, Scratch, Train, TrainableLayers};
 use midashi_runtime::{Engine, EngineDescription};
+use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 
 use crate::model::Model;
@@ -44,6 +45,8 @@ impl Setup {
         let engine =
             Engine::open(&config.run.cache.join("onnxruntime"), config.train.device, config.threads())?
                 .with_tf32(config.train.tf32);
+        let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build_global();
+        threads.context("cannot start run.threads threads")?;
         println!("  {engine}");
         Ok(Self {
             settings: Settings {

@@ -1,14 +1,12 @@
 //! AdamW on the host: the training graph computes gradients, and `adam` makes the step.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use midashi_bert::{LOGITS, LOSS, LearningRate, Weights, gradient_name};
 use midashi_config::Train;
 use midashi_runtime::{Engine, Session, Tensor};
 use ndarray::{ArrayD, ArrayView1, CowArray, IxDyn};
-use rayon::ThreadPool;
 
 use crate::model::Model;
 use crate::optimiser::adam::{Moments, Step, sum_of_squares};
@@ -22,7 +20,6 @@ pub struct Fused {
     adamw: AdamW,
     /// Gradients accumulated over the step's micro-batches so far.
     sums: Vec<ArrayD<f32>>,
-    threads: Arc<ThreadPool>,
 }
 
 /// All weights, and AdamW for the trainable ones.
@@ -44,18 +41,12 @@ struct Trainable {
 }
 
 impl Fused {
-    /// Before the first step; `threads` make the steps.
-    pub fn new(
-        engine: &Engine,
-        model: &Model,
-        train: &Train,
-        weights: Weights,
-        threads: Arc<ThreadPool>,
-    ) -> Result<Self> {
+    /// Before the first step.
+    pub fn new(engine: &Engine, model: &Model, train: &Train, weights: Weights) -> Result<Self> {
         let graph = model.training()?;
         let training = model.session(engine, "training", &graph, &weights)?;
         let trainable = graph.parameters().map(|(name, _)| name).filter(|name| model.is_trainable(name));
-        Ok(Self { training, adamw: AdamW::new(model, train, weights, trainable)?, sums: Vec::new(), threads })
+        Ok(Self { training, adamw: AdamW::new(model, train, weights, trainable)?, sums: Vec::new() })
     }
 }
 
@@ -124,7 +115,7 @@ impl Optimiser for Fused {
         let gradients: Vec<CowArray<'_, f32, IxDyn>> =
             self.adamw.trainable().map(gradient).collect::<Result<_>>()?;
         let gradient_norm = match factor {
-            Some(factor) => Some(self.threads.install(|| self.adamw.step(&gradients, factor))?),
+            Some(factor) => Some(self.adamw.step(&gradients, factor)?),
             None => {
                 self.sums = gradients.into_iter().map(CowArray::into_owned).collect();
                 None

@@ -1,12 +1,9 @@
 //! Chooses the optimiser.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use midashi_bert::Weights;
 use midashi_config as config;
 use midashi_runtime::Device;
-use rayon::ThreadPool;
 
 use crate::model::Model;
 use crate::optimiser::fused::Fused;
@@ -15,12 +12,7 @@ use crate::optimiser::interface::Optimiser;
 use crate::setup::Setup;
 
 /// The optimiser for `train.optimiser` and the device.
-pub fn open<'a>(
-    setup: &'a Setup,
-    model: &Model,
-    weights: Weights,
-    threads: Arc<ThreadPool>,
-) -> Result<Box<dyn Optimiser + 'a>> {
+pub fn open<'a>(setup: &'a Setup, model: &Model, weights: Weights) -> Result<Box<dyn Optimiser + 'a>> {
     let (engine, train) = (&setup.engine, &setup.settings.train);
     let in_graph = match train.optimiser {
         config::Optimiser::Auto => engine.device() == Device::Cuda,
@@ -30,6 +22,6 @@ pub fn open<'a>(
     Ok(if in_graph {
         Box::new(InGraph::new(engine, model, train, weights)?)
     } else {
-        Box::new(Fused::new(engine, model, train, weights, threads)?)
+        Box::new(Fused::new(engine, model, train, weights)?)
     })
 }

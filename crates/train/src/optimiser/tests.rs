@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use midashi_bert::{Batch, BertConfig, Dropout, Graph, PaddingRule, Start, TARGETS, TextIds, Weights};
 use midashi_config::{self as config, LearningRates, Schedule, Train, TrainableLayers};
@@ -10,7 +9,6 @@ use midashi_runtime::{Choice, Engine, Tensor};
 use ndarray::{Array2, ArrayD, ArrayViewD, IxDyn, arr0, arr1};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::ThreadPoolBuilder;
 
 use crate::data::dropout_masks;
 use crate::model::Model;
@@ -30,7 +28,7 @@ const TOLERANCE: f32 = 1e-6;
 
 fn engine() -> Engine {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache/onnxruntime");
-    Engine::open(&folder, Choice::Cpu, 1).unwrap()
+    Engine::open(&folder, DeviceChoice::Cpu, 1).unwrap()
 }
 
 fn model() -> Model {
@@ -52,7 +50,7 @@ fn weights(model: &Model) -> Weights {
 }
 
 /// Everything at once: decay, clipping, schedule, rates by layer, dropout.
-fn recipe(accumulation: usize, clip_norm: f64) -> Train {
+fn recipe(gradient_accumulation_steps: usize, max_grad_norm: f64) -> Train {
     Train {
         learning_rate: LearningRates {
             encoder: 1e-3,
@@ -62,9 +60,9 @@ fn recipe(accumulation: usize, clip_norm: f64) -> Train {
             layer_decay: 0.8,
         },
         weight_decay: 0.1,
-        clip_norm,
+        max_grad_norm,
         dropout: config::Dropout { hidden: 0.1, attention: 0.1 },
-        accumulation,
+        gradient_accumulation_steps,
         ..Train::default()
     }
 }
@@ -118,14 +116,13 @@ fn assert_close(what: &str, found: ArrayViewD<'_, f32>, expected: ArrayViewD<'_,
 }
 
 /// Trains with both optimisers on the same micro-batches.
-fn compare(accumulation: usize, clip_norm: f64) {
-    let (engine, model, train) = (engine(), model(), recipe(accumulation, clip_norm));
+fn compare(accumulation: usize, max_grad_norm: f64) {
+    let (engine, model, train) = (engine(), model(), recipe(accumulation, max_grad_norm));
     let before = weights(&model);
     let steps = steps(&model.training().unwrap(), &train);
     let schedule = LearningRateSchedule::new(&train.learning_rate, STEPS);
-    let threads = Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap());
 
-    let mut fused = Fused::new(&engine, &model, &train, before.clone(), threads).unwrap();
+    let mut fused = Fused::new(&engine, &model, &train, before.clone()).unwrap();
     let mut in_graph = InGraph::new(&engine, &model, &train, before.clone()).unwrap();
     let mut clipped = 0;
     for (number, micro_batches) in steps.iter().enumerate() {
@@ -176,12 +173,11 @@ fn a_saved_state_resumes_with_the_same_numbers_and_the_best_weights_are_restored
     let (engine, model, train) = (engine(), model(), recipe(2, 1.0));
     let weights = weights(&model);
     let steps = steps(&model.training().unwrap(), &train);
-    let threads = Arc::new(ThreadPoolBuilder::new().num_threads(1).build().unwrap());
     let new = |in_graph| -> Box<dyn Optimiser + '_> {
         if in_graph {
             Box::new(InGraph::new(&engine, &model, &train, weights.clone()).unwrap())
         } else {
-            Box::new(Fused::new(&engine, &model, &train, weights.clone(), threads.clone()).unwrap())
+            Box::new(Fused::new(&engine, &model, &train, weights.clone()).unwrap())
         }
     };
     for in_graph in [true, false] {
@@ -237,7 +233,7 @@ fn biases_do_not_decay_and_a_long_gradient_is_clipped() {
     for name in names {
         weights.insert(name.to_owned(), ArrayD::ones(IxDyn(&[2])));
     }
-    let mut train = Train { weight_decay: 0.1, clip_norm: 1.0, ..Train::default() };
+    let mut train = Train { weight_decay: 0.1, max_grad_norm: 1.0, ..Train::default() };
     train.learning_rate.classifier = 0.5;
     let mut adamw = AdamW::new(&model(), &train, weights, names.into_iter()).unwrap();
     let (zero, long) = (arr1(&[0.0_f32, 0.0]).into_dyn(), arr1(&[3.0_f32, 4.0]).into_dyn());

@@ -45,7 +45,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
     while !history.is_finished(train) {
         let epoch = history.epochs.len() + 1;
         let mut progress = Progress::new(format!("epoch {epoch}/{epochs}"), texts as u64, "texts");
-        progress.advance(history.totals.texts as u64);
+        progress.advance(history.totals.sums.texts as u64);
         for batch in batches.epoch(epoch).into_iter().skip(history.steps_of_epoch) {
             let started = Instant::now();
             let factor = schedule.factor(history.steps);
@@ -91,5 +91,5 @@ fn validate(tail: &mut Tail<'_>, train: &Train, texts: &[usize]) -> Result<Optio
     for batch in texts.chunks(train.batch_size) {
         totals.add(&tail.validate(batch)?);
     }
-    Ok((totals.texts > 0).then(|| totals.means()))
+    Ok((totals.sums.texts > 0).then(|| totals.mean()))
 }

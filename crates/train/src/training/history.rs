@@ -41,10 +41,8 @@ pub struct EpochRecord {
 #[derive(Default, Serialize, Deserialize)]
 pub struct Totals {
     summed_loss: f64,
-    loss_by_text: f64,
-    correct: usize,
-    pub texts: usize,
-    tokens: usize,
+    /// With the sum of the texts' losses as `loss`.
+    pub sums: BatchResult,
     pub seconds: f64,
 }
 
@@ -76,11 +74,11 @@ impl History {
         self.steps_of_epoch += 1;
         if !(result.loss.is_finite() && result.gradient_norm.is_finite()) {
             bail!(
-                "training diverged at step {}: the loss is {} and the gradient norm {}; \
+                "the loss is {} and the gradient norm {} at step {}: training has diverged; \
                  lower train.learning_rate.encoder and .classifier",
-                self.steps,
                 result.loss,
-                result.gradient_norm
+                result.gradient_norm,
+                self.steps
             );
         }
         self.totals.add(result);
@@ -97,16 +95,16 @@ impl History {
         }
         self.steps_of_epoch = 0;
         let totals = std::mem::take(&mut self.totals);
-        let means = totals.means();
+        let mean = totals.mean();
         let record = EpochRecord {
             epoch: self.epochs.len() + 1,
             summed_loss: totals.summed_loss,
-            mean_loss: means.loss,
-            training_accuracy: means.accuracy(),
+            mean_loss: mean.loss,
+            training_accuracy: mean.accuracy(),
             validation_loss: validation.map(|validation| validation.loss),
             validation_accuracy: validation.map(|validation| validation.accuracy()),
             seconds: totals.seconds,
-            texts_per_second: totals.texts as f64 / totals.seconds,
+            texts_per_second: mean.texts as f64 / totals.seconds,
         };
         record.print(train.epochs);
         self.epochs.push(record);
@@ -171,16 +169,12 @@ impl Totals {
     /// Adds the results of a batch.
     pub fn add(&mut self, batch: &BatchResult) {
         self.summed_loss += batch.loss;
-        self.loss_by_text += batch.loss * batch.texts as f64;
-        self.correct += batch.correct;
-        self.texts += batch.texts;
-        self.tokens += batch.tokens;
+        self.sums += BatchResult { loss: batch.loss * batch.texts as f64, ..*batch };
     }
 
-    /// The results as of one batch.
-    pub fn means(&self) -> BatchResult {
-        let Self { loss_by_text, correct, texts, tokens, .. } = *self;
-        BatchResult { loss: loss_by_text / texts as f64, correct, texts, tokens, gradient_norm: 0.0 }
+    /// The results of all batches as one, with the mean loss per text.
+    pub fn mean(&self) -> BatchResult {
+        BatchResult { loss: self.sums.loss / self.sums.texts as f64, ..self.sums }
     }
 }
 

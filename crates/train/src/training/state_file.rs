@@ -19,6 +19,9 @@ const WORK: &str = "midashi.work";
 /// Metadata: the history, as JSON.
 const HISTORY: &str = "midashi.history";
 
+/// What the file holds: the history, and the optimiser's tensors by name.
+pub type Saved = (History, HashMap<String, Vec<f32>>);
+
 /// The file and when it was last saved.
 pub struct StateFile {
     path: PathBuf,
@@ -41,7 +44,7 @@ impl StateFile {
 
     /// The history and the tensors by name, if the state of this training was saved. A file that cannot be
     /// read is reported and ignored.
-    pub fn read(&self) -> Option<(History, HashMap<String, Vec<f32>>)> {
+    pub fn read(&self) -> Option<Saved> {
         if !self.path.exists() {
             return None;
         }
@@ -51,7 +54,7 @@ impl StateFile {
         })
     }
 
-    fn try_read(&self) -> Result<Option<(History, HashMap<String, Vec<f32>>)>> {
+    fn try_read(&self) -> Result<Option<Saved>> {
         let bytes = fs::read(&self.path)?;
         let (_, metadata) = SafeTensors::read_metadata(&bytes)?;
         let metadata = metadata.metadata().as_ref().context("there is no metadata")?;

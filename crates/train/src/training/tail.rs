@@ -1,6 +1,6 @@
 //! The trainable layers of the model with their optimiser: one step, and the evaluation of one batch.
 
-use std::sync::Arc;
+use std::ops::AddAssign;
 
 use anyhow::{Context, Result};
 use midashi_artifacts::{Split, TokenizedCorpus};
@@ -9,7 +9,7 @@ use midashi_classifier::CorpusInputs;
 use midashi_config::Train;
 use midashi_runtime::{Session, Tensor};
 use ndarray::{ArrayView1, ArrayViewD};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::{Deserialize, Serialize};
 
 use crate::data::{Targets, dropout_masks};
 use crate::model::Model;
@@ -27,11 +27,10 @@ pub struct Tail<'a> {
     classifier: Option<Session>,
     targets: Targets,
     pub optimiser: Box<dyn Optimiser + 'a>,
-    threads: Arc<ThreadPool>,
 }
 
-/// Results of one batch, or means and sums over several.
-#[derive(Clone, Copy, Debug, Default)]
+/// Results of one batch or of several.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct BatchResult {
     /// Mean cross-entropy per text.
     pub loss: f64,
@@ -52,6 +51,16 @@ impl BatchResult {
     }
 }
 
+impl AddAssign for BatchResult {
+    fn add_assign(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.correct += other.correct;
+        self.texts += other.texts;
+        self.tokens += other.tokens;
+        self.gradient_norm = other.gradient_norm;
+    }
+}
+
 impl<'a> Tail<'a> {
     /// Prepares the training of `weights`.
     pub fn new(
@@ -64,8 +73,6 @@ impl<'a> Tail<'a> {
         let classifier =
             || model.session(&setup.engine, "classifier", &model.classifier(model.start)?, &weights);
         let classifier = has_validation.then(classifier).transpose()?;
-        let threads = ThreadPoolBuilder::new().num_threads(setup.engine.threads()).build();
-        let threads = Arc::new(threads.context("cannot start run.threads threads")?);
         let train = &setup.settings.train;
         Ok(Self {
             inputs,
@@ -75,8 +82,7 @@ impl<'a> Tail<'a> {
             graph: model.training()?,
             classifier,
             targets: Targets::new(train, inputs.corpus),
-            optimiser: optimiser::open(setup, model, weights, threads.clone())?,
-            threads,
+            optimiser: optimiser::open(setup, model, weights)?,
         })
     }
 
@@ -93,7 +99,7 @@ impl<'a> Tail<'a> {
 
     /// Makes one optimiser step on a batch, with the learning rates times `factor`.
     pub fn step(&mut self, texts: &[usize], factor: f64) -> Result<BatchResult> {
-        let Train { accumulation, dropout, seed, .. } = *self.train;
+        let Train { gradient_accumulation_steps: accumulation, dropout, seed, .. } = *self.train;
         let weight = self.targets.weight(texts);
         let micro_batches = texts.chunks(texts.len().div_ceil(accumulation));
         let count = micro_batches.len();
@@ -103,18 +109,13 @@ impl<'a> Tail<'a> {
             let targets = self.targets.of(texts, weight).into_dyn();
             // The number of this run of the training graph selects the dropout masks.
             let run = (self.optimiser.steps() * accumulation + number) as u64;
-            let masks =
-                self.threads.install(|| dropout_masks(&self.graph, dropout, seed, run, batch.sizes()));
+            let masks = dropout_masks(&self.graph, dropout, seed, run, batch.sizes());
             let mut inputs: Vec<(&str, Tensor<'_>)> = batch.inputs();
             inputs.push((TARGETS, targets.view().into()));
             inputs.extend(masks.iter().map(|(name, mask)| (name.as_str(), mask.view().into())));
             let found = self.optimiser.run(&inputs, (number == count).then_some(factor))?;
             let result = self.result(texts, found.loss.into(), &found.logits.view());
-            total.loss += result.loss;
-            total.correct += result.correct;
-            total.texts += result.texts;
-            total.tokens += result.tokens;
-            total.gradient_norm = found.gradient_norm.unwrap_or_default();
+            total += BatchResult { gradient_norm: found.gradient_norm.unwrap_or_default(), ..result };
         }
         Ok(total)
     }

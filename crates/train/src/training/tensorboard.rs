@@ -32,7 +32,12 @@ impl EventFile {
     pub fn create(folder: &Path, steps: usize) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         if steps == 0 {
-            remove_files(folder)?;
+            for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+                let path = entry.map_err(Error::io("list", folder))?.path();
+                if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NAME)) {
+                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                }
+            }
         }
         let seconds = wall_time() as u64;
         // TensorBoard reads the files of a folder in the order of their names.
@@ -70,16 +75,6 @@ impl EventFile {
         self.flushed = Instant::now();
         self.file.flush().map_err(Error::io("write", &self.path))
     }
-}
-
-fn remove_files(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let path = entry.map_err(Error::io("list", folder))?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NAME)) {
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        }
-    }
-    Ok(())
 }
 
 /// Seconds since 1970; 0 on a clock before that.
