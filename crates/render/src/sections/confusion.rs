@@ -11,7 +11,7 @@ use crate::share::share;
 use crate::strings::Strings;
 
 /// The texts of one true category.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct ConfusionRow {
     /// The true category.
     label: String,
@@ -20,7 +20,7 @@ struct ConfusionRow {
 }
 
 /// The texts of one true and one predicted category.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct ConfusionCell {
     /// The predicted category.
     predicted: String,
