@@ -168,7 +168,7 @@ fn correct(predictions: &Predictions) -> Vec<bool> {
 mod tests {
     use std::path::Path;
 
-    use midashi_artifacts::TokenizedText;
+    use midashi_artifacts::{Encoding, TokenizedText};
 
     use super::*;
 
@@ -176,16 +176,8 @@ mod tests {
         let text = |&(original, label, split): &(&str, u16, Split)| TokenizedText {
             id: original.into(),
             label: CategoryId(label),
-            split,
-            original: original.into(),
-            // The baseline must not read this field.
-            text: "同じ".into(),
-            input_ids: vec![],
-            token_type_ids: vec![],
-            tokens: vec![],
-            word_ids: vec![],
-            offsets: vec![],
-            original_offsets: vec![],
+            split, // The baseline must not read this field.
+            encoding: Encoding { original: original.into(), text: "同じ".into(), ..Encoding::default() },
         };
         TokenizedCorpus {
             categories: vec!["魚".into(), "鳥".into()],
@@ -241,7 +233,7 @@ mod tests {
         let before = accuracy(&separable(), "these");
         // The first test text now looks like a bird to the baseline; the cache still has the old prediction.
         let mut other = separable();
-        other.texts[1].original = "鷹が来た".into();
+        other.texts[1].encoding.original = "鷹が来た".into();
         assert_eq!(accuracy(&other, "these"), before);
         let after = accuracy(&other, "others");
         assert_ne!(after, before);

@@ -186,7 +186,7 @@ impl Vocabulary {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_artifacts::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Encoding, Split};
     use serde_json::json;
 
     use super::*;
@@ -198,14 +198,16 @@ mod tests {
             id: "x".into(),
             label: CategoryId(0),
             split: Split::Test,
-            original: "モデル ㍿\u{200B}\t".into(),
-            text: String::new(),
-            input_ids: vec![0; 7],
-            token_type_ids: vec![0; 7],
-            tokens: tokens.map(str::to_owned).to_vec(),
-            word_ids: vec![None, Some(0), Some(0), Some(1), Some(1), Some(2), None],
-            offsets: vec![(0, 0); 7],
-            original_offsets: vec![(0, 0), (0, 1), (1, 3), (4, 5), (4, 5), (5, 6), (0, 0)],
+            encoding: Encoding {
+                original: "モデル ㍿\u{200B}\t".into(),
+                input_ids: vec![0; 7],
+                token_type_ids: vec![0; 7],
+                tokens: tokens.map(str::to_owned).to_vec(),
+                word_ids: vec![None, Some(0), Some(0), Some(1), Some(1), Some(2), None],
+                offsets: vec![(0, 0); 7],
+                original_offsets: vec![(0, 0), (0, 1), (1, 3), (4, 5), (4, 5), (5, 6), (0, 0)],
+                ..Encoding::default()
+            },
         }
     }
 

@@ -158,7 +158,9 @@ fn summed_over_heads(row: &AttentionRow) -> Vec<f64> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_artifacts::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Encoding, Split};
+
+    use midashi_text::Piece;
 
     use super::*;
 
@@ -179,14 +181,16 @@ mod tests {
             id: "x".into(),
             label: CategoryId(0),
             split: Split::Test,
-            original: "モデル😀".into(),
-            text: "モデル😀".into(),
-            input_ids: vec![2, 5, 6, 1, 3],
-            token_type_ids: vec![0; 5],
-            tokens: TOKENS.map(str::to_owned).to_vec(),
-            word_ids: WORDS.to_vec(),
-            offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
-            original_offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
+            encoding: Encoding {
+                original: "モデル😀".into(),
+                text: "モデル😀".into(),
+                input_ids: vec![2, 5, 6, 1, 3],
+                token_type_ids: vec![0; 5],
+                tokens: TOKENS.map(str::to_owned).to_vec(),
+                word_ids: WORDS.to_vec(),
+                offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
+                original_offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
+            },
         }
     }
 
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn tokens_without_a_range_are_refused() {
         let mut tokenized = tokenized();
-        tokenized.original_offsets.pop();
+        tokenized.encoding.original_offsets.pop();
         let error = text_of(&row(vec![vec![0.2; 5]]), &tokenized).unwrap_err().to_string();
         assert!(error.contains("are [5, 5, 4]; expected 5 of each"), "{error}");
     }

@@ -122,8 +122,11 @@ pub fn sources(artifacts: &Artifacts) -> anyhow::Result<Vec<Source>> {
 /// Methods of `explanations.parquet`.
 const METHODS: usize = 6;
 
+/// The weights of a text by layer and head.
+type Slices<'a> = Vec<&'a [f32]>;
+
 /// An explanation's weights by method, with their column. A new method is a line here.
-fn weights_of(row: &Explanation) -> [(&'static str, Kind, Option<Vec<&[f32]>>); METHODS] {
+fn weights_of(row: &Explanation) -> [(&'static str, Kind, Option<Slices<'_>>); METHODS] {
     [
         ("layer_attention", LAYER_ATTENTION, Some(slices(&row.layer_attention))),
         ("attentions", ALL_ATTENTION, row.attentions.as_deref().map(|weights| vec![weights])),
@@ -260,7 +263,7 @@ fn fitting(sizes: &[usize], room: usize) -> Vec<usize> {
 mod tests {
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
-    use midashi_artifacts::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Encoding, Split};
 
     use super::*;
 
@@ -269,14 +272,15 @@ mod tests {
             id: "x".into(),
             label: CategoryId(0),
             split: Split::Test,
-            original: String::new(),
-            text: String::new(),
-            input_ids: vec![0; tokens],
-            token_type_ids: vec![0; tokens],
-            tokens: vec!["token".into(); tokens],
-            word_ids: vec![None; tokens],
-            offsets: vec![(0, 0); tokens],
-            original_offsets: vec![(0, 0); tokens],
+            encoding: Encoding {
+                input_ids: vec![0; tokens],
+                token_type_ids: vec![0; tokens],
+                tokens: vec!["token".into(); tokens],
+                word_ids: vec![None; tokens],
+                offsets: vec![(0, 0); tokens],
+                original_offsets: vec![(0, 0); tokens],
+                ..Encoding::default()
+            },
         }
     }
 

@@ -16,7 +16,7 @@ use std::process::{Command, Output, Stdio};
 
 use midashi_artifacts::{
     Article, ArticleMetrics, AttentionRow, Averages, Calibration, CalibrationBin, CategoryId, ClassMetrics,
-    ClassificationReport, Corpus, Explanation, Explanations, MaskedMetrics, Metrics, PaddingShares,
+    ClassificationReport, Corpus, Encoding, Explanation, Explanations, MaskedMetrics, Metrics, PaddingShares,
     Prediction, Predictions, Split, StepRow, TokenizedCorpus, TokenizedText, write_attention, write_training,
 };
 use midashi_stage::{Stage, StageArguments};
@@ -195,22 +195,19 @@ fn tokenized((at, title): (usize, &&str)) -> TokenizedText {
         id: format!("text-{at}"),
         label: CategoryId((at % 9) as u16),
         split: [Split::Train, Split::Test][at % 2],
-        original: title.replace('|', ""),
-        text: title.replace(['|', ' '], "").replace('㍿', "株式会社"),
-        input_ids: vec![],
-        token_type_ids: vec![],
-        tokens: vec![],
-        word_ids: vec![],
-        offsets: vec![],
-        original_offsets: vec![],
+        encoding: Encoding {
+            original: title.replace('|', ""),
+            text: title.replace(['|', ' '], "").replace('㍿', "株式会社"),
+            ..Encoding::default()
+        },
     };
     let mut push = |token: String, word: Option<usize>, offsets, original| {
-        text.input_ids.push(0);
-        text.token_type_ids.push(0);
-        text.tokens.push(token);
-        text.word_ids.push(word.map(|word| word as i32));
-        text.offsets.push(offsets);
-        text.original_offsets.push(original);
+        text.encoding.input_ids.push(0);
+        text.encoding.token_type_ids.push(0);
+        text.encoding.tokens.push(token);
+        text.encoding.word_ids.push(word.map(|word| word as i32));
+        text.encoding.offsets.push(offsets);
+        text.encoding.original_offsets.push(original);
     };
     push("[CLS]".into(), None, (0, 0), (0, 0));
     let (mut start, mut written) = (0, 0);
@@ -242,7 +239,7 @@ fn article(text: &TokenizedText) -> Article {
         category: text.label,
         url: None,
         published_at: None,
-        title: text.original.clone(),
+        title: text.encoding.original.clone(),
         body: String::new(),
         split: text.split,
     }
@@ -260,7 +257,7 @@ fn prediction((at, text): (usize, &TokenizedText)) -> Prediction {
 
 /// Twelve heads; each text has its highest weights around a different token.
 fn attention(text: &TokenizedText) -> AttentionRow {
-    let count = text.tokens.len();
+    let count = text.encoding.tokens.len();
     let head = |head: usize| {
         let center = 1 + (count * 7 + head / 4) % (count - 2);
         let raw = (0..count).map(|at| match at {
@@ -274,8 +271,8 @@ fn attention(text: &TokenizedText) -> AttentionRow {
     };
     AttentionRow {
         id: text.id.clone(),
-        tokens: text.tokens.clone(),
-        word_ids: text.word_ids.clone(),
+        tokens: text.encoding.tokens.clone(),
+        word_ids: text.encoding.word_ids.clone(),
         attention: (0..12).map(head).collect(),
     }
 }
@@ -283,7 +280,7 @@ fn attention(text: &TokenizedText) -> AttentionRow {
 /// Two layers of twelve heads, the last as in [`attention`]. Every sixth text and the last have matrices, every second
 /// text has integrated gradients and leave-one-out weights.
 fn explanation((at, text): (usize, &TokenizedText)) -> Explanation {
-    let count = text.tokens.len();
+    let count = text.encoding.tokens.len();
     let last = attention(text).attention;
     let mean: Vec<f32> =
         (0..count).map(|token| last.iter().map(|head| head[token]).sum::<f32>() / 12.0).collect();

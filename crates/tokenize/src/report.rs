@@ -48,7 +48,8 @@ impl Statistics {
         let texts = &encoded.texts;
         let mut lengths: Vec<usize> = texts.iter().map(|text| text.encoding.input_ids.len()).collect();
         lengths.sort_unstable();
-        let of_words = || texts.iter().flat_map(|text| text.encoding.input_ids.iter().zip(&text.encoding.word_ids));
+        let of_words =
+            || texts.iter().flat_map(|text| text.encoding.input_ids.iter().zip(&text.encoding.word_ids));
         let pieces = || of_words().filter(|(_, word)| word.is_some()).map(|(&id, _)| id);
         Self {
             texts: texts.len(),
@@ -134,7 +135,7 @@ pub fn details(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_artifacts::{CategoryId, Split, TokenizedText};
+    use midashi_artifacts::{CategoryId, Encoding, Split, TokenizedText};
 
     /// A text of `[CLS]`, the pieces and `[SEP]`.
     fn text(pieces: &[i32]) -> TokenizedText {
@@ -144,14 +145,15 @@ mod tests {
             id: String::new(),
             label: CategoryId(0),
             split: Split::Train,
-            original: String::new(),
-            text: String::new(),
-            tokens: vec![String::new(); input_ids.len()],
-            offsets: vec![(0, 0); input_ids.len()],
-            original_offsets: vec![(0, 0); input_ids.len()],
-            word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
-            token_type_ids: vec![0; input_ids.len()],
-            input_ids,
+            encoding: Encoding {
+                tokens: vec![String::new(); input_ids.len()],
+                offsets: vec![(0, 0); input_ids.len()],
+                original_offsets: vec![(0, 0); input_ids.len()],
+                word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
+                token_type_ids: vec![0; input_ids.len()],
+                input_ids,
+                ..Encoding::default()
+            },
         }
     }
 

@@ -162,7 +162,7 @@ fn strongest(words: HashMap<String, Vec<f64>>) -> Vec<WordAttribution> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_artifacts::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Encoding, Split};
 
     use super::*;
 
@@ -172,14 +172,16 @@ mod tests {
             id: "x".into(),
             label: CategoryId(0),
             split: Split::Test,
-            original: "猫が 猫".into(),
-            text: "猫が 猫".into(),
-            input_ids: vec![0; 6],
-            token_type_ids: vec![0; 6],
-            tokens: vec![String::new(); 6],
-            word_ids: vec![None, Some(0), Some(0), Some(1), Some(1), None],
-            offsets: vec![(0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (0, 0)],
-            original_offsets: vec![],
+            encoding: Encoding {
+                original: "猫が 猫".into(),
+                text: "猫が 猫".into(),
+                input_ids: vec![0; 6],
+                token_type_ids: vec![0; 6],
+                tokens: vec![String::new(); 6],
+                word_ids: vec![None, Some(0), Some(0), Some(1), Some(1), None],
+                offsets: vec![(0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (0, 0)],
+                ..Encoding::default()
+            },
         };
         let weights = [9.0, 1.0, 0.5, 0.25, 2.0, 9.0];
         let found = attributions(&text, &weights, Unit::Words).unwrap();

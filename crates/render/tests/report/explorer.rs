@@ -407,13 +407,13 @@ fn every_head_of_a_text_is_shown_and_one_token_by_token() {
     browser.open(&report, "");
     browser.wait_until("document.querySelectorAll('#all-heads canvas').length === 24");
     let text = tokenized((0, &TITLES[0]));
-    let (count, all) = (text.tokens.len(), explanation((0, &text)).attentions.unwrap());
+    let (count, all) = (text.encoding.tokens.len(), explanation((0, &text)).attentions.unwrap());
     let weight = |layer: usize, head: usize, from: usize, to: usize| {
         all[((layer * 12 + head) * count + from) * count + to]
     };
     let cell = "document.getElementById('cell').textContent";
     let said = |from: usize, to: usize, weight: f32| {
-        format!("{from} {} → {to} {}: {weight:.4}", text.tokens[from], text.tokens[to])
+        format!("{from} {} → {to} {}: {weight:.4}", text.encoding.tokens[from], text.encoding.tokens[to])
     };
     let read = |browser: &mut Browser| browser.text(cell).replace(['\u{2068}', '\u{2069}'], "");
 

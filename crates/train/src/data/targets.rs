@@ -52,7 +52,7 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_artifacts::{CategoryId, TokenizedText};
+    use midashi_artifacts::{CategoryId, Encoding, TokenizedText};
     use ndarray::array;
 
     /// Three categories; in the training split two texts of the first, one of the last, and a text of
@@ -62,14 +62,7 @@ mod tests {
             id: String::new(),
             label: CategoryId(label),
             split,
-            original: String::new(),
-            text: String::new(),
-            input_ids: vec![],
-            token_type_ids: vec![],
-            tokens: vec![],
-            word_ids: vec![],
-            offsets: vec![],
-            original_offsets: vec![],
+            encoding: Encoding::default(),
         };
         let rows = [(0, Split::Train), (2, Split::Train), (0, Split::Train), (1, Split::Test)];
         TokenizedCorpus {

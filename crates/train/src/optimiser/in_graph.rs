@@ -47,8 +47,12 @@ pub struct InGraph<'a> {
 impl<'a> InGraph<'a> {
     /// Before the first step.
     pub fn new(engine: &'a Engine, model: &Model, train: &Train, weights: Weights) -> Result<Self> {
-        let adamw =
-            AdamW { beta_1: BETA_1, beta_2: BETA_2, epsilon: EPSILON, max_grad_norm: train.max_grad_norm as f32 };
+        let adamw = AdamW {
+            beta_1: BETA_1,
+            beta_2: BETA_2,
+            epsilon: EPSILON,
+            max_grad_norm: train.max_grad_norm as f32,
+        };
         let rate = |name: &str| learning_rate(model, train, name);
         let gradients = model.gradients();
         let (accumulating, stepping) = if train.gradient_accumulation_steps > 1 {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use midashi_bert::{Batch, BertConfig, Dropout, Graph, PaddingRule, Start, TARGETS, TextIds, Weights};
 use midashi_config::{self as config, LearningRates, Schedule, Train, TrainableLayers};
-use midashi_runtime::{Choice, Engine, Tensor};
+use midashi_runtime::{DeviceChoice, Engine, Tensor};
 use ndarray::{Array2, ArrayD, ArrayViewD, IxDyn, arr0, arr1};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -139,7 +139,7 @@ pub fn chart(lengths: &Lengths, strings: &Strings) -> anyhow::Result<Option<Stri
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_artifacts::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Encoding, Split};
     use serde_json::json;
 
     use super::*;
@@ -149,14 +149,7 @@ mod tests {
             id: String::new(),
             label: CategoryId(0),
             split: Split::Train,
-            original: String::new(),
-            text: String::new(),
-            input_ids: vec![0; length],
-            token_type_ids: vec![],
-            tokens: vec![],
-            word_ids: vec![],
-            offsets: vec![],
-            original_offsets: vec![],
+            encoding: Encoding { input_ids: vec![0; length], ..Encoding::default() },
         }
     }
 
