@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use midashi_pipeline::artifact::{AttentionRow, Explanation, Faithfulness, Method, TokenizedText};
+use midashi_artifacts::{AttentionRow, Explanation, Faithfulness, Method, TokenizedText};
 use midashi_tests::{Run, STAGES, Shared, folder};
 
 /// A small model that has learned something.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use browser::{Browser, installed, tell};
-use midashi_pipeline::artifact::Split;
+use midashi_artifacts::Split;
 use midashi_tests::{Corpus, Run, STAGES, folder};
 use roxmltree::{Document, ParsingOptions};
 use serde_json::json;

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use midashi_pipeline::artifact::{AttentionRow, Explanation, Prediction, TokenizedText};
+use midashi_artifacts::{AttentionRow, Explanation, Prediction, TokenizedText};
 use midashi_tests::{Invocation, Run, STAGES, Shared, folder};
 use serde_json::Value;
 

@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
+use midashi_artifacts::{Corpus, Split};
 use midashi_bert::{
     ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Products, Start, Storage, TextIds,
     Weights, classifier, trunk,
 };
-use midashi_pipeline::artifact::{Corpus, Split};
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
 use midashi_tests::{Run, STAGES, folder, required_path, root};
 use midashi_tokenizer::{Dictionaries, Tokenizer};

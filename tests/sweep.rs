@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use midashi_pipeline::artifact::{Corpus, Metrics};
+use midashi_artifacts::{Corpus, Metrics};
 use midashi_tests::{Outcome, Run, STAGES, Shared, folder};
 
 fn small(artifacts: impl AsRef<Path>, name: &str) -> Run {

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use midashi_artifacts::{ArticleMetrics, Split};
 use midashi_bert::PaddingRule;
-use midashi_pipeline::artifact::{ArticleMetrics, Split};
 use midashi_tests::{Corpus, Outcome, Run, STAGES, Shared, folder};
 
 use crate::exported::probabilities;

@@ -1,7 +1,7 @@
 //! From the corpus to the report: what each stage hands on is what the others know.
 
+use midashi_artifacts::Split;
 use midashi_baseline::Baseline;
-use midashi_pipeline::artifact::Split;
 
 use crate::runs::finished;
 

@@ -1,9 +1,9 @@
 //! The exported classifier, run without the rest of Midashi.
 
+use midashi_artifacts::{Split, TokenizedText};
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, INPUT_IDS, LOGITS, PaddingRule, TOKEN_TYPE_IDS, TextIds,
 };
-use midashi_pipeline::artifact::{Split, TokenizedText};
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
 use midashi_tests::{Run, root};
 use ndarray::Axis;

@@ -1,6 +1,6 @@
 //! What practitioners add to the article's recipe.
 
-use midashi_pipeline::artifact::Split;
+use midashi_artifacts::Split;
 use midashi_tests::{Run, STAGES, Shared, folder};
 
 use crate::runs::{finished, small};

@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::SystemTime;
 
-use midashi_bert::{Checkpoint, Weights};
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     AttentionRow, Corpus, Explanations, Metrics, Predictions, Split, StepRow, Sweep, TokenizedCorpus,
     TokenizedText, read_attention, read_training,
 };
+use midashi_bert::{Checkpoint, Weights};
 
 use crate::run::Run;
 

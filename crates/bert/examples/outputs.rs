@@ -11,7 +11,7 @@ use midashi_bert::{
     ATTENTION_MASK, Checkpoint, Graph, INPUT_IDS, Start, Storage, TOKEN_TYPE_IDS, Weights, classifier,
     outputs,
 };
-use midashi_runtime::{Choice, Engine};
+use midashi_runtime::{DeviceChoice, Engine};
 use ndarray::ArrayD;
 use safetensors::SafeTensors;
 
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let inputs = inputs.into_iter().map(|name| Ok((name, integers(&batch, name)?)));
     let inputs = inputs.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
 
-    let engine = Engine::open(Path::new("cache/onnxruntime"), Choice::Cpu, THREADS)?;
+    let engine = Engine::open(Path::new("cache/onnxruntime"), DeviceChoice::Cpu, THREADS)?;
     let mut all = Weights::default();
     run(&engine, &outputs(config, weights.has_pooler())?, &weights, &inputs, &mut all)?;
     if batch.tensor("classifier.weight").is_ok() {

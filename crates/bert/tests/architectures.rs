@@ -12,7 +12,7 @@ use midashi_bert::{
     ATTENTION_MASK, Checkpoint, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Storage, TOKEN_TYPE_IDS,
     attentions_name, outputs,
 };
-use midashi_runtime::{Choice, Engine, Outputs, Session};
+use midashi_runtime::{DeviceChoice, Engine, Outputs, Session};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use safetensors::SafeTensors;
 use tempfile::TempDir;
@@ -41,7 +41,7 @@ fn fixture(architecture: &str) -> PathBuf {
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        Engine::open(&root().join("cache/onnxruntime"), Choice::Cpu, 1)
+        Engine::open(&root().join("cache/onnxruntime"), DeviceChoice::Cpu, 1)
             .unwrap_or_else(|error| panic!("{error}"))
     })
 }

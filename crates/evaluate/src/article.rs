@@ -2,7 +2,7 @@
 //! with its arguments swapped.
 
 use anyhow::Result;
-use midashi_pipeline::artifact::{ArticleMetrics, MaskedMetrics, Metrics, PaddingShares, Predictions};
+use midashi_artifacts::{ArticleMetrics, MaskedMetrics, Metrics, PaddingShares, Predictions};
 
 use crate::metrics::metrics;
 use crate::table::classification_report;
@@ -61,7 +61,7 @@ pub fn both_reports(metrics: &Metrics, article: &ArticleMetrics) -> String {
 
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Prediction};
+    use midashi_artifacts::{CategoryId, Prediction};
 
     use super::*;
     use crate::metrics::tests::Reference;

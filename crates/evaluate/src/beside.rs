@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use midashi_baseline::Baseline;
-use midashi_bert::most_probable;
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     BaselineMetrics, CategoryId, EnsembleMetrics, Intervals, Metrics, Prediction, Predictions, Scores, Split,
     TokenizedCorpus,
 };
-use midashi_pipeline::config::Evaluate;
+use midashi_baseline::Baseline;
+use midashi_bert::most_probable;
+use midashi_config::Evaluate;
 use ndarray::ArrayView1;
 
 use crate::metrics::metrics;
@@ -179,7 +179,7 @@ fn right(predictions: &Predictions) -> Vec<bool> {
 mod tests {
     use std::path::Path;
 
-    use midashi_pipeline::artifact::TokenizedText;
+    use midashi_artifacts::TokenizedText;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Whether the model is as sure as it is right: expected calibration error and Brier score.
 
-use midashi_pipeline::artifact::{Calibration, CalibrationBin, Prediction, Predictions};
+use midashi_artifacts::{Calibration, CalibrationBin, Prediction, Predictions};
 
 /// As many as Guo et al. (2017) draw.
 const BINS: usize = 10;
@@ -67,7 +67,7 @@ fn mean(sum: f64, count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::CategoryId;
+    use midashi_artifacts::CategoryId;
 
     use super::*;
 

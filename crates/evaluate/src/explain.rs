@@ -1,12 +1,12 @@
 //! What explains the answers: for every test text, and for a sample also what costs more.
 
 use anyhow::{Context, Result};
-use midashi_explain::{Attribution, Explainer};
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     Explanation, Explanations, Faithfulness, Method, Replacement, Split, TokenizedCorpus, TokenizedText, Unit,
 };
-use midashi_pipeline::config::Explain;
+use midashi_config::Explain;
+use midashi_explain::{Attribution, Explainer};
+use midashi_stage::Progress;
 use midashi_trunk::text_ids;
 
 use crate::Answers;

@@ -16,15 +16,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use midashi_bert::PaddingRule;
-use midashi_explain::Explainer;
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     AttentionRow, Explanations, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus,
     write_attention,
 };
-use midashi_pipeline::config::Evaluate;
-use midashi_pipeline::{Progress, Stage, StageArguments, run_stage};
+use midashi_bert::PaddingRule;
+use midashi_config::Evaluate;
+use midashi_explain::Explainer;
 use midashi_runtime::{Engine, EngineDescription};
+use midashi_stage::{Progress, Stage, StageArguments, run_stage};
 use serde::Serialize;
 use serde_json::json;
 

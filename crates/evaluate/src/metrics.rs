@@ -5,7 +5,7 @@
 //! nothing is 0 (`zero_division=0`).
 
 use anyhow::ensure;
-use midashi_pipeline::artifact::{Averages, ClassMetrics, Metrics, Predictions};
+use midashi_artifacts::{Averages, ClassMetrics, Metrics, Predictions};
 
 /// Accuracy and its relatives.
 ///
@@ -114,7 +114,7 @@ fn share(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Prediction};
+    use midashi_artifacts::{CategoryId, Prediction};
     use serde::Deserialize;
 
     use super::*;

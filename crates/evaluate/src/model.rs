@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use midashi_artifacts::{CategoryId, Features, PaddingShares, TokenizedCorpus};
 use midashi_bert::{
     ATTENTION, Batch, BertConfig, Checkpoint, LOGITS, PaddingRule, Start, Storage, TextIds,
     batches_by_length, classifier, most_probable, probabilities,
 };
-use midashi_pipeline::Work;
-use midashi_pipeline::artifact::{CategoryId, Features, PaddingShares, TokenizedCorpus};
-use midashi_pipeline::config::Compat;
+use midashi_config::Compat;
 use midashi_runtime::{Engine, Session};
+use midashi_stage::Work;
 use midashi_trunk::{HiddenStates, Trunk, TrunkRecord, text_ids};
 use ndarray::s;
 use serde::Deserialize;

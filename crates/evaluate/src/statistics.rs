@@ -1,6 +1,6 @@
 //! How sure a number is: bootstrap intervals, and whether two models differ.
 
-use midashi_pipeline::artifact::{Interval, Intervals, McNemar, Predictions};
+use midashi_artifacts::{Interval, Intervals, McNemar, Predictions};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -78,7 +78,7 @@ fn two_sided_binomial(heads: u64, tails: u64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Prediction};
+    use midashi_artifacts::{CategoryId, Prediction};
 
     use super::*;
 

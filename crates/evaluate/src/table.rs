@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use midashi_pipeline::artifact::{Averages, Metrics};
+use midashi_artifacts::{Averages, Metrics};
 
 /// scikit-learn's widest row heading, which sets the least width of the first column.
 const WEIGHTED: &str = "weighted avg";

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use midashi_bert::{INPUT_IDS, TOKEN_TYPE_IDS, TextIds, Weights, probabilities};
 use midashi_explain::{Attribution, Error, Explainer};
-use midashi_runtime::{Choice, Engine};
+use midashi_runtime::{DeviceChoice, Engine};
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, s};
 use safetensors::SafeTensors;
 
@@ -35,7 +35,7 @@ fn root() -> PathBuf {
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        Engine::open(&root().join("cache/onnxruntime"), Choice::Cpu, 1)
+        Engine::open(&root().join("cache/onnxruntime"), DeviceChoice::Cpu, 1)
             .unwrap_or_else(|error| panic!("{error}"))
     })
 }

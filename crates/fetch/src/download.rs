@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use midashi_pipeline::{Error as FileError, Progress};
+use midashi_stage::{Error as FileError, Progress};
 use sha2::{Digest, Sha256};
 use ureq::Body;
 use ureq::http::Response;

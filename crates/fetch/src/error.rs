@@ -127,7 +127,7 @@ pub enum Error {
     },
     /// A file operation failed.
     #[error(transparent)]
-    File(#[from] midashi_pipeline::Error),
+    File(#[from] midashi_stage::Error),
 }
 
 /// `SSL_CERT_FILE` is set to a file that holds no certificates.

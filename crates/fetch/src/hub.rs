@@ -13,7 +13,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use midashi_pipeline::{Error as FileError, atomic};
+use midashi_stage::{Error as FileError, atomic};
 use ureq::Body;
 use ureq::http::Response;
 

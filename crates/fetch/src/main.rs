@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use midashi_artifacts::Sources;
 use midashi_fetch::client::Patience;
 use midashi_fetch::hub::Hub;
 use midashi_fetch::resolve::Resolver;
-use midashi_pipeline::artifact::Sources;
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_stage::{Stage, StageArguments, run_stage};
 use serde_json::json;
 
 /// Raised when this stage's code gives other results for the same input.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use midashi_pipeline::config::{Corpus, Model};
+use midashi_config::{Corpus, Model};
 use ureq::http::Uri;
 
 use crate::checkpoint::{self, is_plain_file_name};

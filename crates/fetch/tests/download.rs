@@ -11,7 +11,7 @@ use common::{Answer, Server, content, impatient, nobody};
 use midashi_fetch::client::{Client, Patience};
 use midashi_fetch::download::Download;
 use midashi_fetch::{Error, Result};
-use midashi_pipeline::sha256_of_bytes;
+use midashi_stage::sha256_of_bytes;
 
 struct Fetched {
     folder: tempfile::TempDir,

@@ -11,7 +11,7 @@ use common::{Answer, Request, Server, impatient, nobody};
 use midashi_fetch::client::Client;
 use midashi_fetch::hub::{Hub, Snapshot};
 use midashi_fetch::{Error, Result};
-use midashi_pipeline::sha256_of_bytes;
+use midashi_stage::sha256_of_bytes;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const ID: &str = "owner/name";

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::{Answer, Server, content, nobody};
-use midashi_pipeline::artifact::Sources;
-use midashi_pipeline::sha256_of_bytes;
+use midashi_artifacts::Sources;
+use midashi_stage::sha256_of_bytes;
 
 /// A folder to run in, with a small corpus.
 struct Project(tempfile::TempDir);

@@ -1,8 +1,8 @@
 //! The text of one file: bytes in, an article's fields out.
 
 use jiff::fmt::temporal::Pieces;
-use midashi_pipeline::artifact::Timestamp;
-use midashi_pipeline::config::Layout;
+use midashi_artifacts::Timestamp;
+use midashi_config::Layout;
 
 /// The UTF-8 signature that some editors put at the start of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';

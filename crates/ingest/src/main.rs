@@ -10,9 +10,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use midashi_pipeline::artifact::Sources;
-use midashi_pipeline::config::{BadFiles, Compat, Corpus as CorpusSection, Layout, SplitShares};
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_artifacts::Sources;
+use midashi_config::{BadFiles, Compat, Corpus as CorpusSection, Layout, SplitShares};
+use midashi_stage::{Stage, StageArguments, run_stage};
 use serde::Serialize;
 
 use crate::reading::Reading;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
-use midashi_pipeline::artifact::{Article, CategoryId, Corpus, Split};
-use midashi_pipeline::config::{BadFiles, Compat, Layout};
+use midashi_artifacts::{Article, CategoryId, Corpus, Split};
+use midashi_config::{BadFiles, Compat, Layout};
 
 use crate::article::{Published, Text};
 use crate::corpus_files::{CorpusFile, LICENCE, text_stem, visit_files};

@@ -1,6 +1,6 @@
 //! What ingest says on the terminal and in `run.json`.
 
-use midashi_pipeline::artifact::{Corpus, Split};
+use midashi_artifacts::{Corpus, Split};
 use serde_json::{Value, json};
 
 use crate::reading::{Reading, Remark};
@@ -115,7 +115,7 @@ fn bad_file(Remark { path, what }: &Remark) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_pipeline::artifact::{Article, CategoryId};
+    use midashi_artifacts::{Article, CategoryId};
 
     #[test]
     fn the_record_lists_every_bad_file_however_many() {

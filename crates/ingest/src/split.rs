@@ -1,8 +1,8 @@
 //! Which articles the model learns from, and which it is judged by.
 
 use anyhow::{Result, ensure};
-use midashi_pipeline::artifact::{Article, Corpus, Split};
-use midashi_pipeline::config::SplitShares;
+use midashi_artifacts::{Article, Corpus, Split};
+use midashi_config::SplitShares;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -111,7 +111,7 @@ fn check_none_is_empty(articles: &[Article], shares: &SplitShares) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_pipeline::artifact::CategoryId;
+    use midashi_artifacts::CategoryId;
 
     /// A corpus with so many articles of each category.
     fn corpus(sizes: &[usize]) -> Corpus {

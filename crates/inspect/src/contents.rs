@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use midashi_bert::{BertConfig, Checkpoint, Weights};
-use midashi_pipeline::config::TrainableLayers;
+use midashi_config::TrainableLayers;
 
 /// How many parameters there are and how many learn.
 pub fn parameters(

@@ -15,7 +15,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use midashi_bert::Checkpoint;
-use midashi_pipeline::{Config, StageArguments, run_stage};
+use midashi_config::Config;
+use midashi_stage::{StageArguments, run_stage};
 
 /// Prints what a checkpoint is: its modules, parameters, files and tokenizer, and what it makes of a text
 #[derive(Parser)]

@@ -7,7 +7,7 @@ use midashi_bert::{
     Batch, BertConfig, LAST_HIDDEN_STATE, POOLER_OUTPUT, PaddingRule, Storage, TextIds, Weights,
     attentions_name, outputs,
 };
-use midashi_pipeline::Config;
+use midashi_config::Config;
 use midashi_runtime::Engine;
 use midashi_tokenizer::Encoding;
 use ndarray::{ArrayViewD, Axis};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use midashi_bert::BertConfig;
-use midashi_pipeline::Config;
+use midashi_config::Config;
 use midashi_tokenizer::{Dictionaries, Encoding, MecabDictionary, Requirements, Tokenizer};
 
 /// A checkpoint's tokenizer and what it was loaded from.

@@ -1,10 +1,10 @@
 //! What the stages before left in the run's folder, read into memory.
 
-use midashi_pipeline::artifact::{
-    AttentionRow, Corpus, Explanations, Metrics, Predictions, StepRow, TokenizedCorpus, read_attention,
-    read_training,
+use midashi_artifacts::{
+    AttentionRow, Corpus, Explanations, Metrics, Predictions, Result, StepRow, TokenizedCorpus,
+    read_attention, read_training,
 };
-use midashi_pipeline::{Result, RunFolder, RunRecord};
+use midashi_stage::{RunFolder, RunRecord};
 
 /// Everything a report is made of.
 pub struct Artifacts {

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use midashi_pipeline::artifact::{Prediction, TokenizedText, Unit};
+use midashi_artifacts::{Prediction, TokenizedText, Unit};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
@@ -186,7 +186,7 @@ impl Vocabulary {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
     use serde_json::json;
 
     use super::*;

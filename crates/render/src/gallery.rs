@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use anyhow::{Context, bail, ensure};
-use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText};
+use midashi_artifacts::{AttentionRow, Prediction, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
@@ -315,7 +315,7 @@ fn stand_in(text: &str, tokens: &[String]) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
 
     use super::*;
 

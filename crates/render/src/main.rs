@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
-use midashi_pipeline::{RunRecord, Stage, StageArguments, atomic, run_stage};
+use midashi_stage::{RunRecord, Stage, StageArguments, atomic, run_stage};
 use serde_json::json;
 
 use crate::artifacts::Artifacts;

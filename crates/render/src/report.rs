@@ -4,7 +4,7 @@
 //! the templates' business, and another presentation can start from the same value. Its parts are
 //! the [`crate::sections`].
 
-use midashi_pipeline::artifact::Metrics;
+use midashi_artifacts::Metrics;
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use anyhow::{Context, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use midashi_pipeline::artifact::{AttentionRow, Explanation, Prediction, TokenizedText};
+use midashi_artifacts::{AttentionRow, Explanation, Prediction, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
@@ -250,7 +250,7 @@ pub fn base64_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> Stri
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
 
     use super::*;
 

@@ -3,8 +3,8 @@
 //! Settings and details are JSON as each stage writes them, so values are named by JSON pointers,
 //! and what is not there is left out.
 
-use midashi_pipeline::artifact::{Corpus, Split, TokenizedCorpus};
-use midashi_pipeline::{FileDigest, RunRecord, StageRecord};
+use midashi_artifacts::{Corpus, Split, TokenizedCorpus};
+use midashi_stage::{FileDigest, RunRecord, StageRecord};
 use serde::Serialize;
 use serde_json::Value;
 

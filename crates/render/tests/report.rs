@@ -14,12 +14,12 @@ mod sections;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     Article, ArticleMetrics, AttentionRow, Averages, Calibration, CalibrationBin, CategoryId, ClassMetrics,
     ClassificationReport, Corpus, Explanation, Explanations, MaskedMetrics, Metrics, PaddingShares,
     Prediction, Predictions, Split, StepRow, TokenizedCorpus, TokenizedText, write_attention, write_training,
 };
-use midashi_pipeline::{Stage, StageArguments};
+use midashi_stage::{Stage, StageArguments};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Value, json};
 
@@ -157,7 +157,7 @@ impl Run {
         name: &'static str,
         settings: &Value,
         details: &Value,
-        write: impl FnOnce(&midashi_pipeline::Provenance),
+        write: impl FnOnce(&midashi_stage::Provenance),
     ) {
         let _no_child_starts = STARTING.read();
         let stage = Stage::open(name, 1, &self.arguments).unwrap();

@@ -4,27 +4,14 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use midashi_config::DeviceChoice;
 use ort::ep::cuda::{CUDA_DYLIBS, CUDNN_DYLIBS};
 use ort::ep::{CPU, CUDA, ExecutionProvider};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::util::preload_dylib;
 use ort::value::Tensor;
-use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, Runtime, failed};
-
-/// What was asked for, in the words of a configuration: `auto`, `cpu` or `cuda`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Choice {
-    /// CUDA where it works, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// CUDA, or an error.
-    Cuda,
-}
 
 /// What is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +63,12 @@ impl Runtime {
     /// # Errors
     /// When CUDA is asked for and does not work, with the library or driver that is missing as
     /// ONNX Runtime names it.
-    pub fn device(&self, choice: Choice) -> Result<Device> {
+    pub fn device(&self, choice: DeviceChoice) -> Result<Device> {
         match choice {
-            Choice::Cpu => Ok(Device::Cpu),
-            Choice::Cuda => self.probe_cuda().map(|()| Device::Cuda).map_err(Error::CudaUnavailable),
-            Choice::Auto if self.probe_cuda().is_ok() => Ok(Device::Cuda),
-            Choice::Auto => Ok(Device::Cpu),
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Cuda => self.probe_cuda().map(|()| Device::Cuda).map_err(Error::CudaUnavailable),
+            DeviceChoice::Auto if self.probe_cuda().is_ok() => Ok(Device::Cuda),
+            DeviceChoice::Auto => Ok(Device::Cpu),
         }
     }
 

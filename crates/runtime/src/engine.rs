@@ -6,7 +6,7 @@ use std::path::Path;
 use ndarray::ArrayD;
 use serde::Serialize;
 
-use crate::{Choice, Device, Result, Runtime, Session, SessionOptions};
+use crate::{Device, DeviceChoice, Result, Runtime, Session, SessionOptions};
 
 /// ONNX Runtime on a device. Displayed, it says where and with how many threads it computes.
 pub struct Engine {
@@ -32,7 +32,7 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no usable library, or CUDA is asked for and does not work.
-    pub fn open(folder: &Path, choice: Choice, threads: usize) -> Result<Self> {
+    pub fn open(folder: &Path, choice: DeviceChoice, threads: usize) -> Result<Self> {
         let runtime = Runtime::load(folder)?;
         let device = runtime.device(choice)?;
         Ok(Self { runtime, device, threads, tf32: false })

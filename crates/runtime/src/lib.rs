@@ -1,10 +1,10 @@
 //! ONNX Runtime, as far as Midashi needs it: find the library, choose the device, run a model.
 //!
 //! ```no_run
-//! use midashi_runtime::{Choice, Engine};
+//! use midashi_runtime::{DeviceChoice, Engine};
 //! use ndarray::array;
 //!
-//! let engine = Engine::open("cache/onnxruntime".as_ref(), Choice::Auto, 2)?;
+//! let engine = Engine::open("cache/onnxruntime".as_ref(), DeviceChoice::Auto, 2)?;
 //! let model = std::fs::read("model.onnx").unwrap();
 //! let mut session = engine.session(&model, vec![])?;
 //! let x = array![[1.0_f32, 2.0]].into_dyn();
@@ -23,9 +23,10 @@ mod placement;
 mod resident;
 mod session;
 
-pub use device::{Choice, Device};
+pub use device::Device;
 pub use engine::{Engine, EngineDescription};
 pub use library::Runtime;
+pub use midashi_config::DeviceChoice;
 pub use placement::Placement;
 pub use resident::Resident;
 pub use session::{Outputs, Session, SessionOptions, Tensor};

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use midashi_onnx::{ElementType, Graph, Storage};
-use midashi_runtime::{Choice, Engine, Session};
+use midashi_runtime::{DeviceChoice, Engine, Session};
 use ndarray::{ArrayD, array};
 
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache/onnxruntime");
-        Engine::open(&folder, Choice::Cpu, 1).unwrap_or_else(|error| panic!("{error}"))
+        Engine::open(&folder, DeviceChoice::Cpu, 1).unwrap_or_else(|error| panic!("{error}"))
     })
 }
 

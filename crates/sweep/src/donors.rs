@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use midashi_pipeline::config::{Evaluate, Render, Run, Train};
-use midashi_pipeline::{Config, RunFolder, share};
+use midashi_config::{Config, Evaluate, Render, Run, Train};
+use midashi_stage::{RunFolder, share};
 
 /// Runs by all that makes a difference before the layers that learn.
 pub struct Donors(Vec<(Config, RunFolder)>);
@@ -12,7 +12,7 @@ pub struct Donors(Vec<(Config, RunFolder)>);
 impl Donors {
     /// The run that is swept: its corpus and tokens are made, its features perhaps.
     pub fn new(base: &Config) -> Self {
-        Self(vec![(before_training(base), base.folder())])
+        Self(vec![(before_training(base), RunFolder::of(base))])
     }
 
     /// Gives the run of `config` what the last run that agrees with it made by `stages`, and its
@@ -20,7 +20,7 @@ impl Donors {
     pub fn share_with(&self, config: &Config, stages: &[&str]) -> Result<()> {
         let wanted = before_training(config);
         match self.0.iter().find(|(known, _)| *known == wanted) {
-            Some((_, donor)) => Ok(share(donor, &config.folder(), stages)?),
+            Some((_, donor)) => Ok(share(donor, &RunFolder::of(config), stages)?),
             None => Ok(()),
         }
     }
@@ -29,7 +29,7 @@ impl Donors {
     pub fn add(&mut self, config: &Config) {
         let key = before_training(config);
         self.0.retain(|(known, _)| *known != key);
-        self.0.push((key, config.folder()));
+        self.0.push((key, RunFolder::of(config)));
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
         config.run.artifacts = artifacts.to_owned();
         config.run.name = name.to_owned();
         change(&mut config);
-        fs::create_dir_all(config.folder().path()).unwrap();
+        fs::create_dir_all(RunFolder::of(&config).path()).unwrap();
         config
     }
 
@@ -90,16 +90,16 @@ mod tests {
             config.evaluate.ensemble = true;
         });
         let layers = config("layers", |config| {
-            config.train.trainable_layers = midashi_pipeline::config::TrainableLayers::Last(2)
+            config.train.trainable_layers = midashi_config::TrainableLayers::Last(2)
         });
         let split = config("split", |config| config.corpus.split.seed = 3);
 
         let mut donors = Donors::new(&base);
-        fs::write(one.folder().features(), "features").unwrap();
+        fs::write(RunFolder::of(&one).features(), "features").unwrap();
         donors.add(&one);
         for (config, shared) in [(&other, true), (&layers, false), (&split, false)] {
             donors.share_with(config, &[]).unwrap();
-            assert_eq!(config.folder().features().exists(), shared, "{}", config.run.name);
+            assert_eq!(RunFolder::of(config).features().exists(), shared, "{}", config.run.name);
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use midashi_pipeline::config::Explain;
-use midashi_pipeline::{Config, sha256_of_bytes};
+use midashi_config::{Config, Explain};
+use midashi_stage::{RunFolder, sha256_of_bytes};
 use serde_json::{Map, Value};
 
 /// More combinations than this are a slip of the pen.
@@ -50,7 +50,7 @@ impl Grid {
     pub fn new(sweep: &str, file: &Path, set: &str) -> Result<Self> {
         let axes = parse(sweep)?;
         let base = Config::load(file, set)?;
-        let folder = base.folder();
+        let folder = RunFolder::of(&base);
         let load = |overrides: &str| -> Result<Config> {
             Config::load(file, &format!("{set} {overrides}")).context("SWEEP")
         };
@@ -193,7 +193,10 @@ mod tests {
         let last = &grid.settings[5];
         assert_eq!(last.name, "train.learning_rate.encoder=5e-5,train.seed=3");
         assert_eq!(last.values, [Value::from(5e-5), Value::from(3)]);
-        assert_eq!(last.config.folder().path(), PathBuf::from("artifacts/article/sweep").join(&last.name));
+        assert_eq!(
+            RunFolder::of(&last.config).path(),
+            PathBuf::from("artifacts/article/sweep").join(&last.name)
+        );
     }
 
     #[test]

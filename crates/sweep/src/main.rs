@@ -11,8 +11,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use midashi_pipeline::artifact::{Sweep, SweepRow};
-use midashi_pipeline::{Config, Stage, StageArguments, run_stage};
+use midashi_artifacts::{Sweep, SweepRow};
+use midashi_config::Config;
+use midashi_stage::{RunFolder, Stage, StageArguments, atomic, run_stage};
 use serde_json::json;
 
 use crate::donors::Donors;
@@ -48,7 +49,7 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let base = Config::load(file, set)?;
     let grid = Grid::new(&arguments.sweep, file, set)?;
     let stages = Stages::beside_this_program(SHARED.iter().chain(&OWN))?;
-    println!("sweep · {} · {}", base.folder().path().display(), grid.describe());
+    println!("sweep · {} · {}", RunFolder::of(&base).path().display(), grid.describe());
 
     for stage in SHARED {
         stages.run(stage, file, set)??;
@@ -64,15 +65,15 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let sweep = Sweep { keys: grid.keys(), rows: rows.collect::<Result<_>>()? };
     println!();
     write(&sweep, &grid, &arguments.stage)?;
-    let seconds = grid.settings.iter().map(|setting| results::seconds(&setting.config.folder(), &OWN));
+    let seconds = grid.settings.iter().map(|setting| results::seconds(&RunFolder::of(&setting.config), &OWN));
     print!("\n{}", summary::table(&sweep, &seconds.collect::<Vec<_>>()));
     report(&grid, &failures)
 }
 
 /// Runs all stages of one setting, with what another run has of it already.
 fn run(setting: &Setting, stages: &Stages, donors: &mut Donors) -> Result<Option<Failure>> {
-    let config = setting.config.folder().config();
-    setting.config.write(&config)?;
+    let config = RunFolder::of(&setting.config).config();
+    atomic::write_bytes(&config, setting.config.to_toml()?.as_bytes())?;
     donors.share_with(&setting.config, &SHARED)?;
     for stage in SHARED {
         if let Err(failure) = stages.run(stage, &config, "")? {
@@ -91,7 +92,7 @@ fn run(setting: &Setting, stages: &Stages, donors: &mut Donors) -> Result<Option
 
 fn row(setting: &Setting, failure: Option<&Failure>) -> Result<SweepRow> {
     let scores = match failure {
-        None => Some(results::scores(&setting.config.folder())?),
+        None => Some(results::scores(&RunFolder::of(&setting.config))?),
         Some(_) => None,
     };
     Ok(SweepRow { run: setting.name.clone(), values: setting.values.clone(), scores })

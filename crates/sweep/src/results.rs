@@ -1,8 +1,8 @@
 //! What the runs say of themselves.
 
 use anyhow::{Context, Result};
-use midashi_pipeline::artifact::{Metrics, Split, Sweep, SweepScores, read_training};
-use midashi_pipeline::{RunFolder, RunRecord, sha256_of_bytes};
+use midashi_artifacts::{Metrics, Split, Sweep, SweepScores, read_training};
+use midashi_stage::{RunFolder, RunRecord, sha256_of_bytes};
 use serde_json::{Map, Value};
 
 use crate::grid::Grid;
@@ -43,7 +43,7 @@ fn validation_accuracy(folder: &RunFolder) -> Result<Option<f64>> {
 pub fn digests(sweep: &Sweep, grid: &Grid) -> Result<Map<String, Value>> {
     let mut digests = Map::new();
     for (row, setting) in sweep.rows.iter().zip(&grid.settings) {
-        let path = setting.config.folder().metrics();
+        let path = RunFolder::of(&setting.config).metrics();
         let digest = match row.scores {
             Some(_) => {
                 let read = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

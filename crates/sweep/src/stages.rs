@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use midashi_pipeline::Error;
+use midashi_stage::Interrupted;
 
 /// Ctrl-C reaches the stage as well, which ends as it sees fit; then the sweep does.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -45,7 +45,7 @@ impl Stages {
     /// it says why this run cannot go on, and nothing about others.
     ///
     /// # Errors
-    /// When the stage cannot be started; [`Error::Interrupted`] when it was interrupted.
+    /// When the stage cannot be started; [`Interrupted`] when it was interrupted.
     pub fn run(&self, stage: &str, config: &Path, set: &str) -> Result<Result<(), Failure>> {
         let binary = self.binary(stage);
         let started = || format!("cannot run {}", binary.display());
@@ -66,7 +66,7 @@ impl Stages {
         }
         let status = child.wait().with_context(started)?;
         if INTERRUPTED.load(Ordering::Relaxed) {
-            bail!(Error::Interrupted("the same sweep goes on from there".to_owned()));
+            bail!(Interrupted("the same sweep goes on from there".to_owned()));
         }
         let failure = || Failure {
             stage: stage.to_owned(),

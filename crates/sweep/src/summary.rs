@@ -1,6 +1,6 @@
 //! Mean and spread per setting, over the seeds that were swept, as a Markdown table.
 
-use midashi_pipeline::artifact::{Sweep, SweepRow, SweepScores};
+use midashi_artifacts::{Sweep, SweepRow, SweepScores};
 use serde_json::Value;
 
 use crate::grid::SEEDS;

@@ -1,9 +1,9 @@
 //! All texts through the tokenizer, on every thread of the pool.
 
 use anyhow::{Context, Result};
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{Article, Corpus, TokenizedText};
-use midashi_pipeline::config::TextChoice;
+use midashi_artifacts::{Article, Corpus, TokenizedText};
+use midashi_config::TextChoice;
+use midashi_stage::Progress;
 use midashi_tokenizer::{Encoder, PAIR_SEPARATOR, Tokenizer};
 use rayon::prelude::*;
 

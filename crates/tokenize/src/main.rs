@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use midashi_pipeline::artifact::{Replacement, Sources, TokenizedCorpus};
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_artifacts::{Replacement, Sources, TokenizedCorpus};
+use midashi_stage::{Stage, StageArguments, run_stage};
 
 use crate::plan::{Plan, Settings};
 use crate::report::Statistics;

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use midashi_artifacts::{Corpus, Split, TokenizedText};
 use midashi_bert::BertConfig;
-use midashi_pipeline::artifact::{Corpus, Split, TokenizedText};
-use midashi_pipeline::config::TextChoice;
-use midashi_pipeline::{Config, atomic};
+use midashi_config::{Config, TextChoice};
+use midashi_stage::atomic;
 use midashi_tokenizer::{
     Dictionaries, MecabDictionary, Requirements, Tokenizer, VocabularySize, learn_vocabulary,
 };
@@ -205,7 +205,7 @@ fn vocabulary_size(pieces: usize) -> VocabularySize {
 mod tests {
     use std::fs;
 
-    use midashi_pipeline::artifact::CategoryId;
+    use midashi_artifacts::CategoryId;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What tokenize says on the terminal and in `run.json`.
 
-use midashi_pipeline::artifact::{Article, Corpus};
-use midashi_pipeline::config::TextChoice;
+use midashi_artifacts::{Article, Corpus};
+use midashi_config::TextChoice;
 use midashi_tokenizer::Tokenizer;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -135,7 +135,7 @@ pub fn details(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_pipeline::artifact::{CategoryId, Split, TokenizedText};
+    use midashi_artifacts::{CategoryId, Split, TokenizedText};
 
     /// A text of `[CLS]`, the pieces and `[SEP]`.
     fn text(pieces: &[i32]) -> TokenizedText {

@@ -1,6 +1,6 @@
 //! The order in which texts are learned from, and which of them make a step together.
 
-use midashi_pipeline::config::Train;
+use midashi_config::Train;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;

@@ -2,7 +2,7 @@
 //! mask, whatever was drawn before, on whatever device it is used.
 
 use midashi_bert::{BatchSizes, Graph, dropout_masks};
-use midashi_pipeline::config::Dropout;
+use midashi_config::Dropout;
 use ndarray::{ArrayD, IxDyn};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

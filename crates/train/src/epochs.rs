@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use midashi_pipeline::artifact::{Split, StepRow, TokenizedCorpus};
-use midashi_pipeline::config::Train;
-use midashi_pipeline::{Error, Progress};
+use midashi_artifacts::{Split, StepRow, TokenizedCorpus};
+use midashi_config::Train;
+use midashi_stage::{Interrupted, Progress};
 use serde::{Deserialize, Serialize};
 
 use crate::batches::Batches;
@@ -71,7 +71,7 @@ struct Best {
 /// the folder of TensorBoard's files.
 ///
 /// # Errors
-/// [`Error::Interrupted`] when it is asked to stop: the state is then saved.
+/// [`Interrupted`] when it is asked to stop: the state is then saved.
 pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: &Path) -> Result<History> {
     let corpus = tail.corpus();
     let batches = Batches { texts: texts_of(corpus, Split::Train), train };
@@ -111,7 +111,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
             if interrupt::is_asked() {
                 state.save(&history, &tail.state()?)?;
                 let at = format!("the state after step {} of {steps} is saved", history.steps);
-                bail!(Error::Interrupted(format!("{at}; the same command goes on from there")));
+                bail!(Interrupted(format!("{at}; the same command goes on from there")));
             }
             if state.is_due() {
                 state.save(&history, &tail.state()?)?;

@@ -9,7 +9,7 @@ use midashi_bert::{
     AdamW, BIAS_CORRECTION, GRADIENT_NORM, Graph, LOGITS, LOSS, RATE_FACTOR, STEP_SIZE, Weights,
     first_moment_name, gradient_sum_name, next_name, second_moment_name,
 };
-use midashi_pipeline::config::Train;
+use midashi_config::Train;
 use midashi_runtime::{Engine, Outputs, Resident, Session, Tensor};
 use ndarray::{ArrayD, arr0};
 
@@ -201,8 +201,8 @@ mod tests {
     use midashi_bert::{
         Batch, BertConfig, Dropout, PaddingRule, Start, Storage, TARGETS, TextIds, gradient_name,
     };
-    use midashi_pipeline::config::{LearningRates, Schedule, TrainableLayers};
-    use midashi_runtime::Choice;
+    use midashi_config::{LearningRates, Schedule, TrainableLayers};
+    use midashi_runtime::DeviceChoice;
     use ndarray::{Array2, ArrayViewD};
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
@@ -221,7 +221,7 @@ mod tests {
 
     fn engine() -> Engine {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache/onnxruntime");
-        Engine::open(&folder, Choice::Cpu, 1).unwrap()
+        Engine::open(&folder, DeviceChoice::Cpu, 1).unwrap()
     }
 
     fn model() -> Model {
@@ -247,7 +247,7 @@ mod tests {
             },
             weight_decay: 0.1,
             clip_norm,
-            dropout: midashi_pipeline::config::Dropout { hidden: 0.1, attention: 0.1 },
+            dropout: midashi_config::Dropout { hidden: 0.1, attention: 0.1 },
             accumulation,
             ..Train::default()
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use midashi_bert::{LOGITS, LOSS, Weights, gradient_name};
-use midashi_pipeline::config;
+use midashi_config as config;
 use midashi_runtime::{Device, Session, Tensor};
 use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 use rayon::ThreadPool;

@@ -25,8 +25,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use midashi_pipeline::artifact::{Sources, TokenizedCorpus, write_training};
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_artifacts::{Sources, TokenizedCorpus, write_training};
+use midashi_stage::{Stage, StageArguments, run_stage};
 use serde_json::json;
 
 use crate::setup::Setup;

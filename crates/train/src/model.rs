@@ -2,7 +2,7 @@
 //! ends and what learns.
 
 use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, Storage, Training, Weights, classifier};
-use midashi_pipeline::config::TrainableLayers;
+use midashi_config::TrainableLayers;
 use midashi_runtime::{Engine, Session};
 
 /// A model's shape and which part of it learns.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use midashi_bert::{LearningRate, Weights};
-use midashi_pipeline::config::Train;
+use midashi_config::Train;
 use ndarray::{ArrayD, ArrayView1, ArrayViewD};
 
 use crate::adam::{Moments, Step, sum_of_squares};
@@ -157,7 +157,7 @@ fn learning_rate(model: &Model, train: &Train, name: &str) -> f64 {
 mod tests {
     use super::*;
     use midashi_bert::{BertConfig, Dropout, Start};
-    use midashi_pipeline::config::TrainableLayers;
+    use midashi_config::TrainableLayers;
     use ndarray::{IxDyn, arr1};
 
     fn model() -> Model {

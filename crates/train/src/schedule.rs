@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use midashi_pipeline::config::{LearningRates, Schedule};
+use midashi_config::{LearningRates, Schedule};
 
 /// The course of the learning rates over a training of known length.
 pub struct Course {

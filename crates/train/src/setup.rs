@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use midashi_artifacts::{Sources, TokenizedCorpus};
 use midashi_bert::{Activation, BertConfig, Checkpoint, Dropout, PaddingRule, Start, Weights};
-use midashi_pipeline::Config;
-use midashi_pipeline::artifact::{Sources, TokenizedCorpus};
-use midashi_pipeline::config::{Compat, Scratch, Train, TrainableLayers};
+use midashi_config::{Compat, Config, Scratch, Train, TrainableLayers};
 use midashi_runtime::{Engine, EngineDescription};
 use serde::Serialize;
 

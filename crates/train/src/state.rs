@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use midashi_bert::Float32;
-use midashi_pipeline::{Error, RunFolder, Work, atomic};
+use midashi_stage::{Error, RunFolder, Work, atomic};
 use safetensors::SafeTensors;
 
 use crate::epochs::History;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use midashi_artifacts::{Split, TokenizedCorpus};
 use midashi_bert::{Batch, Graph, LOGITS, TARGETS, Weights, most_probable};
-use midashi_pipeline::artifact::{Split, TokenizedCorpus};
-use midashi_pipeline::config::Train;
+use midashi_config::Train;
 use midashi_runtime::{Session, Tensor};
 use ndarray::{Array1, ArrayView1, ArrayViewD};
 use rayon::{ThreadPool, ThreadPoolBuilder};

@@ -1,7 +1,7 @@
 //! What is to be learned of each text: its category, smoothed and weighted.
 
-use midashi_pipeline::artifact::{Split, TokenizedCorpus};
-use midashi_pipeline::config::{ClassWeights, Train};
+use midashi_artifacts::{Split, TokenizedCorpus};
+use midashi_config::{ClassWeights, Train};
 use ndarray::Array2;
 
 /// How much each category counts for each text, as in PyTorch's `CrossEntropyLoss(weight,
@@ -52,7 +52,7 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_pipeline::artifact::{CategoryId, TokenizedText};
+    use midashi_artifacts::{CategoryId, TokenizedText};
     use ndarray::array;
 
     /// Three categories; in the training split two texts of the first, one of the last, and a text of

@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use midashi_pipeline::{Error, Result};
+use midashi_stage::{Error, Result};
 use prost::Message;
 
 /// TensorBoard looks for files with this in their names.

@@ -1,8 +1,8 @@
 //! The texts as the tail reads them: hidden states where there is a trunk, else ids.
 
 use anyhow::Result;
+use midashi_artifacts::TokenizedCorpus;
 use midashi_bert::{Batch, BertConfig, PaddingRule, TextIds};
-use midashi_pipeline::artifact::TokenizedCorpus;
 use midashi_trunk::{HiddenStates, TrunkRecord, text_ids};
 
 /// The corpus and, where there are frozen layers, what they say of it.

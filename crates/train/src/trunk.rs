@@ -4,10 +4,10 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use midashi_artifacts::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
 use midashi_bert::{TextIds, Weights};
-use midashi_pipeline::artifact::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
-use midashi_pipeline::config::TrunkPrecision;
-use midashi_pipeline::{Progress, Work};
+use midashi_config::TrunkPrecision;
+use midashi_stage::{Progress, Work};
 use midashi_trunk::{HiddenStates, Trunk, TrunkRecord, computed_by, text_ids};
 
 use crate::model::Model;

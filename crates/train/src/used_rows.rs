@@ -6,8 +6,8 @@
 //! decay.
 
 use anyhow::{Context, Result};
+use midashi_artifacts::TokenizedCorpus;
 use midashi_bert::{WORD_EMBEDDINGS, Weights};
-use midashi_pipeline::artifact::TokenizedCorpus;
 use ndarray::{ArrayD, Axis};
 
 use crate::model::Model;

@@ -6,12 +6,12 @@
 
 use std::cell::RefCell;
 
+use midashi_artifacts::{Features, FeaturesKey, TokenizedCorpus, TokenizedText, round_to};
 use midashi_bert::{
     Batch, BertConfig, Graph, HIDDEN_STATES, PaddingRule, Products, Storage, TextIds, Weights,
     batches_by_length,
 };
-use midashi_pipeline::artifact::{Features, FeaturesKey, TokenizedCorpus, TokenizedText};
-use midashi_pipeline::config::{FeaturePrecision, TrunkPrecision};
+use midashi_config::{FeaturePrecision, TrunkPrecision};
 use midashi_runtime::{Device, Engine, Session};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub enum Error {
     Runtime(#[from] midashi_runtime::Error),
     /// The hidden states could not be kept.
     #[error(transparent)]
-    Pipeline(#[from] midashi_pipeline::Error),
+    Artifacts(#[from] midashi_artifacts::Error),
 }
 
 /// The trunk that a model was trained with, in `model/midashi.json`.
@@ -145,7 +145,7 @@ impl Trunk {
         let mut session = self.session.borrow_mut();
         let outputs = session.run(batch.inputs())?;
         let hidden = outputs.float32(HIDDEN_STATES)?.iter().copied().collect();
-        Ok(self.precision.rounded(hidden)?)
+        Ok(round_to(self.precision, hidden)?)
     }
 }
 

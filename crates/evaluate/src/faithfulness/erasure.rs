@@ -1,7 +1,7 @@
 //! Texts without some of their words, as ERASER asks for them (DeYoung et al. 2020).
 
+use midashi_artifacts::{Replacement, TokenizedText, Unit};
 use midashi_bert::TextIds;
-use midashi_pipeline::artifact::{Replacement, TokenizedText, Unit};
 
 /// How units are taken from a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +66,7 @@ pub fn others(erased: &[bool]) -> Erased {
 
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
 
     use super::*;
 

@@ -7,13 +7,13 @@ mod table;
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use midashi_bert::{TextIds, most_probable};
-use midashi_explain::Explainer;
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness, Replacement,
     TokenizedText, Unit,
 };
+use midashi_bert::{TextIds, most_probable};
+use midashi_explain::Explainer;
+use midashi_stage::Progress;
 use midashi_trunk::text_ids;
 use ndarray::ArrayView1;
 use rand::{RngExt, SeedableRng};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use midashi_pipeline::artifact::{Faithfulness, Measure, Method, Unit};
+use midashi_artifacts::{Faithfulness, Measure, Method, Unit};
 
 /// One line for each method, ending in a line break. A star is a difference to random weights that can be told
 /// from chance.

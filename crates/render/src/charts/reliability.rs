@@ -1,7 +1,7 @@
 //! Reliability diagram: how often the model is right, where it is how sure.
 
 use anyhow::Result;
-use midashi_pipeline::artifact::{Calibration, CalibrationBin};
+use midashi_artifacts::{Calibration, CalibrationBin};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 

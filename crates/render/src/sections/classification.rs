@@ -1,6 +1,6 @@
 //! What stands beside the run's own scores: the linear baseline and the published article.
 
-use midashi_pipeline::artifact::Metrics;
+use midashi_artifacts::Metrics;
 use serde::Serialize;
 
 /// What the published article reports of its own run.
@@ -96,7 +96,7 @@ impl Comparison {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{
+    use midashi_artifacts::{
         ArticleMetrics, Averages, BaselineMetrics, ClassificationReport, Interval, Intervals, MaskedMetrics,
         McNemar, PaddingShares, Scores,
     };

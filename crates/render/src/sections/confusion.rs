@@ -1,7 +1,7 @@
 //! The confusion matrix.
 
 use anyhow::ensure;
-use midashi_pipeline::artifact::Metrics;
+use midashi_artifacts::Metrics;
 use serde::Serialize;
 
 use super::share;

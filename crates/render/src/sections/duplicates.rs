@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
-use midashi_pipeline::artifact::{Article, Split};
+use midashi_artifacts::{Article, Split};
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 

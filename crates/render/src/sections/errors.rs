@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use midashi_pipeline::artifact::{CategoryId, Prediction, Predictions};
+use midashi_artifacts::{CategoryId, Prediction, Predictions};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;

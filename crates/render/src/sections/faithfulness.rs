@@ -1,7 +1,7 @@
 //! Whether the pictures say what the answers rest on: what was measured, and what that allows one to
 //! conclude, sentence by sentence, from the numbers.
 
-use midashi_pipeline::artifact::{Faithfulness as Measured, Measure, Method, MethodFaithfulness, Unit};
+use midashi_artifacts::{Faithfulness as Measured, Measure, Method, MethodFaithfulness, Unit};
 use serde::Serialize;
 
 use crate::strings::{Sentence, Word};
@@ -212,7 +212,7 @@ fn better(measure: &Measure, sign: f64) -> i8 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{BestHead, Difference, Erasure, Interval};
+    use midashi_artifacts::{BestHead, Difference, Erasure, Interval};
 
     use super::*;
 

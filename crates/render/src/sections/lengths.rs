@@ -1,7 +1,7 @@
 //! How long the texts are, in tokens.
 
-use midashi_pipeline::RunRecord;
-use midashi_pipeline::artifact::TokenizedText;
+use midashi_artifacts::TokenizedText;
+use midashi_stage::RunRecord;
 use serde::Serialize;
 
 /// Lengths of all texts in tokens, special tokens included.
@@ -94,7 +94,7 @@ fn bin_width(range: usize, most: usize) -> usize {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
     use serde_json::json;
 
     use super::*;

@@ -17,7 +17,7 @@ fn share(part: f64, whole: f64) -> f64 {
 
 #[cfg(test)]
 pub mod tests {
-    use midashi_pipeline::artifact::{Averages, Metrics};
+    use midashi_artifacts::{Averages, Metrics};
 
     pub fn metrics(labels: &[&str], confusion: Vec<Vec<u64>>) -> Metrics {
         Metrics {

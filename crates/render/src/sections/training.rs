@@ -1,6 +1,6 @@
 //! Loss, accuracy and learning rates over steps and epochs.
 
-use midashi_pipeline::artifact::{Split, StepRow};
+use midashi_artifacts::{Split, StepRow};
 use serde::Serialize;
 
 use super::share;

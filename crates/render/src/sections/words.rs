@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use midashi_pipeline::artifact::{TokenizedText, Unit};
+use midashi_artifacts::{TokenizedText, Unit};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
@@ -149,7 +149,7 @@ fn strongest(words: HashMap<String, Vec<f64>>) -> Vec<WordPull> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Split};
 
     use super::*;
 

@@ -5,8 +5,8 @@ use std::iter::zip;
 
 use anyhow::{Context, Result};
 use midashi_bert::{TextIds, most_probable};
+use midashi_config::Config;
 use midashi_explain::{Answer, Attribution, Classifier, Explainer};
-use midashi_pipeline::Config;
 use midashi_runtime::Engine;
 use midashi_tokenizer::Tokenizer;
 use ndarray::{ArrayView1, ArrayView2, s};

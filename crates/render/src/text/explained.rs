@@ -1,7 +1,7 @@
 //! A text with the model's answer and its parts' weights, as every format shows it.
 
 use anyhow::Result;
-use midashi_pipeline::artifact::{TokenizedText, Unit};
+use midashi_artifacts::{TokenizedText, Unit};
 use serde::Serialize;
 
 use super::answers::Explanation;

@@ -3,7 +3,7 @@
 use std::io;
 
 use anyhow::{Context, Result};
-use midashi_pipeline::artifact::Unit;
+use midashi_artifacts::Unit;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::ser::Formatter;

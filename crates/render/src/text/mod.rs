@@ -16,7 +16,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use midashi_pipeline::{Config, StageArguments, atomic};
+use midashi_config::Config;
+use midashi_stage::{StageArguments, atomic};
 
 use self::ansi::Terminal;
 use self::explained::Explained;
@@ -135,7 +136,7 @@ impl TextArguments {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sample {
-    use midashi_pipeline::artifact::{CategoryId, Split, TokenizedText};
+    use midashi_artifacts::{CategoryId, Split, TokenizedText};
 
     use super::answers::Explanation;
     use super::explained::Explained;

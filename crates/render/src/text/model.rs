@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use midashi_artifacts::{CategoryId, Split, TokenizedText};
 use midashi_bert::{BertConfig, TextIds};
-use midashi_pipeline::artifact::{CategoryId, Split, TokenizedText};
-use midashi_pipeline::config::TextChoice;
-use midashi_pipeline::{Config, Error};
+use midashi_config::{Config, TextChoice};
+use midashi_stage::{Error, RunFolder};
 use midashi_tokenizer::{Dictionaries, Encoder, Tokenizer};
 
 /// A run's model.
@@ -33,7 +33,7 @@ impl Model {
     /// # Errors
     /// When it is not there or broken.
     pub fn open(config: &Config) -> Result<Self> {
-        let folder = config.folder().model();
+        let folder = RunFolder::of(config).model();
         if !folder.exists() {
             return Err(Error::MissingArtifact { path: folder, stage: "train" }.into());
         }

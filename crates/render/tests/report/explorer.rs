@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use midashi_pipeline::artifact::TokenizedText;
+use midashi_artifacts::TokenizedText;
 use roxmltree::Document;
 use serde_json::json;
 

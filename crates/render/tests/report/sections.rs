@@ -1,6 +1,6 @@
 //! The report's sections: what stands in them, and in a browser their language, their width and their tables.
 
-use midashi_pipeline::artifact::{Article, Corpus};
+use midashi_artifacts::{Article, Corpus};
 use serde_json::json;
 
 use crate::explorer::page;

@@ -7,9 +7,10 @@ use arrow::array::{Array, AsArray, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMillisecondType};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{categories, category_type, column, read_categories, string_column, strings};
-use super::files::{bad_artifact, read_columns, with_metadata, write_parquet};
-use crate::{Provenance, Result};
+use crate::Result;
+use crate::columns::{categories, category_type, column, read_categories, string_column, strings};
+use crate::files::{bad_artifact, read_columns, with_metadata, write_parquet};
+use midashi_stage::Provenance;
 
 /// Index of a category in its corpus's list of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,11 +87,11 @@ impl Split {
 }
 
 /// A column of splits.
-pub(super) fn split_column(splits: impl Iterator<Item = Split>) -> arrow::array::ArrayRef {
+pub(crate) fn split_column(splits: impl Iterator<Item = Split>) -> arrow::array::ArrayRef {
     categories(splits.map(|split| split as u16), &Split::ALL.map(Split::name))
 }
 
-pub(super) fn read_splits(batch: &RecordBatch) -> Result<Vec<Split>, String> {
+pub(crate) fn read_splits(batch: &RecordBatch) -> Result<Vec<Split>, String> {
     let (keys, names) = read_categories(batch, "split")?;
     let splits = names
         .iter()
@@ -200,11 +201,11 @@ impl Corpus {
 }
 
 /// Category names are kept in the metadata too: a dictionary keeps only the names that occur.
-pub(super) fn json_list(names: &[String]) -> String {
+pub(crate) fn json_list(names: &[String]) -> String {
     serde_json::json!(names).to_string()
 }
 
-pub(super) fn read_names(batch: &RecordBatch, key: &str) -> Result<Vec<String>, String> {
+pub(crate) fn read_names(batch: &RecordBatch, key: &str) -> Result<Vec<String>, String> {
     let text = batch.schema_ref().metadata().get(key).ok_or_else(|| format!("the metadata has no {key}"))?;
     serde_json::from_str(text).map_err(|error| format!("metadata {key}: {error}"))
 }

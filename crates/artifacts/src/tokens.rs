@@ -11,13 +11,14 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
 use serde::{Deserialize, Serialize};
 
-use super::columns::{
+use crate::columns::{
     categories, category_type, list_column, lists, read_categories, string_column, string_row, strings,
 };
-use super::corpus::{CategoryId, Split, json_list, read_names, read_splits, split_column};
-use super::faithfulness::Unit;
-use super::files::{MappedFile, bad_artifact, with_metadata};
-use crate::{Error, Provenance, Result, atomic, sha256_of_bytes};
+use crate::corpus::{CategoryId, Split, json_list, read_names, read_splits, split_column};
+use crate::faithfulness::Unit;
+use crate::files::{MappedFile, bad_artifact, with_metadata};
+use crate::{Error, Result};
+use midashi_stage::{Provenance, atomic, sha256_of_bytes};
 
 const STAGE: &str = "tokenize";
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong with configuration and artifacts.
+/// Why a stage cannot do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused a file operation.
@@ -18,14 +18,9 @@ pub enum Error {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// The configuration says something that Midashi does not understand.
-    #[error("{origin}: {message}")]
-    Config {
-        /// The file, or the `SET` override, that says it.
-        origin: String,
-        /// What was found and what was expected.
-        message: String,
-    },
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] midashi_config::Error),
     /// Another process works in the run's folder.
     #[error("another stage is at work in {}: wait for it, or choose another run.name", folder.display())]
     Busy {
@@ -40,22 +35,6 @@ pub enum Error {
         /// The stage that makes it.
         stage: &'static str,
     },
-    /// An artifact is there but is not what its schema says.
-    #[error("{}: {message}; run `make {stage}` again to remake it", path.display())]
-    BadArtifact {
-        /// The artifact.
-        path: PathBuf,
-        /// The stage that makes it.
-        stage: &'static str,
-        /// What was found and what was expected.
-        message: String,
-    },
-    /// The user stopped the work, which can go on.
-    #[error("interrupted: {0}")]
-    Interrupted(String),
-    /// A hidden state is too large for the numbers that it is to be kept in.
-    #[error("a hidden state is {0}, more than float16 holds; set train.features.precision = \"f32\"")]
-    BeyondFloat16(f32),
     /// Writing an Arrow or Parquet file failed.
     #[error("cannot write {}: {message}", path.display())]
     Encode {
@@ -74,8 +53,13 @@ impl Error {
     }
 
     /// For `map_err`: wraps a writer's error.
-    pub(crate) fn encode<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Self {
+    pub fn encode<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Self {
         let path = path.to_owned();
         move |error| Self::Encode { path: path.clone(), message: error.to_string() }
     }
 }
+
+/// The user stopped the work, which can go on. A recipe returns it as it is, not inside another error.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: {0}")]
+pub struct Interrupted(pub String);

@@ -8,10 +8,11 @@ use arrow::array::{Array, ArrayRef, AsArray, Float32Array, ListArray, RecordBatc
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{Field, Schema};
 
-use super::columns::{categories, float_row, list_column, lists, read_categories, string_column, strings};
-use super::corpus::{CategoryId, json_list, read_names};
-use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
-use crate::{Error, Provenance, Result};
+use crate::columns::{categories, float_row, list_column, lists, read_categories, string_column, strings};
+use crate::corpus::{CategoryId, json_list, read_names};
+use crate::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
+use crate::{Error, Result};
+use midashi_stage::Provenance;
 
 const STAGE: &str = "evaluate";
 

@@ -11,10 +11,11 @@ use arrow::array::{
 use arrow::datatypes::{Field, Float32Type, Float64Type, Int64Type, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{column, integer_row, list_column, lists, numbers};
-use super::corpus::{Split, read_splits, split_column};
-use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
-use crate::{Error, Provenance, Result};
+use crate::columns::{column, integer_row, list_column, lists, numbers};
+use crate::corpus::{Split, read_splits, split_column};
+use crate::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
+use crate::{Error, Result};
+use midashi_stage::Provenance;
 
 /// One optimiser step (`split` is train), or one pass over the validation split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

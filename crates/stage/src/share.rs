@@ -32,7 +32,7 @@ pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
         }
     }
     for (theirs, ours) in [(from.features(), to.features()), (from.baseline(), to.baseline())] {
-        let is_newer = || Ok(!ours.exists() || modified(&theirs)? > modified(&ours)?);
+        let is_newer = || -> Result<bool> { Ok(!ours.exists() || modified(&theirs)? > modified(&ours)?) };
         if theirs.exists() && is_newer()? {
             share_file(&theirs, &ours)?;
         }

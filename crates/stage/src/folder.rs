@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use midashi_config::Config;
+
 use crate::{Error, Result};
 
 /// The folder `artifacts/<run.name>/` and what lies in it.
@@ -67,13 +69,21 @@ impl RunFolder {
         Self(artifacts.join(name))
     }
 
+    /// The folder of the run that `config` describes.
+    pub fn of(config: &Config) -> Self {
+        Self::new(&config.run.artifacts, &config.run.name)
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.0
     }
 }
 
-/// Says which stage to run when `path` is not there.
-pub(crate) fn require(path: &Path, stage: &'static str) -> Result<()> {
+/// Refuses a missing artifact.
+///
+/// # Errors
+/// When `path` does not exist; the message names the stage that makes it.
+pub fn require(path: &Path, stage: &'static str) -> Result<()> {
     if path.exists() { Ok(()) } else { Err(Error::MissingArtifact { path: path.to_owned(), stage }) }
 }

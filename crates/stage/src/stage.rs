@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use midashi_config::Config;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::digest::DigestMemory;
 use crate::folder::require;
-use crate::{Config, Error, Result, RunFolder, atomic};
+use crate::{Error, Interrupted, Result, RunFolder, atomic};
 
 /// What every stage's command line takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,7 +33,7 @@ const INTERRUPTED: u8 = 130;
 pub fn run_stage(recipe: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     match recipe() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted(_))) => {
+        Err(error) if error.is::<Interrupted>() => {
             eprintln!("{error}");
             ExitCode::from(INTERRUPTED)
         }
@@ -65,7 +66,7 @@ pub struct Work {
 
 /// What an artifact says of its own making, in its schema metadata.
 #[derive(Clone, Debug)]
-pub struct Provenance(pub(crate) Vec<(String, String)>);
+pub struct Provenance(pub Vec<(String, String)>);
 
 /// `run.json`: what each stage did when it last worked.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ impl Stage {
     pub fn open(name: &'static str, revision: u32, arguments: &StageArguments) -> Result<Self> {
         let started = Instant::now();
         let config = Config::load(&arguments.config, &arguments.set)?;
-        let folder = config.folder();
+        let folder = RunFolder::of(&config);
         let lock = lock(&folder)?;
         remove_leftovers(folder.path())?;
         let digests = DigestMemory::open(folder.digests());

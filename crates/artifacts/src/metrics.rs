@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Faithfulness;
-use crate::folder::require;
-use crate::{Error, Result, atomic};
+use crate::Faithfulness;
+use crate::{Error, Result};
+use midashi_stage::{atomic, require};
 
 /// The numbers of scikit-learn's `classification_report(answer, prediction)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -237,7 +237,7 @@ impl Metrics {
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(Error::encode(path))?;
-        atomic::write_bytes(path, text.as_bytes())
+        Ok(atomic::write_bytes(path, text.as_bytes())?)
     }
 
     /// Reads `metrics.json`.
@@ -250,8 +250,8 @@ impl Metrics {
 }
 
 /// Reads a JSON artifact made by `stage`.
-pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, stage: &'static str) -> Result<T> {
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, stage: &'static str) -> Result<T> {
     require(path, stage)?;
     let text = std::fs::read(path).map_err(Error::io("read", path))?;
-    serde_json::from_slice(&text).map_err(|error| super::files::bad_artifact(path, stage)(&error))
+    serde_json::from_slice(&text).map_err(|error| crate::files::bad_artifact(path, stage)(&error))
 }

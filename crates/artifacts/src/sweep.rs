@@ -9,10 +9,11 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Ar
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
 use serde_json::Value;
 
-use super::columns::{column, numbers, string_column, strings};
-use super::corpus::{json_list, read_names};
-use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
-use crate::{Error, Provenance, Result};
+use crate::columns::{column, numbers, string_column, strings};
+use crate::corpus::{json_list, read_names};
+use crate::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
+use crate::{Error, Result};
+use midashi_stage::Provenance;
 
 const STAGE: &str = "sweep";
 const KEYS: &str = "midashi.swept";

@@ -13,11 +13,12 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use serde::{Deserialize, Serialize};
 
-use super::columns::{list_column, lists, string_column, strings};
-use super::files::{MappedFile, bad_artifact, with_metadata};
-use crate::atomic::temporary_file;
-use crate::config::{FeaturePrecision, TrunkPrecision};
-use crate::{Error, Provenance, Result};
+use crate::columns::{list_column, lists, string_column, strings};
+use crate::files::{MappedFile, bad_artifact, with_metadata};
+use crate::{Error, Result};
+use midashi_config::{FeaturePrecision, TrunkPrecision};
+use midashi_stage::Provenance;
+use midashi_stage::atomic::temporary_file;
 
 const STAGE: &str = "train";
 const KEY: &str = "midashi.features";
@@ -52,45 +53,35 @@ impl FeaturesKey {
     }
 }
 
-impl FeaturePrecision {
-    /// Bytes of a number.
-    pub fn bytes(self) -> u64 {
-        match self {
-            Self::F32 => size_of::<f32>() as u64,
-            Self::F16 => size_of::<f16>() as u64,
-        }
-    }
-
-    /// The nearest numbers that this precision has.
-    ///
-    /// # Errors
-    /// When a number is too large for float16.
-    pub fn rounded(self, numbers: Vec<f32>) -> Result<Vec<f32>> {
-        match self {
-            Self::F32 => Ok(numbers),
-            Self::F16 => {
-                let halves = halves(&numbers);
-                let too_large = |(number, half): (&f32, &f16)| number.is_finite() && !half.is_finite();
-                match numbers.iter().zip(&halves).position(too_large) {
-                    Some(at) => Err(Error::BeyondFloat16(numbers[at])),
-                    None => Ok(halves.to_f32_vec()),
-                }
+/// `numbers` rounded to the nearest that `precision` can hold.
+///
+/// # Errors
+/// When a number is too large for float16.
+pub fn round_to(precision: FeaturePrecision, numbers: Vec<f32>) -> Result<Vec<f32>> {
+    match precision {
+        FeaturePrecision::F32 => Ok(numbers),
+        FeaturePrecision::F16 => {
+            let halves = halves(&numbers);
+            let too_large = |(number, half): (&f32, &f16)| number.is_finite() && !half.is_finite();
+            match numbers.iter().zip(&halves).position(too_large) {
+                Some(at) => Err(Error::BeyondFloat16(numbers[at])),
+                None => Ok(halves.to_f32_vec()),
             }
         }
     }
+}
 
-    fn column(self, numbers: Vec<f32>) -> ArrayRef {
-        match self {
-            Self::F32 => Arc::new(Float32Array::from(numbers)),
-            Self::F16 => Arc::new(Float16Array::from(halves(&numbers))),
-        }
+fn values_column(precision: FeaturePrecision, numbers: Vec<f32>) -> ArrayRef {
+    match precision {
+        FeaturePrecision::F32 => Arc::new(Float32Array::from(numbers)),
+        FeaturePrecision::F16 => Arc::new(Float16Array::from(halves(&numbers))),
     }
+}
 
-    fn data_type(self) -> DataType {
-        match self {
-            Self::F32 => DataType::Float32,
-            Self::F16 => DataType::Float16,
-        }
+fn values_type(precision: FeaturePrecision) -> DataType {
+    match precision {
+        FeaturePrecision::F32 => DataType::Float32,
+        FeaturePrecision::F16 => DataType::Float16,
     }
 }
 
@@ -134,7 +125,7 @@ impl Features {
         key: &FeaturesKey,
         texts: &[(&str, usize)],
     ) -> Result<Self, String> {
-        let expected_type = key.precision.data_type();
+        let expected_type = values_type(key.precision);
         let by_id: std::collections::HashMap<&str, usize> =
             texts.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
         let mut places = vec![None; texts.len()];
@@ -201,7 +192,7 @@ impl FeaturesWriter {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn create(path: &Path, key: &FeaturesKey) -> Result<Self> {
-        let items = Arc::new(Field::new_list_field(key.precision.data_type(), false));
+        let items = Arc::new(Field::new_list_field(values_type(key.precision), false));
         let schema = Schema::new(vec![
             Field::new("id", DataType::Utf8, false),
             Field::new("hidden", DataType::List(items), false),
@@ -222,7 +213,7 @@ impl FeaturesWriter {
     /// # Errors
     /// When the disk is full or the lengths do not add up.
     pub fn add(&mut self, ids: &[&str], lengths: &[usize], hidden: Vec<f32>) -> Result<()> {
-        let values = self.precision.column(hidden);
+        let values = values_column(self.precision, hidden);
         if lengths.iter().sum::<usize>() != values.len() {
             return Err(Error::encode(&self.path)("the lengths do not add up to the numbers"));
         }
@@ -284,7 +275,7 @@ mod tests {
         let halfway = 2_f32.powi(-11);
         let given = vec![1.0 + halfway, 1.0 + 3.0 * halfway, -65504.0, 2_f32.powi(-24)];
         let expected = [1.0, 1.0 + 4.0 * halfway, -65504.0, 2_f32.powi(-24)];
-        let rounded = FeaturePrecision::F16.rounded(given.clone()).unwrap();
+        let rounded = round_to(FeaturePrecision::F16, given.clone()).unwrap();
         assert_eq!(rounded, expected);
         let key = FeaturesKey { precision: FeaturePrecision::F16, ..key(1) };
         let mut writer = FeaturesWriter::create(&path("f16"), &key).unwrap();
@@ -294,8 +285,8 @@ mod tests {
         assert_eq!(*features.hidden(0), expected);
         assert_eq!((key.bytes(2), FeaturesKey { precision: FeaturePrecision::F32, ..key }.bytes(2)), (8, 16));
 
-        assert_eq!(FeaturePrecision::F32.rounded(given.clone()).unwrap(), given);
-        let message = FeaturePrecision::F16.rounded(vec![0.0, 65520.0]).unwrap_err().to_string();
+        assert_eq!(round_to(FeaturePrecision::F32, given.clone()).unwrap(), given);
+        let message = round_to(FeaturePrecision::F16, vec![0.0, 65520.0]).unwrap_err().to_string();
         assert!(message.contains("65520") && message.contains("train.features.precision"), "{message}");
     }
 }

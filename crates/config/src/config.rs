@@ -8,11 +8,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use midashi_runtime::Choice;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{Error, Result, RunFolder, atomic};
+use crate::{DeviceChoice, Error, Result};
 
 /// Everything one run is told.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -199,7 +198,7 @@ pub struct Train {
     /// Seed of the classifier's first weights and of the batch order.
     pub seed: u64,
     /// Where the graphs run.
-    pub device: Choice,
+    pub device: DeviceChoice,
     /// Whether CUDA may multiply matrices in TF32: faster, with numbers rounded to 10 bits.
     pub tf32: bool,
     /// Where the optimiser's steps are made.
@@ -335,7 +334,7 @@ pub struct Evaluate {
     /// Tokens per batch.
     pub batch_tokens: usize,
     /// Where the graph runs.
-    pub device: Choice,
+    pub device: DeviceChoice,
     /// Whether a linear model on character n-grams is fitted too, on the same texts.
     pub baseline: bool,
     /// Whether the mean of both models' probabilities is measured too.
@@ -443,7 +442,7 @@ impl Default for Train {
             patience: 0,
             save_interval: 120.0,
             seed: 0,
-            device: Choice::default(),
+            device: DeviceChoice::default(),
             tf32: false,
             optimiser: Optimiser::default(),
             trunk_batch_tokens: 2048,
@@ -478,7 +477,7 @@ impl Default for Evaluate {
         Self {
             attention_texts: TextCount::All,
             batch_tokens: 2048,
-            device: Choice::default(),
+            device: DeviceChoice::default(),
             baseline: true,
             ensemble: false,
             ensemble_weight: 0.5,
@@ -510,6 +509,16 @@ impl Compat {
     /// Whether nothing is on.
     pub fn is_off(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl FeaturePrecision {
+    /// Bytes of a number.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
     }
 }
 
@@ -612,9 +621,10 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, is not TOML, or names a key or a value that does not exist.
     pub fn load(path: &Path, overrides: &str) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(Error::io("read the configuration", path))?;
+        let text =
+            fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let origin = path.display().to_string();
-        let wrong = |origin: &str, message: String| Error::Config { origin: origin.to_owned(), message };
+        let wrong = |origin: &str, message: String| Error::Invalid { origin: origin.to_owned(), message };
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&origin, on_one_line(&e)))?;
         let known = Table::try_from(Self::default())
             .map_err(|e| wrong(&origin, format!("the default configuration is broken: {e}")))?;
@@ -629,13 +639,12 @@ impl Config {
         Ok(config)
     }
 
-    /// Writes a configuration file that [`Config::load`] reads as this configuration.
+    /// The whole configuration as TOML, which [`Config::load`] reads as this configuration.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let text = toml::to_string(self).map_err(Error::encode(path))?;
-        atomic::write_bytes(path, text.as_bytes())
+    /// When TOML cannot say it.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(unwritable)
     }
 
     /// As TOML the keys that differ from their defaults: a file that [`Config::load`] reads as this
@@ -644,15 +653,9 @@ impl Config {
     /// # Errors
     /// When TOML cannot say it.
     pub fn changes(&self) -> Result<String> {
-        let wrong = |message: String| Error::Config { origin: "the configuration".to_owned(), message };
-        let table = |config| Table::try_from(config).map_err(|e| wrong(e.to_string()));
+        let table = |config| Table::try_from(config).map_err(unwritable);
         let changes = difference(table(self)?, &table(&Self::default())?);
-        toml::to_string(&changes).map_err(|e| wrong(e.to_string()))
-    }
-
-    /// The run's folder.
-    pub fn folder(&self) -> RunFolder {
-        RunFolder::new(&self.run.artifacts, &self.run.name)
+        toml::to_string(&changes).map_err(unwritable)
     }
 
     /// The number of threads `run.threads` stands for.
@@ -749,6 +752,10 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn unwritable(error: toml::ser::Error) -> Error {
+    Error::Invalid { origin: "the configuration".to_owned(), message: error.to_string() }
 }
 
 /// What `table` says other than `usual`, at any depth.
@@ -945,7 +952,7 @@ mod tests {
         let config = load("", overrides).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipeline.toml");
-        config.write(&path).unwrap();
+        fs::write(&path, config.to_toml().unwrap()).unwrap();
         assert_eq!(Config::load(&path, "").unwrap(), config);
     }
 

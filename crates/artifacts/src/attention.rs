@@ -6,9 +6,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Int32Builder, RecordBatch};
 use arrow::datatypes::{Field, Int32Type, Schema};
 
-use super::columns::{float_row, list_column, lists, string_column, string_row, strings};
-use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
-use crate::{Error, Provenance, Result};
+use crate::columns::{float_row, list_column, lists, string_column, string_row, strings};
+use crate::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
+use crate::{Error, Result};
+use midashi_stage::Provenance;
 
 /// Attention of one text.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, RecordBatch};
 use arrow::datatypes::{Field, Schema};
 
-use super::columns::{categories, float_row, list_column, lists, read_categories, string_column, strings};
-use super::corpus::{CategoryId, json_list, read_names};
-use super::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
-use crate::{Error, Provenance, Result};
+use crate::columns::{categories, float_row, list_column, lists, read_categories, string_column, strings};
+use crate::corpus::{CategoryId, json_list, read_names};
+use crate::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
+use crate::{Error, Result};
+use midashi_stage::Provenance;
 
 const STAGE: &str = "evaluate";
 const KEY: &str = "midashi.baseline";

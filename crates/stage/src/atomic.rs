@@ -104,7 +104,10 @@ fn sync_folder(folder: &Path) -> Result<()> {
 
 /// A temporary file in `folder` with the permissions of an ordinary file: temporary files are made
 /// private otherwise, and artifacts are for everybody whom the umask lets read them.
-pub(crate) fn temporary_file(folder: &Path) -> Result<tempfile::NamedTempFile> {
+///
+/// # Errors
+/// When the file cannot be created.
+pub fn temporary_file(folder: &Path) -> Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY);
     #[cfg(unix)]
@@ -131,7 +134,7 @@ mod tests {
         write_bytes(&path, b"old").unwrap();
         let failed = write(&path, |file| {
             file.write_all(b"half").unwrap();
-            Err(Error::Config { origin: "test".into(), message: "stop".into() })
+            Err(Error::Busy { folder: "test".into() })
         });
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Interval;
+use crate::Interval;
 
 /// All methods on the same sample of test texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

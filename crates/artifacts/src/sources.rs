@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::metrics::read_json;
-use crate::{Config, Error, Result, atomic};
+use crate::metrics::read_json;
+use crate::{Error, Result};
+use midashi_config::Config;
+use midashi_stage::atomic;
 
 /// What `fetch` resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +31,7 @@ impl Sources {
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(Error::encode(path))?;
-        atomic::write_bytes(path, text.as_bytes())
+        Ok(atomic::write_bytes(path, text.as_bytes())?)
     }
 
     /// Reads `sources.json`.

@@ -16,17 +16,17 @@ use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::folder::require;
-use crate::{Error, Provenance, Result, atomic};
+use crate::{Error, Result};
+use midashi_stage::{Provenance, atomic, require};
 
 /// A schema with metadata; the writers sort its keys, so equal metadata are equal bytes.
-pub(super) fn with_metadata(schema: Schema, provenance: &Provenance, more: &[(&str, String)]) -> SchemaRef {
+pub(crate) fn with_metadata(schema: Schema, provenance: &Provenance, more: &[(&str, String)]) -> SchemaRef {
     let mut metadata: HashMap<String, String> = provenance.0.iter().cloned().collect();
     metadata.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     Arc::new(schema.with_metadata(metadata))
 }
 
-pub(super) fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
+pub(crate) fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_created_by(concat!("midashi ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -41,12 +41,12 @@ pub(super) fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
 }
 
 /// Reads a whole Parquet file into one batch.
-pub(super) fn read_parquet(path: &Path, stage: &'static str) -> Result<RecordBatch> {
+pub(crate) fn read_parquet(path: &Path, stage: &'static str) -> Result<RecordBatch> {
     read_columns(path, stage, |_| true)
 }
 
 /// Reads the wanted columns of a Parquet file into one batch.
-pub(super) fn read_columns(
+pub(crate) fn read_columns(
     path: &Path,
     stage: &'static str,
     wanted: impl Fn(&str) -> bool,
@@ -65,9 +65,9 @@ pub(super) fn read_columns(
 }
 
 /// An Arrow IPC file mapped into memory; its batches point into the mapping.
-pub(super) struct MappedFile {
-    pub(super) schema: SchemaRef,
-    pub(super) batches: Vec<RecordBatch>,
+pub(crate) struct MappedFile {
+    pub(crate) schema: SchemaRef,
+    pub(crate) batches: Vec<RecordBatch>,
 }
 
 impl MappedFile {
@@ -75,7 +75,7 @@ impl MappedFile {
     ///
     /// The layout is that of the Arrow columnar format, "IPC File Format": the footer's length
     /// and the magic are the last ten bytes.
-    pub(super) fn open(path: &Path, stage: &'static str) -> Result<Self> {
+    pub(crate) fn open(path: &Path, stage: &'static str) -> Result<Self> {
         require(path, stage)?;
         let bad = bad_artifact(path, stage);
         let file = File::open(path).map_err(Error::io("read", path))?;
@@ -117,7 +117,7 @@ impl MappedFile {
     }
 }
 
-pub(super) fn bad_artifact<'a>(
+pub(crate) fn bad_artifact<'a>(
     path: &'a Path,
     stage: &'static str,
 ) -> impl Fn(&dyn std::fmt::Display) -> Error + 'a {
