@@ -1,11 +1,11 @@
-//! Ids and token types of pairs of texts:
+//! Encodes pairs of texts: ids and token types.
 //!
 //! ```text
 //! encode_pairs CHECKPOINT [CACHE] < pairs.jsonl > ids.txt
 //! ```
 //!
 //! A line is a JSON list of two texts and the most tokens that they may have together. A line of the result is their
-//! ids, a tab and their token types. This is what the parity check compares with transformers.
+//! ids, a tab and their token types. `tokenize_reference.py` compares them with transformers'.
 
 use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;

@@ -1,11 +1,11 @@
-//! Ids of the lines on standard input, one line of ids for each, not truncated:
+//! Encodes the lines of standard input: a line of ids for each, not truncated.
 //!
 //! ```text
 //! encode CHECKPOINT [CACHE] < texts.txt > ids.txt
 //! ```
 //!
-//! This is the library in use, and what the parity check compares with transformers. `CACHE`, by default `cache`, is
-//! the folder that `make setup` fills.
+//! `tokenize_reference.py` compares the ids with transformers'. `CACHE`, by default `cache`, is the folder that
+//! `make setup` fills.
 
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
