@@ -1,49 +1,52 @@
-//! `midashi-render --text`: what it says of test texts is what `evaluate` said of them, whatever the format, and
-//! nothing in a text is more than text.
+//! Texts on the command line, `midashi-render --text`: predictions and weights are those of `evaluate`, in every
+//! format, and a text is only ever text.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
+use std::ops::Range;
 use std::path::Path;
-use std::sync::OnceLock;
 
-use midashi_artifacts::{
-    AttentionRow, Explanation, Explanations, Prediction, Predictions, TokenizedCorpus, TokenizedText,
-    read_attention,
-};
-use midashi_tests::{Outcome, Run, STAGES};
+use midashi_artifacts::{AttentionRow, Explanation, Prediction, TokenizedText};
+use midashi_tests::{Invocation, Run, STAGES, Shared, folder};
 use serde_json::Value;
 
-const SMALL: &str = "model.scratch.layers=2 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
-    model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 train.epochs=2 \
-    evaluate.baseline=false evaluate.device=cpu corpus.text=title+body tokenize.max_length=48";
 const HOSTILE: &str =
     "<script>alert(1)</script>\"'&右\u{202E}左\u{2069}👨\u{200D}👩\u{1B}[31m\u{9B}2J\u{7}制御";
 
-fn small(artifacts: &Path) -> Run {
-    Run::new("data/sample.toml", artifacts, "texts").set(SMALL)
+fn small(artifacts: impl AsRef<Path>) -> Run {
+    Run::sample(artifacts, "texts")
+        .small_model()
+        .set("evaluate.baseline=false evaluate.device=cpu corpus.text=title+body tokenize.max_length=48")
 }
 
 /// A run that reads titles with bodies, before `render`.
-fn finished() -> &'static Run {
-    static RUN: OnceLock<(tempfile::TempDir, Run)> = OnceLock::new();
-    let (_, run) = RUN.get_or_init(|| {
-        let artifacts = tempfile::tempdir().unwrap();
-        let run = small(artifacts.path());
+fn evaluated_run() -> &'static Run {
+    static RUN: Shared<Run> = Shared::new();
+    RUN.get(|artifacts| {
+        let run = small(artifacts);
         run.stages(&STAGES[..5]);
-        (artifacts, run)
-    });
-    run
+        run
+    })
 }
 
-/// What is written on standard output.
-fn written(run: &Run, arguments: &[&str]) -> String {
-    let output = run.stage_with("render", arguments, "");
-    let printed = Outcome::new(&output).text;
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}:\n{printed}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("device cpu, 2 threads"), "{printed}");
-    String::from_utf8(output.stdout).unwrap()
+/// The program that shows `texts`; `-` are the lines of standard input.
+fn show<'a>(run: &Run, texts: impl IntoIterator<Item = &'a str>) -> Invocation {
+    run.stage("render").arguments(texts.into_iter().flat_map(|text| ["--text", text]))
 }
 
-/// All that `evaluate` said of one text.
+/// Its standard output.
+fn written<'a>(run: &Run, texts: impl IntoIterator<Item = &'a str>, options: &[&str]) -> String {
+    let outcome = show(run, texts).arguments(options).succeeds();
+    assert!(outcome.stderr.contains("device cpu, 2 threads"), "{}", outcome.printed());
+    outcome.stdout
+}
+
+/// Its documents, one for each text.
+fn documents<'a>(run: &Run, texts: impl IntoIterator<Item = &'a str>, options: &[&str]) -> Vec<Value> {
+    let lines = written(run, texts, &[&["--format", "json"], options].concat());
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A test text in all artifacts of `evaluate`.
 struct Evaluated {
     text: TokenizedText,
     prediction: Prediction,
@@ -51,28 +54,23 @@ struct Evaluated {
     explanation: Explanation,
 }
 
-/// The texts of which it said most, and the categories.
-fn evaluated(run: &Run) -> (Vec<Evaluated>, Vec<String>) {
-    let tokens = TokenizedCorpus::read(&run.artifact("tokens.arrow")).unwrap();
-    let predictions = Predictions::read(&run.artifact("predictions.parquet")).unwrap();
-    let attention = read_attention(&run.artifact("attention.parquet")).unwrap();
-    let explanations = Explanations::read(&run.artifact("explanations.parquet")).unwrap();
-    let explained = explanations.rows.into_iter().filter(|row| row.integrated_gradients.is_some());
-    let texts = explained.map(|explanation| Evaluated {
-        text: tokens.texts.iter().find(|row| row.id == explanation.id).unwrap().clone(),
-        prediction: predictions.rows.iter().find(|row| row.id == explanation.id).unwrap().clone(),
-        attention: attention.iter().find(|row| row.id == explanation.id).unwrap().clone(),
-        explanation,
-    });
-    (texts.collect(), tokens.categories)
-}
-
-/// One document for each of `texts`.
-fn documents(run: &Run, texts: &[Evaluated], arguments: &[&str]) -> Vec<Value> {
-    let texts = texts.iter().flat_map(|text| ["--text", &text.text.original]);
-    let arguments: Vec<&str> = texts.chain(["--format", "json"]).chain(arguments.iter().copied()).collect();
-    let lines = written(run, &arguments);
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+/// The texts that are explained by integrated gradients, and the document of each.
+fn evaluated(options: &[&str]) -> Vec<(Evaluated, Value)> {
+    let run = evaluated_run();
+    let (tokens, predictions, attention) = (run.tokens(), run.predictions(), run.attention());
+    let explained = run.explanations().rows.into_iter().filter(|row| row.integrated_gradients.is_some());
+    let texts: Vec<Evaluated> = explained
+        .map(|explanation| Evaluated {
+            text: tokens.texts.iter().find(|row| row.id == explanation.id).unwrap().clone(),
+            prediction: predictions.rows.iter().find(|row| row.id == explanation.id).unwrap().clone(),
+            attention: attention.iter().find(|row| row.id == explanation.id).unwrap().clone(),
+            explanation,
+        })
+        .collect();
+    assert_eq!(texts.len(), 4);
+    let documents = documents(run, texts.iter().map(|text| &*text.text.original), options);
+    assert_eq!(documents.len(), 4);
+    texts.into_iter().zip(documents).collect()
 }
 
 fn numbers<'a>(items: &'a Value, key: &'a str) -> impl Iterator<Item = f32> + 'a {
@@ -80,11 +78,9 @@ fn numbers<'a>(items: &'a Value, key: &'a str) -> impl Iterator<Item = f32> + 'a
 }
 
 #[test]
-fn the_answer_is_that_of_evaluate() {
-    let (texts, categories) = evaluated(finished());
-    assert_eq!(texts.len(), 4);
-    for (document, evaluated) in documents(finished(), &texts, &[]).iter().zip(&texts) {
-        let Evaluated { text, prediction, .. } = evaluated;
+fn the_prediction_is_that_of_evaluate() {
+    let categories = evaluated_run().tokens().categories;
+    for (Evaluated { text, prediction, .. }, document) in evaluated(&[]) {
         assert_eq!(document["text"], text.original.as_str());
         assert_eq!(document["category"], categories[prediction.predicted.index()].as_str());
         let probabilities = document["probabilities"].as_object().unwrap();
@@ -92,6 +88,12 @@ fn the_answer_is_that_of_evaluate() {
         for (found, &expected) in probabilities.values().zip(&prediction.probabilities) {
             assert!((found.as_f64().unwrap() as f32 - expected).abs() < 1e-6, "{found} {expected}");
         }
+    }
+}
+
+#[test]
+fn tokens_are_those_of_tokenize_with_their_places_in_the_text() {
+    for (Evaluated { text, .. }, document) in evaluated(&[]) {
         let tokens = document["tokens"].as_array().unwrap();
         assert_eq!(tokens.len(), text.tokens.len());
         for (at, token) in tokens.iter().enumerate() {
@@ -101,7 +103,7 @@ fn the_answer_is_that_of_evaluate() {
             let characters = text.word_ids[at].map(|_| vec![start, end]);
             assert_eq!(token["characters"], serde_json::to_value(characters).unwrap());
         }
-        // A pair of title and body that was too long for the model: what was read of it is in its words.
+        // A pair of title and body that is too long for the model: what was read of it is in its words.
         assert_eq!(document["truncated"], text.tokens.len() == 48);
         for word in document["words"].as_array().unwrap() {
             let [start, end] = [0, 1].map(|at| word["characters"][at].as_u64().unwrap() as usize);
@@ -113,8 +115,7 @@ fn the_answer_is_that_of_evaluate() {
 
 #[test]
 fn weights_are_those_of_evaluate_by_every_method() {
-    let (texts, _) = evaluated(finished());
-    let attention = |text: &Evaluated, heads: std::ops::Range<usize>| -> Vec<f32> {
+    let attention = |text: &Evaluated, heads: Range<usize>| -> Vec<f32> {
         let of_token = |token: usize| heads.clone().map(|head| text.attention.attention[head][token]).sum();
         (0..text.text.tokens.len()).map(of_token).collect()
     };
@@ -129,10 +130,10 @@ fn weights_are_those_of_evaluate_by_every_method() {
         (&["--by", "gradient-x-input"], &|text| text.explanation.gradient_x_input.clone()),
         (&["--by", "integrated-gradients"], &|text| text.explanation.integrated_gradients.clone().unwrap()),
     ];
-    for (arguments, weights) in expected {
-        for (document, text) in documents(finished(), &texts, arguments).iter().zip(&texts) {
-            for (found, expected) in numbers(&document["tokens"], "weight").zip(weights(text)) {
-                assert!((found - expected).abs() < 1e-5, "{arguments:?}: {found} {expected}");
+    for (options, weights) in expected {
+        for (text, document) in evaluated(options) {
+            for (found, expected) in numbers(&document["tokens"], "weight").zip(weights(&text)) {
+                assert!((found - expected).abs() < 1e-5, "{options:?}: {found} {expected}");
             }
             let words: f32 = numbers(&document["words"], "weight").sum();
             let tokens = document["tokens"].as_array().unwrap().iter();
@@ -140,37 +141,35 @@ fn weights_are_those_of_evaluate_by_every_method() {
                 .filter(|token| !token["word"].is_null())
                 .map(|token| token["weight"].as_f64().unwrap() as f32)
                 .sum();
-            assert!((words - tokens).abs() < 1e-4, "{arguments:?}: {words} {tokens}");
+            assert!((words - tokens).abs() < 1e-4, "{options:?}: {words} {tokens}");
         }
     }
 }
 
 #[test]
 fn standard_input_has_a_text_a_line() {
-    let run = finished();
-    let arguments = ["--text", "春の旅行", "--text", "-", "--format", "json"];
-    let output = run.stage_with("render", &arguments, "新しい料理\n本の話\n");
-    let lines = String::from_utf8(output.stdout).unwrap();
+    let run = evaluated_run();
+    let invocation = show(run, ["春の旅行", "-"]).arguments(["--format", "json"]);
+    let lines = invocation.input("新しい料理\n本の話\n").succeeds().stdout;
     let texts: Vec<Value> =
         lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["text"].clone()).collect();
     assert_eq!(texts, ["春の旅行", "新しい料理", "本の話"]);
-    let alone = written(run, &["--text", "本の話", "--format", "json"]);
+    let alone = written(run, ["本の話"], &["--format", "json"]);
     assert_eq!(lines.lines().last(), alone.lines().next(), "a text does not depend on its neighbours");
 }
 
 #[test]
 fn every_format_holds_a_hostile_text_as_text() {
-    let run = finished();
     for by in ["attention", "gradient-x-input"] {
-        let written = |format: &str| written(run, &["--text", HOSTILE, "--by", by, "--format", format]);
+        let written = |format| written(evaluated_run(), [HOSTILE], &["--by", by, "--format", format]);
         for format in ["html", "svg"] {
             let page = written(format);
             let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
             let document = roxmltree::Document::parse_with_options(&page, options).unwrap();
             assert!(!document.descendants().any(|node| node.has_tag_name("script")), "{format}");
-            assert!(
-                document.descendants().any(|node| node.text().is_some_and(|text| text.contains("<U+202E>")))
-            );
+            let shown =
+                |node: roxmltree::Node<'_, '_>| node.text().is_some_and(|text| text.contains("<U+202E>"));
+            assert!(document.descendants().any(shown), "{format}");
         }
         assert!(written("html").contains("default-src 'none'; style-src 'sha256-"));
         let json: Value = serde_json::from_str(&written("json")).unwrap();
@@ -184,56 +183,57 @@ fn every_format_holds_a_hostile_text_as_text() {
 }
 
 #[test]
-fn escape_sequences_are_for_terminals_and_for_whoever_asks() {
-    let text = ["--text", "新しい料理"];
-    let run = small(finished().folder().parent().unwrap()).environment("NO_COLOR", "");
-    let asked = ["--text", "新しい料理", "--format", "ansi"];
-    assert!(!written(&run, &text).contains('\u{1B}'), "a pipe is no terminal");
-    assert!(written(&run, &asked).contains("\u{1B}[48;5;"));
+fn escape_sequences_are_for_terminals_and_on_request() {
+    let run = evaluated_run().clone().environment("NO_COLOR", "");
+    let ansi = ["--format", "ansi"];
+    assert!(!written(&run, ["新しい料理"], &[]).contains('\u{1B}'), "a pipe is no terminal");
+    assert!(written(&run, ["新しい料理"], &ansi).contains("\u{1B}[48;5;"));
     let without = run.environment("NO_COLOR", "1");
-    assert!(!written(&without, &asked).contains('\u{1B}'));
-    assert_eq!(written(&without, &asked), written(finished(), &text));
+    assert!(!written(&without, ["新しい料理"], &ansi).contains('\u{1B}'));
+    assert_eq!(written(&without, ["新しい料理"], &ansi), written(evaluated_run(), ["新しい料理"], &[]));
 }
 
 #[test]
-fn a_text_leaves_the_run_as_it_is() {
-    let run = finished();
-    let record = || std::fs::read(run.artifact("run.json")).unwrap();
-    let before = record();
-    let file = run.artifact("text.svg");
-    let printed =
-        written(run, &["--text", "新しい料理", "--format", "svg", "--output", file.to_str().unwrap()]);
-    assert_eq!(printed, "");
-    assert_eq!(
-        std::fs::read_to_string(&file).unwrap(),
-        written(run, &["--text", "新しい料理", "--format", "svg"])
-    );
-    std::fs::remove_file(file).unwrap();
+fn a_file_takes_what_standard_output_would() {
+    let (run, folder) = (evaluated_run(), folder());
+    let file = folder.path().join("text.svg");
+    let to_file = ["--format", "svg", "--output", file.to_str().unwrap()];
+    assert_eq!(written(run, ["新しい料理"], &to_file), "");
+    let expected = written(run, ["新しい料理"], &["--format", "svg"]);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), expected);
+}
+
+#[test]
+fn the_run_stays_as_it_is() {
+    let run = evaluated_run();
+    let before = run.bytes("run.json");
+    written(run, ["新しい料理"], &["--format", "svg"]);
     assert!(!run.artifact("report.html").exists());
-    assert_eq!(record(), before);
+    assert_eq!(run.bytes("run.json"), before);
 }
 
 #[test]
-fn what_cannot_be_shown_is_refused() {
-    let run = finished();
-    let refused = |arguments: &[&str], input: &str, parts: &[&str]| {
-        Outcome::new(&run.stage_with("render", arguments, input)).refuses(parts);
-    };
-    refused(&["--text", ""], "", &["--text is empty"]);
-    refused(&["--text", " \u{3000}"], "", &["finds no tokens", "expected a text with words"]);
-    refused(&["--text", "-"], "", &["standard input is empty"]);
-    refused(&["--text", "-"], "本\n\n本\n", &["standard input: line 2 is empty"]);
-    refused(&["--text", "本", "--head", "2"], "", &["--head is 2", "2 heads, expected 0 to 1"]);
-    refused(&["--text", "本", "--layer", "7"], "", &["--layer is 7", "2 layers, expected 0 to 1"]);
-    refused(
-        &["--text", "本", "--by", "rollout", "--head", "0"],
-        "",
-        &["--head 0", "only attention has heads"],
-    );
+fn a_text_that_cannot_be_shown_is_refused() {
+    let shown = |text: &'static str| show(evaluated_run(), [text]);
+    shown("").fails_with(["--text is empty"]);
+    shown(" \u{3000}").fails_with(["finds no tokens", "expected a text with words"]);
+    shown("-").fails_with(["standard input is empty"]);
+    shown("-").input("本\n\n本\n").fails_with(["standard input: line 2 is empty"]);
+}
+
+#[test]
+fn an_option_that_does_not_fit_is_refused() {
+    let shown = |options: &[&str]| show(evaluated_run(), ["本"]).arguments(options);
+    shown(&["--head", "2"]).fails_with(["--head is 2", "2 heads, expected 0 to 1"]);
+    shown(&["--layer", "7"]).fails_with(["--layer is 7", "2 layers, expected 0 to 1"]);
+    shown(&["--by", "rollout", "--head", "0"]).fails_with(["--head 0", "only attention has heads"]);
     for option in [["--format", "svg"], ["--by", "rollout"], ["--head", "0"], ["--output", "x"]] {
-        refused(&option, "", &["required arguments were not provided"]);
+        let without_text = show(evaluated_run(), []).arguments(option);
+        without_text.fails_with(["required arguments were not provided"]);
     }
-    let empty = tempfile::tempdir().unwrap();
-    Outcome::new(&small(empty.path()).stage_with("render", &["--text", "本"], ""))
-        .refuses(&["model is missing", "run `make train` first"]);
+}
+
+#[test]
+fn a_run_without_a_model_is_refused() {
+    show(&small(folder()), ["本"]).fails_with(["model is missing", "run `make train` first"]);
 }

@@ -1,4 +1,6 @@
 //! Writes a checkpoint of any supported architecture as a BERT: `as_bert CHECKPOINT FOLDER`.
+//!
+//! `architecture_reference.py --check` loads what it writes in transformers.
 
 use std::path::Path;
 

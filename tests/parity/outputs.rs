@@ -1,8 +1,8 @@
-//! All that an encoder gives for a batch: `outputs CHECKPOINT BATCH RESULT`.
+//! Computes all outputs of an encoder for a batch: `outputs CHECKPOINT BATCH RESULT`.
 //!
 //! BATCH is a safetensors file with `input_ids`, `token_type_ids` and `attention_mask` (int64,
 //! `[batch, tokens]`) and, if logits are wanted, `classifier.weight` and `classifier.bias`. RESULT becomes one with all
-//! outputs. `tests/parity/output_parity.py` compares it with transformers.
+//! outputs. `output_parity.py` compares it with transformers.
 
 use std::error::Error;
 use std::path::Path;
@@ -11,7 +11,8 @@ use midashi_bert::{
     ATTENTION_MASK, Checkpoint, Graph, INPUT_IDS, Start, Storage, TOKEN_TYPE_IDS, Weights, classifier,
     outputs,
 };
-use midashi_runtime::{DeviceChoice, Engine};
+use midashi_config::DeviceChoice;
+use midashi_runtime::Engine;
 use ndarray::ArrayD;
 use safetensors::SafeTensors;
 

@@ -1,8 +1,10 @@
-//! Learns a WordPiece vocabulary from the lines on standard input and writes it into a folder:
+//! Learns a WordPiece vocabulary from the lines of standard input and writes it into a folder.
 //!
 //! ```text
-//! learn FOLDER PIECES [CACHE] < texts.txt
+//! learn_vocabulary FOLDER PIECES [CACHE] < texts.txt
 //! ```
+//!
+//! The vocabulary of `crates/tokenizer/tests/fixtures/wordpiece` was made with it.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +12,7 @@ use std::path::Path;
 use midashi_tokenizer::{Dictionaries, MecabDictionary, VocabularySize, learn_vocabulary};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    const USAGE: &str = "usage: learn FOLDER PIECES [CACHE]";
+    const USAGE: &str = "usage: learn_vocabulary FOLDER PIECES [CACHE]";
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or(USAGE)?;
     let pieces = arguments.next().ok_or(USAGE)?.parse()?;

@@ -1,11 +1,11 @@
-//! Prints the ids of each line on standard input, without truncation:
+//! Encodes the lines of standard input: a line of ids for each, not truncated.
 //!
 //! ```text
 //! encode CHECKPOINT [CACHE] < texts.txt > ids.txt
 //! ```
 //!
-//! The parity check compares its output with transformers. `CACHE`, by default `cache`, is the folder that `make setup`
-//! fills.
+//! `tokenize_reference.py` compares the ids with transformers'. `CACHE`, by default `cache`, is the folder that
+//! `make setup` fills.
 
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;

@@ -1,11 +1,11 @@
-//! Prints the ids and token types of pairs of texts:
+//! Encodes pairs of texts: ids and token types.
 //!
 //! ```text
 //! encode_pairs CHECKPOINT [CACHE] < pairs.jsonl > ids.txt
 //! ```
 //!
-//! An input line is a JSON list of two texts and their maximum number of tokens. An output line is their ids, a tab and
-//! their token types. The parity check compares the output with transformers.
+//! A line is a JSON list of two texts and the most tokens that they may have together. A line of the result is their
+//! ids, a tab and their token types. `tokenize_reference.py` compares them with transformers'.
 
 use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;
