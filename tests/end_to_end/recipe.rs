@@ -45,7 +45,8 @@ fn dropout_and_smoothing_are_part_of_the_loss() {
 #[test]
 fn a_step_of_accumulated_gradients_is_the_step() {
     let artifacts = folder();
-    let run = small(&artifacts, "accumulated").set("corpus.split.validation=0.1 train.gradient_accumulation_steps=3");
+    let run = small(&artifacts, "accumulated")
+        .set("corpus.split.validation=0.1 train.gradient_accumulation_steps=3");
     run.stages(&STAGES[..4]);
     let (accumulated, whole) = (run.training(), finished().training());
     assert_eq!(accumulated.len(), whole.len());

@@ -1,5 +1,4 @@
-//! Texts on the command line, `midashi-render --text`: predictions and weights are those of `evaluate`, in every
-//! format, and a text is only ever text.
+//! `midashi-predict`: predictions and weights are those of `evaluate`, in every format, and hostile texts stay text.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
 use std::ops::Range;
@@ -30,7 +29,7 @@ fn evaluated_run() -> &'static Run {
 
 /// The program that shows `texts`; `-` are the lines of standard input.
 fn show<'a>(run: &Run, texts: impl IntoIterator<Item = &'a str>) -> Invocation {
-    run.stage("render").arguments(texts.into_iter().flat_map(|text| ["--text", text]))
+    run.stage("predict").arguments(texts)
 }
 
 /// Its standard output.
@@ -68,7 +67,7 @@ fn evaluated(options: &[&str]) -> Vec<(Evaluated, Value)> {
         })
         .collect();
     assert_eq!(texts.len(), 4);
-    let documents = documents(run, texts.iter().map(|text| &*text.text.original), options);
+    let documents = documents(run, texts.iter().map(|text| &*text.text.encoding.original), options);
     assert_eq!(documents.len(), 4);
     texts.into_iter().zip(documents).collect()
 }
@@ -81,7 +80,7 @@ fn numbers<'a>(items: &'a Value, key: &'a str) -> impl Iterator<Item = f32> + 'a
 fn the_prediction_is_that_of_evaluate() {
     let categories = evaluated_run().tokens().categories;
     for (Evaluated { text, prediction, .. }, document) in evaluated(&[]) {
-        assert_eq!(document["text"], text.original.as_str());
+        assert_eq!(document["text"], text.encoding.original.as_str());
         assert_eq!(document["category"], categories[prediction.predicted.index()].as_str());
         let probabilities = document["probabilities"].as_object().unwrap();
         assert_eq!(probabilities.keys().collect::<Vec<_>>(), categories.iter().collect::<Vec<_>>());
@@ -95,19 +94,19 @@ fn the_prediction_is_that_of_evaluate() {
 fn tokens_are_those_of_tokenize_with_their_places_in_the_text() {
     for (Evaluated { text, .. }, document) in evaluated(&[]) {
         let tokens = document["tokens"].as_array().unwrap();
-        assert_eq!(tokens.len(), text.tokens.len());
+        assert_eq!(tokens.len(), text.encoding.tokens.len());
         for (at, token) in tokens.iter().enumerate() {
-            assert_eq!(token["token"], text.tokens[at].as_str());
-            assert_eq!(token["word"].as_i64(), text.word_ids[at].map(i64::from));
-            let (start, end) = text.original_offsets[at];
-            let characters = text.word_ids[at].map(|_| vec![start, end]);
+            assert_eq!(token["token"], text.encoding.tokens[at].as_str());
+            assert_eq!(token["word"].as_i64(), text.encoding.word_ids[at].map(i64::from));
+            let (start, end) = text.encoding.original_offsets[at];
+            let characters = text.encoding.word_ids[at].map(|_| vec![start, end]);
             assert_eq!(token["characters"], serde_json::to_value(characters).unwrap());
         }
         // A pair of title and body that is too long for the model: what was read of it is in its words.
-        assert_eq!(document["truncated"], text.tokens.len() == 48);
+        assert_eq!(document["truncated"], text.encoding.tokens.len() == 48);
         for word in document["words"].as_array().unwrap() {
             let [start, end] = [0, 1].map(|at| word["characters"][at].as_u64().unwrap() as usize);
-            let characters: String = text.original.chars().skip(start).take(end - start).collect();
+            let characters: String = text.encoding.original.chars().skip(start).take(end - start).collect();
             assert_eq!(word["text"], characters);
         }
     }
@@ -117,7 +116,7 @@ fn tokens_are_those_of_tokenize_with_their_places_in_the_text() {
 fn weights_are_those_of_evaluate_by_every_method() {
     let attention = |text: &Evaluated, heads: Range<usize>| -> Vec<f32> {
         let of_token = |token: usize| heads.clone().map(|head| text.attention.attention[head][token]).sum();
-        (0..text.text.tokens.len()).map(of_token).collect()
+        (0..text.text.encoding.tokens.len()).map(of_token).collect()
     };
     type Weights<'a> = &'a dyn Fn(&Evaluated) -> Vec<f32>;
     let expected: [(&[&str], Weights<'_>); 6] = [
@@ -154,6 +153,9 @@ fn standard_input_has_a_text_a_line() {
     let texts: Vec<Value> =
         lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["text"].clone()).collect();
     assert_eq!(texts, ["春の旅行", "新しい料理", "本の話"]);
+    let without_argument =
+        show(run, []).arguments(["--format", "json"]).input("新しい料理\n本の話\n").succeeds();
+    assert!(lines.ends_with(&without_argument.stdout), "standard input is the default");
     let alone = written(run, ["本の話"], &["--format", "json"]);
     assert_eq!(lines.lines().last(), alone.lines().next(), "a text does not depend on its neighbours");
 }
@@ -215,7 +217,7 @@ fn the_run_stays_as_it_is() {
 #[test]
 fn a_text_that_cannot_be_shown_is_refused() {
     let shown = |text: &'static str| show(evaluated_run(), [text]);
-    shown("").fails_with(["--text is empty"]);
+    shown("").fails_with(["the text is empty"]);
     shown(" \u{3000}").fails_with(["finds no tokens", "expected a text with words"]);
     shown("-").fails_with(["standard input is empty"]);
     shown("-").input("本\n\n本\n").fails_with(["standard input: line 2 is empty"]);
@@ -224,13 +226,9 @@ fn a_text_that_cannot_be_shown_is_refused() {
 #[test]
 fn an_option_that_does_not_fit_is_refused() {
     let shown = |options: &[&str]| show(evaluated_run(), ["本"]).arguments(options);
-    shown(&["--head", "2"]).fails_with(["--head is 2", "2 heads, expected 0 to 1"]);
-    shown(&["--layer", "7"]).fails_with(["--layer is 7", "2 layers, expected 0 to 1"]);
+    shown(&["--head", "2"]).fails_with(["head is 2", "2 heads, expected 0 to 1"]);
+    shown(&["--layer", "7"]).fails_with(["layer is 7", "2 layers, expected 0 to 1"]);
     shown(&["--by", "rollout", "--head", "0"]).fails_with(["--head 0", "only attention has heads"]);
-    for option in [["--format", "svg"], ["--by", "rollout"], ["--head", "0"], ["--output", "x"]] {
-        let without_text = show(evaluated_run(), []).arguments(option);
-        without_text.fails_with(["required arguments were not provided"]);
-    }
 }
 
 #[test]
