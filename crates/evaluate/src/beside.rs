@@ -44,7 +44,7 @@ impl Kept {
     /// What is kept of the texts of `model`. It is a cache: what cannot be read is made again, and that is
     /// said.
     fn predictions(&self, model: &Predictions) -> Option<Predictions> {
-        let known = Predictions::kept(&self.path, &self.key()).unwrap_or_else(|error| {
+        let known = Predictions::read_cache(&self.path, &self.key()).unwrap_or_else(|error| {
             println!("  {error}");
             None
         });
@@ -68,7 +68,7 @@ pub fn beside(
         Some(known) => known,
         None => match fitted(corpus, model) {
             Ok(fitted) => {
-                fitted.keep(&kept.path, &kept.key())?;
+                fitted.write_cache(&kept.path, &kept.key())?;
                 fitted
             }
             Err(error) if settings.ensemble => {
