@@ -29,7 +29,7 @@ row! {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_attention(path: &Path, rows: &[AttentionRow], provenance: &Provenance) -> Result<()> {
-    write_parquet(path, AttentionRow::columns(rows, &[]), provenance, &[])
+    write_parquet(path, AttentionRow::columns(rows.iter(), &[]), provenance, &[])
 }
 
 /// Reads `attention.parquet`.

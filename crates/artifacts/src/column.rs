@@ -25,10 +25,12 @@ pub(crate) trait Cell: Sized {
     fn read(column: &ArrayRef, categories: &[String]) -> Option<Vec<Self>>;
 }
 
-/// A struct that is one row of an artifact; [`row`] implements it.
+/// A struct that is one row of an artifact; [`columns`] implements it.
 pub(crate) trait Row: Sized {
     /// The columns of `rows`.
-    fn columns(rows: &[Self], categories: &[String]) -> Vec<Column>;
+    fn columns<'a>(rows: impl Iterator<Item = &'a Self> + Clone, categories: &[String]) -> Vec<Column>
+    where
+        Self: 'a;
 
     /// The rows of a batch.
     ///
@@ -37,30 +39,47 @@ pub(crate) trait Row: Sized {
     fn read(batch: &RecordBatch, categories: &[String]) -> Result<Vec<Self>, String>;
 }
 
-/// Defines a struct and implements [`Row`]: each field is a column, in this order.
-macro_rules! row {
-    ($(#[$attribute:meta])* pub struct $Row:ident { $($(#[$comment:meta])* pub $field:ident: $Type:ty,)* }) => {
-        $(#[$attribute])*
-        pub struct $Row { $($(#[$comment])* pub $field: $Type,)* }
-
+/// Implements [`Row`]: each field is a column, in this order; then come the columns of the field after `..`.
+macro_rules! columns {
+    ($Row:ident { $($field:ident: $Type:ty,)* $(..$inner:ident: $Inner:ty)? }) => {
         impl $crate::column::Row for $Row {
-            fn columns(rows: &[Self], categories: &[String]) -> Vec<$crate::column::Column> {
-                vec![$($crate::column::Column::of::<$Type>(
-                    stringify!($field), rows.iter().map(|row| &row.$field), categories,
-                )),*]
+            fn columns<'a>(
+                rows: impl Iterator<Item = &'a Self> + Clone,
+                categories: &[String],
+            ) -> Vec<$crate::column::Column> {
+                [
+                    vec![$($crate::column::Column::of::<$Type>(
+                        stringify!($field), rows.clone().map(|row| &row.$field), categories,
+                    )),*],
+                    $(<$Inner>::columns(rows.map(|row| &row.$inner), categories),)?
+                ].concat()
             }
 
             fn read(batch: &arrow::array::RecordBatch, categories: &[String]) -> Result<Vec<Self>, String> {
                 $(let cells = $crate::column::cells::<$Type>(batch, stringify!($field), categories)?;
                 let mut $field = cells.into_iter();)*
-                Ok((0..batch.num_rows()).map_while(|_| Some(Self { $($field: $field.next()?),* })).collect())
+                $(let mut $inner = <$Inner as $crate::column::Row>::read(batch, categories)?.into_iter();)?
+                let row = |_| Some(Self { $($field: $field.next()?,)* $($inner: $inner.next()?)? });
+                Ok((0..batch.num_rows()).map_while(row).collect())
             }
         }
+    };
+}
+pub(crate) use columns;
+
+/// Defines a struct and implements [`Row`] with [`columns`].
+macro_rules! row {
+    ($(#[$attribute:meta])* pub struct $Row:ident { $($(#[$comment:meta])* pub $field:ident: $Type:ty,)* }) => {
+        $(#[$attribute])*
+        pub struct $Row { $($(#[$comment])* pub $field: $Type,)* }
+
+        $crate::column::columns! { $Row { $($field: $Type,)* } }
     };
 }
 pub(crate) use row;
 
 /// A column with its name.
+#[derive(Clone)]
 pub(crate) struct Column {
     pub(crate) field: Field,
     pub(crate) array: ArrayRef,

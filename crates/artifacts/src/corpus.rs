@@ -59,7 +59,7 @@ impl Corpus {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        let columns = Article::columns(&self.articles, &self.categories);
+        let columns = Article::columns(self.articles.iter(), &self.categories);
         write_parquet(path, columns, provenance, &[categories_entry(&self.categories)])
     }
 

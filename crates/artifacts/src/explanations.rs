@@ -52,7 +52,7 @@ impl Explanations {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        let columns = Explanation::columns(&self.rows, &self.categories);
+        let columns = Explanation::columns(self.rows.iter(), &self.categories);
         write_parquet(path, columns, provenance, &[categories_entry(&self.categories)])
     }
 

@@ -1,6 +1,7 @@
 //! Section `faithfulness` of `metrics.json`: how well a method's weights identify the units that a prediction
 //! depends on, measured as in ERASER (DeYoung et al. 2020).
 
+use midashi_text::Unit;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::Interval;
@@ -24,16 +25,6 @@ pub struct Faithfulness {
     pub methods: Vec<MethodFaithfulness>,
     /// The head of `best_head`.
     pub best_head: BestHead,
-}
-
-/// A unit of a text that an explanation weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// The tokenizer's words.
-    Words,
-    /// The tokenizer's tokens, if it only splits words at spaces.
-    Tokens,
 }
 
 /// A method of explanation: how much each token mattered.

@@ -22,15 +22,14 @@ pub use category::{CategoryId, Split};
 pub use corpus::{Article, Corpus, Timestamp};
 pub use error::{Error, Result};
 pub use explanations::{Explanation, Explanations};
-pub use faithfulness::{
-    BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness, Unit,
-};
+pub use faithfulness::{BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness};
 pub use features::{Features, FeaturesKey, FeaturesWriter, round_to};
 pub use interval::Interval;
 pub use metrics::{
     ArticleMetrics, Averages, BaselineMetrics, Calibration, CalibrationBin, ClassMetrics,
     ClassificationReport, EnsembleMetrics, Intervals, MaskedMetrics, McNemar, Metrics, PaddingShares, Scores,
 };
+pub use midashi_text::{Encoding, Unit};
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
 pub use sweep::{Sweep, SweepRow, SweepScores};

@@ -71,7 +71,7 @@ impl Predictions {
     }
 
     fn write_with(&self, path: &Path, provenance: &Provenance, more: &[(&str, String)]) -> Result<()> {
-        let mut columns = Prediction::columns(&self.rows, &self.categories);
+        let mut columns = Prediction::columns(self.rows.iter(), &self.categories);
         let correct: Vec<bool> = self.rows.iter().map(|row| row.label == row.predicted).collect();
         columns.push(Column::new("correct", Arc::new(BooleanArray::from(correct)), false));
         write_parquet(path, columns, provenance, &[&[categories_entry(&self.categories)], more].concat())

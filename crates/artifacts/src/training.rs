@@ -46,7 +46,7 @@ row! {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_training(path: &Path, rows: &[StepRow], provenance: &Provenance) -> Result<()> {
-    write_parquet(path, StepRow::columns(rows, &[]), provenance, &[])
+    write_parquet(path, StepRow::columns(rows.iter(), &[]), provenance, &[])
 }
 
 /// Reads `training.parquet`.

@@ -53,13 +53,13 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     if let Some(text) = &arguments.text {
         let (tokenizer, most) = (tokenizer?.tokenizer, checkpoint.config().max_tokens());
         let mut encoder = tokenizer.encoder();
-        let encoding = match &arguments.pair {
+        let encoded = match &arguments.pair {
             None => encoder.encode(text, most)?,
             Some(second) => encoder.encode_pair(text, second, most)?,
         };
         let second = arguments.pair.iter().map(String::as_str);
-        tokens::pieces(&mut report, &once(text.as_str()).chain(second).collect::<Vec<_>>(), &encoding)?;
-        reading::run(&mut report, &config, checkpoint.config(), &weights, &encoding)?;
+        tokens::pieces(&mut report, &once(text.as_str()).chain(second).collect::<Vec<_>>(), &encoded)?;
+        reading::run(&mut report, &config, checkpoint.config(), &weights, &encoded.encoding)?;
     }
     print(&report)
 }

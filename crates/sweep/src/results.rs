@@ -29,8 +29,8 @@ pub fn scores(folder: &RunFolder) -> Result<SweepScores> {
 /// Validation accuracy of the best epoch; none without a validation split.
 fn validation_accuracy(folder: &RunFolder) -> Result<Option<f64>> {
     let record = RunRecord::read(folder);
-    let kept = record.stage("train").and_then(|train| train.details.get("kept_epoch")?.as_i64());
-    let kept = kept.with_context(|| format!("{} does not say kept_epoch", folder.record().display()))?;
+    let kept = record.stage("train").and_then(|train| train.details.get("best_epoch")?.as_i64());
+    let kept = kept.with_context(|| format!("{} does not say best_epoch", folder.record().display()))?;
     let rows = read_training(&folder.training())?;
     let row = rows.iter().find(|row| row.split == Split::Validation && row.epoch == kept);
     Ok(row.map(|row| row.correct as f64 / row.texts as f64))

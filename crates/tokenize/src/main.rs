@@ -57,7 +57,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         categories: corpus.categories,
         tokenizer: tokenizer.describe(),
         vocabulary_size: tokenizer.vocabulary_size(),
-        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id: id.cast_signed(), token }),
+        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id, token }),
         texts: encoded.texts,
     };
     tokens.write(&folder.tokens(), &work.provenance())?;
