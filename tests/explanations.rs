@@ -67,7 +67,7 @@ fn attention_of_every_layer_and_rollout_sum_to_1() {
     for_each_explanation(|row, text, _| {
         assert_eq!(row.layer_attention.len(), 3);
         for weights in row.layer_attention.iter().chain([&row.rollout]) {
-            assert_eq!(weights.len(), text.tokens.len());
+            assert_eq!(weights.len(), text.encoding.tokens.len());
             assert_close(weights.iter().sum(), 1.0);
         }
     });
@@ -81,7 +81,7 @@ fn attention_of_the_last_layer_is_that_of_attention_parquet() {
             assert_close(*weight, heads.iter().map(|head| head[token]).sum::<f32>() / 2.0);
         }
         let Some(all) = &row.attentions else { return };
-        let length = text.tokens.len();
+        let length = text.encoding.tokens.len();
         assert_eq!(all.len(), 3 * 2 * length * length);
         for (head, expected) in heads.iter().enumerate() {
             let cls = &all[(2 * 2 + head) * length * length..][..length];
@@ -97,7 +97,7 @@ fn gradients_weigh_every_token() {
     for_each_explanation(|row, text, _| {
         let methods = [Some(&row.gradient_x_input), row.integrated_gradients.as_ref()];
         for weights in methods.into_iter().flatten() {
-            assert_eq!(weights.len(), text.tokens.len());
+            assert_eq!(weights.len(), text.encoding.tokens.len());
             assert!(weights.iter().any(|&weight| weight != 0.0));
         }
     });
@@ -107,7 +107,7 @@ fn gradients_weigh_every_token() {
 fn special_tokens_are_in_the_masked_baseline_too_and_weigh_nothing() {
     for_each_explanation(|row, text, _| {
         for weights in [&row.integrated_gradients, &row.leave_one_out].into_iter().flatten() {
-            let special = weights.iter().zip(&text.word_ids).filter(|(_, word)| word.is_none());
+            let special = weights.iter().zip(&text.encoding.word_ids).filter(|(_, word)| word.is_none());
             assert!(special.into_iter().all(|(&weight, _)| weight == 0.0), "{weights:?}");
         }
     });

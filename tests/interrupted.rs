@@ -13,8 +13,8 @@ use rand_chacha::ChaCha8Rng;
 
 /// All that a training has to remember: moments, schedule, dropout, accumulated gradients, the best epoch.
 const RECIPE: &str = "corpus.split.validation=0.1 train.epochs=4 train.learning_rate.schedule=cosine \
-    train.learning_rate.warmup=0.1 train.clip_norm=1 train.weight_decay=0.01 train.dropout.hidden=0.1 \
-    train.dropout.attention=0.1 train.accumulation=2 train.save_interval=0";
+    train.learning_rate.warmup=0.1 train.max_grad_norm=1 train.weight_decay=0.01 train.dropout.hidden=0.1 \
+    train.dropout.attention=0.1 train.gradient_accumulation_steps=2 train.save_interval=0";
 
 /// A run that is ready to train.
 fn ready(artifacts: impl AsRef<Path>, name: &str) -> Run {

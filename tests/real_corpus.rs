@@ -6,8 +6,8 @@ use std::path::Path;
 
 use midashi_artifacts::{Corpus, Split};
 use midashi_bert::{
-    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Products, Start, Storage, TextIds,
-    Weights, classifier, trunk,
+    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, MatmulPrecision, PaddingRule, Start, Storage,
+    TextIds, Weights, classifier, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
 use midashi_tests::{Run, STAGES, folder, required_path, root};
@@ -74,7 +74,7 @@ fn logits_and_attention_of_real_titles_are_transformers() {
             .iter()
             .map(|id| {
                 let title = &corpus.articles.iter().find(|article| article.id == *id).unwrap().title;
-                let ids = tokenizer.encode(title, config.max_position_embeddings).unwrap().input_ids;
+                let ids = tokenizer.encode(title, config.max_position_embeddings).unwrap().encoding.input_ids;
                 ids.into_iter().map(|id| id as i32).collect()
             })
             .collect();
@@ -101,7 +101,7 @@ fn neighbours_in_the_batch_do_not_change_features() {
     let Some(path) = required_path("MIDASHI_CHECKPOINT", test) else { return };
     let checkpoint = Checkpoint::open(&path).unwrap();
     let config = checkpoint.config().clone();
-    let graph = trunk(&config, 11, Products::Float32).unwrap();
+    let graph = trunk(&config, 11, MatmulPrecision::Float32).unwrap();
     let mut model = session(&graph, &checkpoint.encoder().unwrap());
     let texts: Vec<Vec<i32>> =
         (1..9).map(|text| (0..3 * text).map(|at| 7 + 13 * at * text).collect()).collect();

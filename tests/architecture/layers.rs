@@ -8,30 +8,31 @@ use toml::Table;
 
 /// Crates and the crates of this workspace that they may depend on, lower layers first. Development dependencies are
 /// free, since nobody else compiles them.
-pub const MAY_USE: [(&str, &[&str]); 19] = [
+pub const MAY_USE: [(&str, &[&str]); 20] = [
     // Libraries that know nothing of a run.
     ("onnx", &[]),
     ("text", &[]),
+    ("page", &["text"]),
     ("baseline", &[]),
     ("tokenizer", &["text"]),
     ("bert", &["onnx"]),
     // A run: its configuration, its folder, its artifacts.
     ("config", &[]),
     ("stage", &["config"]),
-    ("artifacts", &["stage", "config"]),
+    ("artifacts", &["stage", "config", "text"]),
     ("runtime", &["config"]),
-    ("classifier", &["bert", "runtime", "tokenizer", "text", "artifacts", "config"]),
+    ("classifier", &["bert", "runtime", "tokenizer", "text", "artifacts", "stage", "config"]),
     // Stages, which meet in artifacts only.
     ("fetch", &["artifacts", "stage", "config"]),
     ("ingest", &["artifacts", "stage", "config"]),
     ("tokenize", &["tokenizer", "text", "bert", "artifacts", "stage", "config"]),
     ("train", &["classifier", "bert", "onnx", "runtime", "artifacts", "stage", "config"]),
     ("evaluate", &["classifier", "baseline", "bert", "text", "runtime", "artifacts", "stage", "config"]),
-    ("render", &["text", "artifacts", "stage", "config"]),
+    ("render", &["page", "text", "artifacts", "stage", "config"]),
     // Tools.
     ("sweep", &["artifacts", "stage", "config"]),
     ("inspect", &["bert", "tokenizer", "text", "runtime", "stage", "config"]),
-    ("predict", &["classifier", "text", "runtime", "artifacts", "stage", "config"]),
+    ("predict", &["classifier", "page", "text", "runtime", "stage", "config"]),
 ];
 
 /// The folders below `crates`, sorted.

@@ -16,8 +16,8 @@ fn every_article_is_tokenised_in_the_order_of_the_corpus() {
     assert_eq!(tokens.texts.len(), corpus.articles.len());
     for (text, article) in tokens.texts.iter().zip(&corpus.articles) {
         assert_eq!((&text.id, text.label, text.split), (&article.id, article.category, article.split));
-        assert_eq!(text.tokens.first().map(String::as_str), Some("[CLS]"));
-        assert_eq!(text.tokens.last().map(String::as_str), Some("[SEP]"));
+        assert_eq!(text.encoding.tokens.first().map(String::as_str), Some("[CLS]"));
+        assert_eq!(text.encoding.tokens.last().map(String::as_str), Some("[SEP]"));
     }
 }
 
@@ -52,7 +52,9 @@ fn the_baseline_is_fitted_to_the_same_training_texts() {
     let tokens = finished().tokens();
     let split = |split| {
         let texts = tokens.texts.iter().filter(move |text| text.split == split);
-        texts.map(|text| (text.original.as_str(), text.label.index())).unzip::<_, _, Vec<_>, Vec<_>>()
+        texts
+            .map(|text| (text.encoding.original.as_str(), text.label.index()))
+            .unzip::<_, _, Vec<_>, Vec<_>>()
     };
     let ((texts, labels), (test_texts, answers)) = (split(Split::Train), split(Split::Test));
     let probabilities = Baseline::fit(&texts, &labels, 9).unwrap().probabilities(&test_texts);

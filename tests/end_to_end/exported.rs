@@ -24,7 +24,10 @@ fn softmax<'a>(logits: impl Iterator<Item = &'a f32> + Clone) -> Vec<f32> {
 fn ids(texts: &[TokenizedText]) -> Vec<TextIds<'_>> {
     texts
         .iter()
-        .map(|TokenizedText { input_ids, token_type_ids, .. }| TextIds { input_ids, token_type_ids })
+        .map(|TokenizedText { encoding, .. }| TextIds {
+            input_ids: &encoding.input_ids,
+            token_type_ids: &encoding.token_type_ids,
+        })
         .collect()
 }
 

@@ -20,15 +20,25 @@ fn a_title_and_its_body_are_two_segments() {
     let (run, outcome) = pairs();
     outcome.does_not_say("without a body");
     for (text, article) in run.tokens().texts.iter().zip(&run.corpus().articles) {
-        assert_eq!(text.original, format!("{}\n{}", article.title, article.body));
-        let separators: Vec<usize> =
-            text.tokens.iter().enumerate().filter(|(_, token)| *token == "[SEP]").map(|(at, _)| at).collect();
-        assert_eq!((separators.len(), separators[1]), (2, text.tokens.len() - 1), "{}", text.id);
+        assert_eq!(text.encoding.original, format!("{}\n{}", article.title, article.body));
+        let separators: Vec<usize> = text
+            .encoding
+            .tokens
+            .iter()
+            .enumerate()
+            .filter(|(_, token)| *token == "[SEP]")
+            .map(|(at, _)| at)
+            .collect();
+        assert_eq!((separators.len(), separators[1]), (2, text.encoding.tokens.len() - 1), "{}", text.id);
         let title = article.title.chars().count() as u32;
         for at in 1..separators[1] {
             let in_body = at > separators[0];
-            assert_eq!(text.token_type_ids[at], i32::from(in_body));
-            assert!(at == separators[0] || (text.original_offsets[at].0 > title) == in_body, "{}", text.id);
+            assert_eq!(text.encoding.token_type_ids[at], i32::from(in_body));
+            assert!(
+                at == separators[0] || (text.encoding.original_offsets[at].0 > title) == in_body,
+                "{}",
+                text.id
+            );
         }
     }
 }
@@ -50,7 +60,7 @@ fn bodies_alone_are_tokenised_from_the_same_corpus() {
     run.stages(&["ingest"]).up_to_date(1);
     run.stages(&["tokenize"]);
     for (text, article) in run.tokens().texts.iter().zip(&run.corpus().articles) {
-        assert_eq!(text.original, article.body);
-        assert!(text.token_type_ids.iter().all(|&kind| kind == 0));
+        assert_eq!(text.encoding.original, article.body);
+        assert!(text.encoding.token_type_ids.iter().all(|&kind| kind == 0));
     }
 }

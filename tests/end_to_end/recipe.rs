@@ -6,7 +6,7 @@ use midashi_tests::{Run, STAGES, Shared, folder};
 use crate::runs::{finished, small};
 
 const RECIPE: &str = "corpus.split.validation=0.1 train.dropout.hidden=0.1 train.dropout.attention=0.1 \
-    train.learning_rate.schedule=linear train.learning_rate.warmup=0.1 train.weight_decay=0.01 train.clip_norm=1 \
+    train.learning_rate.schedule=linear train.learning_rate.warmup=0.1 train.weight_decay=0.01 train.max_grad_norm=1 \
     train.label_smoothing=0.1 train.class_weights=balanced train.learning_rate.layer_decay=0.9";
 
 /// A run that was trained with all of it.
@@ -45,7 +45,8 @@ fn dropout_and_smoothing_are_part_of_the_loss() {
 #[test]
 fn a_step_of_accumulated_gradients_is_the_step() {
     let artifacts = folder();
-    let run = small(&artifacts, "accumulated").set("corpus.split.validation=0.1 train.accumulation=3");
+    let run = small(&artifacts, "accumulated")
+        .set("corpus.split.validation=0.1 train.gradient_accumulation_steps=3");
     run.stages(&STAGES[..4]);
     let (accumulated, whole) = (run.training(), finished().training());
     assert_eq!(accumulated.len(), whole.len());

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokenizer = Tokenizer::load(Path::new(&checkpoint), &Dictionaries::below(cache.as_ref()), None)?;
     eprintln!("{}, loaded in {:.0?}", tokenizer.describe(), start.elapsed());
 
-    // Lines end at a line feed and nowhere else: the texts may hold every other kind of white space.
+    // Only a line feed ends a line: the texts may contain any other white space.
     let mut texts = String::new();
     std::io::stdin().read_to_string(&mut texts)?;
     let lines: Vec<&str> = texts.strip_suffix('\n').unwrap_or(&texts).split('\n').collect();
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut output = BufWriter::new(std::io::stdout().lock());
     for encoding in encodings {
-        let ids: Vec<String> = encoding.input_ids.iter().map(u32::to_string).collect();
+        let ids: Vec<String> = encoding.encoding.input_ids.iter().map(i32::to_string).collect();
         writeln!(output, "{}", ids.join(" "))?;
     }
     Ok(output.flush()?)

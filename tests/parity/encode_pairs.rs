@@ -24,8 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for line in std::io::stdin().lock().lines() {
         let (first, second, max_length): (String, String, usize) = serde_json::from_str(&line?)?;
         let encoding = encoder.encode_pair(&first, &second, max_length)?;
-        let [ids, types] = [encoding.input_ids, encoding.token_type_ids]
-            .map(|numbers| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" "));
+        let [ids, types] = [encoding.encoding.input_ids, encoding.encoding.token_type_ids]
+            .map(|numbers| numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(" "));
         writeln!(output, "{ids}\t{types}")?;
     }
     Ok(output.flush()?)

@@ -110,7 +110,7 @@ impl Invocation {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .arg("--config")
             .arg(&self.config)
-            .args(["--set", &self.settings.join(" ")])
+            .args(self.settings.iter().flat_map(|setting| ["--set", setting]))
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

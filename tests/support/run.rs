@@ -17,7 +17,7 @@ const SMALL_MODEL: &str = "model.scratch.layers=2 model.scratch.hidden_size=32 m
     model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 train.epochs=2";
 
 const PLAIN_RECIPE: &str = "train.dropout.hidden=0 train.dropout.attention=0 train.weight_decay=0 \
-    train.clip_norm=0 train.learning_rate.schedule=constant train.learning_rate.warmup=0";
+    train.max_grad_norm=0 train.learning_rate.schedule=constant train.learning_rate.warmup=0";
 
 /// A run's configuration and folder. Its stages run when they are asked to.
 #[derive(Clone)]

@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS,
-    INPUTS_EMBEDS, LOGITS, LOSS, PaddingRule, Products, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds,
-    WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks, explanation, gradient_name,
-    training, trunk,
+    INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS,
+    TextIds, WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks, explanation,
+    gradient_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -165,7 +165,8 @@ impl Reference {
 fn hidden_states_of_every_layer_are_transformers() {
     let reference = main_reference();
     for layers in 0..=reference.config.num_hidden_layers {
-        let mut session = reference.session(&trunk(&reference.config, layers, Products::Float32).unwrap());
+        let mut session =
+            reference.session(&trunk(&reference.config, layers, MatmulPrecision::Float32).unwrap());
         let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
         let (found, expected) = (outputs.float32(HIDDEN_STATES).unwrap(), reference.hidden_states(layers));
         assert_close(&format!("hidden states after {layers} layers"), found, expected.view());
@@ -176,7 +177,7 @@ fn hidden_states_of_every_layer_are_transformers() {
 fn int8_session(reference: &Reference, layers: usize, bits: u32) -> Session {
     let mut weights = Weights::default();
     reference.floats.iter().for_each(|(name, tensor)| weights.insert(name.clone(), tensor.clone()));
-    let graph = trunk(&reference.config, layers, Products::Int8).unwrap();
+    let graph = trunk(&reference.config, layers, MatmulPrecision::Int8).unwrap();
     let mut quantized = weights.quantized(&graph, bits).unwrap();
     assert_eq!(quantized.len(), 2 * 6 * layers, "a matrix and its scales for each linear layer");
     let floats = weights.for_graph(&graph, |name| !quantized.contains_key(name)).unwrap();
@@ -263,22 +264,22 @@ fn all_attention_and_the_gradient_of_a_logit_are_pytorchs() {
 /// Compares loss, logits and all gradients, with the weights of the main fixture.
 fn compare_training(reference: &Reference, start: Start) {
     let graph = training(&reference.config, reference.labels(), start, Dropout::default(), |_| true).unwrap();
-    let learned = compare_outputs(reference, &graph, |reference| reference.inputs(start));
+    let trainable = compare_outputs(reference, &graph, |reference| reference.inputs(start));
     let all = reference.config.tensors().len() + 2;
     if start == Start::InputIds {
-        assert_eq!(learned.len(), all, "every tensor of the model learns");
+        assert_eq!(trainable.len(), all, "every tensor of the model is trainable");
     } else {
-        assert!(learned.len() < all && !learned.iter().any(|name| name.contains("embeddings")));
+        assert!(trainable.len() < all && !trainable.iter().any(|name| name.contains("embeddings")));
     }
 }
 
-/// Runs a training graph and compares what it gives; returns the names of what learns.
+/// Runs a training graph and compares what it gives; returns the names of the trainable parameters.
 fn compare_outputs(
     reference: &Reference,
     graph: &Graph,
     of_batch: impl for<'a> FnOnce(&'a Reference) -> Vec<(&'a str, Tensor<'a>)>,
 ) -> Vec<String> {
-    let learned: Vec<String> = graph.parameters().map(|(name, _)| name.to_owned()).collect();
+    let trainable: Vec<String> = graph.parameters().map(|(name, _)| name.to_owned()).collect();
     let mut session = reference.session(graph);
     let targets = reference.targets();
     let mut inputs = of_batch(reference);
@@ -287,12 +288,12 @@ fn compare_outputs(
     let loss = outputs.float32(LOSS).unwrap().sum();
     assert!((loss - reference.floats["loss"].sum()).abs() < 1e-5, "loss {loss}");
     assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
-    assert!(learned.iter().any(|name| name == "classifier.weight"));
-    for name in &learned {
+    assert!(trainable.iter().any(|name| name == "classifier.weight"));
+    for name in &trainable {
         let expected = &reference.floats[&format!("grad.{name}")];
         assert_close(name, outputs.float32(&gradient_name(name)).unwrap(), expected.view());
     }
-    learned
+    trainable
 }
 
 #[test]
@@ -316,7 +317,7 @@ fn texts_of_a_pair_have_pytorchs_logits_and_gradients() {
     let reference = Reference::variant("gradient_reference_pairs.safetensors");
     let types = &reference.integers[TOKEN_TYPE_IDS];
     assert!(types.iter().any(|&kind| kind == 1) && types.iter().any(|&kind| kind == 0));
-    let mut session = reference.session(&trunk(&reference.config, 0, Products::Float32).unwrap());
+    let mut session = reference.session(&trunk(&reference.config, 0, MatmulPrecision::Float32).unwrap());
     let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
     let expected = reference.hidden_states(0);
     assert_close("embeddings", outputs.float32(HIDDEN_STATES).unwrap(), expected.view());
@@ -348,11 +349,11 @@ fn with_dropout_loss_and_every_gradient_are_pytorch() {
 }
 
 #[test]
-fn only_what_learns_gets_a_gradient() {
+fn only_trainable_parameters_have_gradients() {
     let reference = main_reference();
-    let learns = |name: &str| name.starts_with("classifier");
+    let trainable = |name: &str| name.starts_with("classifier");
     let graph =
-        training(&reference.config, reference.labels(), Start::AfterLayers(2), Dropout::default(), learns)
+        training(&reference.config, reference.labels(), Start::AfterLayers(2), Dropout::default(), trainable)
             .unwrap();
     let outputs: Vec<&str> = graph.output_names().collect();
     assert_eq!(outputs, ["loss", "logits", "gradient.classifier.weight", "gradient.classifier.bias"]);

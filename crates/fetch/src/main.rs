@@ -9,7 +9,7 @@ use midashi_artifacts::Sources;
 use midashi_fetch::client::Patience;
 use midashi_fetch::hub::Hub;
 use midashi_fetch::resolve::Resolver;
-use midashi_stage::{Stage, StageArguments, run_stage};
+use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
 
 /// Raised when this stage's code gives other results for the same input.
@@ -24,8 +24,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| fetch(&arguments))
+    midashi_stage::main(fetch)
 }
 
 /// Always resolves, because a cache may have been emptied; writes only what has changed.

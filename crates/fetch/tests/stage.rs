@@ -39,9 +39,9 @@ impl Project {
 
     fn start(&self, set: &str, variables: &[(&str, &str)]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_midashi-fetch"))
-            .args(["--set", set])
             .current_dir(self.0.path())
             .env_clear()
+            .env("MIDASHI_SET", set)
             .env("HF_HOME", self.path("huggingface"))
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())

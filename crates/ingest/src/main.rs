@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Parser;
 use midashi_artifacts::Sources;
 use midashi_config::{BadFiles, Compat, Corpus as CorpusSection, Layout, SplitShares};
-use midashi_stage::{Stage, StageArguments, run_stage};
+use midashi_stage::{Stage, StageArguments};
 use serde::Serialize;
 
 use crate::reading::Reading;
@@ -40,8 +40,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {

@@ -32,7 +32,7 @@ pub fn parameters(
         ("total", count(&|_| true), String::new()),
         (
             "trainable",
-            count(&|name| !is_pooler(name) && config.learns(name, last)),
+            count(&|name| !is_pooler(name) && config.is_trainable(name, last)),
             match last {
                 None => "embeddings and all layers".to_owned(),
                 Some(count) => format!("the last {count} of {layers} layers"),

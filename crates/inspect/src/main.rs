@@ -6,7 +6,6 @@ mod modules;
 mod reading;
 mod tokens;
 
-use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 use std::iter::once;
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use midashi_bert::Checkpoint;
 use midashi_config::Config;
-use midashi_stage::{StageArguments, run_stage};
+use midashi_stage::StageArguments;
 
 /// Prints what a checkpoint is: its modules, parameters, files and tokenizer, and what it makes of a text
 #[derive(Parser)]
@@ -38,8 +37,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments))
+    midashi_stage::main(recipe)
 }
 
 fn recipe(arguments: &Arguments) -> Result<()> {
@@ -55,13 +53,13 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     if let Some(text) = &arguments.text {
         let (tokenizer, most) = (tokenizer?.tokenizer, checkpoint.config().max_tokens());
         let mut encoder = tokenizer.encoder();
-        let encoding = match &arguments.pair {
+        let encoded = match &arguments.pair {
             None => encoder.encode(text, most)?,
             Some(second) => encoder.encode_pair(text, second, most)?,
         };
         let second = arguments.pair.iter().map(String::as_str);
-        tokens::pieces(&mut report, &once(text.as_str()).chain(second).collect::<Vec<_>>(), &encoding)?;
-        reading::run(&mut report, &config, checkpoint.config(), &weights, &encoding)?;
+        tokens::pieces(&mut report, &once(text.as_str()).chain(second).collect::<Vec<_>>(), &encoded)?;
+        reading::run(&mut report, &config, checkpoint.config(), &weights, &encoded.encoding)?;
     }
     print(&report)
 }
@@ -70,7 +68,7 @@ fn recipe(arguments: &Arguments) -> Result<()> {
 fn configuration(arguments: &Arguments) -> Result<Config> {
     let mut set = arguments.stage.set.clone();
     if let Some(layers) = &arguments.trainable_layers {
-        write!(set, " train.trainable_layers={layers}")?;
+        set.push(format!("train.trainable_layers={layers}"));
     }
     Ok(Config::load(&arguments.stage.config, &set)?)
 }

@@ -28,9 +28,7 @@ pub fn run(
         Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
     let parameters = weights.for_graph(&graph, |_| true)?;
     let mut session = engine.session(&graph.to_model("outputs", |_| Storage::External), parameters)?;
-    let signed = |ids: &[u32]| -> Vec<i32> { ids.iter().map(|&id| id.cast_signed()).collect() };
-    let (ids, types) = (signed(&encoding.input_ids), signed(&encoding.token_type_ids));
-    let text = TextIds { input_ids: &ids, token_type_ids: &types };
+    let text = TextIds { input_ids: &encoding.input_ids, token_type_ids: &encoding.token_type_ids };
     let batch = Batch::of_ids(&[text], model.pad_token_id, PaddingRule::Masked);
     let found = session.run(batch.inputs())?;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use midashi_bert::BertConfig;
 use midashi_config::Config;
-use midashi_tokenizer::{Dictionaries, Encoding, MecabDictionary, Requirements, Tokenizer};
+use midashi_tokenizer::{Dictionaries, Encoded, MecabDictionary, Requirements, Tokenizer};
 
 /// A checkpoint's tokenizer and what it was loaded from.
 pub struct Loaded {
@@ -55,7 +55,8 @@ pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &BertConfig
 
 /// One line for each piece: its id, its token type, its word, and its characters of the text as given, of a
 /// pair joined by a line feed.
-pub fn pieces(report: &mut String, texts: &[&str], encoding: &Encoding) -> Result<()> {
+pub fn pieces(report: &mut String, texts: &[&str], encoded: &Encoded) -> Result<()> {
+    let Encoded { encoding, truncated, .. } = encoded;
     let given: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
     writeln!(report, "\npieces of {}", given.join(" and "))?;
     writeln!(report, "      id  type  word  characters  piece")?;
@@ -68,7 +69,7 @@ pub fn pieces(report: &mut String, texts: &[&str], encoding: &Encoding) -> Resul
         };
         writeln!(report, "  {id:>6}  {kind:>4}  {word:>4}  {characters:>10}  {piece}")?;
     }
-    if encoding.truncated {
+    if *truncated {
         writeln!(report, "  The text is longer; its end was dropped.")?;
     }
     Ok(())
@@ -94,7 +95,7 @@ mod tests {
         let geometry = r#""model_type": "bert", "hidden_size": 4, "num_hidden_layers": 1,
             "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 64"#;
         write("config.json", &format!(r#"{{{geometry}, "vocab_size": {rows}}}"#));
-        let config = Config::load(&folder.path().join("pipeline.toml"), "").unwrap();
+        let config = Config::load(&folder.path().join("pipeline.toml"), [""; 0]).unwrap();
         let model = BertConfig::read(&folder.path().join("config.json")).unwrap();
         let mut report = String::new();
         describe(&mut report, &load(folder.path(), &config, &model), &model).unwrap();

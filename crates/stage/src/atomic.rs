@@ -1,15 +1,18 @@
-//! Writing so that a reader sees the old artifact or the new one, never half of either.
+//! Atomic writes: a reader sees the old artifact or the new one, never a part of either.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use crate::{Error, Result};
+use tempfile::{NamedTempFile, TempDir};
 
-/// How the names of temporary files and folders begin.
+use crate::error::{Error, Result};
+use crate::folder::entries;
+
+/// Prefix of the names of temporary files and folders.
 pub(crate) const TEMPORARY: &str = ".tmp";
 
-/// Writes a file: a temporary one in the same folder, flushed to disk, then renamed.
+/// Writes a file: into a temporary one in the same folder, which is flushed to disk and then renamed.
 ///
 /// # Errors
 /// When `fill` fails, or the file cannot be written; the old file is then untouched.
@@ -17,33 +20,27 @@ pub fn write<E: From<Error>>(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let folder = parent(path)?;
-    let mut temporary = temporary_file(folder)?;
+    let mut temporary = create(path)?;
     let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
     fill(&mut writer)?;
     writer.flush().map_err(Error::io("write", path))?;
     drop(writer);
-    temporary.as_file().sync_all().map_err(Error::io("flush", path))?;
-    temporary.persist(path).map_err(|error| Error::io("rename to", path)(error.error))?;
-    sync_folder(folder)?;
-    Ok(())
+    Ok(commit(temporary, path)?)
 }
 
-/// As [`write`], for those who write to a path: `fill` fills the file that is there.
+/// As [`write`], but `fill` gets the temporary file's path and writes or replaces it itself.
 ///
 /// # Errors
 /// As [`write`].
 pub fn write_at<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
-    let folder = parent(path)?;
-    let temporary = temporary_file(folder)?.into_temp_path();
+    let temporary = create(path)?.into_temp_path();
     fill(&temporary)?;
-    File::open(&temporary).and_then(|file| file.sync_all()).map_err(Error::io("flush", path))?;
+    sync(&temporary)?;
     temporary.persist(path).map_err(|error| Error::io("rename to", path)(error.error))?;
-    sync_folder(folder)?;
-    Ok(())
+    Ok(sync(parent(path)?)?)
 }
 
-/// Writes bytes that are already in memory.
+/// Writes bytes.
 ///
 /// # Errors
 /// As [`write`].
@@ -51,41 +48,73 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }
 
-/// Makes a flat folder: `fill` writes files into a temporary one beside it, which then takes its
-/// place.
+/// Creates a temporary file in the folder of `path`, for [`commit`]. Its permissions are those of an ordinary
+/// file: temporary files are private by default, but artifacts are for everybody whom the umask allows.
+///
+/// # Errors
+/// When the folder or the file cannot be created.
+pub fn create(path: &Path) -> Result<NamedTempFile> {
+    let folder = parent(path)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder).map_err(Error::io("create a file in", folder))
+}
+
+/// Flushes a file of [`create`] to disk and renames it to `path`.
+///
+/// # Errors
+/// When the file cannot be flushed or renamed.
+pub fn commit(temporary: NamedTempFile, path: &Path) -> Result<()> {
+    temporary.as_file().sync_all().map_err(Error::io("flush", path))?;
+    temporary.persist(path).map_err(|error| Error::io("rename to", path)(error.error))?;
+    sync(parent(path)?)
+}
+
+/// Makes a flat folder: `fill` writes files into a temporary one beside it, which then replaces the old one.
 ///
 /// # Errors
 /// When `fill` fails, or the folder cannot be made; the old folder is then still there.
 pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     let parent = parent(path)?;
-    let temporary = temporary_folder(parent)?;
+    let temporary = create_folder(path)?;
     fill(temporary.path())?;
-    for entry in fs::read_dir(temporary.path()).map_err(Error::io("list", temporary.path()))? {
-        let file = entry.map_err(Error::io("list", temporary.path()))?.path();
-        File::open(&file).and_then(|file| file.sync_all()).map_err(Error::io("flush", &file))?;
-    }
-    sync_folder(temporary.path())?;
-    // A folder cannot be renamed over a full one, so the old one steps aside first.
+    entries(temporary.path())?.iter().try_for_each(|file| sync(&file.path()))?;
+    sync(temporary.path())?;
+    // A folder cannot be renamed to the name of one that is not empty, so the old one is renamed first.
     let aside = parent.join(format!(".{}.old", path.file_name().unwrap_or_default().to_string_lossy()));
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
-    }
+    remove_folder(&aside)?;
     if path.exists() {
         fs::rename(path, &aside).map_err(Error::io("rename", path))?;
     }
     if let Err(error) = fs::rename(temporary.path(), path) {
         if aside.exists() {
-            fs::rename(&aside, path).map_err(Error::io("put back", path))?;
+            fs::rename(&aside, path).map_err(Error::io("restore", path))?;
         }
         return Err(Error::io("rename to", path)(error).into());
     }
-    // It has moved away, so there is nothing left to remove.
+    // The folder was renamed, so there is nothing to remove.
     let _ = temporary.keep();
-    sync_folder(parent)?;
-    if aside.exists() {
-        fs::remove_dir_all(&aside).map_err(Error::io("remove", &aside))?;
-    }
-    Ok(())
+    sync(parent)?;
+    Ok(remove_folder(&aside)?)
+}
+
+/// Creates a temporary folder beside `path`, with the permissions of an ordinary folder.
+///
+/// # Errors
+/// When the folder cannot be created.
+pub fn create_folder(path: &Path) -> Result<TempDir> {
+    let folder = parent(path)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    builder.tempdir_in(folder).map_err(Error::io("create a folder in", folder))
+}
+
+fn remove_folder(path: &Path) -> Result<()> {
+    if path.exists() { fs::remove_dir_all(path).map_err(Error::io("remove", path)) } else { Ok(()) }
 }
 
 fn parent(path: &Path) -> Result<&Path> {
@@ -97,30 +126,9 @@ fn parent(path: &Path) -> Result<&Path> {
     Ok(folder)
 }
 
-/// After a rename the folder itself must reach the disk, or a power cut may undo the rename.
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("flush", folder))
-}
-
-/// A temporary file in `folder` with the permissions of an ordinary file: temporary files are made
-/// private otherwise, and artifacts are for everybody whom the umask lets read them.
-///
-/// # Errors
-/// When the file cannot be created.
-pub fn temporary_file(folder: &Path) -> Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(Error::io("create a file in", folder))
-}
-
-pub(crate) fn temporary_folder(folder: &Path) -> Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    builder.tempdir_in(folder).map_err(Error::io("create a folder in", folder))
+/// Flushes a file or folder to disk. A folder needs it after a rename: a power cut may otherwise undo the rename.
+fn sync(path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("flush", path))
 }
 
 #[cfg(test)]

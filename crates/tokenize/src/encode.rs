@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use midashi_artifacts::{Article, Corpus, TokenizedText};
 use midashi_config::TextChoice;
 use midashi_stage::Progress;
-use midashi_tokenizer::{Encoder, PAIR_SEPARATOR, Tokenizer};
+use midashi_tokenizer::{Encoded, Encoder, Tokenizer};
 use rayon::prelude::*;
 
 /// Texts between two reports of progress: enough to keep all threads busy.
@@ -12,7 +12,7 @@ const CHUNK: usize = 4096;
 
 /// The texts in the order of the corpus.
 #[derive(Default)]
-pub struct Encoded {
+pub struct EncodedTexts {
     /// As they go into `tokens.arrow`.
     pub texts: Vec<TokenizedText>,
     /// How many lost their end because they were too long.
@@ -36,9 +36,10 @@ pub fn texts(
     tokenizer: &Tokenizer,
     choice: TextChoice,
     max_length: usize,
-) -> Result<Encoded> {
+) -> Result<EncodedTexts> {
     let mut progress = Progress::new("tokenize", corpus.articles.len() as u64, "texts");
-    let mut all = Encoded { texts: Vec::with_capacity(corpus.articles.len()), ..Encoded::default() };
+    let mut all =
+        EncodedTexts { texts: Vec::with_capacity(corpus.articles.len()), ..EncodedTexts::default() };
     for articles in corpus.articles.chunks(CHUNK) {
         let encoded = articles
             .par_iter()
@@ -63,25 +64,13 @@ struct Text {
 }
 
 fn text(encoder: &mut Encoder<'_>, article: &Article, choice: TextChoice, max_length: usize) -> Result<Text> {
-    let encoding = match choice {
+    let encoded = match choice {
         TextChoice::Title => encoder.encode(&article.title, max_length),
         TextChoice::Body => encoder.encode(&article.body, max_length),
         TextChoice::TitleAndBody => encoder.encode_pair(&article.title, &article.body, max_length),
     };
-    let encoding = encoding.with_context(|| format!("cannot tokenise the text of {}", article.id))?;
-    let ids = |ids: Vec<u32>| ids.into_iter().map(u32::cast_signed).collect();
-    let text = TokenizedText {
-        id: article.id.clone(),
-        label: article.category,
-        split: article.split,
-        original: parts(article, choice).collect::<Vec<_>>().join(&String::from(PAIR_SEPARATOR)),
-        text: encoding.text,
-        input_ids: ids(encoding.input_ids),
-        token_type_ids: ids(encoding.token_type_ids),
-        tokens: encoding.tokens,
-        word_ids: encoding.word_ids.into_iter().map(|word| word.map(u32::cast_signed)).collect(),
-        offsets: encoding.offsets,
-        original_offsets: encoding.original_offsets,
-    };
-    Ok(Text { text, truncated: encoding.truncated, title_truncated: encoding.first_truncated })
+    let Encoded { encoding, truncated, first_truncated: title_truncated } =
+        encoded.with_context(|| format!("cannot tokenise the text of {}", article.id))?;
+    let (id, label, split) = (article.id.clone(), article.category, article.split);
+    Ok(Text { text: TokenizedText { id, label, split, encoding }, truncated, title_truncated })
 }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use midashi_artifacts::{Replacement, Sources, TokenizedCorpus};
-use midashi_stage::{Stage, StageArguments, run_stage};
+use midashi_stage::{Stage, StageArguments};
 
 use crate::plan::{Plan, Settings};
 use crate::report::Statistics;
@@ -28,8 +28,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
@@ -58,7 +57,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         categories: corpus.categories,
         tokenizer: tokenizer.describe(),
         vocabulary_size: tokenizer.vocabulary_size(),
-        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id: id.cast_signed(), token }),
+        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id, token }),
         texts: encoded.texts,
     };
     tokens.write(&folder.tokens(), &work.provenance())?;

@@ -131,7 +131,7 @@ impl Plan {
     /// When there are more token types than rows of the model's token type embeddings.
     pub fn check_token_types(&self, texts: &[TokenizedText]) -> Result<()> {
         let Origin::Checkpoint { folder, token_types, .. } = &self.origin else { return Ok(()) };
-        let largest = texts.iter().flat_map(|text| &text.token_type_ids).max().copied().unwrap_or(0);
+        let largest = texts.iter().flat_map(|text| &text.encoding.token_type_ids).max().copied().unwrap_or(0);
         if usize::try_from(largest).is_ok_and(|largest| largest < *token_types) {
             return Ok(());
         }
@@ -205,7 +205,7 @@ fn vocabulary_size(pieces: usize) -> VocabularySize {
 mod tests {
     use std::fs;
 
-    use midashi_artifacts::CategoryId;
+    use midashi_artifacts::{CategoryId, Encoding};
 
     use super::*;
 
@@ -227,7 +227,7 @@ mod tests {
             fs::write(dicdir.join("sys.dic"), "").unwrap();
         }
         let set = format!("run.cache={} {set}", cache.display());
-        let config = Config::load(&files.path().join("pipeline.toml"), &set).unwrap();
+        let config = Config::load(&files.path().join("pipeline.toml"), set.split_whitespace()).unwrap();
         let plan = Plan::new(&config, folder.map(Path::to_owned)).map_err(|error| format!("{error:#}"))?;
         Ok((plan, cache))
     }
@@ -266,14 +266,11 @@ mod tests {
             id: String::new(),
             label: CategoryId(0),
             split: Split::Train,
-            original: String::new(),
-            text: String::new(),
-            input_ids: vec![0; types.len()],
-            token_type_ids: types.to_vec(),
-            tokens: vec![],
-            word_ids: vec![],
-            offsets: vec![],
-            original_offsets: vec![],
+            encoding: Encoding {
+                input_ids: vec![0; types.len()],
+                token_type_ids: types.to_vec(),
+                ..Encoding::default()
+            },
         };
         let folder = checkpoint(&[CONFIG, WORDS]);
         let two = plan("corpus.text=title+body", Some(folder.path())).unwrap();

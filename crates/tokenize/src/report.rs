@@ -6,7 +6,7 @@ use midashi_tokenizer::Tokenizer;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::encode::Encoded;
+use crate::encode::EncodedTexts;
 use crate::plan::Plan;
 
 /// Lengths in tokens, special tokens included, and what was lost.
@@ -38,18 +38,18 @@ pub struct Statistics {
 
 impl Statistics {
     /// Counts.
-    pub fn of(encoded: &Encoded, corpus: &Corpus, tokenizer: &Tokenizer, choice: TextChoice) -> Self {
+    pub fn of(encoded: &EncodedTexts, corpus: &Corpus, tokenizer: &Tokenizer, choice: TextChoice) -> Self {
         let lacks_body = |article: &&Article| choice.has_body() && article.body.is_empty();
         let without_body = corpus.articles.iter().filter(lacks_body).count();
         Self { without_body, ..Self::count(encoded, tokenizer.unknown_id()) }
     }
 
-    fn count(encoded: &Encoded, unknown_id: Option<u32>) -> Self {
+    fn count(encoded: &EncodedTexts, unknown_id: Option<i32>) -> Self {
         let texts = &encoded.texts;
-        let mut lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+        let mut lengths: Vec<usize> = texts.iter().map(|text| text.encoding.input_ids.len()).collect();
         lengths.sort_unstable();
-        let unknown_id = unknown_id.map(u32::cast_signed);
-        let of_words = || texts.iter().flat_map(|text| text.input_ids.iter().zip(&text.word_ids));
+        let of_words =
+            || texts.iter().flat_map(|text| text.encoding.input_ids.iter().zip(&text.encoding.word_ids));
         let pieces = || of_words().filter(|(_, word)| word.is_some()).map(|(&id, _)| id);
         Self {
             texts: texts.len(),
@@ -135,7 +135,7 @@ pub fn details(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_artifacts::{CategoryId, Split, TokenizedText};
+    use midashi_artifacts::{CategoryId, Encoding, Split, TokenizedText};
 
     /// A text of `[CLS]`, the pieces and `[SEP]`.
     fn text(pieces: &[i32]) -> TokenizedText {
@@ -145,21 +145,22 @@ mod tests {
             id: String::new(),
             label: CategoryId(0),
             split: Split::Train,
-            original: String::new(),
-            text: String::new(),
-            tokens: vec![String::new(); input_ids.len()],
-            offsets: vec![(0, 0); input_ids.len()],
-            original_offsets: vec![(0, 0); input_ids.len()],
-            word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
-            token_type_ids: vec![0; input_ids.len()],
-            input_ids,
+            encoding: Encoding {
+                tokens: vec![String::new(); input_ids.len()],
+                offsets: vec![(0, 0); input_ids.len()],
+                original_offsets: vec![(0, 0); input_ids.len()],
+                word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
+                token_type_ids: vec![0; input_ids.len()],
+                input_ids,
+                ..Encoding::default()
+            },
         }
     }
 
     #[test]
     fn special_tokens_count_as_tokens_and_not_as_pieces() {
         let texts = vec![text(&[7, 1, 8]), text(&[1])];
-        let encoded = Encoded { texts, truncated: 1, truncated_titles: 0 };
+        let encoded = EncodedTexts { texts, truncated: 1, truncated_titles: 0 };
         let statistics = Statistics::count(&encoded, Some(1));
         let expected = Statistics {
             texts: 2,
