@@ -136,8 +136,7 @@ fn the_report_has_a_section_on_them() {
 
 #[test]
 fn running_again_with_them_does_nothing() {
-    let artifacts = folder();
-    theirs().copy_to(&artifacts).stages(&STAGES).up_to_date(STAGES.len());
+    theirs().stages(&STAGES).up_to_date(STAGES.len());
 }
 
 #[test]

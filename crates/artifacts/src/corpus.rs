@@ -3,30 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch, TimestampMillisecondArray};
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMillisecondType};
-use serde::{Deserialize, Serialize};
-
-use crate::Result;
-use crate::columns::{categories, category_type, column, read_categories, string_column, strings};
-use crate::files::{bad_artifact, read_columns, with_metadata, write_parquet};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::datatypes::TimestampMillisecondType;
 use midashi_stage::Provenance;
 
-/// Index of a category in its corpus's list of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CategoryId(pub u16);
+use crate::category::{CategoryId, Split};
+use crate::column::{Cell, Row, row};
+use crate::error::Result;
+use crate::files::{categories_entry, read_categories, read_columns, read_parquet, write_parquet};
 
-/// What an article is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// The model learns from it.
-    Train,
-    /// Watched while learning, never learned from.
-    Validation,
-    /// Looked at once, at the end.
-    Test,
-}
+const STAGE: &str = "ingest";
 
 /// A moment with the offset from UTC that its author wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,23 +23,25 @@ pub struct Timestamp {
     pub offset_seconds: i32,
 }
 
-/// One article.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Article {
-    /// File name without `.txt`; unique in a corpus.
-    pub id: String,
-    /// Its category.
-    pub category: CategoryId,
-    /// Where it was published, if the layout says so.
-    pub url: Option<String>,
-    /// When it was published, if the layout says so.
-    pub published_at: Option<Timestamp>,
-    /// The headline.
-    pub title: String,
-    /// The text below it, lines kept.
-    pub body: String,
-    /// What it is used for.
-    pub split: Split,
+row! {
+    /// One article.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Article {
+        /// File name without `.txt`; unique in a corpus.
+        pub id: String,
+        /// Its category.
+        pub category: CategoryId,
+        /// URL of its publication, if the layout has one.
+        pub url: Option<String>,
+        /// Time of its publication, if the layout has one.
+        pub published_at: Option<Timestamp>,
+        /// The headline.
+        pub title: String,
+        /// The text below it, with its lines.
+        pub body: String,
+        /// Its split.
+        pub split: Split,
+    }
 }
 
 /// All articles and the names of their categories.
@@ -65,91 +53,22 @@ pub struct Corpus {
     pub articles: Vec<Article>,
 }
 
-impl CategoryId {
-    /// As an index into the list of names.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-impl Split {
-    /// All splits, in the order of their dictionary.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
-
-    /// The name in the artifacts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
-}
-
-/// A column of splits.
-pub(crate) fn split_column(splits: impl Iterator<Item = Split>) -> arrow::array::ArrayRef {
-    categories(splits.map(|split| split as u16), &Split::ALL.map(Split::name))
-}
-
-pub(crate) fn read_splits(batch: &RecordBatch) -> Result<Vec<Split>, String> {
-    let (keys, names) = read_categories(batch, "split")?;
-    let splits = names
-        .iter()
-        .map(|name| {
-            let known = Split::ALL.into_iter().find(|split| split.name() == name);
-            known.ok_or_else(|| format!("column split holds {name:?}, expected train, validation or test"))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(keys.into_iter().map(|key| splits[usize::from(key)]).collect())
-}
-
 impl Corpus {
     /// Writes `corpus.parquet`.
-    ///
-    /// `published_at` is a timestamp in the zone that all articles share, else in UTC. It counts
-    /// milliseconds because Parquet has no timestamp of seconds: pandas and DuckDB would see integers.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        let rows = &self.articles;
-        let zone = zone_name(shared_offset(rows).unwrap_or(0));
-        let published = TimestampMillisecondArray::from_iter(
-            rows.iter().map(|article| article.published_at.map(|time| time.seconds * 1000)),
-        )
-        .with_timezone(zone.as_str());
-        let schema = Schema::new(vec![
-            Field::new("id", DataType::Utf8, false),
-            Field::new("category", category_type(), false),
-            Field::new("url", DataType::Utf8, true),
-            Field::new("published_at", DataType::Timestamp(TimeUnit::Millisecond, Some(zone.into())), true),
-            Field::new("title", DataType::Utf8, false),
-            Field::new("body", DataType::Utf8, false),
-            Field::new("split", category_type(), false),
-        ]);
-        let urls = arrow::array::StringArray::from_iter(rows.iter().map(|article| article.url.as_deref()));
-        let batch = RecordBatch::try_new(
-            with_metadata(schema, provenance, &[("midashi.categories", json_list(&self.categories))]),
-            vec![
-                string_column(rows.iter().map(|article| &article.id)),
-                categories(rows.iter().map(|article| article.category.0), &self.categories),
-                Arc::new(urls),
-                Arc::new(published),
-                string_column(rows.iter().map(|article| &article.title)),
-                string_column(rows.iter().map(|article| &article.body)),
-                split_column(rows.iter().map(|article| article.split)),
-            ],
-        )
-        .map_err(crate::Error::encode(path))?;
-        write_parquet(path, &batch)
+        let columns = Article::columns(self.articles.iter(), &self.categories);
+        write_parquet(path, columns, provenance, &[categories_entry(&self.categories)])
     }
 
     /// Reads `corpus.parquet`.
     ///
     /// # Errors
-    /// When the file is missing or is not what [`Corpus::write`] writes.
+    /// When the file is missing or does not follow the schema.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::read_columns(path, |_| true)
+        read_parquet(path, STAGE, |batch| Self::from_batch(batch, read_categories(batch)?))
     }
 
     /// Reads `corpus.parquet` and leaves every body empty: bodies are nearly all of the file.
@@ -157,64 +76,45 @@ impl Corpus {
     /// # Errors
     /// As [`Corpus::read`].
     pub fn read_without_bodies(path: &Path) -> Result<Self> {
-        Self::read_columns(path, |column| column != "body")
+        read_columns(
+            path,
+            STAGE,
+            |column| column != "body",
+            |batch| {
+                let bodies: ArrayRef = Arc::new(StringArray::from(vec![""; batch.num_rows()]));
+                let fields = batch.schema_ref().fields().iter().map(|field| field.name().as_str());
+                let columns = fields.zip(batch.columns().iter().cloned()).chain([("body", bodies)]);
+                let with_bodies = RecordBatch::try_from_iter(columns).map_err(|error| error.to_string())?;
+                Self::from_batch(&with_bodies, read_categories(batch)?)
+            },
+        )
     }
 
-    fn read_columns(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self> {
-        const STAGE: &str = "ingest";
-        let batch = read_columns(path, STAGE, &wanted)?;
-        Self::from_batch(&batch, wanted("body")).map_err(|message| bad_artifact(path, STAGE)(&message))
-    }
-
-    fn from_batch(batch: &RecordBatch, with_bodies: bool) -> Result<Self, String> {
-        let (keys, names) = read_categories(batch, "category")?;
-        let categories = read_names(batch, "midashi.categories")?;
-        let ids = names
-            .iter()
-            .map(|name| categories.iter().position(|known| known == name).map(|at| CategoryId(at as u16)))
-            .collect::<Option<Vec<_>>>()
-            .ok_or("a category is not in the list of the metadata")?;
-        let published = column(batch, "published_at")?;
-        let published = published
-            .as_primitive_opt::<TimestampMillisecondType>()
-            .ok_or_else(|| format!("column published_at is {}", published.data_type()))?;
-        let offset_seconds = published.timezone().and_then(parse_zone).unwrap_or(0);
-        let (id, url) = (strings(batch, "id")?, strings(batch, "url")?);
-        let title = strings(batch, "title")?;
-        let body = with_bodies.then(|| strings(batch, "body")).transpose()?;
-        let splits = read_splits(batch)?;
-        let articles = (0..batch.num_rows())
-            .map(|row| Article {
-                id: id.value(row).to_owned(),
-                category: ids[usize::from(keys[row])],
-                url: url.is_valid(row).then(|| url.value(row).to_owned()),
-                published_at: published
-                    .is_valid(row)
-                    .then(|| Timestamp { seconds: published.value(row).div_euclid(1000), offset_seconds }),
-                title: title.value(row).to_owned(),
-                body: body.map_or_else(String::new, |body| body.value(row).to_owned()),
-                split: splits[row],
-            })
-            .collect();
-        Ok(Self { categories, articles })
+    fn from_batch(batch: &RecordBatch, categories: Vec<String>) -> Result<Self, String> {
+        Ok(Self { articles: Article::read(batch, &categories)?, categories })
     }
 }
 
-/// Category names are kept in the metadata too: a dictionary keeps only the names that occur.
-pub(crate) fn json_list(names: &[String]) -> String {
-    serde_json::json!(names).to_string()
-}
+/// A timestamp in the zone that all cells share, else in UTC. It counts milliseconds because Parquet has no
+/// timestamp of seconds: pandas and DuckDB would see integers.
+impl Cell for Option<Timestamp> {
+    const EXPECTED: &'static str = "a timestamp in milliseconds";
+    const NULLABLE: bool = true;
 
-pub(crate) fn read_names(batch: &RecordBatch, key: &str) -> Result<Vec<String>, String> {
-    let text = batch.schema_ref().metadata().get(key).ok_or_else(|| format!("the metadata has no {key}"))?;
-    serde_json::from_str(text).map_err(|error| format!("metadata {key}: {error}"))
-}
+    fn write<'a>(cells: impl Iterator<Item = &'a Self> + Clone, _: &[String]) -> ArrayRef {
+        let mut offsets = cells.clone().flatten().map(|time| time.offset_seconds);
+        let first = offsets.next().unwrap_or(0);
+        let shared = if offsets.all(|offset| offset == first) { first } else { 0 };
+        let milliseconds = cells.map(|cell| cell.map(|time| time.seconds * 1000));
+        Arc::new(TimestampMillisecondArray::from_iter(milliseconds).with_timezone(zone_name(shared)))
+    }
 
-fn shared_offset(articles: &[Article]) -> Option<i32> {
-    let mut offsets =
-        articles.iter().filter_map(|article| article.published_at).map(|time| time.offset_seconds);
-    let first = offsets.next()?;
-    offsets.all(|offset| offset == first).then_some(first)
+    fn read(column: &ArrayRef, _: &[String]) -> Option<Vec<Self>> {
+        let times = column.as_primitive_opt::<TimestampMillisecondType>()?;
+        let offset_seconds = times.timezone().and_then(parse_zone).unwrap_or(0);
+        let time = |time: i64| Timestamp { seconds: time.div_euclid(1000), offset_seconds };
+        Some(times.iter().map(|cell| cell.map(time)).collect())
+    }
 }
 
 /// `+09:00`, the fixed-offset form of an Arrow time zone.

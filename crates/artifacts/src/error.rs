@@ -1,6 +1,6 @@
-//! The error type of this crate: each message names the file, what was found and what to do.
+//! The errors of artifacts: each message names the file, what was found and what to do.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -11,7 +11,7 @@ pub enum Error {
     /// A file cannot be read or written, or is missing.
     #[error(transparent)]
     Stage(#[from] midashi_stage::Error),
-    /// An artifact is there but does not follow its schema.
+    /// An artifact does not follow its schema.
     #[error("{}: {message}; run `make {stage}` again to remake it", path.display())]
     BadArtifact {
         /// The artifact.
@@ -24,18 +24,4 @@ pub enum Error {
     /// A hidden state is too large for the precision in which it is to be stored.
     #[error("a hidden state is {0}, more than float16 holds; set train.features.precision = \"f32\"")]
     BeyondFloat16(f32),
-}
-
-impl Error {
-    /// For `map_err`: wraps an I/O error with the operation and the file.
-    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let wrap = midashi_stage::Error::io(doing, path);
-        move |error| wrap(error).into()
-    }
-
-    /// For `map_err`: wraps a writer's error.
-    pub(crate) fn encode<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Self {
-        let wrap = midashi_stage::Error::encode(path);
-        move |error| wrap(error).into()
-    }
 }

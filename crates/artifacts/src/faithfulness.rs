@@ -1,38 +1,39 @@
-//! Section `faithfulness` of `metrics.json`: whether a method's weights say what the model's answer
-//! rests on, as ERASER measures it (DeYoung et al. 2020).
+//! Section `faithfulness` of `metrics.json`: how well a method's weights identify the units that a prediction
+//! depends on, measured as in ERASER (DeYoung et al. 2020).
 
 use midashi_text::Unit;
 use serde::{Deserialize, Serialize};
 
-use crate::Interval;
+use crate::interval::Interval;
 
-/// All methods on the same sample of test texts.
+/// Faithfulness of all methods on the same sample of test texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Faithfulness {
     /// Number of sampled texts.
     pub texts: u64,
-    /// What is taken from a text, one at a time or several.
+    /// The unit that is masked or removed.
     pub units: Unit,
-    /// The token that stands for a unit that is masked: the mask token, or where the tokenizer has none the
-    /// unknown token.
+    /// The token that replaces each token of a masked unit: the mask token, or the unknown token if the
+    /// tokenizer has no mask token.
     pub replacement: String,
-    /// Units of a text, on average.
+    /// Mean number of units per text.
     pub mean_units: f64,
-    /// Shares of a text's units that are taken; comprehensiveness and sufficiency are means over them (AOPC).
+    /// Shares of a text's units that are masked or removed; comprehensiveness and sufficiency are means over
+    /// these shares (AOPC).
     pub shares: Vec<f64>,
-    /// One entry for each method; `random` is the floor.
+    /// One entry per method; `random` is the reference.
     pub methods: Vec<MethodFaithfulness>,
-    /// The head that `best_head` is.
+    /// The head of `best_head`.
     pub best_head: BestHead,
 }
 
-/// A way of saying how much each token mattered.
+/// A method of explanation: how much each token mattered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// Attention of `[CLS]` in the last layer, summed over the heads, as in the article.
     Attention,
-    /// Attention of `[CLS]` in the last layer in the one head that does best on other texts.
+    /// Attention of `[CLS]` in the last layer, in the head that is best on other texts.
     BestHead,
     /// Attention rollout.
     Rollout,
@@ -40,40 +41,39 @@ pub enum Method {
     GradientXInput,
     /// Integrated gradients.
     IntegratedGradients,
-    /// Numbers drawn at random.
+    /// Random numbers.
     Random,
 }
 
-/// The one head, and on what it was chosen.
+/// The best head and the texts it was chosen on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BestHead {
-    /// Its number in the last layer, from 0.
+    /// Its index in the last layer, from 0.
     pub head: u64,
-    /// Number of texts on which it had the highest comprehensiveness; they are of the validation split, or of
-    /// the training split where there is none.
+    /// Number of texts on which it has the highest comprehensiveness: of the validation split, or of the
+    /// training split if there is no validation split.
     pub texts: u64,
 }
 
-/// What one method scores.
+/// Faithfulness of one method.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MethodFaithfulness {
-    /// Which.
+    /// The method.
     pub method: Method,
-    /// With units replaced by `replacement`, token by token.
+    /// Erasure by replacing each token of a unit with `replacement`.
     pub masked: Erasure,
-    /// With units left out.
+    /// Erasure by removing units.
     pub removed: Erasure,
-    /// Kendall's τ-b between the method's weights and how much of the probability is lost with each unit
-    /// alone, replaced.
+    /// Kendall's τ-b between the method's weights and the loss of probability when one unit is replaced.
     pub leave_one_out: Measure,
 }
 
-/// What is left of the predicted category's probability.
+/// Loss of the predicted category's probability.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Erasure {
-    /// How much is lost without the heaviest units: the more, the better they are chosen.
+    /// Loss without the units of the largest weights: higher is better.
     pub comprehensiveness: Measure,
-    /// How much is lost with the heaviest units alone: the less, the better they are chosen.
+    /// Loss with only the units of the largest weights: lower is better.
     pub sufficiency: Measure,
 }
 
@@ -82,7 +82,7 @@ pub struct Erasure {
 pub struct Measure {
     /// The mean.
     pub mean: f64,
-    /// How sure it is.
+    /// Its confidence interval.
     pub interval: Interval,
     /// The mean difference to `random` on the same texts; none for `random` itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,19 +97,19 @@ pub struct Measure {
 pub struct Difference {
     /// The mean.
     pub mean: f64,
-    /// How sure it is; a difference is told from chance where 0 is outside.
+    /// Its confidence interval; the difference is significant if 0 is outside.
     pub interval: Interval,
 }
 
 impl Faithfulness {
-    /// What a method scores; none if it was not measured.
+    /// The entry of a method; none if it was not measured.
     pub fn of(&self, method: Method) -> Option<&MethodFaithfulness> {
         self.methods.iter().find(|row| row.method == method)
     }
 }
 
 impl Difference {
-    /// Whether it can be told from chance, at the usual 5 %.
+    /// Whether it is significant at 5 %.
     pub fn is_significant(&self) -> bool {
         self.interval.low > 0.0 || self.interval.high < 0.0
     }

@@ -1,53 +1,51 @@
-//! `features.arrow`: per text the last frozen layer's hidden states, mapped into memory.
+//! `features.arrow`: the last frozen layer's hidden states of each text, mapped into memory.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float16Array, Float32Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, Float16Array, Float32Array, RecordBatch, StringArray};
+use arrow::datatypes::{Float16Type, Float32Type, SchemaRef};
 use arrow::ipc::writer::FileWriter;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use midashi_config::{FeaturePrecision, TrunkPrecision};
+use midashi_stage::{Error as FileError, Provenance, atomic};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::columns::{list_column, lists, string_column, strings};
-use crate::files::{MappedFile, bad_artifact, with_metadata};
-use crate::{Error, Result};
-use midashi_config::{FeaturePrecision, TrunkPrecision};
-use midashi_stage::Provenance;
-use midashi_stage::atomic;
+use crate::column::{Column, cells, column, list_column};
+use crate::error::{Error, Result};
+use crate::files::{MappedFile, bad_artifact, to_batch};
 
 const STAGE: &str = "train";
 const KEY: &str = "midashi.features";
 
-/// All that the features depend on. Features made under another key are made again.
+/// Everything that the hidden states depend on. A file with another key is made again.
 ///
-/// A text's hidden states depend neither on the texts computed with it nor on the number of threads,
-/// which is why those are not here.
+/// A text's hidden states depend neither on the other texts of its batch nor on the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeaturesKey {
     /// SHA-256 of each of the checkpoint's files.
     pub checkpoint_sha256: Vec<String>,
-    /// Which texts, as what ids: `TokenizedCorpus::input_ids_sha256`.
+    /// The texts and their ids: `TokenizedCorpus::input_ids_sha256`.
     pub input_ids_sha256: String,
-    /// How many layers were computed.
+    /// Number of frozen layers.
     pub trunk_layers: usize,
     /// Width of a hidden state.
     pub hidden_size: usize,
-    /// In which numbers the layers were computed.
+    /// Matmul precision of the frozen layers.
     pub trunk_precision: TrunkPrecision,
-    /// In which numbers the hidden states are kept.
+    /// Precision of the stored numbers.
     pub precision: FeaturePrecision,
-    /// What computed them, which decides the last digits: the library, the device and the revision of
-    /// the code.
+    /// Library, device and revision of the code, which decide the last digits.
     pub computed_by: String,
 }
 
 impl FeaturesKey {
-    /// Bytes that the hidden states of so many tokens take.
+    /// Bytes of the hidden states of `tokens` tokens.
     pub fn bytes(&self, tokens: usize) -> u64 {
         tokens as u64 * self.hidden_size as u64 * self.precision.bytes()
     }
@@ -71,18 +69,14 @@ pub fn round_to(precision: FeaturePrecision, numbers: Vec<f32>) -> Result<Vec<f3
     }
 }
 
-fn values_column(precision: FeaturePrecision, numbers: Vec<f32>) -> ArrayRef {
-    match precision {
-        FeaturePrecision::F32 => Arc::new(Float32Array::from(numbers)),
-        FeaturePrecision::F16 => Arc::new(Float16Array::from(halves(&numbers))),
-    }
-}
-
-fn values_type(precision: FeaturePrecision) -> DataType {
-    match precision {
-        FeaturePrecision::F32 => DataType::Float32,
-        FeaturePrecision::F16 => DataType::Float16,
-    }
+fn columns(precision: FeaturePrecision, ids: &[&str], lengths: &[usize], hidden: Vec<f32>) -> Vec<Column> {
+    let values: ArrayRef = match precision {
+        FeaturePrecision::F32 => Arc::new(Float32Array::from(hidden)),
+        FeaturePrecision::F16 => Arc::new(Float16Array::from(halves(&hidden))),
+    };
+    let ids: ArrayRef = Arc::new(StringArray::from(ids.to_vec()));
+    let hidden = list_column(lengths.iter().copied(), values, None);
+    vec![Column::new("id", ids, false), Column::new("hidden", hidden, false)]
 }
 
 fn halves(numbers: &[f32]) -> Vec<f16> {
@@ -94,64 +88,29 @@ fn halves(numbers: &[f32]) -> Vec<f16> {
 /// Hidden states of all texts, in the order of `tokens.arrow`.
 pub struct Features {
     hidden_size: usize,
-    precision: FeaturePrecision,
     batches: Vec<RecordBatch>,
-    /// For each text its batch and row.
-    places: Vec<(u32, u32)>,
+    /// The batch and row of each text.
+    places: Vec<(usize, usize)>,
 }
 
 impl Features {
-    /// Opens `features.arrow` if it was made under `key`, for texts with these `ids` and lengths
-    /// in tokens.
+    /// Opens `features.arrow` for `texts`, pairs of an id and a length in tokens; none if the file is missing
+    /// or has another key.
     ///
     /// # Errors
-    /// When the file is there but cannot be read.
+    /// When the file exists but cannot be read or lacks a text.
     pub fn open(path: &Path, key: &FeaturesKey, texts: &[(&str, usize)]) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
         let file = MappedFile::open(path, STAGE)?;
-        let made_under = file.schema.metadata().get(KEY).and_then(|text| serde_json::from_str(text).ok());
-        if made_under.as_ref() != Some(key) {
+        let found = file.schema.metadata().get(KEY).and_then(|text| serde_json::from_str(text).ok());
+        if found.as_ref() != Some(key) {
             return Ok(None);
         }
-        Self::from_batches(file.batches, key, texts)
-            .map(Some)
-            .map_err(|message| bad_artifact(path, STAGE)(&message))
-    }
-
-    fn from_batches(
-        batches: Vec<RecordBatch>,
-        key: &FeaturesKey,
-        texts: &[(&str, usize)],
-    ) -> Result<Self, String> {
-        let expected_type = values_type(key.precision);
-        let by_id: std::collections::HashMap<&str, usize> =
-            texts.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
-        let mut places = vec![None; texts.len()];
-        for (number, batch) in batches.iter().enumerate() {
-            let (ids, hidden) = (strings(batch, "id")?, lists(batch, "hidden")?);
-            let found_type = hidden.values().data_type();
-            if found_type != &expected_type {
-                return Err(format!("column hidden has lists of {found_type}, expected {expected_type}"));
-            }
-            for row in 0..batch.num_rows() {
-                let id = ids.value(row);
-                let at = *by_id.get(id).ok_or_else(|| format!("text {id} is not in tokens.arrow"))?;
-                let (found, expected) = (hidden.value_length(row) as usize, texts[at].1 * key.hidden_size);
-                if found != expected {
-                    return Err(format!("text {id} has {found} numbers, expected {expected}"));
-                }
-                places[at] = Some((number as u32, row as u32));
-            }
-        }
-        let missing = places.iter().position(Option::is_none);
-        match (missing, places.into_iter().collect()) {
-            (None, Some(places)) => {
-                Ok(Self { hidden_size: key.hidden_size, precision: key.precision, batches, places })
-            }
-            (at, _) => Err(format!("text {} is missing", texts[at.unwrap_or(0)].0)),
-        }
+        let places = places(&file.batches, key, texts);
+        let places = places.map_err(|message| bad_artifact(path, STAGE)(&message))?;
+        Ok(Some(Self { hidden_size: key.hidden_size, batches: file.batches, places }))
     }
 
     /// Width of a hidden state.
@@ -162,22 +121,47 @@ impl Features {
     /// Hidden states of one text, shape `[tokens, hidden_size]` in row-major order.
     pub fn hidden(&self, text: usize) -> Cow<'_, [f32]> {
         let (batch, row) = self.places[text];
-        // The column's place and type were checked when the file was opened.
-        let list = self.batches[batch as usize].column(1).as_list::<i32>();
-        let (start, end) = (list.value_offsets()[row as usize], list.value_offsets()[row as usize + 1]);
-        let range = start as usize..end as usize;
-        match self.precision {
-            FeaturePrecision::F32 => {
-                Cow::Borrowed(&list.values().as_primitive::<Float32Type>().values()[range])
-            }
-            FeaturePrecision::F16 => {
-                Cow::Owned(list.values().as_primitive::<Float16Type>().values()[range].to_f32_vec())
-            }
+        // The column's type was checked when the file was opened.
+        let list = self.batches[batch].column(1).as_list::<i32>();
+        let range = list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize;
+        match list.values().as_primitive_opt::<Float32Type>() {
+            Some(values) => Cow::Borrowed(&values.values()[range]),
+            None => Cow::Owned(list.values().as_primitive::<Float16Type>().values()[range].to_f32_vec()),
         }
     }
 }
 
-/// Writes `features.arrow` batch by batch; nothing is visible before [`FeaturesWriter::finish`].
+/// The batch and row of each text.
+fn places(
+    batches: &[RecordBatch],
+    key: &FeaturesKey,
+    texts: &[(&str, usize)],
+) -> Result<Vec<(usize, usize)>, String> {
+    let expected = columns(key.precision, &[], &[], vec![]);
+    let mut found = HashMap::new();
+    for (number, batch) in batches.iter().enumerate() {
+        for (given, expected) in batch.columns().iter().zip(&expected) {
+            let (given, expected) = (given.data_type(), expected.field.data_type());
+            if given != expected {
+                return Err(format!("a column is {given}, expected {expected}"));
+            }
+        }
+        let lengths = column(batch, "hidden")?.as_list::<i32>().value_offsets().windows(2);
+        let lengths = lengths.map(|ends| (ends[1] - ends[0]) as usize);
+        let rows = cells::<String>(batch, "id", &[])?.into_iter().zip(lengths).enumerate();
+        found.extend(rows.map(|(row, (id, length))| (id, (number, row, length))));
+    }
+    let place = |(id, tokens): &(&str, usize)| match found.get(*id) {
+        Some((batch, row, length)) if *length == tokens * key.hidden_size => Ok((*batch, *row)),
+        Some((_, _, length)) => {
+            Err(format!("text {id} has {length} numbers, expected {}", tokens * key.hidden_size))
+        }
+        None => Err(format!("text {id} is missing")),
+    };
+    texts.iter().map(place).collect()
+}
+
+/// Writes `features.arrow` batch by batch; the file appears with [`FeaturesWriter::finish`].
 pub struct FeaturesWriter {
     path: PathBuf,
     precision: FeaturePrecision,
@@ -191,18 +175,13 @@ impl FeaturesWriter {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn create(path: &Path, key: &FeaturesKey) -> Result<Self> {
-        let items = Arc::new(Field::new_list_field(values_type(key.precision), false));
-        let schema = Schema::new(vec![
-            Field::new("id", DataType::Utf8, false),
-            Field::new("hidden", DataType::List(items), false),
-        ]);
-        let precision = key.precision;
-        let key = serde_json::to_string(key).map_err(Error::encode(path))?;
-        // The key says all that the numbers depend on; the run's other settings do not belong here.
-        let schema = with_metadata(schema, &Provenance(vec![]), &[(KEY, key)]);
+        let columns = columns(key.precision, &[], &[], vec![]);
+        // The numbers depend on the key alone; the run's other settings do not belong here.
+        let entry = (KEY, serde_json::to_string(key).map_err(FileError::encode(path))?);
+        let batch = to_batch(path, columns, &Provenance::default(), &[entry])?;
         let file = BufWriter::with_capacity(1 << 20, atomic::create(path)?);
-        let writer = FileWriter::try_new(file, &schema).map_err(Error::encode(path))?;
-        Ok(Self { path: path.to_owned(), precision, schema, writer })
+        let writer = FileWriter::try_new(file, batch.schema_ref()).map_err(FileError::encode(path))?;
+        Ok(Self { path: path.to_owned(), precision: key.precision, schema: batch.schema(), writer })
     }
 
     /// Adds texts: their ids, their lengths in numbers (tokens × hidden size), and all numbers.
@@ -210,24 +189,25 @@ impl FeaturesWriter {
     /// # Errors
     /// When the disk is full or the lengths do not add up.
     pub fn add(&mut self, ids: &[&str], lengths: &[usize], hidden: Vec<f32>) -> Result<()> {
-        let values = values_column(self.precision, hidden);
-        if lengths.iter().sum::<usize>() != values.len() {
-            return Err(Error::encode(&self.path)("the lengths do not add up to the numbers"));
+        if lengths.iter().sum::<usize>() != hidden.len() {
+            return Err(FileError::encode(&self.path)("the lengths do not add up to the numbers").into());
         }
-        let hidden = list_column(lengths.iter().copied(), values);
-        let columns: Vec<ArrayRef> = vec![string_column(ids.iter()), hidden];
-        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(Error::encode(&self.path))?;
-        self.writer.write(&batch).map_err(Error::encode(&self.path))
+        let columns = columns(self.precision, ids, lengths, hidden);
+        let arrays = columns.into_iter().map(|column| column.array).collect();
+        let batch =
+            RecordBatch::try_new(self.schema.clone(), arrays).map_err(FileError::encode(&self.path))?;
+        Ok(self.writer.write(&batch).map_err(FileError::encode(&self.path))?)
     }
 
-    /// Completes the file and gives it its name.
+    /// Completes the file and renames it to its path.
     ///
     /// # Errors
     /// When the file cannot be flushed or renamed.
     pub fn finish(mut self) -> Result<()> {
-        self.writer.finish().map_err(Error::encode(&self.path))?;
-        let file = self.writer.into_inner().map_err(Error::encode(&self.path))?;
-        let file = file.into_inner().map_err(|error| Error::io("write", &self.path)(error.into_error()))?;
+        self.writer.finish().map_err(FileError::encode(&self.path))?;
+        let file = self.writer.into_inner().map_err(FileError::encode(&self.path))?;
+        let file =
+            file.into_inner().map_err(|error| FileError::io("write", &self.path)(error.into_error()))?;
         Ok(atomic::commit(file, &self.path)?)
     }
 }

@@ -1,59 +1,107 @@
-//! Parquet and Arrow IPC files, written atomically and read with the file named in every error.
+//! Parquet, Arrow IPC and JSON files, written atomically and read with the file named in every error.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::root_as_footer;
+use midashi_stage::{Error as FileError, Provenance, atomic, require};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
-use crate::{Error, Result};
-use midashi_stage::{Provenance, atomic, require};
+use crate::column::Column;
+use crate::error::{Error, Result};
 
-/// A schema with metadata; the writers sort its keys, so equal metadata are equal bytes.
-pub(crate) fn with_metadata(schema: Schema, provenance: &Provenance, more: &[(&str, String)]) -> SchemaRef {
-    let mut metadata: HashMap<String, String> = provenance.0.iter().cloned().collect();
-    metadata.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    Arc::new(schema.with_metadata(metadata))
+/// The metadata key of the list of category names. Dictionaries of Parquet files have only the names that occur.
+const CATEGORIES: &str = "midashi.categories";
+
+/// A batch of these columns for the file `path`, with the provenance and `more` as metadata. The writers sort
+/// the metadata's keys, so equal metadata are equal bytes.
+pub(crate) fn to_batch(
+    path: &Path,
+    columns: Vec<Column>,
+    provenance: &Provenance,
+    more: &[(&str, String)],
+) -> Result<RecordBatch> {
+    let more = more.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+    let metadata: HashMap<String, String> = provenance.0.iter().cloned().chain(more).collect();
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) =
+        columns.into_iter().map(|column| (column.field, column.array)).unzip();
+    let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
+    Ok(RecordBatch::try_new(schema, arrays).map_err(FileError::encode(path))?)
 }
 
-pub(crate) fn write_parquet(path: &Path, batch: &RecordBatch) -> Result<()> {
+/// The list of category names for the metadata.
+pub(crate) fn categories_entry(categories: &[String]) -> (&'static str, String) {
+    (CATEGORIES, json!(categories).to_string())
+}
+
+/// The list of category names in a batch's metadata.
+pub(crate) fn read_categories(batch: &RecordBatch) -> Result<Vec<String>, String> {
+    json_entry(batch, CATEGORIES)
+}
+
+/// A text in a batch's metadata.
+pub(crate) fn entry<'a>(batch: &'a RecordBatch, key: &str) -> Result<&'a String, String> {
+    batch.schema_ref().metadata().get(key).ok_or_else(|| format!("the metadata has no {key}"))
+}
+
+/// A JSON value in a batch's metadata.
+pub(crate) fn json_entry<T: DeserializeOwned>(batch: &RecordBatch, key: &str) -> Result<T, String> {
+    serde_json::from_str(entry(batch, key)?).map_err(|error| format!("metadata {key}: {error}"))
+}
+
+pub(crate) fn write_parquet(
+    path: &Path,
+    columns: Vec<Column>,
+    provenance: &Provenance,
+    more: &[(&str, String)],
+) -> Result<()> {
+    let batch = to_batch(path, columns, provenance, more)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_created_by(concat!("midashi ", env!("CARGO_PKG_VERSION")).to_owned())
         .build();
     atomic::write(path, |file| {
         let mut writer =
-            ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(Error::encode(path))?;
-        writer.write(batch).map_err(Error::encode(path))?;
-        writer.close().map_err(Error::encode(path))?;
+            ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(FileError::encode(path))?;
+        writer.write(&batch).map_err(FileError::encode(path))?;
+        writer.close().map_err(FileError::encode(path))?;
         Ok(())
     })
 }
 
-/// Reads a whole Parquet file into one batch.
-pub(crate) fn read_parquet(path: &Path, stage: &'static str) -> Result<RecordBatch> {
-    read_columns(path, stage, |_| true)
+/// Reads a Parquet file made by `stage` into one batch, and that with `parse`.
+pub(crate) fn read_parquet<T>(
+    path: &Path,
+    stage: &'static str,
+    parse: impl FnOnce(&RecordBatch) -> Result<T, String>,
+) -> Result<T> {
+    read_columns(path, stage, |_| true, parse)
 }
 
-/// Reads the wanted columns of a Parquet file into one batch.
-pub(crate) fn read_columns(
+/// Reads the wanted columns of a Parquet file as [`read_parquet`] does.
+pub(crate) fn read_columns<T>(
     path: &Path,
     stage: &'static str,
     wanted: impl Fn(&str) -> bool,
-) -> Result<RecordBatch> {
+    parse: impl FnOnce(&RecordBatch) -> Result<T, String>,
+) -> Result<T> {
     require(path, stage)?;
     let bad = bad_artifact(path, stage);
-    let file = File::open(path).map_err(Error::io("read", path))?;
+    let file = File::open(path).map_err(FileError::io("read", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| bad(&e))?;
     let fields = builder.schema().fields().iter().enumerate();
     let columns: Vec<usize> = fields.filter(|(_, field)| wanted(field.name())).map(|(at, _)| at).collect();
@@ -61,7 +109,20 @@ pub(crate) fn read_columns(
     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
     let reader = builder.with_projection(mask).with_batch_size(1 << 16).build().map_err(|e| bad(&e))?;
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| bad(&e))?;
-    arrow::compute::concat_batches(&schema, &batches).map_err(|e| bad(&e))
+    let batch = concat_batches(&schema, &batches).map_err(|e| bad(&e))?;
+    parse(&batch).map_err(|message| bad(&message))
+}
+
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(FileError::encode(path))?;
+    Ok(atomic::write_bytes(path, text.as_bytes())?)
+}
+
+/// Reads a JSON file made by `stage`.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, stage: &'static str) -> Result<T> {
+    require(path, stage)?;
+    let text = std::fs::read(path).map_err(FileError::io("read", path))?;
+    serde_json::from_slice(&text).map_err(|error| bad_artifact(path, stage)(&error))
 }
 
 /// An Arrow IPC file mapped into memory; its batches point into the mapping.
@@ -73,15 +134,15 @@ pub(crate) struct MappedFile {
 impl MappedFile {
     /// Maps the file and decodes its batches without copying their buffers.
     ///
-    /// The layout is that of the Arrow columnar format, "IPC File Format": the footer's length
-    /// and the magic are the last ten bytes.
+    /// The layout is the Arrow columnar format's "IPC File Format": the last ten bytes are the footer's length
+    /// and the magic.
     pub(crate) fn open(path: &Path, stage: &'static str) -> Result<Self> {
         require(path, stage)?;
         let bad = bad_artifact(path, stage);
-        let file = File::open(path).map_err(Error::io("read", path))?;
-        // SAFETY: artifacts are replaced by renaming, never rewritten in place, so the mapped
-        // file does not change below us.
-        let mapping = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io("map", path))?;
+        let file = File::open(path).map_err(FileError::io("read", path))?;
+        // SAFETY: artifacts are replaced by renaming and never written in place, so the mapped file does not
+        // change.
+        let mapping = unsafe { memmap2::Mmap::map(&file) }.map_err(FileError::io("map", path))?;
         let buffer = Buffer::from(bytes::Bytes::from_owner(mapping));
         const TRAILER: usize = 10;
         let length = buffer.len();
@@ -117,6 +178,7 @@ impl MappedFile {
     }
 }
 
+/// For `map_err`: the artifact, the stage that makes it and the reason.
 pub(crate) fn bad_artifact<'a>(
     path: &'a Path,
     stage: &'static str,

@@ -1,17 +1,15 @@
-//! The artifacts' schemas: for each file one row type, one `write` and one `read`.
-//!
-//! Rows are plain Rust structs; columns, dictionary types and provenance are this crate's
-//! business alone. Parquet is for people and other tools, Arrow IPC for the two large files that
-//! a later stage maps into memory.
+#![doc = include_str!("../README.md")]
 
 mod attention;
-mod columns;
+mod category;
+mod column;
 mod corpus;
 mod error;
 mod explanations;
 mod faithfulness;
 mod features;
 mod files;
+mod interval;
 mod metrics;
 mod predictions;
 mod sources;
@@ -20,15 +18,16 @@ mod tokens;
 mod training;
 
 pub use attention::{AttentionRow, read_attention, write_attention};
-pub use corpus::{Article, CategoryId, Corpus, Split, Timestamp};
+pub use category::{CategoryId, Split};
+pub use corpus::{Article, Corpus, Timestamp};
 pub use error::{Error, Result};
 pub use explanations::{Explanation, Explanations};
 pub use faithfulness::{BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness};
 pub use features::{Features, FeaturesKey, FeaturesWriter, round_to};
+pub use interval::Interval;
 pub use metrics::{
     ArticleMetrics, Averages, BaselineMetrics, Calibration, CalibrationBin, ClassMetrics,
-    ClassificationReport, EnsembleMetrics, Interval, Intervals, MaskedMetrics, McNemar, Metrics,
-    PaddingShares, Scores,
+    ClassificationReport, EnsembleMetrics, Intervals, MaskedMetrics, McNemar, Metrics, PaddingShares, Scores,
 };
 pub use midashi_text::{Encoding, Unit};
 pub use predictions::{Prediction, Predictions};

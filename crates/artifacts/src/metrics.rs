@@ -1,18 +1,19 @@
-//! `metrics.json`: accuracy and its relatives on the test split.
+//! `metrics.json`: accuracy and other metrics on the test split.
 
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Faithfulness;
-use crate::{Error, Result};
-use midashi_stage::{atomic, require};
+use crate::error::Result;
+use crate::faithfulness::Faithfulness;
+use crate::files::{read_json, write_json};
+use crate::interval::Interval;
 
-/// The numbers of scikit-learn's `classification_report(answer, prediction)`.
+/// The numbers of scikit-learn's `classification_report(label, prediction)`, and more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Share of test texts classified rightly.
+    /// Share of test texts classified correctly.
     pub accuracy: f64,
     /// Mean F1 of the categories.
     pub macro_f1: f64,
@@ -30,74 +31,65 @@ pub struct Metrics {
     pub labels: Vec<String>,
     /// Number of test texts.
     pub test_rows: u64,
-    /// How sure accuracy and macro F1 are.
+    /// Confidence intervals of accuracy and macro F1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<Intervals>,
-    /// Whether the model is as sure as it is right.
+    /// Calibration of the probabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
-    /// A linear model on the same texts; with `evaluate.baseline`.
+    /// The baseline on the same texts; with `evaluate.baseline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineMetrics>,
     /// Both models together; with `evaluate.ensemble`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<EnsembleMetrics>,
-    /// Whether the explanations say what the answers rest on; with `evaluate.explain.faithfulness_texts`.
+    /// Faithfulness of the explanations; with `evaluate.explain.faithfulness_texts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faithfulness: Option<Faithfulness>,
-    /// What the article's choices do to these numbers; with `compat.article` alone.
+    /// Effect of the article's choices on these numbers; only with `compat.article`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub article: Option<ArticleMetrics>,
 }
 
-/// The middle 95 % of a score over resamples of the test split.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Interval {
-    /// 2.5 % of the resamples score less.
-    pub low: f64,
-    /// 2.5 % of the resamples score more.
-    pub high: f64,
-}
-
-/// Intervals of a model's two scores.
+/// Confidence intervals of a model's two scores.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intervals {
-    /// Of the share of right predictions.
+    /// Interval of the accuracy.
     pub accuracy: Interval,
-    /// Of the mean F1 over the categories.
+    /// Interval of the macro F1.
     pub macro_f1: Interval,
 }
 
-/// What a model beside the fine-tuned one scores on the test split.
+/// Scores of another model on the test split.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
-    /// Share of test texts classified rightly.
+    /// Share of test texts classified correctly.
     pub accuracy: f64,
     /// Mean F1 of the categories.
     pub macro_f1: f64,
-    /// How sure the two are.
+    /// Confidence intervals of both.
     pub intervals: Intervals,
 }
 
 /// TF-IDF of character 1–4-grams with logistic regression, fitted on the training split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BaselineMetrics {
-    /// What it scores.
+    /// Its scores.
     #[serde(flatten)]
     pub scores: Scores,
-    /// What it scores category by category.
+    /// Its scores by category.
     #[serde(flatten)]
     pub report: ClassificationReport,
-    /// The fine-tuned model, first, against the baseline.
+    /// The fine-tuned model (first) against the baseline.
     pub mcnemar: McNemar,
 }
 
 /// The weighted mean of the fine-tuned model's and the baseline's probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnsembleMetrics {
-    /// The fine-tuned model's share of the mean.
+    /// Weight of the fine-tuned model in the mean.
     pub weight: f64,
-    /// What it scores.
+    /// Its scores.
     #[serde(flatten)]
     pub scores: Scores,
 }
@@ -105,25 +97,24 @@ pub struct EnsembleMetrics {
 /// McNemar's exact test of two models on the same texts (McNemar 1947).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct McNemar {
-    /// Texts that only the first model gets right.
+    /// Number of texts that only the first model classifies correctly.
     pub only_first_right: u64,
-    /// Texts that only the second model gets right.
+    /// Number of texts that only the second model classifies correctly.
     pub only_second_right: u64,
-    /// How likely a split as uneven as this one is, if both err equally often; two-sided.
+    /// Two-sided probability of so uneven numbers if both models err equally often.
     pub p_value: f64,
 }
 
-/// With `compat.article` all other numbers are of predictions without an attention mask, as the
-/// article's are, and still of `classification_report(answer, prediction)`. This is the rest.
+/// Effect of the article's choices. With `compat.article` all other numbers are of predictions without an
+/// attention mask, as in the article, and still of `classification_report(label, prediction)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ArticleMetrics {
-    /// The table as the article prints it, of `classification_report(prediction, answer)`: what it calls
-    /// precision is recall and the other way round, its supports count predictions, and so its weighted
-    /// averages weigh by them. Accuracy and macro F1 are what they are.
+    /// The article's table, of `classification_report(prediction, label)`: precision and recall are exchanged,
+    /// supports count predictions, and weighted averages weigh by them. Accuracy and macro F1 are the same.
     pub swapped: ClassificationReport,
-    /// The same weights with padding masked.
+    /// Scores of the same weights with padding masked.
     pub masked: MaskedMetrics,
-    /// What padding the texts were classified with.
+    /// Share of padding in the batches.
     pub padding: PaddingShares,
 }
 
@@ -138,46 +129,46 @@ pub struct ClassificationReport {
     pub per_class: Vec<ClassMetrics>,
 }
 
-/// How far the model's probabilities can be taken at their word, on the test split.
+/// Calibration of the model's probabilities on the test split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Mean distance of confidence and accuracy over the bins, weighted by their texts: the expected
-    /// calibration error of Guo et al. (2017), in [0, 1].
+    /// Expected calibration error (Guo et al. 2017), in [0, 1]: mean distance of confidence and accuracy over
+    /// the bins, weighted by their texts.
     pub expected_calibration_error: f64,
-    /// Mean squared distance of the probabilities from the truth, summed over the categories (Brier 1950),
-    /// in [0, 2].
+    /// Brier score (Brier 1950), in [0, 2]: mean squared distance of the probabilities from the label, summed
+    /// over the categories.
     pub brier_score: f64,
-    /// Side by side over [0, 1], equally wide.
+    /// Bins of equal width over [0, 1].
     pub bins: Vec<CalibrationBin>,
 }
 
 /// The texts whose most probable category has a probability in `(low, high]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationBin {
-    /// Not in the bin, but that 0 is in the first.
+    /// Lower end, outside the bin; 0 belongs to the first.
     pub low: f64,
-    /// In the bin.
+    /// Upper end, inside the bin.
     pub high: f64,
-    /// How many.
+    /// Number of texts.
     pub texts: u64,
     /// Mean probability of their most probable category; 0 without texts.
     pub confidence: f64,
-    /// Share classified rightly; 0 without texts.
+    /// Share classified correctly; 0 without texts.
     pub accuracy: f64,
 }
 
 /// The same weights with padding masked.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MaskedMetrics {
-    /// Share of test texts classified rightly.
+    /// Share of test texts classified correctly.
     pub accuracy: f64,
     /// Mean F1 of the categories.
     pub macro_f1: f64,
-    /// Number of test texts that are classified as something else than without a mask.
+    /// Number of test texts whose prediction differs from the one without a mask.
     pub changed_predictions: u64,
 }
 
-/// How much of a text's batch is padding, as means over the test texts.
+/// Shares of padding, means over the test texts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PaddingShares {
     /// Share of the positions that `[CLS]` could attend to.
@@ -189,11 +180,11 @@ pub struct PaddingShares {
 /// Precision, recall and F1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Averages {
-    /// Of the texts classified so, the share that is so; 0 when there are none.
+    /// Share of the texts predicted as this category that have it as label; 0 if there are none.
     pub precision: f64,
-    /// Of the texts that are so, the share classified so; 0 when there are none.
+    /// Share of the texts with this label that are predicted as it; 0 if there are none.
     pub recall: f64,
-    /// Harmonic mean of precision and recall; 0 when both are 0.
+    /// Harmonic mean of precision and recall; 0 if both are 0.
     pub f1: f64,
 }
 
@@ -205,7 +196,7 @@ pub struct ClassMetrics {
     /// Precision, recall and F1.
     #[serde(flatten)]
     pub scores: Averages,
-    /// Number of test texts of this category.
+    /// Number of test texts with this label.
     pub support: u64,
 }
 
@@ -217,7 +208,7 @@ impl From<Metrics> for ClassificationReport {
 }
 
 impl McNemar {
-    /// Whether the models' difference can be told from chance, at the usual 5 %.
+    /// Whether the difference is significant at 5 %.
     pub fn is_significant(&self) -> bool {
         self.p_value < 0.05
     }
@@ -236,22 +227,14 @@ impl Metrics {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(Error::encode(path))?;
-        Ok(atomic::write_bytes(path, text.as_bytes())?)
+        write_json(path, self)
     }
 
     /// Reads `metrics.json`.
     ///
     /// # Errors
-    /// When the file is missing or is not what [`Metrics::write`] writes.
+    /// When the file is missing or does not follow the schema.
     pub fn read(path: &Path) -> Result<Self> {
         read_json(path, "evaluate")
     }
-}
-
-/// Reads a JSON artifact made by `stage`.
-pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path, stage: &'static str) -> Result<T> {
-    require(path, stage)?;
-    let text = std::fs::read(path).map_err(Error::io("read", path))?;
-    serde_json::from_slice(&text).map_err(|error| crate::files::bad_artifact(path, stage)(&error))
 }

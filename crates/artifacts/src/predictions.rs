@@ -1,31 +1,32 @@
-//! `predictions.parquet`: one row per test text.
+//! `predictions.parquet`: one row per test text. `baseline.parquet` is the same of the baseline.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float32Array, RecordBatch};
-use arrow::datatypes::{Field, Schema};
-
-use crate::columns::{categories, float_row, list_column, lists, read_categories, string_column, strings};
-use crate::corpus::{CategoryId, json_list, read_names};
-use crate::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
-use crate::{Error, Result};
+use arrow::array::{BooleanArray, RecordBatch};
 use midashi_stage::Provenance;
+
+use crate::category::CategoryId;
+use crate::column::{Column, Row, row};
+use crate::error::Result;
+use crate::files::{categories_entry, entry, read_categories, read_parquet, write_parquet};
 
 const STAGE: &str = "evaluate";
 const KEY: &str = "midashi.baseline";
 
-/// What the model said of one text.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prediction {
-    /// The article's id.
-    pub id: String,
-    /// The true category.
-    pub label: CategoryId,
-    /// The most probable category.
-    pub predicted: CategoryId,
-    /// Probability of each category; they sum to 1.
-    pub probabilities: Vec<f32>,
+row! {
+    /// The prediction for one text.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Prediction {
+        /// The article's id.
+        pub id: String,
+        /// The true category.
+        pub label: CategoryId,
+        /// The most probable category.
+        pub predicted: CategoryId,
+        /// Probability of each category; they sum to 1.
+        pub probabilities: Vec<f32>,
+    }
 }
 
 /// All predictions and the names of the categories.
@@ -38,20 +39,19 @@ pub struct Predictions {
 }
 
 impl Predictions {
-    /// The same with answers and predictions exchanged, as the article hands them to its report.
+    /// The same with labels and predictions exchanged, the order in which the article passes them to its report.
     pub fn swapped(&self) -> Self {
         let swap =
             |row: &Prediction| Prediction { label: row.predicted, predicted: row.label, ..row.clone() };
         Self { categories: self.categories.clone(), rows: self.rows.iter().map(swap).collect() }
     }
 
-    /// Whether both say something of the same texts, in the same order and the same categories.
+    /// Whether both are of the same texts, in the same order and with the same labels and categories.
     pub fn is_of_the_same_texts(&self, other: &Self) -> bool {
-        let is_same =
-            |(one, other): (&Prediction, &Prediction)| one.id == other.id && one.label == other.label;
-        self.categories == other.categories
-            && self.rows.len() == other.rows.len()
-            && self.rows.iter().zip(&other.rows).all(is_same)
+        let texts = |these: &'_ Self| -> Vec<(String, CategoryId)> {
+            these.rows.iter().map(|row| (row.id.clone(), row.label)).collect()
+        };
+        self.categories == other.categories && texts(self) == texts(other)
     }
 
     /// Writes `predictions.parquet`.
@@ -62,89 +62,46 @@ impl Predictions {
         self.write_with(path, provenance, &[])
     }
 
-    /// Writes `baseline.parquet`: predictions that depend on nothing but what `key` says, and are
-    /// kept for as long as it is the same.
+    /// Writes `baseline.parquet`: predictions that depend only on `key` and are valid as long as it is the same.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn keep(&self, path: &Path, key: &str) -> Result<()> {
-        self.write_with(path, &Provenance(vec![]), &[(KEY, key.to_owned())])
+    pub fn write_cache(&self, path: &Path, key: &str) -> Result<()> {
+        self.write_with(path, &Provenance::default(), &[(KEY, key.to_owned())])
     }
 
     fn write_with(&self, path: &Path, provenance: &Provenance, more: &[(&str, String)]) -> Result<()> {
-        let rows = &self.rows;
-        let probabilities = rows.iter().flat_map(|row| row.probabilities.iter().copied());
-        let probabilities = list_column(
-            rows.iter().map(|row| row.probabilities.len()),
-            Arc::new(Float32Array::from_iter_values(probabilities)),
-        );
-        let correct: Vec<bool> = rows.iter().map(|row| row.label == row.predicted).collect();
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("id", string_column(rows.iter().map(|row| &row.id))),
-            ("label", categories(rows.iter().map(|row| row.label.0), &self.categories)),
-            ("predicted", categories(rows.iter().map(|row| row.predicted.0), &self.categories)),
-            ("probabilities", probabilities),
-            ("correct", Arc::new(BooleanArray::from(correct))),
-        ];
-        let fields: Vec<Field> = columns
-            .iter()
-            .map(|(name, column)| Field::new(*name, column.data_type().clone(), false))
-            .collect();
-        let metadata = [&[("midashi.categories", json_list(&self.categories))], more].concat();
-        let batch = RecordBatch::try_new(
-            with_metadata(Schema::new(fields), provenance, &metadata),
-            columns.into_iter().map(|(_, column)| column).collect(),
-        )
-        .map_err(Error::encode(path))?;
-        write_parquet(path, &batch)
+        let mut columns = Prediction::columns(self.rows.iter(), &self.categories);
+        let correct: Vec<bool> = self.rows.iter().map(|row| row.label == row.predicted).collect();
+        columns.push(Column::new("correct", Arc::new(BooleanArray::from(correct)), false));
+        write_parquet(path, columns, provenance, &[&[categories_entry(&self.categories)], more].concat())
     }
 
     /// Reads `predictions.parquet`.
     ///
     /// # Errors
-    /// When the file is missing or is not what [`Predictions::write`] writes.
+    /// When the file is missing or does not follow the schema.
     pub fn read(path: &Path) -> Result<Self> {
-        let batch = read_parquet(path, STAGE)?;
-        Self::from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
+        read_parquet(path, STAGE, Self::from_batch)
     }
 
-    /// Reads `baseline.parquet`, if it is there and was kept under `key`.
+    /// Reads `baseline.parquet`; none if it is missing or was written under another key.
     ///
     /// # Errors
-    /// When the file is there but is not what [`Predictions::keep`] writes.
-    pub fn kept(path: &Path, key: &str) -> Result<Option<Self>> {
+    /// When the file exists but does not follow the schema.
+    pub fn read_cache(path: &Path, key: &str) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
-        let batch = read_parquet(path, STAGE)?;
-        if batch.schema_ref().metadata().get(KEY).map(String::as_str) != Some(key) {
-            return Ok(None);
-        }
-        Self::from_batch(&batch).map(Some).map_err(|message| bad_artifact(path, STAGE)(&message))
+        read_parquet(path, STAGE, |batch| match entry(batch, KEY) {
+            Ok(found) if found == key => Self::from_batch(batch).map(Some),
+            _ => Ok(None),
+        })
     }
 
     fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
-        let categories = read_names(batch, "midashi.categories")?;
-        let ids_of = |column: &str| -> Result<Vec<CategoryId>, String> {
-            let (keys, names) = read_categories(batch, column)?;
-            let position = |key: u16| categories.iter().position(|name| *name == names[usize::from(key)]);
-            keys.into_iter()
-                .map(|key| Ok(CategoryId(position(key).ok_or("a category is not in the metadata")? as u16)))
-                .collect()
-        };
-        let (labels, predicted) = (ids_of("label")?, ids_of("predicted")?);
-        let (ids, probabilities) = (strings(batch, "id")?, lists(batch, "probabilities")?);
-        let rows = (0..batch.num_rows())
-            .map(|row| {
-                Ok(Prediction {
-                    id: ids.value(row).to_owned(),
-                    label: labels[row],
-                    predicted: predicted[row],
-                    probabilities: float_row(probabilities, row)?,
-                })
-            })
-            .collect::<Result<_, String>>()?;
-        Ok(Self { categories, rows })
+        let categories = read_categories(batch)?;
+        Ok(Self { rows: Prediction::read(batch, &categories)?, categories })
     }
 }
 
@@ -169,9 +126,9 @@ mod tests {
         predictions.write(&path, &Provenance(vec![])).unwrap();
         assert_eq!(Predictions::read(&path).unwrap(), predictions);
 
-        assert_eq!(Predictions::kept(&folder.path().join("none"), "key").unwrap(), None);
-        predictions.keep(&path, "key").unwrap();
-        assert_eq!(Predictions::kept(&path, "key").unwrap(), Some(predictions));
-        assert_eq!(Predictions::kept(&path, "another key").unwrap(), None);
+        assert_eq!(Predictions::read_cache(&folder.path().join("none"), "key").unwrap(), None);
+        predictions.write_cache(&path, "key").unwrap();
+        assert_eq!(Predictions::read_cache(&path, "key").unwrap(), Some(predictions));
+        assert_eq!(Predictions::read_cache(&path, "another key").unwrap(), None);
     }
 }

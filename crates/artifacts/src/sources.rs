@@ -1,26 +1,25 @@
-//! `sources.json`: where the corpus and the checkpoint lie on this machine.
+//! `sources.json`: the paths of the corpus and the checkpoint on this machine.
 
 use std::path::{Path, PathBuf};
 
+use midashi_config::Config;
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::read_json;
-use crate::{Error, Result};
-use midashi_config::Config;
-use midashi_stage::atomic;
+use crate::error::{Error, Result};
+use crate::files::{read_json, write_json};
 
-/// What `fetch` resolved.
+/// The corpus and the checkpoint as `fetch` resolved them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sources {
-    /// `corpus.source` as it was configured.
+    /// The configured `corpus.source`.
     pub corpus_source: String,
-    /// The archive or folder it stands for.
+    /// Its archive or folder.
     pub corpus: PathBuf,
-    /// `model.checkpoint` as it was configured.
+    /// The configured `model.checkpoint`.
     pub checkpoint_source: String,
-    /// The folder it stands for; none when the model is made from scratch.
+    /// Its folder; none if the model is trained from scratch.
     pub checkpoint: Option<PathBuf>,
-    /// `model.revision` as it was configured.
+    /// The configured `model.revision`.
     pub revision: String,
 }
 
@@ -30,15 +29,14 @@ impl Sources {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(Error::encode(path))?;
-        Ok(atomic::write_bytes(path, text.as_bytes())?)
+        write_json(path, self)
     }
 
     /// Reads `sources.json`.
     ///
     /// # Errors
-    /// When the file is missing or is not what [`Sources::write`] writes, or when it was made for
-    /// another corpus or checkpoint than `config` names.
+    /// When the file is missing or does not follow the schema, or was made for another corpus or checkpoint
+    /// than the configured one.
     pub fn read(path: &Path, config: &Config) -> Result<Self> {
         let sources: Self = read_json(path, "fetch")?;
         for (key, made_for, configured) in [

@@ -1,28 +1,26 @@
 //! `sweep.parquet`: one row per run of a sweep.
 //!
-//! Only what is the same in every repetition is in it; seconds are in each run's `run.json`.
+//! It holds only what every repetition gives again; durations are in each run's `run.json`.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
-use serde_json::Value;
-
-use crate::columns::{column, numbers, string_column, strings};
-use crate::corpus::{json_list, read_names};
-use crate::files::{bad_artifact, read_parquet, with_metadata, write_parquet};
-use crate::{Error, Result};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use midashi_stage::Provenance;
+use serde_json::{Value, json};
 
-const STAGE: &str = "sweep";
+use crate::column::{Cell, Column, cells, column};
+use crate::error::Result;
+use crate::files::{json_entry, read_parquet, write_parquet};
+
 const KEYS: &str = "midashi.swept";
 
-/// What was swept and what came of it.
+/// The swept keys and the scores of all runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sweep {
-    /// The keys of the configuration that differ among the runs. Each has a column, of integers,
-    /// floats or booleans if all its values are such, else of text.
+    /// The keys of the configuration that differ among the runs. Each has a column, of integers, floats or
+    /// booleans if all its values are, else of text.
     pub keys: Vec<String>,
     /// One per run.
     pub rows: Vec<SweepRow>,
@@ -31,28 +29,28 @@ pub struct Sweep {
 /// One run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepRow {
-    /// The run's name, that of its folder.
+    /// The name of the run and of its folder.
     pub run: String,
     /// The value of each key.
     pub values: Vec<Value>,
-    /// What it scored; none when it failed.
+    /// The run's scores; none if it failed.
     pub scores: Option<SweepScores>,
 }
 
-/// What one run scored.
+/// Scores of one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SweepScores {
-    /// Share of test texts classified rightly.
+    /// Share of test texts classified correctly.
     pub accuracy: f64,
     /// Mean F1 of the categories.
     pub macro_f1: f64,
     /// Mean F1 of the categories, weighted by support.
     pub weighted_f1: f64,
-    /// Share of validation texts that the kept weights classify rightly; none without such texts.
+    /// Share of validation texts that the saved weights classify correctly; none without such texts.
     pub validation_accuracy: Option<f64>,
-    /// Accuracy of the linear baseline; with `evaluate.baseline`.
+    /// Accuracy of the baseline; with `evaluate.baseline`.
     pub baseline_accuracy: Option<f64>,
-    /// Macro F1 of the linear baseline; with `evaluate.baseline`.
+    /// Macro F1 of the baseline; with `evaluate.baseline`.
     pub baseline_macro_f1: Option<f64>,
     /// Accuracy of both models together; with `evaluate.ensemble`.
     pub ensemble_accuracy: Option<f64>,
@@ -60,7 +58,7 @@ pub struct SweepScores {
     pub ensemble_macro_f1: Option<f64>,
 }
 
-/// A score's column and where it is.
+/// A score's column and its value.
 type Score = (&'static str, fn(&SweepScores) -> Option<f64>);
 
 const SCORES: [Score; 8] = [
@@ -80,41 +78,35 @@ impl Sweep {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        let mut fields = vec![Field::new("run", DataType::Utf8, false)];
-        let mut columns = vec![string_column(self.rows.iter().map(|row| &row.run))];
+        let mut columns = vec![Column::of("run", self.rows.iter().map(|row| &row.run), &[])];
         for (at, key) in self.keys.iter().enumerate() {
             let values: Vec<&Value> = self.rows.iter().filter_map(|row| row.values.get(at)).collect();
-            let column = value_column(&values);
-            fields.push(Field::new(key, column.data_type().clone(), false));
-            columns.push(column);
+            columns.push(Column::new(key, value_column(&values), false));
         }
         for (name, score) in SCORES {
-            let scores = self.rows.iter().map(|row| row.scores.as_ref().and_then(score));
-            fields.push(Field::new(name, DataType::Float64, true));
-            columns.push(Arc::new(Float64Array::from_iter(scores)));
+            let scores: Vec<_> = self.rows.iter().map(|row| row.scores.as_ref().and_then(score)).collect();
+            columns.push(Column::of(name, scores.iter(), &[]));
         }
-        let schema = with_metadata(Schema::new(fields), provenance, &[(KEYS, json_list(&self.keys))]);
-        write_parquet(path, &RecordBatch::try_new(schema, columns).map_err(Error::encode(path))?)
+        write_parquet(path, columns, provenance, &[(KEYS, json!(self.keys).to_string())])
     }
 
     /// Reads `sweep.parquet`.
     ///
     /// # Errors
-    /// When the file is missing or is not what [`Sweep::write`] writes.
+    /// When the file is missing or does not follow the schema.
     pub fn read(path: &Path) -> Result<Self> {
-        let batch = read_parquet(path, STAGE)?;
-        from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
+        read_parquet(path, "sweep", from_batch)
     }
 }
 
 fn from_batch(batch: &RecordBatch) -> Result<Sweep, String> {
-    let keys = read_names(batch, KEYS)?;
+    let keys: Vec<String> = json_entry(batch, KEYS)?;
     let values = keys.iter().map(|key| column_values(batch, key)).collect::<Result<Vec<_>, _>>()?;
-    let scores = SCORES.iter().map(|(name, _)| numbers::<Float64Type>(batch, name));
+    let scores = SCORES.iter().map(|(name, _)| cells::<Option<f64>>(batch, name, &[]));
     let scores = scores.collect::<Result<Vec<_>, _>>()?;
-    let runs = strings(batch, "run")?;
-    let row = |row: usize| {
-        let score = |at: usize| scores[at].is_valid(row).then(|| scores[at].value(row));
+    let runs = cells::<String>(batch, "run", &[])?.into_iter().enumerate();
+    let row = |(row, run): (usize, String)| {
+        let score = |at: usize| scores[at][row];
         let all = || {
             Some(SweepScores {
                 accuracy: score(0)?,
@@ -127,31 +119,24 @@ fn from_batch(batch: &RecordBatch) -> Result<Sweep, String> {
                 ensemble_macro_f1: score(7),
             })
         };
-        let values = values.iter().map(|column| column[row].clone()).collect();
-        SweepRow { run: runs.value(row).to_owned(), values, scores: all() }
+        SweepRow { run, values: values.iter().map(|column| column[row].clone()).collect(), scores: all() }
     };
-    Ok(Sweep { rows: (0..batch.num_rows()).map(row).collect(), keys })
+    Ok(Sweep { rows: runs.map(row).collect(), keys })
 }
 
 /// A column of the one type that all values have, else of text.
 fn value_column(values: &[&Value]) -> ArrayRef {
-    if let Some(integers) = values.iter().map(|value| value.as_i64().map(Some)).collect() {
-        let integers: Int64Array = integers;
-        return Arc::new(integers);
+    if let Some(integers) = values.iter().map(|value| value.as_i64()).collect::<Option<Vec<_>>>() {
+        return Arc::new(Int64Array::from(integers));
     }
-    if let Some(floats) = values.iter().map(|value| value.as_f64().map(Some)).collect() {
-        let floats: Float64Array = floats;
-        return Arc::new(floats);
+    if let Some(floats) = values.iter().map(|value| value.as_f64()).collect::<Option<Vec<_>>>() {
+        return Arc::new(Float64Array::from(floats));
     }
-    if let Some(booleans) = values.iter().map(|value| value.as_bool().map(Some)).collect() {
-        let booleans: BooleanArray = booleans;
-        return Arc::new(booleans);
+    if let Some(booleans) = values.iter().map(|value| value.as_bool()).collect::<Option<Vec<_>>>() {
+        return Arc::new(BooleanArray::from(booleans));
     }
-    string_column(values.iter().map(|value| value_text(value)))
-}
-
-fn value_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let text = |value: &&Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    String::write(values.iter().map(text).collect::<Vec<_>>().iter(), &[])
 }
 
 fn column_values(batch: &RecordBatch, name: &str) -> Result<Vec<Value>, String> {

@@ -1,57 +1,70 @@
 //! `tokens.arrow`: one row per tokenised text.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, Int32Builder, ListArray, RecordBatch, StructArray, UInt32Array,
-};
-use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, UInt32Type};
-use arrow::error::ArrowError;
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::ipc::writer::FileWriter;
+use midashi_stage::{Error as FileError, Provenance, atomic, sha256_of_bytes};
 use midashi_text::{Encoding, Unit};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{
-    categories, category_type, list_column, lists, read_categories, string_column, string_row, strings,
+use crate::category::{CategoryId, Split};
+use crate::column::{Row, columns};
+use crate::error::Result;
+use crate::files::{
+    MappedFile, bad_artifact, categories_entry, entry, json_entry, read_categories, to_batch,
 };
-use crate::corpus::{CategoryId, Split, json_list, read_names, read_splits, split_column};
-use crate::files::{MappedFile, bad_artifact, with_metadata};
-use crate::{Error, Result};
-use midashi_stage::{Provenance, atomic, sha256_of_bytes};
 
 const STAGE: &str = "tokenize";
+const TOKENIZER: &str = "midashi.tokenizer";
+const VOCABULARY_SIZE: &str = "midashi.vocabulary_size";
+const REPLACEMENT: &str = "midashi.replacement";
 
-/// One text as the model reads it, special tokens included.
+/// One text with its article's id, category and split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenizedText {
     /// The article's id.
     pub id: String,
     /// The article's category.
     pub label: CategoryId,
-    /// What the article is used for.
+    /// The article's split.
     pub split: Split,
     /// The text as the model reads it.
     pub encoding: Encoding,
 }
 
-/// All texts, and what a later stage must know of the tokenizer.
+columns! { TokenizedText { id: String, label: CategoryId, split: Split, ..encoding: Encoding } }
+
+columns! {
+    Encoding {
+        original: String,
+        text: String,
+        input_ids: Vec<i32>,
+        token_type_ids: Vec<i32>,
+        tokens: Vec<String>,
+        word_ids: Vec<Option<i32>>,
+        offsets: Vec<(u32, u32)>,
+        original_offsets: Vec<(u32, u32)>,
+    }
+}
+
+/// All texts, and the properties of the tokenizer that later stages need.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenizedCorpus {
     /// Category names; a label is an index into them.
     pub categories: Vec<String>,
-    /// One line about the tokenizer, for people.
+    /// Description of the tokenizer on one line.
     pub tokenizer: String,
-    /// Number of ids the tokenizer can give.
+    /// Number of ids of the tokenizer.
     pub vocabulary_size: usize,
-    /// What stands for a token that is hidden from the model, if the tokenizer has such a token.
+    /// The token that replaces a masked one, if the tokenizer has such a token.
     pub replacement: Option<Replacement>,
     /// The texts in the order of `corpus.parquet`.
     pub texts: Vec<TokenizedText>,
 }
 
-/// The token that stands for one that is hidden from the model: the mask token, or the unknown token where there is
-/// no mask token.
+/// The token that replaces a masked one: the mask token, or the unknown token if there is no mask token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replacement {
     /// Its id.
@@ -66,79 +79,36 @@ impl TokenizedCorpus {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        let batch = self.to_batch(provenance).map_err(Error::encode(path))?;
-        atomic::write(path, |file| {
-            let mut writer = FileWriter::try_new(file, batch.schema_ref()).map_err(Error::encode(path))?;
-            writer.write(&batch).map_err(Error::encode(path))?;
-            writer.finish().map_err(Error::encode(path))
-        })
-    }
-
-    fn to_batch(&self, provenance: &Provenance) -> Result<RecordBatch, ArrowError> {
-        let texts = &self.texts;
-        let lengths = || texts.iter().map(|text| text.encoding.input_ids.len());
-        let int32 = |ids: fn(&TokenizedText) -> &[i32]| -> ArrayRef {
-            Arc::new(Int32Array::from_iter_values(texts.iter().flat_map(|text| ids(text).iter().copied())))
-        };
-        let tokens = string_column(texts.iter().flat_map(|text| &text.encoding.tokens));
-        let mut word_ids = Int32Builder::new();
-        texts.iter().flat_map(|text| &text.encoding.word_ids).for_each(|&word| word_ids.append_option(word));
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("id", string_column(texts.iter().map(|text| &text.id))),
-            ("label", categories(texts.iter().map(|text| text.label.0), &self.categories)),
-            ("split", split_column(texts.iter().map(|text| text.split))),
-            ("original", string_column(texts.iter().map(|text| &text.encoding.original))),
-            ("text", string_column(texts.iter().map(|text| &text.encoding.text))),
-            ("input_ids", list_column(lengths(), int32(|text| &text.encoding.input_ids))),
-            ("token_type_ids", list_column(lengths(), int32(|text| &text.encoding.token_type_ids))),
-            ("tokens", list_column(lengths(), tokens)),
-            ("word_ids", list_column(lengths(), Arc::new(word_ids.finish()))),
-            (
-                "offsets",
-                list_column(lengths(), span_column(texts.iter().flat_map(|text| &text.encoding.offsets))),
-            ),
-            (
-                "original_offsets",
-                list_column(
-                    lengths(),
-                    span_column(texts.iter().flat_map(|text| &text.encoding.original_offsets)),
-                ),
-            ),
-        ];
-        let fields: Vec<Field> = columns
-            .iter()
-            .map(|(name, column)| Field::new(*name, column.data_type().clone(), false))
-            .collect();
-        debug_assert_eq!(fields[1].data_type(), &category_type());
         let metadata = [
-            ("midashi.categories", json_list(&self.categories)),
-            ("midashi.tokenizer", self.tokenizer.clone()),
-            ("midashi.vocabulary_size", self.vocabulary_size.to_string()),
-            (
-                "midashi.replacement",
-                serde_json::to_string(&self.replacement)
-                    .map_err(|error| ArrowError::JsonError(error.to_string()))?,
-            ),
+            categories_entry(&self.categories),
+            (TOKENIZER, self.tokenizer.clone()),
+            (VOCABULARY_SIZE, self.vocabulary_size.to_string()),
+            (REPLACEMENT, serde_json::to_string(&self.replacement).map_err(FileError::encode(path))?),
         ];
-        RecordBatch::try_new(
-            with_metadata(Schema::new(fields), provenance, &metadata),
-            columns.into_iter().map(|(_, column)| column).collect(),
-        )
+        let columns = TokenizedText::columns(self.texts.iter(), &self.categories);
+        let batch = to_batch(path, columns, provenance, &metadata)?;
+        atomic::write(path, |file| {
+            let mut writer =
+                FileWriter::try_new(file, batch.schema_ref()).map_err(FileError::encode(path))?;
+            writer.write(&batch).map_err(FileError::encode(path))?;
+            writer.finish().map_err(FileError::encode(path))?;
+            Ok(())
+        })
     }
 
     /// Reads `tokens.arrow`.
     ///
     /// # Errors
-    /// When the file is missing or is not what [`TokenizedCorpus::write`] writes.
+    /// When the file is missing or does not follow the schema.
     pub fn read(path: &Path) -> Result<Self> {
         let file = MappedFile::open(path, STAGE)?;
-        let batch = arrow::compute::concat_batches(&file.schema, &file.batches)
-            .map_err(|error| bad_artifact(path, STAGE)(&error))?;
+        let batch =
+            concat_batches(&file.schema, &file.batches).map_err(|error| bad_artifact(path, STAGE)(&error))?;
         Self::from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
     }
 
-    /// SHA-256 of all that a frozen layer reads: the texts' ids, `input_ids` and `token_type_ids`. Splits,
-    /// categories and the texts' spelling are not in it.
+    /// SHA-256 of the input of the frozen layers: the texts' ids, `input_ids` and `token_type_ids`. Splits,
+    /// categories and the texts' spelling do not change it.
     pub fn input_ids_sha256(&self) -> String {
         let mut bytes = Vec::new();
         for TokenizedText { id, encoding: Encoding { input_ids, token_type_ids, .. }, .. } in &self.texts {
@@ -151,83 +121,21 @@ impl TokenizedCorpus {
         sha256_of_bytes(&bytes)
     }
 
-    /// What the texts are taken apart into where one says which part of them mattered.
+    /// The units that explanations of these texts weigh.
     pub fn units(&self) -> Unit {
         Unit::of(self.texts.iter().map(|text| &text.encoding))
     }
 
     fn from_batch(batch: &RecordBatch) -> Result<Self, String> {
-        let metadata = |key: &str| {
-            batch
-                .schema_ref()
-                .metadata()
-                .get(key)
-                .cloned()
-                .ok_or_else(|| format!("the metadata has no {key}"))
-        };
-        let (labels, _) = read_categories(batch, "label")?;
-        let splits = read_splits(batch)?;
-        let (id, text) = (strings(batch, "id")?, strings(batch, "text")?);
-        let original = strings(batch, "original")?;
-        let (input_ids, tokens) = (lists(batch, "input_ids")?, lists(batch, "tokens")?);
-        let token_type_ids = lists(batch, "token_type_ids")?;
-        let (word_ids, offsets) = (lists(batch, "word_ids")?, lists(batch, "offsets")?);
-        let original_offsets = lists(batch, "original_offsets")?;
-        let texts = (0..batch.num_rows())
-            .map(|row| {
-                Ok(TokenizedText {
-                    id: id.value(row).to_owned(),
-                    label: CategoryId(labels[row]),
-                    split: splits[row],
-                    encoding: Encoding {
-                        original: original.value(row).to_owned(),
-                        text: text.value(row).to_owned(),
-                        input_ids: integers(input_ids, row)?.into_iter().flatten().collect(),
-                        token_type_ids: integers(token_type_ids, row)?.into_iter().flatten().collect(),
-                        tokens: string_row(tokens, row)?,
-                        word_ids: integers(word_ids, row)?,
-                        offsets: spans(offsets, row)?,
-                        original_offsets: spans(original_offsets, row)?,
-                    },
-                })
-            })
-            .collect::<Result<_, String>>()?;
-        let size = metadata("midashi.vocabulary_size")?;
+        let categories = read_categories(batch)?;
         Ok(Self {
-            categories: read_names(batch, "midashi.categories")?,
-            tokenizer: metadata("midashi.tokenizer")?,
-            vocabulary_size: size.parse().map_err(|_| format!("midashi.vocabulary_size is {size:?}"))?,
-            replacement: serde_json::from_str(&metadata("midashi.replacement")?)
-                .map_err(|error| format!("midashi.replacement: {error}"))?,
-            texts,
+            texts: TokenizedText::read(batch, &categories)?,
+            categories,
+            tokenizer: entry(batch, TOKENIZER)?.clone(),
+            vocabulary_size: json_entry(batch, VOCABULARY_SIZE)?,
+            replacement: json_entry(batch, REPLACEMENT)?,
         })
     }
-}
-
-/// Spans of all texts one after the other, as `{start, end}`.
-fn span_column<'a>(spans: impl Iterator<Item = &'a (u32, u32)>) -> ArrayRef {
-    let (starts, ends): (Vec<u32>, Vec<u32>) = spans.copied().unzip();
-    let field = |name: &str| Field::new(name, DataType::UInt32, false);
-    let columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(starts)), Arc::new(UInt32Array::from(ends))];
-    Arc::new(StructArray::new(Fields::from(vec![field("start"), field("end")]), columns, None))
-}
-
-fn integers(list: &ListArray, row: usize) -> Result<Vec<Option<i32>>, String> {
-    let items = list.value(row);
-    let items = items
-        .as_primitive_opt::<Int32Type>()
-        .ok_or_else(|| format!("a list holds {}, expected int32", items.data_type()))?;
-    Ok(items.iter().collect())
-}
-
-fn spans(list: &ListArray, row: usize) -> Result<Vec<(u32, u32)>, String> {
-    let items = list.value(row);
-    let field = |name: &str| {
-        let column = items.as_struct_opt()?.column_by_name(name)?;
-        Some(column.as_primitive_opt::<UInt32Type>()?.values().to_vec())
-    };
-    let (starts, ends) = field("start").zip(field("end")).ok_or("offsets are not {start, end}")?;
-    Ok(starts.into_iter().zip(ends).collect())
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ fn compare_cached(
     cache: &Cache,
 ) -> Result<Comparison> {
     // An unreadable cache is reported and made again.
-    let cached = Predictions::kept(&cache.path, &cache.key).unwrap_or_else(|error| {
+    let cached = Predictions::read_cache(&cache.path, &cache.key).unwrap_or_else(|error| {
         println!("  {error}");
         None
     });
@@ -66,7 +66,7 @@ fn compare_cached(
         Some(cached) => cached,
         None => match fit_and_predict(corpus, model) {
             Ok(predictions) => {
-                predictions.keep(&cache.path, &cache.key)?;
+                predictions.write_cache(&cache.path, &cache.key)?;
                 predictions
             }
             Err(error) if settings.ensemble => {

@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::{Error, Result};
+use crate::folder::entries;
 
 /// Prefix of the names of temporary files and folders.
 pub(crate) const TEMPORARY: &str = ".tmp";
@@ -79,9 +80,7 @@ pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     let parent = parent(path)?;
     let temporary = create_folder(path)?;
     fill(temporary.path())?;
-    for entry in fs::read_dir(temporary.path()).map_err(Error::io("list", temporary.path()))? {
-        sync(&entry.map_err(Error::io("list", temporary.path()))?.path())?;
-    }
+    entries(temporary.path())?.iter().try_for_each(|file| sync(&file.path()))?;
     sync(temporary.path())?;
     // A folder cannot be renamed to the name of one that is not empty, so the old one is renamed first.
     let aside = parent.join(format!(".{}.old", path.file_name().unwrap_or_default().to_string_lossy()));
@@ -91,7 +90,7 @@ pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     }
     if let Err(error) = fs::rename(temporary.path(), path) {
         if aside.exists() {
-            fs::rename(&aside, path).map_err(Error::io("put back", path))?;
+            fs::rename(&aside, path).map_err(Error::io("restore", path))?;
         }
         return Err(Error::io("rename to", path)(error).into());
     }

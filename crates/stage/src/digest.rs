@@ -1,5 +1,4 @@
-//! SHA-256 of files and folders, remembered so that a gigabyte is not read again to learn that
-//! nothing has changed.
+//! SHA-256 of files and folders, stored so that an unchanged gigabyte is not read again.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -13,13 +12,14 @@ use sha2::{Digest, Sha256};
 
 use crate::atomic;
 use crate::error::{Error, Result};
+use crate::folder::entries;
 
 /// SHA-256 of bytes, as 64 hexadecimal digits.
 pub fn sha256_of_bytes(bytes: &[u8]) -> String {
     hexadecimal(Sha256::digest(bytes))
 }
 
-/// Digests of files, each valid as long as the file's size and modification time stay.
+/// Digests of files, each valid as long as the file's size and modification time stay the same.
 #[derive(Default)]
 pub struct DigestMemory {
     store: PathBuf,
@@ -35,13 +35,16 @@ struct Known {
 }
 
 impl DigestMemory {
-    /// Opens the memory kept in `store`; a missing or unreadable one is only a slower start.
+    /// Opens the digests in the file `store`; a missing or unreadable file only costs time.
     pub fn open(store: PathBuf) -> Self {
         let known = fs::read(&store).ok().and_then(|text| serde_json::from_slice(&text).ok());
         Self { store, known: known.unwrap_or_default(), changed: false }
     }
 
-    /// SHA-256 of a file; of a folder, that of its sorted list of relative paths and digests.
+    /// SHA-256 of a file; of a folder, that of the sorted list of its files' relative paths and digests.
+    ///
+    /// # Errors
+    /// When the file, or a file of the folder, cannot be read.
     pub fn of(&mut self, path: &Path) -> Result<String> {
         let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
         if metadata.is_dir() {
@@ -64,8 +67,11 @@ impl DigestMemory {
         Ok(sha256)
     }
 
-    /// Takes over what another run's memory knows and this one does not: of files in the run's folder
-    /// `theirs` as of those of the same name in `ours`, which are other files where size or time differ.
+    /// Adds the digests of another run that are unknown here. A digest of a file in the run's folder `theirs`
+    /// is taken for the file of the same name in `ours`; if that is another file, size or time differ.
+    ///
+    /// # Errors
+    /// When one of the folders does not exist.
     pub fn learn(&mut self, other: Self, theirs: &Path, ours: &Path) -> Result<()> {
         let canonical = |folder: &Path| fs::canonicalize(folder).map_err(Error::io("read", folder));
         let (theirs, ours) = (canonical(theirs)?, canonical(ours)?);
@@ -82,7 +88,15 @@ impl DigestMemory {
         Ok(())
     }
 
-    /// Writes the memory back if it learned something.
+    /// Whether a digest was added since the last save.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Writes the digests back if one was added.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn save(&mut self) -> Result<()> {
         if self.changed {
             let text = serde_json::to_vec(&self.known).map_err(Error::encode(&self.store))?;
@@ -92,18 +106,15 @@ impl DigestMemory {
         Ok(())
     }
 
-    /// Whether a digest was computed or learned since the last save.
-    pub fn is_changed(&self) -> bool {
-        self.changed
-    }
-
     fn of_folder(&mut self, folder: &Path) -> Result<String> {
+        let mut files = Vec::new();
+        list_files(folder, &mut files)?;
+        files.sort();
         let mut listing = String::new();
-        for (path, kind) in entries_below(folder)? {
-            let content = match kind {
-                Kind::File => self.of(&path)?,
-                Kind::Other => "not a file".to_owned(),
-            };
+        for path in files {
+            // A link to a file is read (the Hugging Face cache is made of such links). A link to a folder may
+            // be circular and a pipe may never end: they are listed but not read.
+            let content = if path.is_file() { self.of(&path)? } else { "not a file".to_owned() };
             let relative = path.strip_prefix(folder).unwrap_or(&path);
             listing.push_str(&format!("{content}  {}\n", relative.display()));
         }
@@ -111,33 +122,16 @@ impl DigestMemory {
     }
 }
 
-/// What a folder holds besides folders.
-enum Kind {
-    /// A file, or a link to one (the Hugging Face cache is made of such links).
-    File,
-    /// A link to a folder, which may lead back here; a dangling link; a pipe or a device, which
-    /// may never end. They are named and not read.
-    Other,
-}
-
-fn entries_below(folder: &Path) -> Result<Vec<(PathBuf, Kind)>> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(Error::io("list", &folder))? {
-            let entry = entry.map_err(Error::io("list", &folder))?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io("list", &folder))?);
-            if kind.is_dir() {
-                folders.push(path);
-            } else if path.is_file() {
-                found.push((path, Kind::File));
-            } else {
-                found.push((path, Kind::Other));
-            }
+/// Everything below `folder` that is not a folder itself.
+fn list_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in entries(folder)? {
+        if entry.file_type().map_err(Error::io("list", folder))?.is_dir() {
+            list_files(&entry.path(), found)?;
+        } else {
+            found.push(entry.path());
         }
     }
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(found)
+    Ok(())
 }
 
 fn digest_file(path: &Path) -> Result<String> {

@@ -1,4 +1,4 @@
-//! The one error type of this crate: each message names the file, what was found and what to do.
+//! The errors of a stage: each message names the file, what was found and what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,9 @@ pub enum Error {
     /// The operating system refused a file operation.
     #[error("cannot {doing} {}", path.display())]
     Io {
-        /// The operation, as a verb: "read", "write", "rename".
+        /// The operation as a verb: "read", "write", "rename".
         doing: &'static str,
-        /// The file or folder it was tried on.
+        /// The file or folder.
         path: PathBuf,
         /// The operating system's reason.
         source: std::io::Error,
@@ -21,13 +21,13 @@ pub enum Error {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] midashi_config::Error),
-    /// Another process works in the run's folder.
+    /// Another stage works in the run's folder.
     #[error("another stage is at work in {}: wait for it, or choose another run.name", folder.display())]
     Busy {
         /// The run's folder.
         folder: PathBuf,
     },
-    /// An artifact of an earlier stage is not there.
+    /// An artifact of an earlier stage is missing.
     #[error("{} is missing: run `make {stage}` first", path.display())]
     MissingArtifact {
         /// Where the artifact should be.
@@ -35,7 +35,7 @@ pub enum Error {
         /// The stage that makes it.
         stage: &'static str,
     },
-    /// Writing an Arrow or Parquet file failed.
+    /// Content cannot be written in the file's format.
     #[error("cannot write {}: {message}", path.display())]
     Encode {
         /// The file.
@@ -46,7 +46,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: wraps an I/O error with what was being done to which file.
+    /// For `map_err`: wraps an I/O error with the operation and the file.
     pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }

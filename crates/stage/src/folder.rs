@@ -1,12 +1,14 @@
-//! Names of a run's artifacts, each said once.
+//! The run's folder and the names of its files.
 
+use std::fs::DirEntry;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use midashi_config::Config;
 
 use crate::error::{Error, Result};
 
-/// The folder `artifacts/<run.name>/` and what lies in it.
+/// The folder `artifacts/<run.name>/` and the paths of its files.
 #[derive(Clone, Debug)]
 pub struct RunFolder(PathBuf);
 
@@ -19,21 +21,21 @@ macro_rules! artifacts {
 }
 
 artifacts! {
-    /// Where the corpus and the checkpoint are, as `fetch` found them.
+    /// The paths of the corpus and the checkpoint, by `fetch`.
     sources = "sources.json";
     /// One row per article, by `ingest`.
     corpus = "corpus.parquet";
     /// One row per tokenised text, by `tokenize`.
     tokens = "tokens.arrow";
-    /// The tokenizer's files as `tokenize` used them.
+    /// The tokenizer's files, by `tokenize`.
     tokenizer = "tokenizer";
-    /// What the frozen layers say of each text, by `train`.
+    /// The frozen layers' hidden states of each text, by `train` (a cache).
     features = "features.arrow";
     /// One row per optimiser step, by `train`.
     training = "training.parquet";
-    /// How far an unfinished training has come, by `train`.
+    /// The state of an unfinished training, by `train`.
     training_state = "training.state";
-    /// Event files for TensorBoard, by `train` (a log, not an artifact).
+    /// Event files for TensorBoard, by `train` (a log).
     tensorboard = "tensorboard";
     /// The fine-tuned model, by `train`.
     model = "model";
@@ -43,9 +45,9 @@ artifacts! {
     attention = "attention.parquet";
     /// How much each token mattered by several methods, one row per explained text, by `evaluate`.
     explanations = "explanations.parquet";
-    /// What the linear baseline says, one row per test text, by `evaluate` (kept for other runs).
+    /// The baseline's predictions, one row per test text, by `evaluate` (a cache).
     baseline = "baseline.parquet";
-    /// Accuracy and its relatives, by `evaluate`.
+    /// Accuracy and other metrics, by `evaluate`.
     metrics = "metrics.json";
     /// The report, by `render`.
     report = "report.html";
@@ -55,11 +57,11 @@ artifacts! {
     sweep = "sweep.parquet";
     /// The configuration of a run of a sweep.
     config = "pipeline.toml";
-    /// What each stage did: time, memory, inputs, versions.
+    /// The last work of each stage: time, memory, inputs, versions.
     record = "run.json";
-    /// Digests of files already read (a cache, not an artifact).
+    /// Digests of files that were read (a cache).
     digests = ".digests.json";
-    /// Locked by the stage at work.
+    /// Locked by the stage that works.
     lock = ".lock";
 }
 
@@ -78,6 +80,15 @@ impl RunFolder {
     pub fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// The entries of a folder.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn entries(folder: &Path) -> Result<Vec<DirEntry>> {
+    let entries = folder.read_dir().and_then(Iterator::collect::<io::Result<_>>);
+    entries.map_err(Error::io("list", folder))
 }
 
 /// Refuses a missing artifact.

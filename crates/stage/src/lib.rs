@@ -1,9 +1,4 @@
-//! The machinery of a stage.
-//!
-//! A stage is one binary. It reads the configuration ([`midashi_config::Config`]), finds the artifacts of the
-//! stages before it in the run's folder ([`RunFolder`]), asks whether its own are already made
-//! ([`Stage::begin`]), writes them atomically with their provenance, and enters what it did into
-//! `run.json` ([`Work::finish`]).
+#![doc = include_str!("../README.md")]
 
 mod arguments;
 pub mod atomic;
@@ -19,7 +14,7 @@ mod stage;
 pub use arguments::StageArguments;
 pub use digest::{DigestMemory, sha256_of_bytes};
 pub use error::{Error, Interrupted, Result};
-pub use folder::{RunFolder, require};
+pub use folder::{RunFolder, entries, require};
 pub use lock::lock;
 pub use program::main;
 pub use progress::Progress;

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 /// A log gets a line at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// One piece of work of known length, counted in `unit`s.
+/// Progress of work of known length, counted in `unit`s.
 pub struct Progress {
     label: String,
     unit: &'static str,
@@ -31,7 +31,7 @@ impl Progress {
             );
             if let Ok(style) = ProgressStyle::with_template(&template) {
                 let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
-                    // A bar that cannot be drawn is no reason to stop.
+                    // Work goes on even if the bar cannot be drawn.
                     let _ = write!(text, "{:.0}", state.per_sec());
                 };
                 bar.set_style(style.with_key("rate", rate));
@@ -56,7 +56,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line that stays, above the bar if there is one.
+    /// Prints a line above the bar.
     pub fn println(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| println!("{line}")),
@@ -64,7 +64,7 @@ impl Progress {
         }
     }
 
-    /// Ends the work: the bar disappears.
+    /// Ends the work and removes the bar.
     pub fn finish(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -12,7 +12,7 @@ use crate::arguments::StageArguments;
 use crate::atomic;
 use crate::digest::DigestMemory;
 use crate::error::{Error, Result};
-use crate::folder::{RunFolder, require};
+use crate::folder::{RunFolder, entries, require};
 use crate::lock::lock;
 use crate::record::{FileDigest, Provenance, RunRecord, StageRecord};
 
@@ -196,9 +196,9 @@ impl Work {
 
 /// Removes temporary files of a process that was killed; the lock guarantees that none is in use.
 fn remove_leftovers(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let path = entry.map_err(Error::io("list", folder))?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(atomic::TEMPORARY)) {
+    for entry in entries(folder)? {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(atomic::TEMPORARY) {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(Error::io("remove", &path))?;
         }

@@ -1,4 +1,4 @@
-//! Which run has what another needs: the corpus, the tokens and what the frozen layers say of them.
+//! The runs that can share their corpus, tokens and hidden states with others.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use midashi_stage::RunFolder;
 
 use crate::share::share;
 
-/// Runs by all that makes a difference before the layers that learn.
+/// Runs by the part of their configuration that matters before training.
 pub struct Donors(Vec<(Config, RunFolder)>);
 
 impl Donors {
-    /// The run that is swept: its corpus and tokens are made, its features perhaps.
+    /// Starts with the run of the sweep's configuration: its corpus and tokens exist, its features may.
     pub fn new(base: &Config) -> Self {
         Self(vec![(before_training(base), RunFolder::of(base))])
     }
 
-    /// Gives the run of `config` what the last run that agrees with it made by `stages`, and its
-    /// features. The stages check what they find: a wrong guess costs their time, no more.
+    /// Shares the work of `stages` in the last run that agrees with `config`, and its features, with the run of
+    /// `config`. The stages check what they find, so a wrong guess costs only time.
     pub fn share_with(&self, config: &Config, stages: &[&str]) -> Result<()> {
         let wanted = before_training(config);
         match self.0.iter().find(|(known, _)| *known == wanted) {
@@ -27,7 +27,7 @@ impl Donors {
         }
     }
 
-    /// The run of `config` has tokenised its corpus; the next ones that agree with it share with it.
+    /// Adds the run of `config`, which has tokenised its corpus.
     pub fn add(&mut self, config: &Config) {
         let key = before_training(config);
         self.0.retain(|(known, _)| *known != key);
@@ -35,28 +35,19 @@ impl Donors {
     }
 }
 
-/// The configuration without what makes no difference before training. A key that is not named here
-/// is taken to make one.
+/// The configuration with defaults for all keys that do not matter before training.
 fn before_training(config: &Config) -> Config {
-    let nothing = Train::default();
+    let train = config.train.clone();
     Config {
         run: Run { name: String::new(), artifacts: PathBuf::new(), ..config.run.clone() },
         train: Train {
-            epochs: nothing.epochs,
-            batch_size: nothing.batch_size,
-            batch_tokens: nothing.batch_tokens,
-            group_by_length: nothing.group_by_length,
-            gradient_accumulation_steps: nothing.gradient_accumulation_steps,
-            learning_rate: nothing.learning_rate,
-            weight_decay: nothing.weight_decay,
-            max_grad_norm: nothing.max_grad_norm,
-            dropout: nothing.dropout,
-            label_smoothing: nothing.label_smoothing,
-            class_weights: nothing.class_weights,
-            patience: nothing.patience,
-            save_interval: nothing.save_interval,
-            seed: nothing.seed,
-            ..config.train.clone()
+            trainable_layers: train.trainable_layers,
+            device: train.device,
+            tf32: train.tf32,
+            trunk_batch_tokens: train.trunk_batch_tokens,
+            trunk_precision: train.trunk_precision,
+            features: train.features,
+            ..Train::default()
         },
         evaluate: Evaluate::default(),
         render: Render::default(),

@@ -1,5 +1,6 @@
-//! `midashi-sweep`: trains and evaluates all combinations of some settings, and says what they score.
-//! A tool beside the stages: each combination is a run of its own, made by the stages' own binaries.
+//! `midashi-sweep`: trains and evaluates all combinations of some settings and compares their scores.
+//!
+//! It is a tool and not a stage: each combination is a run of its own, made by the stages' programs.
 
 mod donors;
 mod grid;
@@ -21,19 +22,19 @@ use crate::donors::Donors;
 use crate::grid::{Grid, Setting};
 use crate::stages::{Failure, Stages};
 
-/// Raised when sweep.parquet says other things of the same runs.
+/// Raised when this tool's code gives another sweep.parquet for the same runs.
 const REVISION: u32 = 1;
 
-/// What runs with the same corpus and checkpoint have in common.
+/// Stages whose work runs with the same corpus and checkpoint share.
 const SHARED: [&str; 3] = ["fetch", "ingest", "tokenize"];
-/// What each run does for itself; `make render` draws the report of the one that deserves it.
+/// Stages that each run needs itself. No report is rendered; `make render` does it for a single run.
 const OWN: [&str; 2] = ["train", "evaluate"];
 
 /// Trains and evaluates all combinations of some settings; writes sweep.parquet and prints mean and spread
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// What differs among the runs: 'section.key=value,value … other.key=value,value …'
+    /// The values to combine: 'section.key=value,value other.key=value,value'
     #[arg(long, env = "MIDASHI_SWEEP", value_name = "SWEEP", default_value = "", hide_env_values = true)]
     sweep: String,
     #[command(flatten)]
@@ -70,7 +71,7 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     report(&grid, &failures)
 }
 
-/// Runs all stages of one setting, with what another run has of it already.
+/// Runs all stages of one setting, and shares the work of an earlier run.
 fn run(setting: &Setting, stages: &Stages, donors: &mut Donors) -> Result<Option<Failure>> {
     let config = RunFolder::of(&setting.config).config();
     atomic::write_bytes(&config, setting.config.to_toml()?.as_bytes())?;
@@ -80,7 +81,7 @@ fn run(setting: &Setting, stages: &Stages, donors: &mut Donors) -> Result<Option
             return Ok(Some(failure));
         }
     }
-    // From here on its tokens are right, and so are the features that training may make.
+    // Its tokens are valid from here on, and so are the features that training may write.
     donors.add(&setting.config);
     for stage in OWN {
         if let Err(failure) = stages.run(stage, &config, &[])? {
@@ -98,7 +99,7 @@ fn row(setting: &Setting, failure: Option<&Failure>) -> Result<SweepRow> {
     Ok(SweepRow { run: setting.name.clone(), values: setting.values.clone(), scores })
 }
 
-/// Writes sweep.parquet, if a run or the sweep has changed.
+/// Writes sweep.parquet if a run or the sweep has changed.
 fn write(sweep: &Sweep, grid: &Grid, arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("sweep", REVISION, arguments)?;
     let path = stage.folder().sweep();
@@ -110,7 +111,7 @@ fn write(sweep: &Sweep, grid: &Grid, arguments: &StageArguments) -> Result<()> {
     Ok(())
 }
 
-/// Names the runs that failed; they are an error, though the others are done.
+/// Prints the failed runs. They are an error although the others are complete.
 fn report(grid: &Grid, failures: &[Option<Failure>]) -> Result<()> {
     let mut failed = 0;
     for (setting, failure) in grid.settings.iter().zip(failures) {

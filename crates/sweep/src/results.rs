@@ -1,4 +1,4 @@
-//! What the runs say of themselves.
+//! Scores, digests and durations of finished runs.
 
 use anyhow::{Context, Result};
 use midashi_artifacts::{Metrics, Split, Sweep, SweepScores, read_training};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::grid::Grid;
 
-/// What a finished run scored.
+/// The scores of a finished run.
 ///
 /// # Errors
 /// When one of its artifacts cannot be read.
@@ -26,7 +26,7 @@ pub fn scores(folder: &RunFolder) -> Result<SweepScores> {
     })
 }
 
-/// Of the epoch whose weights were kept; none without a validation split.
+/// Validation accuracy of the best epoch; none without a validation split.
 fn validation_accuracy(folder: &RunFolder) -> Result<Option<f64>> {
     let record = RunRecord::read(folder);
     let kept = record.stage("train").and_then(|train| train.details.get("best_epoch")?.as_i64());
@@ -56,7 +56,7 @@ pub fn digests(sweep: &Sweep, grid: &Grid) -> Result<Map<String, Value>> {
     Ok(digests)
 }
 
-/// How long `stages` took when they last worked.
+/// Duration of the last work of `stages`, in seconds.
 pub fn seconds(folder: &RunFolder, stages: &[&str]) -> Option<f64> {
     let record = RunRecord::read(folder);
     stages.iter().map(|stage| Some(record.stage(stage)?.wall_seconds)).sum()

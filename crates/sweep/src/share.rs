@@ -1,20 +1,20 @@
-//! Runs that differ only in later settings share what the stages before made: one file, several names.
+//! Runs that differ only in later settings share the artifacts of earlier stages: one file, several names.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::path::Path;
 
-use midashi_stage::{DigestMemory, Error, Result, RunFolder, RunRecord, atomic, lock};
+use midashi_stage::{DigestMemory, Error, Result, RunFolder, RunRecord, atomic, entries, lock};
 
-/// Gives the run `to` what `stages` made in the run `from`: their artifacts, their entries in
-/// `run.json` and the digests already known, so that the same stages find themselves up to date in
-/// `to`. They check as ever: what does not fit is made again. The caches `features.arrow` and
-/// `baseline.parquet` come along where `to` has none or older ones.
+/// Shares the work of `stages` in the run `from` with the run `to`: their artifacts, their entries in `run.json`
+/// and the known digests, so that these stages are up to date in `to`. The stages still check, and make again
+/// what does not fit. The caches `features.arrow` and `baseline.parquet` are shared if `to` has none or older
+/// ones.
 ///
-/// Artifacts are hard links, or copies where the file system has none, and are never written
-/// through: everything here is replaced by renaming.
+/// Artifacts are hard links, or copies if the file system has none. A link is safe because artifacts are
+/// replaced by renaming and never written in place.
 ///
 /// # Errors
-/// When a stage is at work in one of the folders, or a file can be neither linked nor copied.
+/// When a stage works in one of the folders, or a file can be neither linked nor copied.
 pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
     let _locks = (lock(from)?, lock(to)?);
     let (theirs, mut ours) = (RunRecord::read(from), RunRecord::read(to));
@@ -40,16 +40,13 @@ pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
     digests.save()
 }
 
-/// A file, or a flat folder of files.
+/// Shares a file, or a flat folder of files.
 fn share_artifact(from: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
         return if is_same(from, to) { Ok(()) } else { share_file(from, to) };
     }
     let names = |folder: &Path| -> Result<Vec<_>> {
-        let entries = fs::read_dir(folder).map_err(Error::io("list", folder))?;
-        let mut names = entries
-            .map(|entry| Ok(entry.map_err(Error::io("list", folder))?.file_name()))
-            .collect::<Result<Vec<_>>>()?;
+        let mut names: Vec<_> = entries(folder)?.iter().map(DirEntry::file_name).collect();
         names.sort();
         Ok(names)
     };
@@ -65,7 +62,7 @@ fn share_artifact(from: &Path, to: &Path) -> Result<()> {
     })
 }
 
-/// Replaces `to`, which is not `from` under another name: renaming one onto the other would do nothing.
+/// Replaces `to`. It must not be the same file as `from`: a rename between two names of one file does nothing.
 fn share_file(from: &Path, to: &Path) -> Result<()> {
     let temporary = atomic::create_folder(to)?;
     let linked = temporary.path().join("file");
@@ -73,7 +70,7 @@ fn share_file(from: &Path, to: &Path) -> Result<()> {
     fs::rename(&linked, to).map_err(Error::io("rename to", to))
 }
 
-/// A hard link; else a copy, with the same time, so that the digest known of the one is that of the other.
+/// Makes a hard link, or else a copy of the same modification time, so that the known digest stays valid.
 fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     let Err(refused) = fs::hard_link(from, to) else { return Ok(()) };
     println!("  {} is copied, because it cannot be linked: {refused}", from.display());
@@ -87,7 +84,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     file.sync_all().map_err(Error::io("flush", to))
 }
 
-/// Whether both have one size and modification time, which is what digests are remembered by.
+/// Whether both have the same size and modification time, by which digests are stored.
 fn is_same(one: &Path, other: &Path) -> bool {
     let state = |path| fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?))).ok();
     state(one).is_some_and(|one| Some(one) == state(other))
