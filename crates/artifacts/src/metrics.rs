@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use midashi_stage::{atomic, require};
 
 /// The numbers of scikit-learn's `classification_report(answer, prediction)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Share of test texts classified rightly.
     pub accuracy: f64,
