@@ -11,7 +11,7 @@ use crate::files::{read_json, write_json};
 use crate::interval::Interval;
 
 /// The numbers of scikit-learn's `classification_report(label, prediction)`, and more.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Share of test texts classified correctly.
     pub accuracy: f64,

@@ -29,12 +29,7 @@ pub fn metrics(predictions: &Predictions) -> anyhow::Result<Metrics> {
         confusion,
         labels,
         test_rows,
-        intervals: None,
-        calibration: None,
-        baseline: None,
-        ensemble: None,
-        faithfulness: None,
-        article: None,
+        ..Metrics::default()
     })
 }
 

@@ -119,14 +119,14 @@ pub fn sources(artifacts: &Artifacts) -> anyhow::Result<Vec<Source>> {
     Ok(Source::of(CLS_ATTENTION, (1, heads), &attention).into_iter().chain(sources).collect())
 }
 
+/// A column of `explanations.parquet` with its method and, if the row has them, its weights in order.
+type Column<'a> = (&'static str, Kind, Option<Vec<&'a [f32]>>);
+
 /// Methods of `explanations.parquet`.
 const METHODS: usize = 6;
 
-/// The weights of a text by layer and head.
-type Slices<'a> = Vec<&'a [f32]>;
-
 /// An explanation's weights by method, with their column. A new method is a line here.
-fn weights_of(row: &Explanation) -> [(&'static str, Kind, Option<Slices<'_>>); METHODS] {
+fn weights_of(row: &Explanation) -> [Column<'_>; METHODS] {
     [
         ("layer_attention", LAYER_ATTENTION, Some(slices(&row.layer_attention))),
         ("attentions", ALL_ATTENTION, row.attentions.as_deref().map(|weights| vec![weights])),

@@ -351,16 +351,12 @@ fn metrics(rows: &[Prediction]) -> Metrics {
         confusion,
         labels: CATEGORIES.map(str::to_owned).to_vec(),
         test_rows: rows.len() as u64,
-        intervals: None,
         calibration: Some(Calibration {
             expected_calibration_error: 0.0432,
             brier_score: 0.4321,
             bins: (0..10).map(|at| bin(at, rows)).collect(),
         }),
-        baseline: None,
-        ensemble: None,
-        faithfulness: None,
-        article: None,
+        ..Metrics::default()
     }
 }
 

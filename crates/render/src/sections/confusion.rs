@@ -61,27 +61,13 @@ fn confusion(metrics: &Metrics) -> anyhow::Result<Vec<ConfusionRow>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub mod tests {
-    use midashi_artifacts::Averages;
-
     use super::*;
 
     pub fn metrics(labels: &[&str], confusion: Vec<Vec<u64>>) -> Metrics {
         Metrics {
-            accuracy: 0.5,
-            macro_f1: 0.5,
-            weighted_f1: 0.5,
-            macro_average: Averages::default(),
-            weighted_average: Averages::default(),
-            per_class: vec![],
             confusion,
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-            test_rows: 0,
-            intervals: None,
-            calibration: None,
-            baseline: None,
-            ensemble: None,
-            faithfulness: None,
-            article: None,
+            ..Metrics::default()
         }
     }
 
