@@ -14,7 +14,7 @@ use crate::quantize;
 pub(crate) const BATCH: &str = "batch";
 /// Axis of the tokens of the longest text in the batch.
 pub(crate) const TOKENS: &str = "tokens";
-/// Axis of the unpadded rows.
+/// Axis of the unpadded rows, by its name in written models.
 const UNPADDED: &str = "present";
 
 /// What in a batch is padding.

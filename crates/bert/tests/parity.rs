@@ -1,8 +1,7 @@
 //! A small BERT against PyTorch: hidden states, attention, loss and every gradient.
 //!
-//! The truth is `tests/fixtures/gradient_reference*.safetensors`, written by
-//! `tests/parity/gradient_reference.py` with transformers in float64; of explanations it is
-//! `explanation_reference.safetensors`, written by the script of that name.
+//! `tests/parity/gradient_reference.py` writes `tests/fixtures/gradient_reference*.safetensors` with transformers in
+//! float64, and `explanation_reference.py` writes `explanation_reference.safetensors`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::collections::HashMap;
@@ -57,7 +56,7 @@ impl Reference {
                 floats.insert(name, ArrayD::from_shape_vec(shape, numbers).unwrap());
             }
         }
-        // What transformers takes where it is given no types.
+        // The default of transformers.
         if let Some(ids) = integers.get(INPUT_IDS) {
             let zeros = ArrayD::zeros(ids.raw_dim());
             integers.entry(TOKEN_TYPE_IDS.to_owned()).or_insert(zeros);
@@ -65,7 +64,7 @@ impl Reference {
         Self { config, floats, integers }.embedded()
     }
 
-    /// With the rows of the word embeddings that the ids name, where there are both.
+    /// Adds the word embeddings of the ids, if the fixture has both.
     fn embedded(mut self) -> Self {
         let (ids, words) = (self.integers.get(INPUT_IDS), self.floats.get(WORD_EMBEDDINGS));
         if let (Some(ids), Some(words)) = (ids, words) {
@@ -77,7 +76,7 @@ impl Reference {
         self
     }
 
-    /// The fixture `name`, which holds only what is other than in the main one.
+    /// The fixture `name`, which holds only the differences to the main one.
     fn variant(name: &str) -> Self {
         let (mut variant, main) = (Self::read(name), main_reference());
         for (name, tensor) in main.floats {
@@ -93,7 +92,7 @@ impl Reference {
         self.floats["classifier.bias"].len()
     }
 
-    /// What makes the loss the mean cross-entropy of the batch.
+    /// Targets for which the loss is the mean cross-entropy of the batch.
     fn targets(&self) -> ArrayD<f32> {
         let answers = &self.integers["labels"];
         let texts = answers.len();
@@ -101,7 +100,7 @@ impl Reference {
         ArrayD::from_shape_fn(IxDyn(&[texts, self.labels()]), target)
     }
 
-    /// A session with all weights handed over.
+    /// A session with all weights.
     fn session(&self, graph: &Graph) -> Session {
         let weights = graph.parameters().map(|(name, shape)| {
             assert_eq!(self.floats[name].shape(), shape, "{name}");
@@ -111,7 +110,7 @@ impl Reference {
         runtime().session(&graph.to_model("test", |_| Storage::External), options).unwrap()
     }
 
-    /// What a graph that starts at `start` is fed.
+    /// Inputs of a graph that starts at `start`.
     fn inputs(&self, start: Start) -> Vec<(&'static str, Tensor<'_>)> {
         let integers = |name| (name, self.integers[name].view().into());
         let mut inputs: Vec<(&str, Tensor<'_>)> = match start {
@@ -151,7 +150,7 @@ fn assert_close(what: &str, found: ndarray::ArrayViewD<'_, f32>, expected: ndarr
 }
 
 impl Reference {
-    /// Hidden states after so many layers, of tokens alone: `[all tokens, hidden_size]`.
+    /// Hidden states after so many layers, without padding: `[all tokens, hidden_size]`.
     fn hidden_states(&self, layers: usize) -> ArrayD<f32> {
         let (hidden, mask) = (&self.floats[&format!("hidden.{layers}")], &self.integers["attention_mask"]);
         let rows = hidden.rows().into_iter().zip(mask).filter(|(_, present)| **present == 1);
@@ -162,7 +161,7 @@ impl Reference {
 }
 
 #[test]
-fn hidden_states_of_every_layer_are_transformers() {
+fn hidden_states_of_every_layer_agree_with_transformers() {
     let reference = main_reference();
     for layers in 0..=reference.config.num_hidden_layers {
         let mut session =
@@ -189,7 +188,7 @@ fn int8_session(reference: &Reference, layers: usize, bits: u32) -> Session {
 }
 
 #[test]
-fn hidden_states_in_int8_are_near_transformers_and_nearer_with_more_bits() {
+fn int8_hidden_states_are_close_to_transformers_and_closer_with_more_bits() {
     let reference = main_reference();
     let layers = reference.config.num_hidden_layers;
     let expected = reference.hidden_states(layers);
@@ -203,7 +202,7 @@ fn hidden_states_in_int8_are_near_transformers_and_nearer_with_more_bits() {
 }
 
 #[test]
-fn in_int8_too_a_text_does_not_depend_on_its_batch() {
+fn int8_hidden_states_of_a_text_do_not_depend_on_its_batch() {
     let reference = main_reference();
     let mut session = int8_session(&reference, reference.config.num_hidden_layers, 8);
     let together =
@@ -223,7 +222,7 @@ fn in_int8_too_a_text_does_not_depend_on_its_batch() {
 }
 
 #[test]
-fn logits_and_attention_are_transformers_wherever_the_tail_starts() {
+fn logits_and_attention_agree_with_transformers_for_every_start() {
     let reference = main_reference();
     let last = reference.config.num_hidden_layers - 1;
     let attention = &reference.floats[&format!("attention.{last}")];
@@ -241,7 +240,7 @@ fn logits_and_attention_are_transformers_wherever_the_tail_starts() {
 }
 
 #[test]
-fn all_attention_and_the_gradient_of_a_logit_are_pytorchs() {
+fn all_attention_and_the_gradient_of_a_logit_agree_with_pytorch() {
     let reference = Reference::variant("explanation_reference.safetensors");
     let categories = &reference.integers["categories"];
     let (texts, labels) = (categories.len(), reference.labels());
@@ -273,7 +272,7 @@ fn compare_training(reference: &Reference, start: Start) {
     }
 }
 
-/// Runs a training graph and compares what it gives; returns the names of the trainable parameters.
+/// Runs a training graph and compares its outputs; returns the names of the trainable parameters.
 fn compare_outputs(
     reference: &Reference,
     graph: &Graph,
@@ -297,7 +296,7 @@ fn compare_outputs(
 }
 
 #[test]
-fn loss_and_every_gradient_are_pytorch_wherever_the_tail_starts() {
+fn loss_and_every_gradient_agree_with_pytorch_for_every_start() {
     let reference = main_reference();
     for start in reference.starts() {
         compare_training(&reference, start);
@@ -305,7 +304,7 @@ fn loss_and_every_gradient_are_pytorch_wherever_the_tail_starts() {
 }
 
 #[test]
-fn every_activation_has_pytorch_gradients() {
+fn gradients_of_every_activation_agree_with_pytorch() {
     for activation in ["gelu_new", "relu"] {
         let reference = Reference::variant(&format!("gradient_reference_{activation}.safetensors"));
         compare_training(&reference, Start::InputIds);
@@ -313,7 +312,7 @@ fn every_activation_has_pytorch_gradients() {
 }
 
 #[test]
-fn texts_of_a_pair_have_pytorchs_logits_and_gradients() {
+fn logits_and_gradients_of_pairs_of_texts_agree_with_pytorch() {
     let reference = Reference::variant("gradient_reference_pairs.safetensors");
     let types = &reference.integers[TOKEN_TYPE_IDS];
     assert!(types.iter().any(|&kind| kind == 1) && types.iter().any(|&kind| kind == 0));
@@ -329,7 +328,7 @@ fn texts_of_a_pair_have_pytorchs_logits_and_gradients() {
 }
 
 #[test]
-fn with_dropout_loss_and_every_gradient_are_pytorch() {
+fn with_dropout_loss_and_every_gradient_agree_with_pytorch() {
     let reference = Reference::variant("gradient_reference_dropout.safetensors");
     let dropout = Dropout { hidden: true, attention: true };
     let graph = training(&reference.config, reference.labels(), Start::InputIds, dropout, |_| true).unwrap();
@@ -382,12 +381,12 @@ fn padding_does_not_change_a_prediction() {
 }
 
 #[test]
-fn without_a_mask_loss_and_every_gradient_are_pytorch() {
+fn without_a_mask_loss_and_every_gradient_agree_with_pytorch() {
     compare_training(&Reference::variant("gradient_reference_unmasked.safetensors"), Start::InputIds);
 }
 
 #[test]
-fn without_a_mask_padding_is_attended_to_as_in_pytorch_and_changes_predictions() {
+fn without_a_mask_padding_changes_predictions_as_in_pytorch() {
     let reference = Reference::variant("gradient_reference_unmasked.safetensors");
     let (ids, lengths) = (&reference.integers["input_ids"], &main_reference().integers["attention_mask"]);
     let texts: Vec<Vec<i32>> = ids

@@ -11,15 +11,15 @@ use crate::proto::{
 };
 use crate::shape::Dim;
 
-/// The operator set whose semantics `operators.rs` has; the first with `Gelu`.
+/// The operator set that `node.rs` follows, the first with `Gelu`.
 const OPERATOR_SET: i64 = 20;
-/// The file format that goes with operator set 20 (ONNX's versioning table, release 1.15).
+/// The file format of operator set 20 (ONNX's versioning table, release 1.15).
 const IR_VERSION: i64 = 9;
 
 /// Where a parameter's numbers are when the model runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// Fed at every run, like an input: for what is being trained.
+    /// Fed at every run, like an input: for trainable parameters.
     Input,
     /// In the model file, little-endian in row-major order.
     Embedded(Bytes),
@@ -90,7 +90,7 @@ impl Graph {
     /// A tensor with its bytes, or one whose bytes the session gets.
     fn tensor(&self, id: Id, bytes: Option<Bytes>) -> TensorProto {
         let external = bytes.is_none();
-        // The location is required by the format; the session replaces the tensor by name.
+        // The format requires a location; the session replaces the tensor by its name.
         let location = StringStringEntryProto { key: "location".to_owned(), value: "session".to_owned() };
         TensorProto {
             dims: self.shape(id).iter().filter_map(Dim::fixed).map(|size| size as i64).collect(),

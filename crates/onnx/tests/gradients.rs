@@ -1,5 +1,5 @@
-//! Every rule of the gradient table against central finite differences, both computed by ONNX
-//! Runtime, on random shapes, with broadcasting and with sizes known only at run time.
+//! Every rule of the gradient table against central finite differences, both computed by ONNX Runtime, on random
+//! shapes, with broadcasting and with sizes known only at run time; and errors of building graphs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::collections::HashMap;
@@ -12,13 +12,12 @@ use ndarray::{ArrayD, IxDyn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Half the distance of the two evaluations; losses are summed in f64, so round-off stays small.
+/// Half the distance of the two evaluations. Losses are summed in f64 to keep round-off small.
 const STEP: f32 = 1e-2;
 /// Largest difference accepted, relative to the largest entry of the gradient (and at least 1).
 const TOLERANCE: f64 = 2e-3;
 
-/// An axis of a test: its size now, and the name by which the graph knows it, if it does not know
-/// the size.
+/// An axis of a test: its size, and its name in the graph if the graph does not know the size.
 #[derive(Clone, Copy)]
 struct Axis(usize, Option<&'static str>);
 
@@ -36,7 +35,7 @@ fn runtime() -> &'static Runtime {
 
 struct Check {
     rng: ChaCha8Rng,
-    /// Inputs stay this far from 0, for functions with a kink there.
+    /// Distance of inputs from 0, for functions with a kink there.
     gap: f32,
     /// Integers for the graph input `indices`.
     indices: Option<ArrayD<i64>>,
@@ -60,8 +59,8 @@ impl Check {
         ArrayD::from_shape_simple_fn(IxDyn(shape), &mut number)
     }
 
-    /// Builds `y` from inputs of the given axes and compares the gradient of `Σ y·w`, `w` random,
-    /// with finite differences at every number of every input.
+    /// Builds `y` from inputs of the given axes and compares the gradient of `Σ y·w`, with random `w`, with finite
+    /// differences at every number of every input.
     fn compare(
         &mut self,
         axes: &[Vec<Axis>],
@@ -309,7 +308,7 @@ fn gather_loses_no_row_on_several_threads() {
     const WIDTH: usize = 512;
     const PICKED: usize = 3000;
     let mut check = Check::new(1);
-    // A few rows are picked again and again, as frequent words are.
+    // A few rows are picked often, like frequent words.
     let indices = ArrayD::from_shape_simple_fn(IxDyn(&[PICKED]), || check.rng.random_range(0..8_i64).pow(3));
     let table = check.random(&[ROWS, WIDTH]);
     let weights = check.random(&[PICKED, WIDTH]);

@@ -257,7 +257,7 @@ mod tests {
     fn assert_refused(config: Value, parts: &[&str]) {
         let message = read(config).err().unwrap_or_else(|| "accepted".to_owned());
         for part in parts {
-            assert!(message.contains(part), "{message:?} does not say {part:?}");
+            assert!(message.contains(part), "{message:?} does not contain {part:?}");
         }
     }
 
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_distilbert_is_left_in_the_settings() {
+    fn settings_of_a_distilbert_are_converted_completely() {
         let config = read(json!({
             "model_type": "distilbert", "architectures": ["DistilBertForMaskedLM"], "torch_dtype": "float16",
             "vocab_size": 32768,
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_bert_does_not_compute_is_refused_by_name() {
+    fn settings_that_bert_does_not_have_are_refused_by_name() {
         for (change, parts) in [
             (json!({"hidden_act": "silu"}), ["\"silu\"", "gelu, "]),
             (
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distilberts_tensors_have_names_of_their_own() {
+    fn tensors_of_a_distilbert_have_their_own_names() {
         let names = |name: &str| DISTILBERT.spellings(name)[0].clone();
         for (bert, own) in [
             ("embeddings.LayerNorm.bias", "embeddings.LayerNorm.bias"),

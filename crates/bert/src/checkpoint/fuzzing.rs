@@ -71,17 +71,17 @@ mod tests {
     static MEMORY: Counting = Counting;
 
     #[test]
-    fn damaged_pytorch_files_do_no_harm() {
+    fn damaged_pytorch_files_stay_within_the_bounds() {
         replay(&PYTORCH, 20_000);
     }
 
     #[test]
-    fn damaged_safetensors_files_do_no_harm() {
+    fn damaged_safetensors_files_stay_within_the_bounds() {
         replay(&SAFETENSORS, 20_000);
     }
 
     #[test]
-    fn damaged_configurations_do_no_harm() {
+    fn damaged_configurations_stay_within_the_bounds() {
         replay(&CONFIG, 5_000);
     }
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_opcode_makes_much_of_a_byte() {
+    fn no_opcode_allocates_much_for_a_byte() {
         let storage = b"((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x00tQK\x00)";
         let tensor = [&b"ctorch._utils\n_rebuild_tensor_v2\nq\x01"[..], storage, b")tq\x02"].concat();
         for start in [b")q\x00", b"]q\x00", b"}q\x00", b"Nq\x00"] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_said_often_takes_no_time() {
+    fn a_long_name_that_is_repeated_takes_no_time() {
         let name = [&b"X\x00\x00\x08\x00"[..], &[b'a'; 1 << 19], b"q\x03"].concat();
         let storage = b"((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x00tQK\x00))t";
         let tensor = [b"ctorch._utils\n_rebuild_tensor_v2\n", &storage[..], b"Rq\x04"].concat();

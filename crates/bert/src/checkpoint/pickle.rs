@@ -281,7 +281,7 @@ impl<'a> Machine<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let (bytes, rest) =
-            self.input.split_first_chunk().ok_or("the file ends here; was it copied whole?")?;
+            self.input.split_first_chunk().ok_or("the file ends here; copy it again if it is incomplete")?;
         self.input = rest;
         Ok(*bytes)
     }
@@ -373,7 +373,7 @@ impl<'a> Machine<'a> {
     fn append(&mut self, items: Vec<Value<'a>>) -> Result<Option<Value<'a>>> {
         match self.top()? {
             Object::List(list) => list.extend(items),
-            _ => return Err("items are appended to what is no list".to_owned()),
+            _ => return Err("items are appended to a value that is not a list".to_owned()),
         }
         Ok(None)
     }
@@ -384,7 +384,7 @@ impl<'a> Machine<'a> {
         };
         match self.top()? {
             Object::Dict(dict) => dict.extend(entries.iter().map(|[key, value]| (*key, *value))),
-            _ => return Err("entries are set in what is no dict".to_owned()),
+            _ => return Err("entries are set in a value that is not a dict".to_owned()),
         }
         Ok(None)
     }
@@ -394,7 +394,7 @@ impl<'a> Machine<'a> {
         self.pop()?;
         match self.top()? {
             Object::Dict(_) => Ok(None),
-            _ => Err("attributes are set on what is no dict".to_owned()),
+            _ => Err("attributes are set on a value that is not a dict".to_owned()),
         }
     }
 
@@ -402,8 +402,8 @@ impl<'a> Machine<'a> {
         let (module, name) = (self.line()?, self.line()?);
         Global::named(&module, &name).ok_or_else(|| {
             format!(
-                "refused: it asks for {module}.{name}, which no state dict of float tensors needs; \
-                 pickles can run code, so only the known is read"
+                "refused: it uses {module}.{name}, which no state dict of float tensors needs; \
+                 pickles can run code, so only known globals are read"
             )
         })
     }
@@ -432,7 +432,7 @@ impl<'a> Machine<'a> {
     ) -> Result<Tensor<'a>> {
         let storage = match self.part(storage) {
             Some(Object::Storage(storage)) => *storage,
-            _ => return Err("a tensor is made of what is no storage".to_owned()),
+            _ => return Err("a tensor is made of a value that is not a storage".to_owned()),
         };
         let (shape, strides) = (self.sizes(shape)?, self.sizes(strides)?);
         if shape.len() != strides.len() {
@@ -462,7 +462,7 @@ impl<'a> Machine<'a> {
                 let count = size(count)?;
                 Ok(self.object(Object::Storage(Storage { key, dtype, count })))
             }
-            _ => Err(format!("persistent id of {} parts; expected that of a storage", items.len())),
+            _ => Err(format!("persistent id of {} parts; expected the id of a storage", items.len())),
         }
     }
 }
@@ -472,5 +472,5 @@ fn size(value: Value<'_>) -> Result<usize> {
         Value::Integer(number) => usize::try_from(number).ok(),
         _ => None,
     }
-    .ok_or_else(|| format!("{value:?}; expected a whole number that is not negative"))
+    .ok_or_else(|| format!("{value:?}; expected an integer that is not negative"))
 }

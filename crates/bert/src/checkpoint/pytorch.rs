@@ -95,7 +95,7 @@ fn stream(bytes: &[u8], mut rest: &[u8]) -> Result<Directory> {
     let mut places = HashMap::new();
     for key in keys.texts()? {
         let storage = declared.get(key).ok_or_else(|| format!("storage {key} belongs to no tensor"))?;
-        let cut_off = || format!("ends within storage {key}; was the file copied whole?");
+        let cut_off = || format!("ends within storage {key}; copy it again if it is incomplete");
         let (count, data) = rest.split_first_chunk().ok_or_else(cut_off)?;
         let count = i64::from_le_bytes(*count);
         if usize::try_from(count) != Ok(storage.count) {
@@ -117,7 +117,7 @@ fn place_all<'a, 'r>(
     let place = |(name, tensor): (&str, &Tensor<'a>)| {
         let key = tensor.storage.key;
         let bytes = lies_in(&tensor.storage).ok_or_else(|| {
-            format!("storage {key} of tensor {name} is missing; was the file copied whole?")
+            format!("storage {key} of tensor {name} is missing; copy the file again if it is incomplete")
         })?;
         let stored = place(tensor, bytes).ok_or_else(|| {
             format!("tensor {name} (shape {:?}) reaches outside of its storage {key}", tensor.shape)
