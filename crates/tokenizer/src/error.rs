@@ -12,7 +12,7 @@ pub enum Error {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the operating system said.
+        /// The operating system's reason.
         source: std::io::Error,
     },
 
@@ -21,7 +21,7 @@ pub enum Error {
     Write {
         /// The file.
         file: PathBuf,
-        /// What the operating system said.
+        /// The operating system's reason.
         source: std::io::Error,
     },
 
@@ -79,7 +79,7 @@ pub enum Error {
     },
 
     /// A vocabulary and a model's word embeddings do not belong together.
-    #[error("{}: the tokenizer has {ids} ids, config.json says vocab_size {rows}, expected {expected}", folder.display())]
+    #[error("{}: the tokenizer has {ids} ids, config.json has vocab_size {rows}, expected {expected}", folder.display())]
     Embeddings {
         /// The checkpoint's folder.
         folder: PathBuf,

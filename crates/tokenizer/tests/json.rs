@@ -57,7 +57,7 @@ fn a_tokenizer_json_is_used_with_the_callers_length() {
     assert_eq!(tokenizer.check_embeddings(7, folder.path()).unwrap(), 0);
     assert_eq!(tokenizer.check_embeddings(16, folder.path()).unwrap(), 9);
     let message = tokenizer.check_embeddings(6, folder.path()).unwrap_err().to_string();
-    assert!(message.contains("has 7 ids, config.json says vocab_size 6, expected no more"), "{message}");
+    assert!(message.contains("has 7 ids, config.json has vocab_size 6, expected no more"), "{message}");
     let requirements = Requirements::of(folder.path(), None).unwrap();
     let files = vec![folder.path().join("tokenizer.json")];
     assert_eq!(requirements, Requirements { files, dictionary: None });

@@ -1,4 +1,4 @@
-//! The model, run on one text: what comes out, and what `[CLS]` attends to.
+//! Running the model on one text: its outputs, and the attention of `[CLS]`.
 
 use std::fmt::Write;
 
@@ -12,10 +12,10 @@ use midashi_runtime::Engine;
 use midashi_tokenizer::Encoding;
 use ndarray::{ArrayViewD, Axis};
 
-/// How many pieces are shown for each layer.
-const MOST_ATTENDED: usize = 3;
+/// Number of tokens that are shown for each layer.
+const SHOWN: usize = 3;
 
-/// Shapes of all outputs, and for each layer the pieces to which `[CLS]` attends most.
+/// Reports the shapes of all outputs, and for each layer the tokens to which `[CLS]` attends most.
 pub fn run(
     report: &mut String,
     config: &Config,
@@ -55,12 +55,13 @@ pub fn run(
     Ok(())
 }
 
-/// The tokens with the largest sums over the heads of the first text's first row.
+/// The tokens with the largest attention from the first token of the first text, summed over the heads. `attention` has
+/// shape `[texts, heads, tokens, tokens]`.
 fn most_attended(attention: &ArrayViewD<'_, f32>) -> Vec<(usize, f32)> {
     let cls = attention.index_axis(Axis(0), 0).sum_axis(Axis(0)).index_axis_move(Axis(0), 0);
     let mut tokens: Vec<(usize, f32)> = cls.iter().copied().enumerate().collect();
     tokens.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-    tokens.truncate(MOST_ATTENDED);
+    tokens.truncate(SHOWN);
     tokens
 }
 
@@ -70,7 +71,7 @@ mod tests {
     use ndarray::array;
 
     #[test]
-    fn heads_are_summed_and_only_the_row_of_cls_counts() {
+    fn attention_is_that_of_cls_summed_over_heads() {
         let rows = |cls: [f32; 4]| array![cls, [9.0; 4], [9.0; 4], [9.0; 4]];
         let heads = ndarray::stack![Axis(0), rows([0.25, 0.5, 0.0, 0.25]), rows([0.125, 0.0, 0.5, 0.375])];
         let attention = heads.insert_axis(Axis(0)).into_dyn();
