@@ -42,7 +42,7 @@ help: ## This text
 	@echo "$(BIN)/midashi-render --text '…'   what the run's model makes of a text, and why"
 	@echo
 	@echo "CONFIG=other.toml   another configuration (now: $(CONFIG))"
-	@echo "SET='section.key=value ...'   override single keys"
+	@echo "SET=\"section.key=value section.key='two words' ...\"   override single keys (docs/configuration.md)"
 	@echo "DEVICE=cuda   ONNX Runtime with CUDA for setup (now: $(DEVICE))"
 	@echo "DICTIONARY=unidic-lite   the MeCab dictionary for setup (now: $(DICTIONARY))"
 

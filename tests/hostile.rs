@@ -11,37 +11,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use browser::{Browser, installed, tell};
-use midashi_pipeline::artifact::{Corpus, Split};
-use midashi_tests::{Run, STAGES, root};
+use midashi_artifacts::Split;
+use midashi_tests::{Corpus, Run, STAGES, folder};
 use roxmltree::{Document, ParsingOptions};
 use serde_json::json;
 
 const MARKUP: &str = "<script>alert(1)</script>\"'&";
 /// A direction that is never taken back, an isolate that is never closed, a family of three joined by ZWJ.
 const BIDI: &str = "右から\u{202E}左へ\u{2066}孤立👨\u{200D}👩\u{200D}👧と\u{200B}結合";
-
-const SMALL: &str = "model.scratch.layers=2 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
-    model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 train.epochs=1 evaluate.baseline=false \
-    evaluate.explain.texts=all evaluate.explain.faithfulness_texts=40 evaluate.explain.matrices=40";
-
-/// The sample corpus, in which two of five articles have other titles.
-fn write_corpus(folder: &Path) {
-    for category in fs::read_dir(root().join("data/sample/text")).unwrap().map(Result::unwrap) {
-        let to = folder.join(category.file_name());
-        fs::create_dir_all(&to).unwrap();
-        let mut files: Vec<_> = fs::read_dir(category.path()).unwrap().map(Result::unwrap).collect();
-        files.sort_by_key(fs::DirEntry::file_name);
-        for (at, file) in files.iter().enumerate() {
-            let text = fs::read_to_string(file.path()).unwrap();
-            let mut lines: Vec<&str> = text.lines().collect();
-            let title = [MARKUP, BIDI].get(at % 5);
-            if let (Some(title), Some(line)) = (title, lines.get_mut(2)) {
-                *line = title;
-            }
-            fs::write(to.join(file.file_name()), lines.join("\n")).unwrap();
-        }
-    }
-}
 
 /// What the button `button` saves into `folder`; only one file at a time is there.
 fn saved(browser: &mut Browser, folder: &Path, button: &str) -> String {
@@ -71,21 +48,25 @@ fn words_of(svg: &str) -> Vec<String> {
 
 #[test]
 fn hostile_titles_are_text_from_the_corpus_to_the_page() {
-    let folder = tempfile::tempdir().unwrap();
-    let (corpus, artifacts) = (folder.path().join("corpus"), folder.path().join("artifacts"));
-    write_corpus(&corpus);
-    let run = Run::new("data/sample.toml", &artifacts, "hostile")
-        .set(SMALL)
-        .set(&format!("corpus.source={}", corpus.display()));
+    let folder = folder();
+    // Two of five articles of each category.
+    let corpus = Corpus::sample().titles(|number| [MARKUP, BIDI].get(number % 5).copied());
+    let run = Run::sample(folder.path().join("artifacts"), "hostile")
+        .small_model()
+        .reads(&corpus.write(folder.path().join("corpus")))
+        .set(
+            "train.epochs=1 evaluate.baseline=false evaluate.explain.texts=all \
+             evaluate.explain.faithfulness_texts=40 evaluate.explain.matrices=40",
+        );
     run.stages(&STAGES);
 
-    let corpus = Corpus::read(&run.artifact("corpus.parquet")).unwrap();
+    let corpus = run.corpus();
     let with = |title: &str, split| {
         corpus.articles.iter().filter(|article| article.title == title && article.split == split).count()
     };
     let [markup, bidi] = [MARKUP, BIDI].map(|title| with(title, Split::Test));
     assert!(markup > 20 && bidi > 20 && with(MARKUP, Split::Train) > 100 && with(BIDI, Split::Train) > 100);
-    let html = fs::read_to_string(run.artifact("report.html")).unwrap();
+    let html = run.text("report.html");
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     let page = Document::parse_with_options(&html, options).unwrap();
     let scripts = page.descendants().filter(|node| node.has_tag_name("script")).count();

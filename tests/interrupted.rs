@@ -7,20 +7,18 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use midashi_tests::{Outcome, Run};
+use midashi_tests::{Outcome, Run, folder};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// All that a training has to remember: moments, schedule, dropout, parts of steps, the best epoch.
-const RECIPE: &str = "model.scratch.layers=2 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
-    model.scratch.intermediate_size=48 model.scratch.vocabulary_size=2000 corpus.split.validation=0.1 \
-    train.epochs=4 train.learning_rate.schedule=cosine train.learning_rate.warmup=0.1 train.clip_norm=1 \
-    train.weight_decay=0.01 train.dropout.hidden=0.1 train.dropout.attention=0.1 train.accumulation=2 \
-    train.save_interval=0";
+/// All that a training has to remember: moments, schedule, dropout, accumulated gradients, the best epoch.
+const RECIPE: &str = "corpus.split.validation=0.1 train.epochs=4 train.learning_rate.schedule=cosine \
+    train.learning_rate.warmup=0.1 train.max_grad_norm=1 train.weight_decay=0.01 train.dropout.hidden=0.1 \
+    train.dropout.attention=0.1 train.gradient_accumulation_steps=2 train.save_interval=0";
 
 /// A run that is ready to train.
-fn ready(artifacts: &Path, name: &str) -> Run {
-    let run = Run::new("data/sample.toml", artifacts, name).set(RECIPE);
+fn ready(artifacts: impl AsRef<Path>, name: &str) -> Run {
+    let run = Run::sample(artifacts, name).small_model().set(RECIPE);
     run.stages(&["fetch", "ingest", "tokenize"]);
     run
 }
@@ -30,35 +28,34 @@ fn assert_same_model(run: &Run, expected: &Run) {
     let files: Vec<_> = names.map(|name| Path::new("model").join(name)).collect();
     assert!(files.len() > 5, "{files:?}");
     for file in files.iter().map(|file| file.to_str().unwrap()).chain(["training.parquet"]) {
-        let bytes = |run: &Run| fs::read(run.artifact(file)).unwrap();
-        assert!(bytes(run) == bytes(expected), "{file} differs");
+        assert!(run.bytes(file) == expected.bytes(file), "{file} differs");
     }
     assert!(!run.artifact("training.state").exists(), "a finished training leaves no state");
 }
 
 /// Waits until the training has saved a state, and stops it with a signal.
 fn stop(run: &Run, signal: &str) -> Outcome {
-    let mut child = run.start("train");
+    let mut child = run.stage("train").starts();
     while !run.artifact("training.state").exists() && child.try_wait().unwrap().is_none() {
         sleep(Duration::from_millis(2));
     }
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-    Outcome::new(&child.wait_with_output().unwrap())
+    Outcome::of(child)
 }
 
 #[test]
 fn a_killed_training_ends_in_the_bytes_of_one_that_was_not() {
     const KILLS: usize = 8;
-    let artifacts = tempfile::tempdir().unwrap();
-    let whole = ready(artifacts.path(), "whole");
+    let artifacts = folder();
+    let whole = ready(&artifacts, "whole");
     let started = Instant::now();
     whole.stages(&["train"]);
     let seconds = started.elapsed().as_secs_f64();
 
-    let killed = ready(artifacts.path(), "killed");
+    let killed = ready(&artifacts, "killed");
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     for _ in 0..KILLS {
-        let mut child = killed.start("train");
+        let mut child = killed.stage("train").starts();
         sleep(Duration::from_secs_f64(seconds * rng.random_range(0.0..0.5)));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -66,33 +63,33 @@ fn a_killed_training_ends_in_the_bytes_of_one_that_was_not() {
     // However the moments above fell, once it is killed with a state to go on from.
     if !killed.artifact("model").exists() {
         stop(&killed, "-KILL");
-        assert!(killed.stages(&["train"]).contains("going on after step"));
+        killed.stages(&["train"]).says("going on after step");
     }
     assert_same_model(&killed, &whole);
 }
 
 #[test]
-fn a_stopped_training_says_how_to_go_on_and_another_one_does_not_take_its_state() {
-    let artifacts = tempfile::tempdir().unwrap();
-    let stopped = ready(artifacts.path(), "stopped");
-    let outcome = stop(&stopped, "-INT");
-    assert_eq!(outcome.code, Some(130), "{}", outcome.text);
-    assert!(outcome.text.contains("interrupted: the state after step"), "{}", outcome.text);
-    assert!(outcome.text.contains("the same command goes on from there"), "{}", outcome.text);
-    assert!(!stopped.artifact("model").exists());
+fn a_stopped_training_tells_how_to_go_on() {
+    let artifacts = folder();
+    let run = ready(&artifacts, "stopped");
+    let outcome = stop(&run, "-INT");
+    assert_eq!(outcome.code, Some(130), "{}", outcome.printed());
+    outcome.says("interrupted: the state after step").says("the same command goes on from there");
+    assert!(!run.artifact("model").exists());
 
-    let other = ready(artifacts.path(), "stopped").set("train.seed=1");
-    assert!(!other.stages(&["train"]).contains("going on"));
-    let fresh = ready(artifacts.path(), "fresh").set("train.seed=1");
+    // Another training does not take its state.
+    let other = run.clone().set("train.seed=1");
+    other.stages(&["train"]).does_not_say("going on");
+    let fresh = ready(&artifacts, "fresh").set("train.seed=1");
     fresh.stages(&["train"]);
     assert_same_model(&other, &fresh);
 }
 
 #[test]
-fn a_state_that_cannot_be_read_is_said_and_left() {
-    let artifacts = tempfile::tempdir().unwrap();
-    let run = ready(artifacts.path(), "damaged");
+fn a_state_that_cannot_be_read_is_reported_and_not_used() {
+    let artifacts = folder();
+    let run = ready(&artifacts, "damaged");
     fs::write(run.artifact("training.state"), "no safetensors").unwrap();
-    assert!(run.stages(&["train"]).contains("training starts from the beginning"));
+    run.stages(&["train"]).says("training starts from the beginning");
     assert!(!run.artifact("training.state").exists());
 }

@@ -1,16 +1,16 @@
 //! The real corpus with a real checkpoint: `MIDASHI_CORPUS` (ldcc-20140209.tar.gz) and
 //! `MIDASHI_CHECKPOINT` (multilingual-e5-small-ja). Skipped, and said so, without them.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
 use std::path::Path;
 
+use midashi_artifacts::{Corpus, Split};
 use midashi_bert::{
-    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, PaddingRule, Products, Start, Storage, TextIds,
-    Weights, classifier, trunk,
+    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, MatmulPrecision, PaddingRule, Start, Storage,
+    TextIds, Weights, classifier, trunk,
 };
-use midashi_pipeline::artifact::{Corpus, Metrics, Split};
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
-use midashi_tests::{Run, STAGES, required_path, root};
+use midashi_tests::{Run, STAGES, folder, required_path, root};
 use midashi_tokenizer::{Dictionaries, Tokenizer};
 use ndarray::{ArrayD, IxDyn, s};
 use safetensors::SafeTensors;
@@ -19,11 +19,10 @@ use safetensors::SafeTensors;
 const TOLERANCE: f32 = 1e-4;
 
 fn titles(corpus: &Path) -> Corpus {
-    let artifacts = tempfile::tempdir().unwrap();
-    let run = Run::new("pipeline.toml", artifacts.path(), "titles")
-        .set(&format!("corpus.source={} model.checkpoint=scratch", corpus.display()));
+    let artifacts = folder();
+    let run = Run::article(&artifacts, "titles").reads(corpus).set("model.checkpoint=scratch");
     run.stages(&STAGES[..2]);
-    Corpus::read(&run.artifact("corpus.parquet")).unwrap()
+    run.corpus()
 }
 
 fn session(graph: &midashi_bert::Graph, weights: &Weights) -> Session {
@@ -50,22 +49,22 @@ fn floats(tensors: &SafeTensors<'_>, name: &str) -> ArrayD<f32> {
 fn logits_and_attention_of_real_titles_are_transformers() {
     let test = "logits_and_attention_of_real_titles_are_transformers";
     let Some(corpus) = required_path("MIDASHI_CORPUS", test) else { return };
-    let Some(folder) = required_path("MIDASHI_CHECKPOINT", test) else { return };
+    let Some(path) = required_path("MIDASHI_CHECKPOINT", test) else { return };
     let bytes = std::fs::read(root().join("tests/fixtures/checkpoint_reference.safetensors")).unwrap();
     let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
     let ids: Vec<String> = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["ids"]).unwrap();
     let reference = SafeTensors::deserialize(&bytes).unwrap();
     let (logits, attention) = (floats(&reference, "logits"), floats(&reference, "attention"));
 
-    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let checkpoint = Checkpoint::open(&path).unwrap();
     let config = checkpoint.config().clone();
     let mut weights = checkpoint.encoder().unwrap();
     for name in ["classifier.weight", "classifier.bias"] {
         weights.insert(name.to_owned(), floats(&reference, name));
     }
     let mut model = session(&classifier(&config, logits.shape()[1], Start::InputIds).unwrap(), &weights);
-    let cache = tempfile::tempdir().unwrap();
-    let tokenizer = Tokenizer::load(&folder, &Dictionaries::new(cache.path()), None).unwrap();
+    let cache = folder();
+    let tokenizer = Tokenizer::load(&path, &Dictionaries::new(cache.path()), None).unwrap();
     let corpus = titles(&corpus);
 
     // In batches with padding, where the fixture has each title alone.
@@ -75,8 +74,7 @@ fn logits_and_attention_of_real_titles_are_transformers() {
             .iter()
             .map(|id| {
                 let title = &corpus.articles.iter().find(|article| article.id == *id).unwrap().title;
-                let ids = tokenizer.encode(title, config.max_position_embeddings).unwrap().input_ids;
-                ids.into_iter().map(|id| id as i32).collect()
+                tokenizer.encode(title, config.max_position_embeddings).unwrap().encoding.input_ids
             })
             .collect();
         let batch = Batch::of_ids(&single_texts(&tokens), config.pad_token_id, PaddingRule::Masked);
@@ -99,10 +97,10 @@ fn logits_and_attention_of_real_titles_are_transformers() {
 #[test]
 fn neighbours_in_the_batch_do_not_change_features() {
     let test = "neighbours_in_the_batch_do_not_change_features";
-    let Some(folder) = required_path("MIDASHI_CHECKPOINT", test) else { return };
-    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let Some(path) = required_path("MIDASHI_CHECKPOINT", test) else { return };
+    let checkpoint = Checkpoint::open(&path).unwrap();
     let config = checkpoint.config().clone();
-    let graph = trunk(&config, 11, Products::Float32).unwrap();
+    let graph = trunk(&config, 11, MatmulPrecision::Float32).unwrap();
     let mut model = session(&graph, &checkpoint.encoder().unwrap());
     let texts: Vec<Vec<i32>> =
         (1..9).map(|text| (0..3 * text).map(|at| 7 + 13 * at * text).collect()).collect();
@@ -130,17 +128,13 @@ fn the_articles_recipe_learns_the_real_corpus() {
     let test = "the_articles_recipe_learns_the_real_corpus";
     let Some(corpus) = required_path("MIDASHI_CORPUS", test) else { return };
     let Some(checkpoint) = required_path("MIDASHI_CHECKPOINT", test) else { return };
-    let artifacts = tempfile::tempdir().unwrap();
-    let run = Run::new("pipeline.toml", artifacts.path(), "real").set(&format!(
-        "corpus.source={} model.checkpoint={}",
-        corpus.display(),
-        checkpoint.display()
-    ));
+    let artifacts = folder();
+    let run = Run::article(&artifacts, "real").reads(&corpus).checkpoint(&checkpoint);
     run.stages(&STAGES);
-    let corpus = Corpus::read(&run.artifact("corpus.parquet")).unwrap();
+    let corpus = run.corpus();
     let rows = |split| corpus.articles.iter().filter(|article| article.split == split).count();
     assert_eq!((rows(Split::Train), rows(Split::Test)), (5893, 1474));
-    let metrics = Metrics::read(&run.artifact("metrics.json")).unwrap();
+    let metrics = run.metrics();
     // The same recipe in PyTorch reaches 0.8155 and 0.8118 with its seed.
     assert!(metrics.accuracy >= 0.80, "accuracy {}", metrics.accuracy);
     assert!(metrics.macro_f1 >= 0.79, "macro F1 {}", metrics.macro_f1);

@@ -1,25 +1,24 @@
-//! A reader of foreign bytes, the memory it may take, and its trial by damaged seeds.
+//! Runs a reader of untrusted bytes within a memory bound, and replays seeds and damaged seeds.
 //!
-//! This file is part of the crates that have such readers (`fuzzing.rs` there), for cargo-fuzz and
-//! for their own tests. Memory is counted by thread: tests that run beside do not disturb it.
+//! The crates with such readers include this file in their `fuzzing.rs`, for cargo-fuzz and for their own tests.
+//! Memory is counted per thread, so tests that run at the same time do not disturb the count.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr;
 
-/// Beyond this, memory is refused at once, so that a reader that believes a length of exabytes
-/// does not take the machine down before it is found out.
+/// An allocation beyond this fails at once: a reader that believes a length of exabytes must not exhaust the machine.
 const MOST: isize = 2 << 30;
 
 thread_local! {
-    /// Bytes that this thread has allocated and not freed, and the most there have been.
+    /// Bytes that this thread has allocated and not freed, and their maximum.
     static LEVEL: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
-    /// The most that a reader has taken.
+    /// The largest peak of a reader.
     static RECORD: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, counting. What programs in other languages allocate is not seen.
+/// The system's allocator with a count. Allocations of C code are not counted.
 pub struct Counting;
 
 fn is_granted(bytes: usize) -> bool {
@@ -35,7 +34,7 @@ fn give_back(bytes: usize) {
     LEVEL.set(LEVEL.get().saturating_sub_unsigned(bytes));
 }
 
-// SAFETY: every call goes to the system's allocator as it came, or says that there is no memory.
+// SAFETY: every call goes to the system's allocator as it came, or returns null.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !is_granted(layout.size()) {
@@ -59,7 +58,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.dealloc(pointer, layout) }
     }
 
-    /// Both the old and the new block count until the old one is gone: they may lie apart.
+    /// Both blocks count until the old one is freed: the new one may lie elsewhere.
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !is_granted(size) {
             return ptr::null_mut();
@@ -70,24 +69,24 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// A reader and how much memory it may take.
+/// A reader and its memory bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader {
     /// The name of its target and of its folder of seeds.
     pub name: &'static str,
     /// Bytes of memory for each byte of input.
     pub bytes_per_byte: usize,
-    /// Bytes of memory whatever the input.
+    /// Bytes of memory for any input.
     pub bytes: usize,
-    /// Reads, and says whether it took the input for sound. It must not panic.
+    /// Reads the input and returns whether it was accepted. It must not panic.
     pub read: fn(&[u8]) -> bool,
 }
 
 impl Reader {
-    /// Reads `input` within the bound; whether it was sound.
+    /// Reads `input` within the bound and returns whether it was accepted.
     ///
     /// # Panics
-    /// When the reader does, or when it takes more memory than it may.
+    /// When the reader panics or exceeds its memory bound.
     pub fn run(&self, input: &[u8]) -> bool {
         let bound = self.bytes + self.bytes_per_byte * input.len();
         let before = LEVEL.get();
@@ -106,13 +105,13 @@ impl Reader {
 
 #[cfg(test)]
 pub mod replay {
-    //! All seeds as they are, then damaged at random, always alike.
+    //! Replays all seeds, first as they are, then damaged by a generator with a fixed seed.
 
     use std::path::{Path, PathBuf};
 
     use super::Reader;
 
-    /// Numbers at which readers break: bounds of integers, and lengths that are not there.
+    /// Numbers at which readers break: bounds of integers, and lengths beyond the end.
     const INTERESTING: [u64; 12] =
         [0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, i64::MAX as u64, u64::MAX];
 
@@ -158,7 +157,7 @@ pub mod replay {
         }
     }
 
-    /// Says which input it was when a reader panics.
+    /// Saves the input and prints its path when a reader panics.
     struct Trial<'a> {
         reader: &'a Reader,
         seed: &'a Path,
@@ -169,8 +168,8 @@ pub mod replay {
         fn drop(&mut self) {
             if std::thread::panicking() {
                 let copy = std::env::temp_dir().join(format!("{}-finding", self.reader.name));
-                let kept = std::fs::write(&copy, self.input);
-                eprintln!("damaged from {}; kept as {}: {kept:?}", self.seed.display(), copy.display());
+                let saved = std::fs::write(&copy, self.input);
+                eprintln!("damaged from {}; saved as {}: {saved:?}", self.seed.display(), copy.display());
             }
         }
     }
@@ -183,8 +182,8 @@ pub mod replay {
         files
     }
 
-    /// Reads every seed, and `damaged` damaged forms of each. Seeds are sound but for those whose
-    /// name begins with `finding`.
+    /// Reads every seed and `damaged` damaged forms of each. Every seed must be accepted, except those whose names begin
+    /// with `finding`.
     pub fn replay(reader: &Reader, damaged: u32) {
         let mut refused = 0;
         for seed in &seeds(reader) {

@@ -15,7 +15,7 @@ Writes ../fixtures/architectures/NAME/ for bert, roberta, xlm-roberta, camembert
 They differ in the head beside the encoder, hence in prefixes and ignored tensors, in pad_token_id, activation and
 layer_norm_eps. What a model says of padding means nothing and differs between architectures.
 
---check calls `cargo run --example as_bert`, which reads a checkpoint with Midashi and writes it as a BERT, and loads
+--check runs the example `as_bert`, which reads a checkpoint with Midashi and writes it as a BERT, and loads
 that in transformers as a BertModel. Hidden states of tokens must agree to 1e-5.
 
 Needs Python 3.11 with: torch 2.15, transformers 5.23, safetensors 0.8, numpy 2.4; --check also cargo.
@@ -132,7 +132,7 @@ def write() -> None:
 def check() -> None:
     for name in MODELS:
         with tempfile.TemporaryDirectory() as written:
-            example = ["cargo", "run", "--release", "--quiet", "-p", "midashi-bert", "--example", "as_bert", "--"]
+            example = ["cargo", "run", "--release", "--quiet", "-p", "midashi-tests", "--example", "as_bert", "--"]
             subprocess.run([*example, FOLDER / name, written], cwd=ROOT, check=True)
             encoder, report = transformers.BertModel.from_pretrained(written, output_loading_info=True)
         missing = {key for key in report["missing_keys"] if not key.startswith("pooler.")}

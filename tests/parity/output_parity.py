@@ -7,7 +7,7 @@ pooler included, with biases and norms away from 0 and 1 and large queries and k
 livedoor news corpus (ldcc-20140209.tar.gz or its unpacked folder), padded to the longest, every second of them with
 token types as if its second half were another text. A linear classifier of nine categories is drawn as well.
 
-`cargo run --example outputs` computes the same batch with Midashi. Compared are logits (the graph whose last layer is
+The example `outputs` computes the same batch with Midashi. Compared are logits (the graph whose last layer is
 computed for [CLS] alone, and its attention), the last hidden state, the pooler output and the attention of every
 layer, each at tokens only: the largest absolute difference must be at most 1e-4.
 
@@ -114,7 +114,7 @@ def main() -> None:
         head = {"classifier.weight": 0.02 * torch.randn(LABELS, hidden), "classifier.bias": torch.randn(LABELS)}
         truth = compute(model, batch, head)
         save_file(batch | head, folder / "batch.safetensors")
-        example = ["cargo", "run", "--release", "--quiet", "-p", "midashi-bert", "--example", "outputs", "--"]
+        example = ["cargo", "run", "--release", "--quiet", "-p", "midashi-tests", "--example", "outputs", "--"]
         arguments = [weights.resolve(), folder / "batch.safetensors", folder / "result.safetensors"]
         subprocess.run([*example, *arguments], cwd=ROOT, check=True)
         found = load_file(folder / "result.safetensors")

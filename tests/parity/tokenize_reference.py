@@ -12,7 +12,7 @@ every line is a JSON list of two texts and a length, to which the second text is
 written, with a tab between them.
 
 With --corpus every title and every non-empty line of a body in CORPUS (the livedoor news .tar.gz, or a folder of the
-same layout), after NFKC and strip, goes through transformers and through `cargo run --example encode`, which finds
+same layout), after NFKC and strip, goes through transformers and through the example `encode`, which finds
 MeCab's dictionaries in CACHE (default: cache). The numbers of texts and differences are printed; the exit code is 1 if
 there is a difference. With --texts pairs the texts are the titles of every 14th article with their whole bodies as they
 are, line feeds included, truncated to --max-length tokens, and ids and token types are compared.
@@ -93,7 +93,7 @@ def of_pair(tokenizer, first: str, second: str, max_length: int) -> tuple[list[i
 
 def midashi_pairs(checkpoint: pathlib.Path, cache: pathlib.Path, pairs: list[tuple[str, str, int]]):
     """Midashi's ids and token types of the pairs."""
-    command = ["cargo", "run", "--quiet", "--release", "--package", "midashi-tokenizer", "--example", "encode_pairs"]
+    command = ["cargo", "run", "--quiet", "--release", "-p", "midashi-tests", "--example", "encode_pairs"]
     command += ["--", checkpoint.resolve(), cache.resolve()]
     lines = "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs).encode()
     lines = subprocess.run(command, cwd=REPOSITORY, input=lines, stdout=subprocess.PIPE, check=True).stdout
@@ -118,7 +118,7 @@ def compare_pairs(checkpoint: pathlib.Path, cache: pathlib.Path, pairs: list[tup
 
 def midashi_ids(checkpoint: pathlib.Path, cache: pathlib.Path, texts: list[str]):
     """Midashi's ids of the texts."""
-    command = ["cargo", "run", "--quiet", "--release", "--package", "midashi-tokenizer", "--example", "encode", "--"]
+    command = ["cargo", "run", "--quiet", "--release", "-p", "midashi-tests", "--example", "encode", "--"]
     command += [checkpoint.resolve(), cache.resolve()]
     lines = subprocess.run(command, cwd=REPOSITORY, input="\n".join(texts).encode(), stdout=subprocess.PIPE, check=True)
     return [[int(id) for id in line.split()] for line in lines.stdout.decode().splitlines()]

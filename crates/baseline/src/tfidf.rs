@@ -1,30 +1,31 @@
-//! Character n-grams weighted by how telling they are (scikit-learn's `TfidfVectorizer`).
+//! TF-IDF weights of character n-grams (scikit-learn's `TfidfVectorizer`).
 
 use std::collections::{BTreeMap, HashMap};
 
 use rayon::prelude::*;
 
-use crate::rows::Rows;
+use crate::sparse::SparseRows;
 
 /// Lengths of the n-grams, in characters.
 const LENGTHS: std::ops::RangeInclusive<usize> = 1..=4;
-/// An n-gram of a single text says nothing about another.
-const LEAST_TEXTS: u32 = 2;
-/// Of more n-grams than this the ones in most texts are kept: titles have fewer, bodies millions.
-const MOST_FEATURES: usize = 200_000;
-/// Texts whose n-grams are in memory at once: those of a long body are thousands.
+/// N-grams that occur in fewer texts are dropped (`min_df`): they do not help with other texts.
+const MIN_TEXTS: u32 = 2;
+/// At most this many n-grams are kept, those in most texts. Titles have fewer; bodies have millions. (scikit-learn's
+/// `max_features` counts occurrences instead of texts.)
+const MAX_FEATURES: usize = 200_000;
+/// Number of texts whose n-grams are in memory at once: a long body has thousands.
 const CHUNK: usize = 512;
 
-/// Texts to rows of weights.
+/// Turns texts into sparse rows of TF-IDF weights.
 pub struct Vectorizer {
-    /// Column of each n-gram, in the order of their characters.
+    /// The column of each n-gram. Columns are in code point order.
     columns: HashMap<String, u32>,
-    /// `ln((1 + texts) / (1 + texts with it)) + 1` for each column.
+    /// `ln((1 + texts) / (1 + texts with the n-gram)) + 1` for each column.
     inverse_document_frequency: Vec<f64>,
 }
 
 impl Vectorizer {
-    /// Learns the n-grams of `texts`.
+    /// Collects the vocabulary and document frequencies of `texts`.
     pub fn fit<T: AsRef<str> + Sync>(texts: &[T]) -> Self {
         let mut frequencies: HashMap<String, u32> = HashMap::new();
         for texts in texts.chunks(CHUNK) {
@@ -34,9 +35,9 @@ impl Vectorizer {
                 }
             }
         }
-        frequencies.retain(|_, texts| *texts >= LEAST_TEXTS);
+        frequencies.retain(|_, texts| *texts >= MIN_TEXTS);
         let mut frequencies = frequencies.into_iter().collect();
-        keep_most_frequent(&mut frequencies, MOST_FEATURES);
+        keep_most_frequent(&mut frequencies, MAX_FEATURES);
         let total = texts.len() as f64;
         let inverse = |&frequency: &u32| ((1.0 + total) / (1.0 + f64::from(frequency))).ln() + 1.0;
         let inverse_document_frequency = frequencies.values().map(inverse).collect();
@@ -49,9 +50,9 @@ impl Vectorizer {
         self.columns.len()
     }
 
-    /// One row a text: `(1 + ln count) · idf` of its n-grams, of length 1 all together.
-    pub fn transform<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Rows {
-        Rows::new(texts.par_iter().map(|text| self.row(text.as_ref())).collect(), self.features())
+    /// One row a text: `(1 + ln count) · idf` of each n-gram, divided by the row's Euclidean norm.
+    pub fn transform<T: AsRef<str> + Sync>(&self, texts: &[T]) -> SparseRows {
+        SparseRows::new(texts.par_iter().map(|text| self.row(text.as_ref())).collect(), self.features())
     }
 
     fn row(&self, text: &str) -> Vec<(u32, f64)> {
@@ -62,17 +63,17 @@ impl Vectorizer {
         };
         let mut row: Vec<(u32, f64)> = counts(text).into_iter().filter_map(weight).collect();
         row.sort_unstable_by_key(|&(column, _)| column);
-        let length = row.iter().map(|(_, value)| value * value).sum::<f64>().sqrt();
-        if length > 0.0 {
-            row.iter_mut().for_each(|(_, value)| *value /= length);
+        let norm = row.iter().map(|(_, value)| value * value).sum::<f64>().sqrt();
+        if norm > 0.0 {
+            row.iter_mut().for_each(|(_, value)| *value /= norm);
         }
         row
     }
 }
 
-/// How often each n-gram stands in the text, lower-cased and with white space in single blanks.
+/// The count of each n-gram in the lower-cased text with normalised white space.
 fn counts(text: &str) -> HashMap<String, u32> {
-    let text = single_blanks(&text.to_lowercase());
+    let text = normalise_white_space(&text.to_lowercase());
     let bounds: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let mut counts = HashMap::new();
     for length in LENGTHS {
@@ -83,8 +84,8 @@ fn counts(text: &str) -> HashMap<String, u32> {
     counts
 }
 
-/// As scikit-learn does it: two or more white space characters become one blank, a single one stays.
-fn single_blanks(text: &str) -> String {
+/// Replaces two or more white space characters by one space, as scikit-learn does; a single one stays.
+fn normalise_white_space(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -97,7 +98,7 @@ fn single_blanks(text: &str) -> String {
     result
 }
 
-/// Drops the rarest n-grams; of equally frequent ones the first stay.
+/// Drops the rarest n-grams. Among equally frequent ones, the first in code point order stay.
 fn keep_most_frequent(frequencies: &mut BTreeMap<String, u32>, most: usize) {
     if frequencies.len() <= most {
         return;
@@ -116,24 +117,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_are_those_of_the_textbook() {
+    fn weights_match_the_textbook_formula() {
         // "ab" and "ab": n-grams a, b, ab in both texts, so every idf is ln(3/3) + 1 = 1.
         let vectorizer = Vectorizer::fit(&["ab", "AB"]);
         let third = 1.0 / 3.0_f64.sqrt();
         let rows = vectorizer.transform(&["ab", "a", "x"]);
         assert_eq!(vectorizer.features(), 3);
         assert!(rows.row(0).all(|(_, value)| (value - third).abs() < 1e-12));
-        assert_eq!(rows.row(1).collect::<Vec<_>>(), [(0, 1.0)], "columns are in the order of characters");
+        assert_eq!(rows.row(1).collect::<Vec<_>>(), [(0, 1.0)], "columns are in code point order");
         assert_eq!(rows.row(2).count(), 0);
     }
 
     #[test]
-    fn runs_of_white_space_are_one_blank() {
-        assert_eq!(single_blanks("a \u{3000} b\u{3000}c\n"), "a b\u{3000}c\n");
+    fn runs_of_white_space_become_one_space() {
+        assert_eq!(normalise_white_space("a \u{3000} b\u{3000}c\n"), "a b\u{3000}c\n");
     }
 
     #[test]
-    fn the_rarest_ngrams_go_first() {
+    fn the_rarest_ngrams_are_dropped_first() {
         let mut frequencies: BTreeMap<String, u32> =
             [("a", 2), ("b", 5), ("c", 2), ("d", 3)].map(|(gram, texts)| (gram.to_owned(), texts)).into();
         keep_most_frequent(&mut frequencies, 3);

@@ -1,4 +1,4 @@
-//! The baseline beside scikit-learn's, on the sample corpus (`fixtures/baseline_reference.py`).
+//! Compares the baseline with scikit-learn's on the sample corpus (`fixtures/baseline_reference.py`).
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -10,13 +10,13 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Reference {
     features: usize,
-    /// How many predicted categories are right.
+    /// Number of correct predictions.
     right: usize,
-    /// Of every sixth predicted headline.
+    /// Probabilities of every sixth test headline.
     probabilities: Vec<Vec<f64>>,
 }
 
-/// Headlines and their categories, sorted as the script sorts them.
+/// Headlines and their categories, in the script's order.
 fn sample() -> Vec<(String, usize)> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/sample/text");
     let sorted = |folder: &Path| {
@@ -34,7 +34,7 @@ fn sample() -> Vec<(String, usize)> {
 }
 
 #[test]
-fn probabilities_are_scikit_learns() {
+fn probabilities_match_scikit_learn() {
     let reference: Reference =
         serde_json::from_str(include_str!("fixtures/baseline_reference.json")).unwrap();
     let (mut train, mut test) = (Vec::new(), Vec::new());
@@ -49,10 +49,10 @@ fn probabilities_are_scikit_learns() {
     let found = baseline.probabilities(&texts);
     for (found, expected) in found.iter().step_by(6).zip(&reference.probabilities) {
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-3, "{found}, scikit-learn says {expected}");
+            assert!((found - expected).abs() < 1e-3, "{found}, scikit-learn computes {expected}");
         }
     }
-    let best = |row: &Vec<f64>| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
-    let right = found.iter().zip(labels).filter(|(row, label)| best(row) == *label).count();
+    let argmax = |row: &Vec<f64>| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+    let right = found.iter().zip(labels).filter(|(row, label)| argmax(row) == *label).count();
     assert_eq!(right, reference.right);
 }

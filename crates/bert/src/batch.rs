@@ -1,21 +1,20 @@
-//! Texts of different lengths as rectangular arrays.
+//! Batches: texts of different lengths, padded to rectangular arrays.
 
-use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayViewD, s};
+use ndarray::{Array2, Array3, ArrayD, ArrayViewD, s};
 
-use crate::graphs::{ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS, TOKEN_TYPE_IDS};
+use crate::names::{ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS, TOKEN_TYPE_IDS};
 
-/// Groups texts of similar length so that almost nothing is padding.
+/// Groups texts of similar length so that batches have little padding.
 ///
-/// Texts are sorted by length (ties keep their order) and cut into batches whose size, padding
-/// included, stays within `budget` tokens; a text longer than the budget is a batch of its own.
-/// Returns indices into `lengths`.
+/// Texts are sorted by length (ties keep their order) and cut into batches of at most `budget` tokens, padding
+/// included; a text longer than the budget is a batch of its own. Returns indices into `lengths`.
 pub fn batches_by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&text| lengths[text]);
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for text in order {
         match batches.last_mut() {
-            // The texts come shortest first, so this one is the longest.
+            // Texts are sorted, so this one is the longest of its batch.
             Some(batch) if (batch.len() + 1) * lengths[text] <= budget => batch.push(text),
             _ => batches.push(vec![text]),
         }
@@ -23,7 +22,7 @@ pub fn batches_by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
     batches
 }
 
-/// One text as the tokenizer gives it. Both slices are as long as the text has tokens.
+/// The ids of one text, one of each kind per token.
 #[derive(Clone, Copy, Debug)]
 pub struct TextIds<'a> {
     /// Rows of the word embeddings.
@@ -32,19 +31,18 @@ pub struct TextIds<'a> {
     pub token_type_ids: &'a [i32],
 }
 
-/// Texts filled up to the longest, as a graph's inputs.
+/// Texts padded to the longest of them, as inputs of a graph.
 pub struct Batch {
     texts: Texts,
     attention_mask: ArrayD<i64>,
 }
 
-/// What becomes of the padding in a batch.
+/// How padding is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaddingRule {
-    /// It is masked: what is computed of a text does not depend on its batch.
+    /// Padding is masked: the results for a text do not depend on its batch.
     Masked,
-    /// It is attended to like any token: what is computed of a text depends on the longest of its
-    /// batch.
+    /// Padding is attended to like any token: the results for a text depend on the longest text of its batch.
     Attended,
 }
 
@@ -59,7 +57,7 @@ pub struct BatchSizes {
     pub tokens: usize,
 }
 
-/// What the graph starts at.
+/// The input that a graph starts at.
 enum Texts {
     Ids { input_ids: ArrayD<i64>, token_type_ids: ArrayD<i64> },
     Embedded { inputs_embeds: ArrayD<f32>, token_type_ids: ArrayD<i64> },
@@ -67,8 +65,8 @@ enum Texts {
 }
 
 impl Batch {
-    /// Token ids, filled up with `pad_id`, and their types, filled up with 0: for a graph that starts
-    /// at the input ids.
+    /// Token ids, padded with `pad_id`, and token types, padded with 0: for a graph that starts at the input
+    /// ids.
     pub fn of_ids(texts: &[TextIds<'_>], pad_id: i64, padding: PaddingRule) -> Self {
         let mut attention_mask = attention_mask(texts.iter().map(|text| text.input_ids.len()));
         let size = attention_mask.dim();
@@ -81,8 +79,8 @@ impl Batch {
         Self { texts, attention_mask: attention_mask.into_dyn() }
     }
 
-    /// Word embeddings, each `[tokens, hidden_size]` in row-major order, filled up with zeros, and token types,
-    /// filled up with 0: for a graph that starts at the embeddings. Padding is masked.
+    /// Word embeddings, each `[tokens, hidden_size]` in row-major order, padded with zeros, and token types,
+    /// padded with 0: for a graph that starts at the embeddings. Padding is masked.
     pub fn of_embeddings(texts: &[(&[f32], &[i32])], hidden_size: usize) -> Self {
         let attention_mask = attention_mask(texts.iter().map(|(_, types)| types.len()));
         let token_type_ids = padded_ids(texts.iter().map(|(_, types)| *types), attention_mask.dim(), 0);
@@ -92,9 +90,8 @@ impl Batch {
         Self { texts, attention_mask: attention_mask.into_dyn() }
     }
 
-    /// Hidden states, each `[tokens, hidden_size]` in row-major order, filled up with zeros: for a
-    /// graph that starts after the trunk. Padding is masked, for zeros are not what the trunk would
-    /// make of it.
+    /// Hidden states, each `[tokens, hidden_size]` in row-major order, padded with zeros: for a graph that
+    /// starts after the trunk. Padding is masked, because the trunk's hidden states of padding are not zeros.
     pub fn of_hidden<T: AsRef<[f32]>>(texts: &[T], hidden_size: usize) -> Self {
         let texts: Vec<&[f32]> = texts.iter().map(AsRef::as_ref).collect();
         let attention_mask = attention_mask(texts.iter().map(|hidden| hidden.len() / hidden_size));
@@ -108,7 +105,7 @@ impl Batch {
         BatchSizes { texts, longest, tokens: self.attention_mask.sum() as usize }
     }
 
-    /// Names and arrays to feed, as whatever tensor type the engine has.
+    /// Names and arrays to feed, as the engine's tensor type `T`.
     pub fn inputs<'a, T>(&'a self) -> Vec<(&'static str, T)>
     where
         T: From<ArrayViewD<'a, i64>> + From<ArrayViewD<'a, f32>>,
@@ -130,20 +127,7 @@ impl Batch {
     }
 }
 
-/// The category of the largest logit or probability; of equal ones the first.
-pub fn most_probable(row: ArrayView1<'_, f32>) -> usize {
-    (0..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
-}
-
-/// Probabilities of logits, computed from their differences to the largest so that none overflows.
-pub fn probabilities(logits: ArrayView1<'_, f32>) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - largest).exp()).collect();
-    let total: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| (power / total) as f32).collect()
-}
-
-/// Numbers of texts, filled up with `filler`: `[batch, tokens]`.
+/// Ids of texts, padded with `filler`: `[batch, tokens]`.
 fn padded_ids<'a>(texts: impl Iterator<Item = &'a [i32]>, size: (usize, usize), filler: i64) -> ArrayD<i64> {
     let mut padded = Array2::from_elem(size, filler);
     for (mut row, text) in padded.rows_mut().into_iter().zip(texts) {
@@ -152,7 +136,7 @@ fn padded_ids<'a>(texts: impl Iterator<Item = &'a [i32]>, size: (usize, usize), 
     padded.into_dyn()
 }
 
-/// Rows of texts, filled up with zeros: `[batch, tokens, width]`.
+/// Rows of texts, padded with zeros: `[batch, tokens, width]`.
 fn padded_rows<'a>(
     texts: impl Iterator<Item = &'a [f32]>,
     (count, longest): (usize, usize),
@@ -210,19 +194,6 @@ mod tests {
         fn from(array: ArrayViewD<'_, f32>) -> Self {
             Self::Float32(array.to_owned())
         }
-    }
-
-    #[test]
-    fn of_equal_categories_the_first_is_most_probable() {
-        assert_eq!(most_probable(array![0.25, 0.5, 0.5].view()), 1);
-    }
-
-    #[test]
-    fn probabilities_sum_to_one_however_large_the_logits() {
-        let probabilities = probabilities(array![1000.0, 999.0, -1000.0].view());
-        assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        // 1 / (1 + 1/e)
-        assert!((probabilities[0] - 0.731_058_6).abs() < 1e-6);
     }
 
     #[test]

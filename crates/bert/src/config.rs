@@ -1,20 +1,15 @@
 //! `config.json` of a checkpoint, in Hugging Face's keys.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::checkpoint::Architecture;
-
-/// Twenty times the deepest published encoder: a number beyond it is damage, and every layer costs
-/// memory before its first tensor is found missing.
+/// Twenty times the deepest published encoder. A greater number is damage, and every layer costs memory
+/// before its first tensor is found missing.
 const MAX_LAYERS: usize = 1024;
 
 /// The geometry of a BERT encoder (Devlin et al. 2019, section 3).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BertConfig {
-    /// `bert`: what another architecture calls otherwise is renamed when it is read.
+    /// Always `bert`: the keys of other architectures are renamed when they are read.
     pub model_type: String,
     /// Number of ids, the rows of the word embeddings.
     pub vocab_size: usize,
@@ -31,22 +26,22 @@ pub struct BertConfig {
     pub hidden_act: Activation,
     /// Longest input in tokens.
     pub max_position_embeddings: usize,
-    /// Rows of the token type embeddings: kinds of texts that can be told apart in one input.
+    /// Rows of the token type embeddings: how many texts one input can tell apart.
     #[serde(default = "two")]
     pub type_vocab_size: usize,
     /// Added to the variance in layer normalisation.
     #[serde(default = "default_epsilon")]
     pub layer_norm_eps: f64,
-    /// Standard deviation of weights that are made and not loaded.
+    /// Standard deviation of randomly initialised weights.
     #[serde(default = "default_range")]
     pub initializer_range: f64,
-    /// Id that fills up shorter texts in a batch.
+    /// Id that pads shorter texts in a batch.
     #[serde(default)]
     pub pad_token_id: i64,
-    /// How positions are encoded; only `absolute` is known.
+    /// How positions are encoded; only `absolute` is supported.
     #[serde(default = "absolute")]
     pub position_embedding_type: String,
-    /// Keys that the encoder does not need, kept for those who read the written model.
+    /// Keys that the encoder does not need; they are written with the model for other readers.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
 }
@@ -99,14 +94,6 @@ fn absolute() -> String {
 }
 
 impl BertConfig {
-    /// Reads the `config.json` of a BERT, or of an architecture that is one in all but name.
-    ///
-    /// # Errors
-    /// When the file is missing, or describes something that does not compute what BERT does.
-    pub fn read(path: &Path) -> Result<Self> {
-        Architecture::read(path).map(|(_, config)| config)
-    }
-
     pub(crate) fn check(&self) -> Result<(), String> {
         let positive = [
             ("vocab_size", self.vocab_size),
@@ -140,7 +127,7 @@ impl BertConfig {
         }
         if self.position_embedding_type != "absolute" {
             return Err(format!(
-                "position_embedding_type is {:?}; only \"absolute\" is known",
+                "position_embedding_type is {:?}; only \"absolute\" is supported",
                 self.position_embedding_type
             ));
         }
@@ -160,9 +147,9 @@ impl BertConfig {
         self.hidden_size / self.num_attention_heads
     }
 
-    /// Whether the tensor `name` learns when the last `layers` layers do; everything does with
-    /// `None`, embeddings included. What is no part of the encoder, the classifier, always learns.
-    pub fn learns(&self, name: &str, layers: Option<usize>) -> bool {
+    /// Whether the tensor `name` is trainable when the last `layers` layers are; with `None` all layers and
+    /// the embeddings are. Tensors outside of the encoder, those of the classifier, always are.
+    pub fn is_trainable(&self, name: &str, layers: Option<usize>) -> bool {
         let (Some(layers), Some(name)) = (layers, name.strip_prefix("bert.")) else { return true };
         let layer = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
         layer.is_some_and(|layer: usize| layer >= self.num_hidden_layers.saturating_sub(layers))
@@ -174,8 +161,8 @@ impl BertConfig {
         [(format!("{POOLER}.weight"), vec![hidden, hidden]), (format!("{POOLER}.bias"), vec![hidden])]
     }
 
-    /// Names and shapes of all tensors the encoder uses, with Hugging Face's names and the prefix
-    /// `bert.`, embeddings first, then layer by layer.
+    /// Names and shapes of all tensors of the encoder, under Hugging Face's names with the prefix `bert.`:
+    /// embeddings first, then layer by layer.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let hidden = self.hidden_size;
         let mut tensors = vec![
@@ -209,7 +196,7 @@ impl BertConfig {
 /// The table of word embeddings, `[vocab_size, hidden_size]`.
 pub const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";
 
-/// The linear layer on `[CLS]` that learned which sentence follows which.
+/// The linear layer on `[CLS]` that was trained to predict the next sentence.
 pub(crate) const POOLER: &str = "bert.pooler.dense";
 
 /// `bert.encoder.layer.7`

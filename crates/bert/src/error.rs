@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can be wrong with a checkpoint.
+/// What can be wrong with a checkpoint or a graph.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or written.
@@ -18,7 +18,7 @@ pub enum Error {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// `config.json` is not that of a BERT that Midashi knows.
+    /// `config.json` does not describe an encoder that Midashi supports.
     #[error("{}: {message}", path.display())]
     Config {
         /// The file.
@@ -26,7 +26,7 @@ pub enum Error {
         /// What was found and what was expected.
         message: String,
     },
-    /// The folder holds no weights that Midashi reads.
+    /// The folder holds no weights in a format that Midashi reads.
     #[error(
         "{} holds no weights; expected model.safetensors, model.safetensors.index.json with its shards, \
          or pytorch_model.bin",
@@ -36,7 +36,7 @@ pub enum Error {
         /// The checkpoint's folder.
         folder: PathBuf,
     },
-    /// The weights' file is damaged or of a kind that Midashi does not read.
+    /// A file of weights is damaged or in a format that Midashi does not read.
     #[error("{}: {message}", path.display())]
     Weights {
         /// The file.
@@ -54,7 +54,7 @@ pub enum Error {
         /// The shape it should have.
         expected: Vec<usize>,
     },
-    /// A tensor has another shape than `config.json` says.
+    /// A tensor has another shape than `config.json` implies.
     #[error("{}: tensor {name} has shape {found:?}; config.json implies {expected:?}", path.display())]
     TensorShape {
         /// The file.
@@ -67,9 +67,9 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// A graph has a parameter for which there is no tensor.
-    #[error("there are no numbers for the model's tensor {0}")]
+    #[error("the weights hold no tensor {0}, which the graph needs")]
     Unfilled(String),
-    /// The parts of a graph do not fit together.
+    /// A graph could not be built.
     #[error("cannot build the model's graph")]
     Graph(#[from] midashi_onnx::Error),
 }

@@ -1,57 +1,55 @@
-//! Linear layers in 8-bit integers: weights are quantised once, activations whenever there are some.
+//! Linear layers in 8-bit integers: weights are quantised once, activations in the graph.
 //!
-//! A token's row of activations and a column of weights each have a scale of their own, their largest
-//! number being 127 times that; products are summed exactly in int32. With a scale per token (Yao et al.
-//! 2022, section 4) what is computed of a text does not depend on its batch, which it would with ONNX's
-//! `DynamicQuantizeLinear` and its one scale for all.
+//! Each token's row of activations and each column of weights has a scale of its own, which maps its largest
+//! number to the largest integer. Products are summed exactly in int32. With a scale per token (Yao et al.
+//! 2022, section 4) a text's results do not depend on its batch; ONNX's `DynamicQuantizeLinear` has one scale
+//! for the batch.
 
 use std::collections::BTreeMap;
 
-use midashi_onnx::{ElementType, Graph, Result, Value};
+use midashi_onnx::{ElementType, Graph, GraphBuilder, Value};
 use ndarray::{ArrayView2, Ix2};
 
-use crate::{Error, Weights};
+use crate::error::{Error, Result};
+use crate::weights::Weights;
 
-/// What the name of an int8 matrix ends in; before it stands that of the float32 matrix.
+/// Suffix of an int8 matrix; before it stands the name of the float32 matrix.
 const INT8: &str = ".int8";
-/// What the name of its scales ends in.
+/// Suffix of the matrix's scales.
 const SCALE: &str = ".scale";
 
 /// An activation of 0 as uint8: processors multiply uint8 with int8.
 const ZERO: u8 = 128;
-/// The largest activation of a row is this far from [`ZERO`].
+/// Distance of a row's largest activation from [`ZERO`].
 const LARGEST: f32 = 127.0;
 /// Added to a row's largest number, so that a row of zeros has a scale too.
 const SMALLEST: f32 = 1e-30;
 
-/// `x·Wᵀ + b` as [`crate::layers::linear`], with the parameters `name.weight.int8` `[in, out]`,
-/// `name.weight.scale` `[out]` and `name.bias` `[out]`.
-pub(crate) fn linear(g: &mut Graph, name: &str, x: Value, input: usize, output: usize) -> Result<Value> {
-    let weight = g.parameter_of(&format!("{name}.weight{INT8}"), ElementType::Int8, &[input, output])?;
-    let weight_scale = g.parameter(&format!("{name}.weight{SCALE}"), &[output])?;
-    let bias = g.parameter(&format!("{name}.bias"), &[output])?;
-    // Equal nodes become one in ONNX Runtime, so that query, key and value share these.
-    let distance = g.abs(x);
-    let largest = g.reduce_max(distance, &[1], true)?;
-    let smallest = g.scalar(SMALLEST);
-    let largest = g.add(largest, smallest)?;
-    let scale = g.scale(largest, 1.0 / LARGEST)?;
-    let scaled = g.div(x, scale)?;
-    let quantized = g.to_uint8(scaled, ZERO);
-    let sums = g.matmul_integer(quantized, weight, ZERO)?;
-    let sums = g.to_float(sums);
-    let product = g.mul(sums, weight_scale)?;
-    let product = g.mul(product, scale)?;
-    g.add(product, bias)
+/// `x·Wᵀ + b` with the parameters `name.weight.int8` `[in, out]`, `name.weight.scale` `[out]` and
+/// `name.bias` `[out]`.
+pub(crate) fn linear<'g>(
+    g: &'g GraphBuilder,
+    name: &str,
+    x: Value<'g>,
+    input: usize,
+    output: usize,
+) -> Value<'g> {
+    let weight = g.parameter_of(&format!("{name}.weight{INT8}"), ElementType::Int8, &[input, output]);
+    let weight_scale = g.parameter(&format!("{name}.weight{SCALE}"), &[output]);
+    let bias = g.parameter(&format!("{name}.bias"), &[output]);
+    // ONNX Runtime merges equal nodes, so query, key and value share scale and quantised activations.
+    let scale = (x.abs().reduce_max(&[1], true) + SMALLEST) * (1.0 / LARGEST);
+    let products = (x / scale).to_uint8(ZERO).matmul_integer(weight, ZERO);
+    products.to_float() * weight_scale * scale + bias
 }
 
 impl Weights {
-    /// The int8 matrices that `graph` has as parameters and their scales, by name, as ONNX has their
+    /// The int8 matrices among `graph`'s parameters and their scales, by name, as row-major little-endian
     /// bytes. `bits` is 8, or 7 for processors that add pairs of products in 16 bits.
     ///
     /// # Errors
-    /// When a matrix that they are made from is not here.
-    pub fn quantized(&self, graph: &Graph, bits: u32) -> crate::Result<BTreeMap<String, Vec<u8>>> {
+    /// When a float32 matrix that they are computed from is missing.
+    pub fn quantized(&self, graph: &Graph, bits: u32) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut quantized = BTreeMap::new();
         for name in graph.parameters().filter_map(|(name, _)| name.strip_suffix(INT8)) {
             let matrix = self.get(name).and_then(|matrix| matrix.view().into_dimensionality::<Ix2>().ok());
@@ -70,8 +68,8 @@ impl Weights {
     }
 }
 
-/// The transpose of `[out, in]` in integers of `bits` bits, `[in, out]` in row-major order, and what
-/// each of its columns is to be multiplied with.
+/// The transpose of `[out, in]` in integers of `bits` bits, `[in, out]` in row-major order, and the scale of
+/// each of its columns.
 fn quantize(matrix: ArrayView2<'_, f32>, bits: u32) -> (Vec<i8>, Vec<f32>) {
     let largest = ((1_u32 << (bits - 1)) - 1) as f32;
     let scale = |row: ndarray::ArrayView1<'_, f32>| {

@@ -1,4 +1,4 @@
-//! Named tensors: loaded, made from nothing, written as safetensors.
+//! Named tensors: loaded, randomly initialised, written as safetensors.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,19 +12,19 @@ use safetensors::tensor::{Dtype, View};
 
 use midashi_onnx::Graph;
 
-use crate::config::POOLER;
-use crate::{BertConfig, Error, Result};
+use crate::config::{BertConfig, POOLER};
+use crate::error::{Error, Result};
 
 /// Tensors under their Hugging Face names (`bert.…`, `classifier.…`), float32, row-major.
 #[derive(Clone, Debug, Default)]
 pub struct Weights(BTreeMap<String, ArrayD<f32>>);
 
 impl Weights {
-    /// An encoder made from nothing, as BERT's authors do (Devlin et al. 2019): weights from
-    /// N(0, `initializer_range`), biases 0, layer normalisation the identity.
+    /// A randomly initialised encoder as in BERT (Devlin et al. 2019): weights from N(0, `initializer_range`),
+    /// biases 0, layer normalisation the identity.
     pub fn scratch(config: &BertConfig, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        // The classifier is drawn from the same seed's first stream; this is another.
+        // The classifier is drawn from the first stream of the same seed.
         rng.set_stream(u64::MAX);
         let mut weights = Self::default();
         for (name, shape) in config.tensors() {
@@ -60,16 +60,15 @@ impl Weights {
         self.0.keys().any(|name| name.starts_with(POOLER))
     }
 
-    /// Takes the tensor `name` out.
+    /// Removes the tensor `name` and returns it.
     pub fn remove(&mut self, name: &str) -> Option<ArrayD<f32>> {
         self.0.remove(name)
     }
 
-    /// The tensors that `graph` has as parameters and `wanted` asks for, by name: what is handed to
-    /// a session.
+    /// Copies of `graph`'s parameters that are `wanted`, by name, to be handed to a session.
     ///
     /// # Errors
-    /// When one of them is not here.
+    /// When one of them is missing.
     pub fn for_graph(
         &self,
         graph: &Graph,
@@ -87,7 +86,7 @@ impl Weights {
         self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// All tensors by name, to be changed in place.
+    /// All tensors by name, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut ArrayD<f32>)> {
         self.0.iter_mut().map(|(name, tensor)| (name.as_str(), tensor))
     }
@@ -97,17 +96,17 @@ impl Weights {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        // The key that transformers looks for.
+        // transformers requires this key.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         let tensors = self.iter().map(|(name, tensor)| (name, Float32(tensor.view())));
         let bytes = safetensors::serialize(tensors, Some(metadata))
             .map_err(|error| Error::Weights { path: path.to_owned(), message: error.to_string() })?;
-        // Not the library's own writing to a file, which makes files that only their owner may read.
+        // The library's own `serialize_to_file` makes files that only their owner may read.
         std::fs::write(path, bytes).map_err(Error::io("write", path))
     }
 }
 
-/// A float32 tensor as safetensors wants it, turned into bytes when it is written.
+/// A float32 tensor for safetensors, converted to bytes when it is written.
 pub struct Float32<'a>(pub ArrayViewD<'a, f32>);
 
 impl View for Float32<'_> {
@@ -128,7 +127,7 @@ impl View for Float32<'_> {
     }
 }
 
-/// Bytes of a tensor as safetensors and ONNX have them: row-major, little-endian.
+/// Bytes of a tensor in the layout of safetensors and ONNX: row-major, little-endian.
 pub fn little_endian(tensor: &ArrayViewD<'_, f32>) -> Vec<u8> {
     tensor.iter().flat_map(|number| number.to_le_bytes()).collect()
 }

@@ -1,7 +1,7 @@
-//! Every architecture that is BERT in all but name, against transformers.
+//! Every supported architecture against transformers.
 //!
-//! The models of `tests/fixtures/architectures` and what transformers computes with them are
-//! written by `tests/parity/architecture_reference.py`.
+//! `tests/parity/architecture_reference.py` writes the models of `tests/fixtures/architectures` and the results of
+//! transformers.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::fs;
@@ -12,7 +12,7 @@ use midashi_bert::{
     ATTENTION_MASK, Checkpoint, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Storage, TOKEN_TYPE_IDS,
     attentions_name, outputs,
 };
-use midashi_runtime::{Choice, Engine, Outputs, Session};
+use midashi_runtime::{DeviceChoice, Engine, Outputs, Session};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use safetensors::SafeTensors;
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// Largest absolute difference accepted.
 const TOLERANCE: f32 = 1e-4;
 
-/// All, and whether the fixture has a pooler.
+/// All supported architectures, and whether the fixture has a pooler.
 const ARCHITECTURES: [(&str, bool); 6] = [
     ("bert", true),
     ("roberta", false),
@@ -41,7 +41,7 @@ fn fixture(architecture: &str) -> PathBuf {
 fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        Engine::open(&root().join("cache/onnxruntime"), Choice::Cpu, 1)
+        Engine::open(&root().join("cache/onnxruntime"), DeviceChoice::Cpu, 1)
             .unwrap_or_else(|error| panic!("{error}"))
     })
 }
@@ -58,7 +58,7 @@ fn floats(tensors: &SafeTensors<'_>, name: &str) -> ArrayD<f32> {
     ArrayD::from_shape_vec(tensor.shape(), numbers).unwrap()
 }
 
-/// A session that gives all outputs of a checkpoint.
+/// A session with all outputs of a checkpoint.
 fn session(checkpoint: &Checkpoint) -> Session {
     let weights = checkpoint.encoder_and_pooler().unwrap();
     let graph = outputs(checkpoint.config(), weights.has_pooler()).unwrap();
@@ -66,7 +66,7 @@ fn session(checkpoint: &Checkpoint) -> Session {
     engine().session(&graph.to_model("test", |_| Storage::External), parameters).unwrap()
 }
 
-/// Compares an output's numbers of tokens; those of padding mean nothing.
+/// Compares the rows of an output that belong to tokens and not to padding.
 #[track_caller]
 fn assert_tokens_agree(what: &str, found: ArrayViewD<'_, f32>, expected: ArrayViewD<'_, f32>, tokens: i64) {
     let (found, expected) = (found.axis_iter(Axis(0)), expected.axis_iter(Axis(0)));
@@ -106,7 +106,7 @@ fn compare(architecture: &str, found: &Outputs, truth: &SafeTensors<'_>, mask: &
 }
 
 #[test]
-fn hidden_states_pooler_and_attention_of_every_architecture_are_transformers() {
+fn outputs_of_every_architecture_agree_with_transformers() {
     for (architecture, pooler) in ARCHITECTURES {
         let bytes = fs::read(fixture(architecture).join("reference.safetensors")).unwrap();
         let truth = SafeTensors::deserialize(&bytes).unwrap();
@@ -124,7 +124,7 @@ fn hidden_states_pooler_and_attention_of_every_architecture_are_transformers() {
 }
 
 #[test]
-fn what_is_written_is_a_bert_with_the_same_weights() {
+fn a_written_checkpoint_is_a_bert_with_the_same_weights() {
     for (architecture, pooler) in ARCHITECTURES {
         let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
         let weights = checkpoint.encoder_and_pooler().unwrap();
@@ -145,8 +145,8 @@ fn what_is_written_is_a_bert_with_the_same_weights() {
 }
 
 #[test]
-fn a_text_may_be_as_long_as_there_are_positions() {
-    // What transformers' embeddings have room for; the fixtures' longest text has 9 tokens.
+fn the_longest_text_has_as_many_tokens_as_positions() {
+    // Limits of transformers' embeddings; the longest text of the fixtures has 9 tokens.
     let longest = [("bert", 11), ("roberta", 9), ("xlm-roberta", 9), ("camembert", 10), ("distilbert", 9)];
     for (architecture, expected) in longest {
         let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
@@ -155,7 +155,7 @@ fn a_text_may_be_as_long_as_there_are_positions() {
 }
 
 #[test]
-fn what_stands_beside_the_encoder_is_listed() {
+fn tensors_outside_of_the_encoder_are_listed() {
     let unused = |architecture: &str| {
         let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
         checkpoint.unused(&checkpoint.encoder_and_pooler().unwrap()).unwrap()
@@ -172,7 +172,7 @@ fn what_stands_beside_the_encoder_is_listed() {
 }
 
 #[test]
-fn a_missing_or_misshapen_tensor_has_the_architectures_own_name() {
+fn messages_about_tensors_use_the_architectures_own_names() {
     for (architecture, key, layer, words) in [
         (
             "roberta",
@@ -215,7 +215,7 @@ fn a_missing_or_misshapen_tensor_has_the_architectures_own_name() {
 }
 
 #[test]
-fn positions_are_checked_with_the_rows_that_no_token_uses() {
+fn position_embeddings_are_checked_with_their_unused_rows() {
     let folder = TempDir::new().unwrap();
     for name in ["model.safetensors", "config.json"] {
         fs::copy(fixture("roberta").join(name), folder.path().join(name)).unwrap();

@@ -1,8 +1,7 @@
-//! The same BERT in every container that a checkpoint comes in, and containers that are not what
-//! they say.
+//! The same BERT in every container of checkpoints, and damaged or hostile containers.
 //!
-//! The files are those of `tests/fixtures/containers`, written by
-//! `tests/parity/container_reference.py` with `torch.save` and safetensors.
+//! `tests/parity/container_reference.py` writes the files of `tests/fixtures/containers` with `torch.save` and
+//! safetensors.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::fs;
@@ -47,7 +46,7 @@ fn refusal(pickle: &[u8]) -> String {
 #[track_caller]
 fn assert_says(message: &str, parts: &[&str]) {
     for part in parts {
-        assert!(message.contains(part), "{message:?} does not say {part:?}");
+        assert!(message.contains(part), "{message:?} does not contain {part:?}");
     }
 }
 
@@ -103,24 +102,24 @@ fn shards_give_the_weights_of_the_whole_file() {
 }
 
 #[test]
-fn safetensors_goes_before_shards_and_those_before_pickle() {
-    let folder = folder_with(b"never looked at");
+fn safetensors_is_preferred_to_shards_and_shards_to_pickle() {
+    let folder = folder_with(b"never read");
     copy_shards(folder.path());
     assert_same(&load(folder.path()).unwrap());
 
     fs::copy(fixture("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
-    fs::write(folder.path().join("model.safetensors.index.json"), "never looked at").unwrap();
+    fs::write(folder.path().join("model.safetensors.index.json"), "never read").unwrap();
     assert_same(&load(folder.path()).unwrap());
 }
 
 #[test]
-fn a_folder_without_weights_says_which_would_do() {
+fn a_folder_without_weights_is_refused_with_the_expected_names() {
     let message = load(folder().path()).err().unwrap().to_string();
     assert_says(&message, &["model.safetensors,", "model.safetensors.index.json", "pytorch_model.bin"]);
 }
 
 #[test]
-fn a_shard_that_is_missing_or_elsewhere_is_named() {
+fn a_shard_that_is_missing_or_in_another_folder_is_named() {
     let folder = folder();
     copy_shards(folder.path());
     let index = folder.path().join("model.safetensors.index.json");
@@ -173,7 +172,7 @@ fn float64_is_refused_by_name() {
 }
 
 #[test]
-fn a_file_that_is_no_pytorch_file_is_refused() {
+fn a_file_of_another_format_is_refused() {
     let pointer = refusal(b"version https://git-lfs.github.com/spec/v1\n");
     assert_says(&pointer, &["version https:", "expected a PyTorch checkpoint"]);
     assert_says(&refusal(b""), &["expected a PyTorch checkpoint"]);
@@ -194,14 +193,14 @@ fn a_truncated_file_is_refused_wherever_it_ends() {
 }
 
 #[test]
-fn a_damaged_byte_never_brings_it_down() {
+fn a_damaged_byte_never_causes_a_panic() {
     for name in ["zip_plain_float16.bin", "legacy_views.bin", "model.safetensors"] {
         let whole = fs::read(fixture(name)).unwrap();
         let folder = folder();
         let pickled = name.ends_with(".bin");
         let path = folder.path().join(if pickled { "pytorch_model.bin" } else { name });
         let mut refused = 0;
-        // What is not numbers stands at the start and, of a zip archive, at the end.
+        // Headers are at the start and, in a zip archive, also at the end.
         for at in (0..6000).chain(whole.len() - 6000..whole.len()).step_by(19) {
             let mut damaged = whole.clone();
             damaged[at] = damaged[at].wrapping_add(1 + (at % 255) as u8);
@@ -212,7 +211,7 @@ fn a_damaged_byte_never_brings_it_down() {
     }
 }
 
-/// A legacy stream with this state dict and these storages behind it.
+/// A legacy stream of this state dict and these storages.
 fn legacy(state: &[u8], keys: &[u8], storages: &[u8]) -> Vec<u8> {
     [
         &b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."[..],
@@ -228,8 +227,8 @@ fn legacy(state: &[u8], keys: &[u8], storages: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// A state dict of the word embeddings alone: a storage of `count` elements, and
-/// `(offset, size, stride)` as pickled.
+/// A state dict of the word embeddings alone: a storage of `count` elements, and the view's offset, sizes and
+/// strides as pickled.
 fn embeddings(count: &[u8], view: &[u8]) -> Vec<u8> {
     [
         &b"}U\x26bert.embeddings.word_embeddings.weightctorch._utils\n_rebuild_tensor_v2\n"[..],
@@ -242,7 +241,7 @@ fn embeddings(count: &[u8], view: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// The number of elements, then as many bytes.
+/// A storage: its number of elements, then zeros.
 fn storage(count: i64, bytes: usize) -> Vec<u8> {
     [&count.to_le_bytes()[..], &vec![0; bytes]].concat()
 }
@@ -255,8 +254,8 @@ const COUNT: &[u8] = b"K\xc0";
 const VIEW: &[u8] = b"K\x00K\x0cK\x10\x86K\x10K\x01\x86";
 
 #[test]
-fn a_hand_made_stream_is_read_up_to_what_it_lacks() {
-    // That the refusals below are for the reason they say.
+fn a_handmade_stream_is_read_up_to_its_missing_tensor() {
+    // Proves that the refusals below are caused by their changes to this stream.
     let pickle = legacy(&embeddings(COUNT, VIEW), KEYS, &storage(192, 768));
     assert_says(&refusal(&pickle), &["no tensor bert.embeddings.position_embeddings.weight"]);
 }
@@ -311,7 +310,7 @@ fn counts_beyond_the_file_are_refused() {
 }
 
 #[test]
-fn programs_that_make_no_state_dict_are_refused() {
+fn programs_that_do_not_make_a_state_dict_are_refused() {
     for (program, reason) in [
         (&b"K\x01"[..], "no dict of tensors"),
         (b"0", "opcode 0x30"),

@@ -1,8 +1,7 @@
 //! A small BERT against PyTorch: hidden states, attention, loss and every gradient.
 //!
-//! The truth is `tests/fixtures/gradient_reference*.safetensors`, written by
-//! `tests/parity/gradient_reference.py` with transformers in float64; of explanations it is
-//! `explanation_reference.safetensors`, written by the script of that name.
+//! `tests/parity/gradient_reference.py` writes `tests/fixtures/gradient_reference*.safetensors` with transformers in
+//! float64, and `explanation_reference.py` writes `explanation_reference.safetensors`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::collections::HashMap;
@@ -11,9 +10,9 @@ use std::sync::OnceLock;
 
 use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS,
-    INPUTS_EMBEDS, LOGITS, LOSS, PaddingRule, Products, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds,
-    WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks, explanation, gradient_name,
-    training, trunk,
+    INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS,
+    TextIds, WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks, explanation,
+    gradient_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -57,7 +56,7 @@ impl Reference {
                 floats.insert(name, ArrayD::from_shape_vec(shape, numbers).unwrap());
             }
         }
-        // What transformers takes where it is given no types.
+        // The default of transformers.
         if let Some(ids) = integers.get(INPUT_IDS) {
             let zeros = ArrayD::zeros(ids.raw_dim());
             integers.entry(TOKEN_TYPE_IDS.to_owned()).or_insert(zeros);
@@ -65,7 +64,7 @@ impl Reference {
         Self { config, floats, integers }.embedded()
     }
 
-    /// With the rows of the word embeddings that the ids name, where there are both.
+    /// Adds the word embeddings of the ids, if the fixture has both.
     fn embedded(mut self) -> Self {
         let (ids, words) = (self.integers.get(INPUT_IDS), self.floats.get(WORD_EMBEDDINGS));
         if let (Some(ids), Some(words)) = (ids, words) {
@@ -77,7 +76,7 @@ impl Reference {
         self
     }
 
-    /// The fixture `name`, which holds only what is other than in the main one.
+    /// The fixture `name`, which holds only the differences to the main one.
     fn variant(name: &str) -> Self {
         let (mut variant, main) = (Self::read(name), main_reference());
         for (name, tensor) in main.floats {
@@ -93,7 +92,7 @@ impl Reference {
         self.floats["classifier.bias"].len()
     }
 
-    /// What makes the loss the mean cross-entropy of the batch.
+    /// Targets for which the loss is the mean cross-entropy of the batch.
     fn targets(&self) -> ArrayD<f32> {
         let answers = &self.integers["labels"];
         let texts = answers.len();
@@ -101,7 +100,7 @@ impl Reference {
         ArrayD::from_shape_fn(IxDyn(&[texts, self.labels()]), target)
     }
 
-    /// A session with all weights handed over.
+    /// A session with all weights.
     fn session(&self, graph: &Graph) -> Session {
         let weights = graph.parameters().map(|(name, shape)| {
             assert_eq!(self.floats[name].shape(), shape, "{name}");
@@ -111,7 +110,7 @@ impl Reference {
         runtime().session(&graph.to_model("test", |_| Storage::External), options).unwrap()
     }
 
-    /// What a graph that starts at `start` is fed.
+    /// Inputs of a graph that starts at `start`.
     fn inputs(&self, start: Start) -> Vec<(&'static str, Tensor<'_>)> {
         let integers = |name| (name, self.integers[name].view().into());
         let mut inputs: Vec<(&str, Tensor<'_>)> = match start {
@@ -151,7 +150,7 @@ fn assert_close(what: &str, found: ndarray::ArrayViewD<'_, f32>, expected: ndarr
 }
 
 impl Reference {
-    /// Hidden states after so many layers, of tokens alone: `[all tokens, hidden_size]`.
+    /// Hidden states after so many layers, without padding: `[all tokens, hidden_size]`.
     fn hidden_states(&self, layers: usize) -> ArrayD<f32> {
         let (hidden, mask) = (&self.floats[&format!("hidden.{layers}")], &self.integers["attention_mask"]);
         let rows = hidden.rows().into_iter().zip(mask).filter(|(_, present)| **present == 1);
@@ -162,10 +161,11 @@ impl Reference {
 }
 
 #[test]
-fn hidden_states_of_every_layer_are_transformers() {
+fn hidden_states_of_every_layer_agree_with_transformers() {
     let reference = main_reference();
     for layers in 0..=reference.config.num_hidden_layers {
-        let mut session = reference.session(&trunk(&reference.config, layers, Products::Float32).unwrap());
+        let mut session =
+            reference.session(&trunk(&reference.config, layers, MatmulPrecision::Float32).unwrap());
         let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
         let (found, expected) = (outputs.float32(HIDDEN_STATES).unwrap(), reference.hidden_states(layers));
         assert_close(&format!("hidden states after {layers} layers"), found, expected.view());
@@ -176,7 +176,7 @@ fn hidden_states_of_every_layer_are_transformers() {
 fn int8_session(reference: &Reference, layers: usize, bits: u32) -> Session {
     let mut weights = Weights::default();
     reference.floats.iter().for_each(|(name, tensor)| weights.insert(name.clone(), tensor.clone()));
-    let graph = trunk(&reference.config, layers, Products::Int8).unwrap();
+    let graph = trunk(&reference.config, layers, MatmulPrecision::Int8).unwrap();
     let mut quantized = weights.quantized(&graph, bits).unwrap();
     assert_eq!(quantized.len(), 2 * 6 * layers, "a matrix and its scales for each linear layer");
     let floats = weights.for_graph(&graph, |name| !quantized.contains_key(name)).unwrap();
@@ -188,7 +188,7 @@ fn int8_session(reference: &Reference, layers: usize, bits: u32) -> Session {
 }
 
 #[test]
-fn hidden_states_in_int8_are_near_transformers_and_nearer_with_more_bits() {
+fn int8_hidden_states_are_close_to_transformers_and_closer_with_more_bits() {
     let reference = main_reference();
     let layers = reference.config.num_hidden_layers;
     let expected = reference.hidden_states(layers);
@@ -202,7 +202,7 @@ fn hidden_states_in_int8_are_near_transformers_and_nearer_with_more_bits() {
 }
 
 #[test]
-fn in_int8_too_a_text_does_not_depend_on_its_batch() {
+fn int8_hidden_states_of_a_text_do_not_depend_on_its_batch() {
     let reference = main_reference();
     let mut session = int8_session(&reference, reference.config.num_hidden_layers, 8);
     let together =
@@ -222,7 +222,7 @@ fn in_int8_too_a_text_does_not_depend_on_its_batch() {
 }
 
 #[test]
-fn logits_and_attention_are_transformers_wherever_the_tail_starts() {
+fn logits_and_attention_agree_with_transformers_for_every_start() {
     let reference = main_reference();
     let last = reference.config.num_hidden_layers - 1;
     let attention = &reference.floats[&format!("attention.{last}")];
@@ -240,7 +240,7 @@ fn logits_and_attention_are_transformers_wherever_the_tail_starts() {
 }
 
 #[test]
-fn all_attention_and_the_gradient_of_a_logit_are_pytorchs() {
+fn all_attention_and_the_gradient_of_a_logit_agree_with_pytorch() {
     let reference = Reference::variant("explanation_reference.safetensors");
     let categories = &reference.integers["categories"];
     let (texts, labels) = (categories.len(), reference.labels());
@@ -263,22 +263,22 @@ fn all_attention_and_the_gradient_of_a_logit_are_pytorchs() {
 /// Compares loss, logits and all gradients, with the weights of the main fixture.
 fn compare_training(reference: &Reference, start: Start) {
     let graph = training(&reference.config, reference.labels(), start, Dropout::default(), |_| true).unwrap();
-    let learned = compare_outputs(reference, &graph, |reference| reference.inputs(start));
+    let trainable = compare_outputs(reference, &graph, |reference| reference.inputs(start));
     let all = reference.config.tensors().len() + 2;
     if start == Start::InputIds {
-        assert_eq!(learned.len(), all, "every tensor of the model learns");
+        assert_eq!(trainable.len(), all, "every tensor of the model is trainable");
     } else {
-        assert!(learned.len() < all && !learned.iter().any(|name| name.contains("embeddings")));
+        assert!(trainable.len() < all && !trainable.iter().any(|name| name.contains("embeddings")));
     }
 }
 
-/// Runs a training graph and compares what it gives; returns the names of what learns.
+/// Runs a training graph and compares its outputs; returns the names of the trainable parameters.
 fn compare_outputs(
     reference: &Reference,
     graph: &Graph,
     of_batch: impl for<'a> FnOnce(&'a Reference) -> Vec<(&'a str, Tensor<'a>)>,
 ) -> Vec<String> {
-    let learned: Vec<String> = graph.parameters().map(|(name, _)| name.to_owned()).collect();
+    let trainable: Vec<String> = graph.parameters().map(|(name, _)| name.to_owned()).collect();
     let mut session = reference.session(graph);
     let targets = reference.targets();
     let mut inputs = of_batch(reference);
@@ -287,16 +287,16 @@ fn compare_outputs(
     let loss = outputs.float32(LOSS).unwrap().sum();
     assert!((loss - reference.floats["loss"].sum()).abs() < 1e-5, "loss {loss}");
     assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
-    assert!(learned.iter().any(|name| name == "classifier.weight"));
-    for name in &learned {
+    assert!(trainable.iter().any(|name| name == "classifier.weight"));
+    for name in &trainable {
         let expected = &reference.floats[&format!("grad.{name}")];
         assert_close(name, outputs.float32(&gradient_name(name)).unwrap(), expected.view());
     }
-    learned
+    trainable
 }
 
 #[test]
-fn loss_and_every_gradient_are_pytorch_wherever_the_tail_starts() {
+fn loss_and_every_gradient_agree_with_pytorch_for_every_start() {
     let reference = main_reference();
     for start in reference.starts() {
         compare_training(&reference, start);
@@ -304,7 +304,7 @@ fn loss_and_every_gradient_are_pytorch_wherever_the_tail_starts() {
 }
 
 #[test]
-fn every_activation_has_pytorch_gradients() {
+fn gradients_of_every_activation_agree_with_pytorch() {
     for activation in ["gelu_new", "relu"] {
         let reference = Reference::variant(&format!("gradient_reference_{activation}.safetensors"));
         compare_training(&reference, Start::InputIds);
@@ -312,11 +312,11 @@ fn every_activation_has_pytorch_gradients() {
 }
 
 #[test]
-fn texts_of_a_pair_have_pytorchs_logits_and_gradients() {
+fn logits_and_gradients_of_pairs_of_texts_agree_with_pytorch() {
     let reference = Reference::variant("gradient_reference_pairs.safetensors");
     let types = &reference.integers[TOKEN_TYPE_IDS];
     assert!(types.iter().any(|&kind| kind == 1) && types.iter().any(|&kind| kind == 0));
-    let mut session = reference.session(&trunk(&reference.config, 0, Products::Float32).unwrap());
+    let mut session = reference.session(&trunk(&reference.config, 0, MatmulPrecision::Float32).unwrap());
     let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
     let expected = reference.hidden_states(0);
     assert_close("embeddings", outputs.float32(HIDDEN_STATES).unwrap(), expected.view());
@@ -328,7 +328,7 @@ fn texts_of_a_pair_have_pytorchs_logits_and_gradients() {
 }
 
 #[test]
-fn with_dropout_loss_and_every_gradient_are_pytorch() {
+fn with_dropout_loss_and_every_gradient_agree_with_pytorch() {
     let reference = Reference::variant("gradient_reference_dropout.safetensors");
     let dropout = Dropout { hidden: true, attention: true };
     let graph = training(&reference.config, reference.labels(), Start::InputIds, dropout, |_| true).unwrap();
@@ -348,11 +348,11 @@ fn with_dropout_loss_and_every_gradient_are_pytorch() {
 }
 
 #[test]
-fn only_what_learns_gets_a_gradient() {
+fn only_trainable_parameters_have_gradients() {
     let reference = main_reference();
-    let learns = |name: &str| name.starts_with("classifier");
+    let trainable = |name: &str| name.starts_with("classifier");
     let graph =
-        training(&reference.config, reference.labels(), Start::AfterLayers(2), Dropout::default(), learns)
+        training(&reference.config, reference.labels(), Start::AfterLayers(2), Dropout::default(), trainable)
             .unwrap();
     let outputs: Vec<&str> = graph.output_names().collect();
     assert_eq!(outputs, ["loss", "logits", "gradient.classifier.weight", "gradient.classifier.bias"]);
@@ -381,12 +381,12 @@ fn padding_does_not_change_a_prediction() {
 }
 
 #[test]
-fn without_a_mask_loss_and_every_gradient_are_pytorch() {
+fn without_a_mask_loss_and_every_gradient_agree_with_pytorch() {
     compare_training(&Reference::variant("gradient_reference_unmasked.safetensors"), Start::InputIds);
 }
 
 #[test]
-fn without_a_mask_padding_is_attended_to_as_in_pytorch_and_changes_predictions() {
+fn without_a_mask_padding_changes_predictions_as_in_pytorch() {
     let reference = Reference::variant("gradient_reference_unmasked.safetensors");
     let (ids, lengths) = (&reference.integers["input_ids"], &main_reference().integers["attention_mask"]);
     let texts: Vec<Vec<i32>> = ids

@@ -1,14 +1,15 @@
-//! The article's way of measuring beside ours (`compat.article`): no attention mask, and a report
-//! with its arguments swapped.
+//! The article's way of measuring next to ours (`compat.article`): no attention mask, and a report
+//! whose arguments are swapped.
 
 use anyhow::Result;
-use midashi_pipeline::artifact::{ArticleMetrics, MaskedMetrics, Metrics, PaddingShares, Predictions};
+use midashi_artifacts::{ArticleMetrics, MaskedMetrics, Metrics, PaddingShares, Predictions};
 
 use crate::metrics::metrics;
+use crate::statistics::mean;
 use crate::table::classification_report;
 
-/// What the article's choices do to the numbers of `unmasked`, its predictions; `masked` are the same
-/// texts with padding masked, and `padding` says of each text what padding it had.
+/// How the article's choices change the metrics. `unmasked` are the predictions without an attention mask,
+/// `masked` those of the same texts with padding masked, and `padding` has one entry per text.
 ///
 /// # Errors
 /// When a row names a category that does not exist.
@@ -21,20 +22,17 @@ pub fn article_metrics(
     let pairs = unmasked.rows.iter().zip(&masked.rows);
     let changed = pairs.filter(|(one, other)| one.predicted != other.predicted).count();
     let Metrics { accuracy, macro_f1, .. } = metrics(masked)?;
-    let mean = |share: fn(&PaddingShares) -> f64| {
-        if padding.is_empty() { 0.0 } else { padding.iter().map(share).sum::<f64>() / padding.len() as f64 }
-    };
     Ok(ArticleMetrics {
         swapped,
         masked: MaskedMetrics { accuracy, macro_f1, changed_predictions: changed as u64 },
         padding: PaddingShares {
-            positions: mean(|shares| shares.positions),
-            attention: mean(|shares| shares.attention),
+            positions: mean(padding.iter().map(|shares| shares.positions)),
+            attention: mean(padding.iter().map(|shares| shares.attention)),
         },
     })
 }
 
-/// Both reports and what parts them, for the terminal.
+/// Both reports and their differences, for the terminal.
 pub fn both_reports(metrics: &Metrics, article: &ArticleMetrics) -> String {
     let ArticleMetrics { swapped, masked, padding } = article;
     let as_printed_by_the_article = Metrics {
@@ -61,7 +59,7 @@ pub fn both_reports(metrics: &Metrics, article: &ArticleMetrics) -> String {
 
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Prediction};
+    use midashi_artifacts::{CategoryId, Prediction};
 
     use super::*;
     use crate::metrics::tests::Reference;
@@ -79,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_mask_changes_is_counted() {
+    fn changed_predictions_are_counted() {
         let predictions = |predicted: [u16; 4]| Predictions {
             categories: vec!["a".into(), "b".into()],
             rows: [0, 0, 1, 1]
@@ -99,7 +97,7 @@ mod tests {
             article_metrics(&predictions([0, 1, 1, 1]), &predictions([0, 0, 0, 1]), &padding).unwrap();
         assert_eq!((article.masked.accuracy, article.masked.changed_predictions), (0.75, 2));
         assert_eq!(article.padding, PaddingShares { positions: 0.25, attention: 0.125 });
-        // Two texts are a, one was called so, rightly: recall 1/2 and precision 1, swapped.
+        // Two texts are a, one of them is predicted so: recall 1/2 and precision 1, swapped.
         let a = &article.swapped.per_class[0];
         assert_eq!((a.scores.precision, a.scores.recall, a.support), (0.5, 1.0, 1));
     }

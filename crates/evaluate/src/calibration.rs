@@ -1,56 +1,37 @@
-//! Whether the model is as sure as it is right: expected calibration error and Brier score.
+//! Calibration of the probabilities: expected calibration error and Brier score.
 
-use midashi_pipeline::artifact::{Calibration, CalibrationBin, Prediction, Predictions};
+use midashi_artifacts::{Calibration, CalibrationBin, Prediction, Predictions};
 
-/// As many as Guo et al. (2017) draw.
+use crate::statistics::mean;
+
+/// As in the reliability diagrams of Guo et al. (2017).
 const BINS: usize = 10;
 
-/// Puts the test texts into equally wide bins by the probability of their predicted category
+/// Both scores, and the test texts in bins of equal width by the probability of their predicted category
 /// (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2).
 pub fn calibration(predictions: &Predictions) -> Calibration {
-    let mut sums = [Sums::default(); BINS];
-    for row in &predictions.rows {
-        let confidence = row.probabilities[row.predicted.index()];
-        sums[bin(confidence)].add(confidence, row.label == row.predicted);
-    }
-    let bins: Vec<CalibrationBin> = sums.iter().enumerate().map(|(at, sums)| sums.bin(at)).collect();
+    let confidence = |row: &Prediction| row.probabilities[row.predicted.index()];
+    let rows = &predictions.rows;
+    let bins = (0..BINS).map(|at| {
+        let in_bin: Vec<&Prediction> = rows.iter().filter(|row| bin(confidence(row)) == at).collect();
+        CalibrationBin {
+            low: at as f64 / BINS as f64,
+            high: (at + 1) as f64 / BINS as f64,
+            texts: in_bin.len() as u64,
+            confidence: mean(in_bin.iter().map(|row| f64::from(confidence(row)))),
+            accuracy: mean(in_bin.iter().map(|row| f64::from(u8::from(row.label == row.predicted)))),
+        }
+    });
+    let bins: Vec<CalibrationBin> = bins.collect();
     let distance = |bin: &CalibrationBin| bin.texts as f64 * (bin.confidence - bin.accuracy).abs();
-    let brier = predictions.rows.iter().map(brier_score).sum();
     Calibration {
-        expected_calibration_error: mean(bins.iter().map(distance).sum(), predictions.rows.len()),
-        brier_score: mean(brier, predictions.rows.len()),
+        expected_calibration_error: bins.iter().map(distance).sum::<f64>() / rows.len().max(1) as f64,
+        brier_score: mean(rows.iter().map(brier_score)),
         bins,
     }
 }
 
-/// The texts of one bin, added up.
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    texts: usize,
-    right: usize,
-    confidence: f64,
-}
-
-impl Sums {
-    fn add(&mut self, confidence: f32, right: bool) {
-        self.texts += 1;
-        self.right += usize::from(right);
-        self.confidence += f64::from(confidence);
-    }
-
-    fn bin(&self, at: usize) -> CalibrationBin {
-        let edge = |at: usize| at as f64 / BINS as f64;
-        CalibrationBin {
-            low: edge(at),
-            high: edge(at + 1),
-            texts: self.texts as u64,
-            confidence: mean(self.confidence, self.texts),
-            accuracy: mean(self.right as f64, self.texts),
-        }
-    }
-}
-
-/// The paper's bins are `((m - 1) / M, m / M]`. In float32, as the probabilities are, so that 0.3 is an edge.
+/// The paper's bins are `((m - 1) / M, m / M]`. Computed in float32 like the probabilities, so that 0.3 is an edge.
 fn bin(confidence: f32) -> usize {
     ((confidence * BINS as f32).ceil() as usize).clamp(1, BINS) - 1
 }
@@ -61,13 +42,9 @@ fn brier_score(row: &Prediction) -> f64 {
     squares.sum()
 }
 
-fn mean(sum: f64, count: usize) -> f64 {
-    if count == 0 { 0.0 } else { sum / count as f64 }
-}
-
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::CategoryId;
+    use midashi_artifacts::CategoryId;
 
     use super::*;
 
@@ -104,13 +81,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bin_holds_its_upper_edge() {
+    fn a_bin_includes_its_upper_edge() {
         let bins = [0.0, 0.1, 0.100_001, 0.3, 0.7, 0.9, 0.900_001, 1.0].map(bin);
         assert_eq!(bins, [0, 0, 1, 2, 6, 8, 9, 9]);
     }
 
     #[test]
-    fn no_texts_are_no_error() {
+    fn no_texts_score_zero() {
         let none = calibration(&predictions(&[]));
         assert_eq!((none.expected_calibration_error, none.brier_score, none.bins.len()), (0.0, 0.0, 10));
     }

@@ -1,137 +1,102 @@
-//! What explains the answers: for every test text, and for a sample also what costs more.
+//! Explains the predictions of the test split, and measures the faithfulness of the explanations on a sample.
 
-use anyhow::{Context, Result};
-use midashi_explain::{Attribution, Explainer};
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{
-    Explanation, Explanations, Faithfulness, Method, Replacement, Split, TokenizedCorpus, TokenizedText, Unit,
-};
-use midashi_pipeline::config::Explain;
-use midashi_trunk::text_ids;
+use anyhow::Result;
+use midashi_artifacts::{Explanations, Faithfulness, Method, Split, TokenizedCorpus, TokenizedText};
+use midashi_classifier::{Classifier, ModelFolder, Options};
+use midashi_runtime::Engine;
+use midashi_stage::Work;
+use midashi_text::Unit;
 
-use crate::Answers;
-use crate::faithfulness::{self, Eraser, Subject};
-use crate::model::Answer;
-use crate::{spread, texts_of};
+use crate::attribution::{self, Subject};
+use crate::classify::TestSplit;
+use crate::faithfulness::{self, Eraser, WeightedText, units_of};
+use crate::texts::{evenly_spaced, in_split};
 
-/// Of longer texts no matrices are kept: they grow with the square of the length.
+/// Matrices of longer texts are not kept: their size grows with the square of the length.
 const LONGEST_MATRIX: usize = 48;
 
-/// Explains the answers, and measures whether the explanations hold where the tokenizer has a token for hidden words.
+/// Explains as many predictions as `evaluate.explain.texts` requests. Integrated gradients and faithfulness need a
+/// token that replaces masked words; without one they are left out, with a note.
 pub fn explain(
-    explainer: &mut Explainer,
+    work: &Work,
+    engine: &Engine,
     corpus: &TokenizedCorpus,
-    answers: &Answers,
-    settings: &Explain,
+    test: &TestSplit,
 ) -> Result<(Explanations, Option<Faithfulness>)> {
-    let answered: Vec<(usize, &Answer)> = answers.iter().map(|(&text, answer)| (text, answer)).collect();
-    let explained = spread(&answered, settings.texts.of(answered.len()));
-    let text = |text: usize| &corpus.texts[text];
-    // A single unit has no order, and cannot be taken in shares.
-    let unit = corpus.units();
-    let several = |at: &usize| faithfulness::units_of(text(explained[*at].0), unit).len() > 1;
-    let several: Vec<usize> = (0..explained.len()).filter(several).collect();
-    let sample = spread(&several, settings.faithfulness_texts);
-    let short = |at: &usize| text(explained[*at].0).input_ids.len() <= LONGEST_MATRIX;
-    let (in_sample, all) = (sample.iter().copied().filter(short), (0..explained.len()).filter(short));
-    let short: Vec<usize> = if sample.is_empty() { all.collect() } else { in_sample.collect() };
-    let matrices = spread(&short, settings.matrices);
-
-    let mut rows = attributions(explainer, corpus, &explained, &matrices)?;
-    let Some(replacement) = corpus.replacement.as_ref().filter(|_| !sample.is_empty()) else {
-        if !sample.is_empty() {
-            println!(
-                "  the tokenizer has neither a mask token nor an unknown token: \
-                 integrated gradients and faithfulness are left out"
-            );
-        }
-        return Ok((Explanations { categories: corpus.categories.clone(), rows }, None));
-    };
-
-    let mut progress = Progress::new("integrated gradients", sample.len() as u64, "texts");
-    for &at in &sample {
-        let (number, answer) = explained[at];
-        let (text, category) = (text(number), answer.category.index());
-        let hidden = hidden(text, replacement);
-        let points = settings.integration_points;
-        rows[at].integrated_gradients =
-            Some(explainer.integrated_gradients(text_ids(text), &hidden, category, points)?);
-        progress.advance(1);
+    let settings = &work.config().evaluate.explain;
+    let rows = test.texts.iter().zip(&test.predictions.rows).zip(&test.attention);
+    let all = rows.map(|((&text, row), attention)| Subject {
+        text: &corpus.texts[text],
+        category: row.predicted,
+        attention: &attention.attention,
+    });
+    let all: Vec<Subject<'_>> = all.collect();
+    let subjects = evenly_spaced(&all, settings.texts.of(all.len()));
+    let mut explanations = Explanations { categories: corpus.categories.clone(), rows: vec![] };
+    if subjects.is_empty() {
+        return Ok((explanations, None));
     }
-    progress.finish();
 
-    let mut eraser = Eraser { explainer, unit, replacement };
-    let others = other_texts(corpus, unit, settings.faithfulness_texts);
-    let best_head = faithfulness::best_head(&mut eraser, &others)?;
-    let subjects = sample.iter().map(|&at| {
-        let ((number, answer), row) = (explained[at], &rows[at]);
-        let integrated =
-            row.integrated_gradients.clone().context("a sampled text has no integrated gradients")?;
-        let sum = |token: usize| answer.attention.iter().map(|head| head[token]).sum();
-        let weights = [
-            (Method::Attention, (0..row.rollout.len()).map(sum).collect()),
-            (Method::BestHead, answer.attention[best_head.head as usize].clone()),
+    let unit = corpus.units();
+    let sample = sample(&subjects, unit, settings.faithfulness_texts);
+    let candidates = if sample.is_empty() { (0..subjects.len()).collect() } else { sample.clone() };
+    let is_short = |at: &usize| subjects[*at].text.encoding.len() <= LONGEST_MATRIX;
+    let candidates: Vec<usize> = candidates.into_iter().filter(is_short).collect();
+    let matrices = evenly_spaced(&candidates, settings.matrices);
+
+    let model = ModelFolder::open(&work.folder().model())?;
+    let mut classifier = Classifier::with_options(model, engine, Options::of(work.config()))?;
+    explanations.rows = attribution::explanations(&mut classifier, &subjects, &matrices)?;
+    if sample.is_empty() {
+        return Ok((explanations, None));
+    }
+    let Some(replacement) = &corpus.replacement else {
+        println!(
+            "  the tokenizer has neither a mask token nor an unknown token: \
+             integrated gradients and faithfulness are left out"
+        );
+        return Ok((explanations, None));
+    };
+    let points = settings.integration_points;
+    let integrated =
+        attribution::integrated_gradients(&mut classifier, &subjects, &sample, replacement, points)?;
+
+    let mut eraser = Eraser { classifier: &mut classifier, unit, replacement };
+    let best_head =
+        faithfulness::best_head(&mut eraser, &held_out_texts(corpus, unit, settings.faithfulness_texts))?;
+    let weighted = sample.iter().zip(&integrated).map(|(&at, integrated)| {
+        let (Subject { text, category, attention }, row) = (subjects[at], &explanations.rows[at]);
+        let summed = |token: usize| attention.iter().map(|head| head[token]).sum();
+        let weights = vec![
+            (Method::Attention, (0..row.rollout.len()).map(summed).collect()),
+            (Method::BestHead, attention[best_head.head as usize].clone()),
             (Method::Rollout, row.rollout.clone()),
             (Method::GradientXInput, row.gradient_x_input.clone()),
-            (Method::IntegratedGradients, integrated),
+            (Method::IntegratedGradients, integrated.clone()),
         ];
-        Ok(Subject { text: text(number), category: answer.category.index(), weights: weights.to_vec() })
+        WeightedText { text, category: category.index(), weights }
     });
-    let subjects = subjects.collect::<Result<Vec<_>>>()?;
-    let measured = faithfulness::measure(&mut eraser, subjects, best_head)?;
-    for (&at, lost) in sample.iter().zip(measured.leave_one_out) {
-        rows[at].leave_one_out = Some(lost);
+    let (measured, leave_one_out) = faithfulness::measure(&mut eraser, weighted.collect(), best_head)?;
+    for ((&at, integrated), drops) in sample.iter().zip(integrated).zip(leave_one_out) {
+        explanations.rows[at].integrated_gradients = Some(integrated);
+        explanations.rows[at].leave_one_out = Some(drops);
     }
-    Ok((Explanations { categories: corpus.categories.clone(), rows }, Some(measured.faithfulness)))
+    Ok((explanations, Some(measured)))
 }
 
-/// The text's ids with all its words hidden, where integrated gradients start.
-fn hidden(text: &TokenizedText, replacement: &Replacement) -> Vec<i32> {
-    let tokens = text.input_ids.iter().zip(&text.word_ids);
-    tokens.map(|(&id, word)| if word.is_some() { replacement.id } else { id }).collect()
+/// The subjects whose faithfulness is measured. Texts of a single unit are excluded: one unit has no order, and
+/// no share of it can be erased.
+fn sample(subjects: &[Subject<'_>], unit: Unit, count: usize) -> Vec<usize> {
+    let has_several = |at: &usize| units_of(&subjects[*at].text.encoding, unit).len() > 1;
+    evenly_spaced(&(0..subjects.len()).filter(has_several).collect::<Vec<_>>(), count)
 }
 
-/// `count` texts of several units that are no test texts: of the validation split, or of the training split where that is empty.
-fn other_texts(corpus: &TokenizedCorpus, unit: Unit, count: usize) -> Vec<&TokenizedText> {
-    let of = |split| -> Vec<&TokenizedText> {
-        let texts = texts_of(corpus, split).into_iter().map(|text| &corpus.texts[text]);
-        texts.filter(|text| faithfulness::units_of(text, unit).len() > 1).collect()
+/// `count` texts of several units from the validation split, or from the training split where that is empty.
+fn held_out_texts(corpus: &TokenizedCorpus, unit: Unit, count: usize) -> Vec<&TokenizedText> {
+    let texts_of = |split| -> Vec<&TokenizedText> {
+        let texts = in_split(corpus, split).into_iter().map(|text| &corpus.texts[text]);
+        texts.filter(|text| units_of(&text.encoding, unit).len() > 1).collect()
     };
-    let validation = of(Split::Validation);
-    spread(&if validation.is_empty() { of(Split::Train) } else { validation }, count)
-}
-
-/// What one run per text gives; all attention stays with the texts at `matrices`.
-fn attributions(
-    explainer: &mut Explainer,
-    corpus: &TokenizedCorpus,
-    explained: &[(usize, &Answer)],
-    matrices: &[usize],
-) -> Result<Vec<Explanation>> {
-    let ids: Vec<_> = explained.iter().map(|(text, _)| text_ids(&corpus.texts[*text])).collect();
-    let categories: Vec<usize> = explained.iter().map(|(_, answer)| answer.category.index()).collect();
-    let mut rows: Vec<Option<Explanation>> = vec![None; explained.len()];
-    let mut progress = Progress::new("explanations", explained.len() as u64, "texts");
-    for batch in explainer.explanation_batches(&ids) {
-        let texts: Vec<_> = batch.iter().map(|&at| ids[at]).collect();
-        let of_batch: Vec<usize> = batch.iter().map(|&at| categories[at]).collect();
-        for (&at, attribution) in batch.iter().zip(explainer.explain(&texts, &of_batch)?) {
-            let (text, answer) = explained[at];
-            let (layer_attention, rollout) = (attribution.layer_attention(), attribution.rollout());
-            let Attribution { attentions, gradient_x_input } = attribution;
-            rows[at] = Some(Explanation {
-                id: corpus.texts[text].id.clone(),
-                category: answer.category,
-                layer_attention,
-                rollout,
-                gradient_x_input,
-                integrated_gradients: None,
-                leave_one_out: None,
-                attentions: matrices.contains(&at).then(|| attentions.iter().copied().collect()),
-            });
-        }
-        progress.advance(batch.len() as u64);
-    }
-    progress.finish();
-    Ok(rows.into_iter().flatten().collect())
+    let validation = texts_of(Split::Validation);
+    evenly_spaced(&if validation.is_empty() { texts_of(Split::Train) } else { validation }, count)
 }

@@ -1,13 +1,12 @@
-//! From predictions to the numbers of scikit-learn's `classification_report(answer, prediction)`.
+//! The numbers of scikit-learn's `classification_report(answer, prediction)`.
 //!
-//! All categories of the corpus count, as with `labels=range(len(categories))`: one that no test
-//! text has and that was never predicted scores 0 and weighs on the macro average. Every share of
-//! nothing is 0 (`zero_division=0`).
+//! All categories of the corpus count, as with `labels=range(len(categories))`: a category without test texts
+//! and predictions scores 0 and lowers the macro average. Divisions by zero give 0 (`zero_division=0`).
 
 use anyhow::ensure;
-use midashi_pipeline::artifact::{Averages, ClassMetrics, Metrics, Predictions};
+use midashi_artifacts::{Averages, ClassMetrics, Metrics, Predictions};
 
-/// Accuracy and its relatives.
+/// Accuracy, precision, recall, F1 and the confusion matrix; the optional parts are empty.
 ///
 /// # Errors
 /// When a row names a category that `predictions.categories` does not have.
@@ -30,12 +29,7 @@ pub fn metrics(predictions: &Predictions) -> anyhow::Result<Metrics> {
         confusion,
         labels,
         test_rows,
-        intervals: None,
-        calibration: None,
-        baseline: None,
-        ensemble: None,
-        faithfulness: None,
-        article: None,
+        ..Metrics::default()
     })
 }
 
@@ -58,42 +52,33 @@ fn confusion_matrix(predictions: &Predictions) -> anyhow::Result<Vec<Vec<u64>>> 
 }
 
 fn class_metrics(at: usize, label: &str, confusion: &[Vec<u64>]) -> ClassMetrics {
-    let Counts { right, support, predicted } = Counts::of(at, confusion);
-    let scores =
-        Averages { precision: share(right, predicted), recall: share(right, support), f1: f1(at, confusion) };
+    let (correct, support, predicted) = counts(at, confusion);
+    let scores = Averages {
+        precision: share(correct, predicted),
+        recall: share(correct, support),
+        f1: f1(at, confusion),
+    };
     ClassMetrics { label: label.to_owned(), scores, support }
 }
 
-/// Mean F1 of the categories, each as heavy as another.
-pub(crate) fn macro_f1(confusion: &[Vec<u64>]) -> f64 {
+/// The unweighted mean F1 of the categories.
+pub fn macro_f1(confusion: &[Vec<u64>]) -> f64 {
     let sum: f64 = (0..confusion.len()).map(|at| f1(at, confusion)).sum();
     if confusion.is_empty() { 0.0 } else { sum / confusion.len() as f64 }
 }
 
 /// 2·P·R / (P + R), with the divisions by `predicted` and `support` cancelled.
 fn f1(at: usize, confusion: &[Vec<u64>]) -> f64 {
-    let Counts { right, support, predicted } = Counts::of(at, confusion);
-    share(2 * right, predicted + support)
+    let (correct, support, predicted) = counts(at, confusion);
+    share(2 * correct, predicted + support)
 }
 
-/// The texts of one category.
-struct Counts {
-    right: u64,
-    support: u64,
-    predicted: u64,
+/// The correct predictions, the texts (support) and the predictions of one category.
+fn counts(at: usize, confusion: &[Vec<u64>]) -> (u64, u64, u64) {
+    (confusion[at][at], confusion[at].iter().sum(), confusion.iter().map(|row| row[at]).sum())
 }
 
-impl Counts {
-    fn of(at: usize, confusion: &[Vec<u64>]) -> Self {
-        Self {
-            right: confusion[at][at],
-            support: confusion[at].iter().sum(),
-            predicted: confusion.iter().map(|row| row[at]).sum(),
-        }
-    }
-}
-
-/// Mean of the classes' scores, each as heavy as `weight` says.
+/// The mean of the classes' scores, weighted by `weight`.
 fn average(classes: &[ClassMetrics], weight: impl Fn(&ClassMetrics) -> u64) -> Averages {
     let total: u64 = classes.iter().map(&weight).sum();
     let mean = |score: fn(&Averages) -> f64| {
@@ -114,12 +99,12 @@ fn share(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Prediction};
+    use midashi_artifacts::{CategoryId, Prediction};
     use serde::Deserialize;
 
     use super::*;
 
-    /// One case of `tests/fixtures/metrics_reference.json`: what scikit-learn says of two lists.
+    /// One case of `tests/fixtures/metrics_reference.json`: scikit-learn's results for two lists.
     #[derive(Deserialize)]
     pub(crate) struct Reference {
         pub(crate) name: String,
@@ -166,7 +151,7 @@ pub(crate) mod tests {
     fn assert_same(found: Averages, expected: (f64, f64, f64), what: &str) {
         let (precision, recall, f1) = expected;
         for (found, expected) in [(found.precision, precision), (found.recall, recall), (found.f1, f1)] {
-            assert!((found - expected).abs() < 1e-14, "{what}: {found}, scikit-learn says {expected}");
+            assert!((found - expected).abs() < 1e-14, "{what}: {found}, scikit-learn has {expected}");
         }
     }
 

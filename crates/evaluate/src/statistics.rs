@@ -1,17 +1,17 @@
-//! How sure a number is: bootstrap intervals, and whether two models differ.
+//! Means, percentile intervals by bootstrap, and the test of two models' difference.
 
-use midashi_pipeline::artifact::{Interval, Intervals, McNemar, Predictions};
+use midashi_artifacts::{Interval, Intervals, McNemar, Predictions};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::metrics::macro_f1;
 
-/// Resamples of the test split (Efron and Tibshirani 1993, chapter 13: 1,000 and more for percentiles).
+/// Resamples of the test split (Efron and Tibshirani 1993, chapter 13: at least 1,000 for percentiles).
 const RESAMPLES: usize = 2000;
 /// Fixed, so that the same predictions have the same interval.
 const SEED: u64 = 0;
 
-/// Percentile bootstrap over the test texts: texts are drawn with replacement, their categories with them.
+/// Percentile intervals over resampled test texts. Texts are drawn with replacement from all categories together.
 pub fn bootstrap(predictions: &Predictions) -> Intervals {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let (count, categories) = (predictions.rows.len(), predictions.categories.len());
@@ -26,10 +26,10 @@ pub fn bootstrap(predictions: &Predictions) -> Intervals {
         accuracies.push(right as f64 / count as f64);
         f1s.push(macro_f1(&confusion));
     }
-    Intervals { accuracy: middle(accuracies), macro_f1: middle(f1s) }
+    Intervals { accuracy: percentile_interval(accuracies), macro_f1: percentile_interval(f1s) }
 }
 
-/// Percentile bootstrap of a mean.
+/// The percentile interval of a mean; 0 to 0 without values.
 pub fn bootstrap_mean(values: &[f64]) -> Interval {
     if values.is_empty() {
         return Interval { low: 0.0, high: 0.0 };
@@ -39,20 +39,26 @@ pub fn bootstrap_mean(values: &[f64]) -> Interval {
         let drawn = (0..values.len()).map(|_| values[rng.random_range(0..values.len())]);
         drawn.sum::<f64>() / values.len() as f64
     };
-    middle((0..RESAMPLES).map(|_| resample()).collect())
+    percentile_interval((0..RESAMPLES).map(|_| resample()).collect())
 }
 
-/// The middle 95 % of the scores.
-fn middle(mut scores: Vec<f64>) -> Interval {
+/// The interval from the 2.5th to the 97.5th percentile of the resampled scores.
+fn percentile_interval(mut scores: Vec<f64>) -> Interval {
     scores.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| scores[(share * (scores.len() - 1) as f64).round() as usize];
     Interval { low: at(0.025), high: at(0.975) }
 }
 
-/// Compares two models' predictions of the same texts.
+/// The mean; 0 without numbers.
+pub fn mean(numbers: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = numbers.fold((0.0, 0), |(sum, count), number| (sum + number, count + 1));
+    sum / f64::from(count.max(1))
+}
+
+/// McNemar's exact test of two models on the same texts; each flag is whether a prediction is correct.
 pub fn mcnemar(first: &[bool], second: &[bool]) -> McNemar {
     let count = |one: &[bool], other: &[bool]| {
-        one.iter().zip(other).filter(|(right, other_right)| **right && !**other_right).count() as u64
+        one.iter().zip(other).filter(|(correct, other)| **correct && !**other).count() as u64
     };
     let (only_first_right, only_second_right) = (count(first, second), count(second, first));
     McNemar {
@@ -62,10 +68,10 @@ pub fn mcnemar(first: &[bool], second: &[bool]) -> McNemar {
     }
 }
 
-/// Probability of heads and tails as uneven as this or more so, from as many throws of a fair coin.
+/// The two-sided p-value of an exact binomial test with probability 1/2.
 fn two_sided_binomial(heads: u64, tails: u64) -> f64 {
     let throws = heads + tails;
-    // C(n, k) / 2ⁿ as logarithms, each from the one before: C(n, k) = C(n, k − 1) · (n − k + 1) / k.
+    // Logarithms of C(n, k) / 2ⁿ, by the recurrence C(n, k) = C(n, k − 1) · (n − k + 1) / k.
     let mut logarithm = -(throws as f64) * std::f64::consts::LN_2;
     let mut tail = logarithm.exp();
     for k in 1..=heads.min(tails) {
@@ -78,11 +84,11 @@ fn two_sided_binomial(heads: u64, tails: u64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Prediction};
+    use midashi_artifacts::{CategoryId, Prediction};
 
     use super::*;
 
-    /// Two categories; of each, `right` texts are classified right and `wrong` wrong.
+    /// Two categories, each with `right` correct and `wrong` incorrect predictions.
     fn predictions(right: usize, wrong: usize) -> Predictions {
         let row = |label: u16, predicted: u16| Prediction {
             id: String::new(),
@@ -98,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn the_bootstrap_interval_of_a_share_is_the_normal_one_where_texts_are_many() {
-        // 80 % right of 1,000 texts: 0.8 ± 1.96 · √(0.8 · 0.2 / 1000) = 0.8 ± 0.0248.
+    fn the_interval_of_a_share_is_close_to_the_normal_one_for_many_texts() {
+        // 80 % of 1,000 texts are correct: 0.8 ± 1.96 · √(0.8 · 0.2 / 1000) = 0.8 ± 0.0248.
         let Intervals { accuracy, macro_f1 } = bootstrap(&predictions(400, 100));
         for interval in [accuracy, macro_f1] {
             assert!((interval.low - 0.7752).abs() < 0.004, "{interval:?}");
@@ -110,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bootstrap_interval_of_a_mean_is_the_normal_one_where_values_are_many() {
+    fn the_interval_of_a_mean_is_close_to_the_normal_one_for_many_values() {
         // 0, 1, …, 999: mean 499.5, standard error 288.7 / √1000 = 9.13, times 1.96.
         let interval = bootstrap_mean(&(0..1000).map(f64::from).collect::<Vec<_>>());
         assert!((interval.low - 481.6).abs() < 1.5 && (interval.high - 517.4).abs() < 1.5, "{interval:?}");
@@ -132,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_texts_on_which_the_models_differ_count() {
+    fn only_texts_that_one_model_gets_right_count() {
         let compared = mcnemar(&[true, true, false, true, false], &[true, false, true, false, false]);
         assert_eq!((compared.only_first_right, compared.only_second_right), (2, 1));
         assert_eq!(compared.p_value, 1.0);

@@ -1,14 +1,13 @@
 //! The classification report as scikit-learn prints it with `digits=4`.
 //!
-//! Columns are as wide as scikit-learn's: names are measured in characters, so full-width names
-//! stand out to the right of a terminal's grid exactly as they do there. One oddity is not followed:
-//! where not one text is right, scikit-learn 1.9 prints a support of 2 as 2.0.
+//! Columns are as wide as scikit-learn's, which counts characters, so full-width names misalign in a terminal
+//! as they do there. One difference: when no prediction is correct, scikit-learn 1.9 prints a support of 2 as 2.0.
 
 use std::fmt::Write;
 
-use midashi_pipeline::artifact::{Averages, Metrics};
+use midashi_artifacts::{Averages, Metrics};
 
-/// scikit-learn's widest row heading, which sets the least width of the first column.
+/// scikit-learn's longest row heading: the minimum width of the first column.
 const WEIGHTED: &str = "weighted avg";
 
 /// The table, ending in a line break.

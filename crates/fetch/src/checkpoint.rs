@@ -1,4 +1,4 @@
-//! Which files a checkpoint consists of, wherever it comes from.
+//! The files of a checkpoint.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
-/// Every checkpoint has it.
-pub const CONFIG: &str = "config.json";
+/// The file that every checkpoint has.
+const CONFIG: &str = "config.json";
 
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
 const VOCABULARY: &str = "vocab.txt";
 
-/// Taken where they are there. The list is `midashi_tokenizer::TOKENIZER_FILES`, written out (a test
-/// compares them), because a program that downloads need not be built with MeCab and tokenizers.
+/// The tokenizer's files; each is optional. The list repeats `midashi_tokenizer::TOKENIZER_FILES` (a test compares them), so
+/// that the download program need not be built with MeCab and tokenizers.
 const TOKENIZER_FILES: [&str; 5] =
     [TOKENIZER, TOKENIZER_SETTINGS, VOCABULARY, "special_tokens_map.json", "added_tokens.json"];
 
@@ -25,22 +25,22 @@ const SAFETENSORS: &str = "model.safetensors";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";
 const PICKLE: &str = "pytorch_model.bin";
 
-/// Brings a checkpoint's files one by one: `file` fetches the one of that name and says where it
-/// is. The weights come last, so that a folder with weights has everything.
+/// Fetches a checkpoint's files one by one. `file` fetches the file of the given name and returns its path. The weights come
+/// last, so that a folder with weights is complete.
 ///
-/// Of several forms of the weights one is taken: safetensors whole, safetensors in shards, pickle.
+/// Only the first available form of the weights is fetched: one safetensors file, safetensors in shards, or a pickle.
 ///
 /// # Errors
-/// When `file` fails, except with [`Error::NotFound`] for a file that a checkpoint may lack.
-pub fn bring(mut file: impl FnMut(&str) -> Result<PathBuf>) -> Result<()> {
+/// When `file` fails, except with [`Error::NotFound`] for an optional file.
+pub fn fetch(mut file: impl FnMut(&str) -> Result<PathBuf>) -> Result<()> {
     file(CONFIG)?;
     for name in TOKENIZER_FILES {
-        if_there(file(name))?;
+        optional(file(name))?;
     }
-    if if_there(file(SAFETENSORS))?.is_some() {
+    if optional(file(SAFETENSORS))?.is_some() {
         return Ok(());
     }
-    match if_there(file(SAFETENSORS_INDEX))? {
+    match optional(file(SAFETENSORS_INDEX))? {
         Some(index) => shards(&index)?.iter().try_for_each(|name| file(name).map(drop)),
         None => match file(PICKLE) {
             Err(Error::NotFound { url, .. }) => Err(Error::NoWeights { url }),
@@ -49,7 +49,7 @@ pub fn bring(mut file: impl FnMut(&str) -> Result<PathBuf>) -> Result<()> {
     }
 }
 
-/// Says what a folder lacks to be a checkpoint, as the error to show.
+/// Checks that a folder holds a checkpoint.
 ///
 /// # Errors
 /// When `config.json` or the weights are missing.
@@ -74,15 +74,15 @@ pub fn check(folder: &Path) -> Result<()> {
     Err(lacking(format!("no weights there; expected {SAFETENSORS}, {SAFETENSORS_INDEX} or {PICKLE}")))
 }
 
-/// Whether a folder needs nothing more: a program that only wanted the model may have left the
-/// tokenizer's files out, or taken the vocabulary without the settings that say how to use it.
+/// Whether a folder holds a checkpoint with its tokenizer. Another program may have fetched the model without the tokenizer,
+/// or the vocabulary without its settings.
 pub fn is_complete(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).is_file();
     let has_tokenizer = if has(VOCABULARY) { has(TOKENIZER_SETTINGS) } else { has(TOKENIZER) };
     has_tokenizer && check(folder).is_ok()
 }
 
-fn if_there(file: Result<PathBuf>) -> Result<Option<PathBuf>> {
+fn optional(file: Result<PathBuf>) -> Result<Option<PathBuf>> {
     match file {
         Ok(path) => Ok(Some(path)),
         Err(Error::NotFound { .. }) => Ok(None),
@@ -90,14 +90,14 @@ fn if_there(file: Result<PathBuf>) -> Result<Option<PathBuf>> {
     }
 }
 
-/// The files that `model.safetensors.index.json` spreads the tensors over.
+/// The files that `model.safetensors.index.json` names.
 fn shards(index: &Path) -> Result<BTreeSet<String>> {
     #[derive(Deserialize)]
     struct Index {
         weight_map: serde_json::Map<String, Value>,
     }
     let bad = |message: String| Error::BadCheckpoint { path: index.to_owned(), message };
-    let text = fs::read(index).map_err(midashi_pipeline::Error::io("read", index))?;
+    let text = fs::read(index).map_err(midashi_stage::Error::io("read", index))?;
     let parsed: Index = serde_json::from_slice(&text)
         .map_err(|error| bad(format!("{error}; expected an object with a weight_map")))?;
     let name = |(tensor, file): (&String, &Value)| match file.as_str() {
@@ -107,7 +107,7 @@ fn shards(index: &Path) -> Result<BTreeSet<String>> {
     parsed.weight_map.iter().map(name).collect()
 }
 
-/// Whether a name from outside may become a file name: nothing that leads to another folder.
+/// Whether an untrusted name can be a file name: it cannot lead to another folder.
 pub(crate) fn is_plain_file_name(name: &str) -> bool {
     !name.starts_with('.')
         && !name.is_empty()

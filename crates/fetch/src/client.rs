@@ -1,4 +1,4 @@
-//! Requests: time limits, whom the token is shown to, and how often a failure is tried again.
+//! HTTP requests: timeouts, authorisation and retries.
 
 use std::fs;
 use std::path::Path;
@@ -9,47 +9,47 @@ use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Timeout};
 
-use crate::{BadCertificates, Error, Result};
+use crate::error::{BadCertificates, Error, Result};
 
-/// How long to wait and how often to try.
+/// Timeouts and retries.
 #[derive(Clone, Debug)]
-pub struct Patience {
-    /// For a connection to come about.
-    pub connect: Duration,
-    /// For the next byte of an answer.
-    pub silence: Duration,
-    /// Tries after a failure that brought no new byte.
+pub struct RetryPolicy {
+    /// The longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// The longest wait for the next byte of a response.
+    pub read_timeout: Duration,
+    /// Number of retries after an attempt that received no new byte.
     pub retries: u32,
-    /// Pause before the first new try; it doubles with each.
-    pub pause: Duration,
+    /// The wait before the first retry. It doubles with each retry.
+    pub backoff: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { connect: seconds(15), silence: seconds(30), retries: 4, pause: seconds(1) }
+        Self { connect_timeout: seconds(15), read_timeout: seconds(30), retries: 4, backoff: seconds(1) }
     }
 }
 
-/// Makes requests.
+/// An HTTP client.
 #[derive(Debug)]
 pub struct Client {
-    /// Without certificates nothing can be asked for; what is on this machine needs none.
+    /// The error is kept until a request is made: local sources need no certificates.
     agent: Result<Agent, BadCertificates>,
-    patience: Patience,
+    policy: RetryPolicy,
     hub: String,
     token: Option<String>,
 }
 
 impl Client {
-    /// A client that shows `token` to addresses below `hub` and to no others.
-    pub fn new(patience: Patience, hub: &str, token: Option<String>) -> Self {
+    /// A client that sends `token` only to URLs below `hub`.
+    pub fn new(policy: RetryPolicy, hub: &str, token: Option<String>) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(patience.connect))
-            .timeout_per_read(Some(patience.silence))
-            .timeout_per_write(Some(patience.silence))
-            // Ranges and digests are of the file itself, not of a compressed form of it.
+            .timeout_connect(Some(policy.connect_timeout))
+            .timeout_per_read(Some(policy.read_timeout))
+            .timeout_per_write(Some(policy.read_timeout))
+            // Ranges and digests refer to the file and not to a compressed form of it.
             .accept_encoding("identity")
             .user_agent(concat!("midashi/", env!("CARGO_PKG_VERSION")));
         let agent = certificates_of_the_environment().map(|roots| {
@@ -59,17 +59,17 @@ impl Client {
             };
             config.build().new_agent()
         });
-        Self { agent, patience, hub: format!("{hub}/"), token }
+        Self { agent, policy, hub: format!("{hub}/"), token }
     }
 
     fn agent(&self) -> Result<&Agent> {
         Ok(self.agent.as_ref().map_err(Clone::clone)?)
     }
 
-    /// Asks for `url`, redirects followed, but without the token.
+    /// Sends a GET request. Redirects are followed, without the token.
     ///
     /// # Errors
-    /// When no answer comes; an answer of any status is none.
+    /// When there is no response. A response of any status is not an error.
     pub(crate) fn get(&self, url: &str, headers: &[(&str, String)]) -> Result<Response<Body>> {
         let mut request = self.agent()?.get(url);
         for (name, value) in self.authorization(url).iter().chain(headers) {
@@ -78,33 +78,31 @@ impl Client {
         request.call().map_err(|error| self.explain(url, error))
     }
 
-    /// Asks for the headers of `url` alone, redirects not followed.
+    /// Sends a HEAD request. Redirects are not followed.
     ///
     /// # Errors
-    /// When no answer comes; an answer of any status is none.
+    /// When there is no response. A response of any status is not an error.
     pub(crate) fn head(&self, url: &str) -> Result<Response<Body>> {
         let request = self.agent()?.head(url).config().max_redirects(0).max_redirects_will_error(false);
-        let request = request.build();
-        let request = match self.authorization(url) {
-            Some((name, value)) => request.header(name, value),
-            None => request,
-        };
+        let mut request = request.build();
+        if let Some((name, value)) = self.authorization(url) {
+            request = request.header(name, value);
+        }
         request.call().map_err(|error| self.explain(url, error))
     }
 
-    /// Tries until it succeeds, fails for good, or has failed too often without a new byte.
+    /// Repeats `attempt` until it succeeds, fails permanently, or has used all retries without receiving a new byte.
     ///
     /// # Errors
     /// The last failure.
-    pub(crate) fn persist<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    pub(crate) fn with_retries<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         let (mut failures, mut furthest) = (0, 0);
         loop {
             let error = match attempt() {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            // A server that cannot be reached at all is reported at once; one that was lost on the
-            // way may come back.
+            // A server that was never reached is reported at once. A server that was lost may come back.
             let was_reached = furthest > 0 && matches!(error, Error::Unreachable { .. });
             if !error.is_transient() && !was_reached {
                 return Err(error);
@@ -114,16 +112,16 @@ impl Client {
             {
                 (failures, furthest) = (0, received);
             }
-            if failures == self.patience.retries {
+            if failures == self.policy.retries {
                 return Err(error);
             }
             eprintln!("  {error}; trying again");
-            thread::sleep(self.patience.pause * 2_u32.saturating_pow(failures));
+            thread::sleep(self.policy.backoff * 2_u32.saturating_pow(failures));
             failures += 1;
         }
     }
 
-    /// What a failure to read the body means.
+    /// The error for a failure to read the body.
     pub(crate) fn broken_off(&self, url: &str, received: u64, error: std::io::Error) -> Error {
         Error::BrokenOff { url: url.to_owned(), received, reason: self.reason(&error.into()) }
     }
@@ -133,7 +131,7 @@ impl Client {
         Some(("Authorization", format!("Bearer {token}")))
     }
 
-    /// A failure before the answer's headers were there.
+    /// The error for a failure before the response's headers.
     fn explain(&self, url: &str, error: ureq::Error) -> Error {
         let (url, reason) = (url.to_owned(), self.reason(&error));
         match error {
@@ -141,7 +139,7 @@ impl Client {
             ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
                 Error::BrokenOff { url, received: 0, reason }
             }
-            ureq::Error::Io(error) if is_a_lost_connection(&error) => {
+            ureq::Error::Io(error) if is_lost_connection(&error) => {
                 Error::BrokenOff { url, received: 0, reason }
             }
             _ => Error::Unreachable { url, reason },
@@ -151,18 +149,18 @@ impl Client {
     fn reason(&self, error: &ureq::Error) -> String {
         match error {
             ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
-                format!("the server was silent for {:?}", self.patience.silence)
+                format!("the server was silent for {:?}", self.policy.read_timeout)
             }
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
-                format!("no connection within {:?}", self.patience.connect)
+                format!("no connection within {:?}", self.policy.connect_timeout)
             }
             other => other.to_string(),
         }
     }
 }
 
-/// The error that a status stands for; `None` when it is an answer one can work with.
-pub(crate) fn refusal(url: &str, status: u16) -> Option<Error> {
+/// The error for an HTTP status; none for a success or a redirect.
+pub(crate) fn status_error(url: &str, status: u16) -> Option<Error> {
     let url = url.to_owned();
     match status {
         200..=399 => None,
@@ -172,18 +170,18 @@ pub(crate) fn refusal(url: &str, status: u16) -> Option<Error> {
     }
 }
 
-/// A header's value, if it is there and readable.
+/// The value of a header, if it exists and is text.
 pub(crate) fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-fn is_a_lost_connection(error: &std::io::Error) -> bool {
+fn is_lost_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
-/// The roots in `SSL_CERT_FILE`, which networks with an inspecting proxy set for every program;
-/// otherwise `ureq`'s own (Mozilla's), which need nothing installed.
+/// The root certificates in `SSL_CERT_FILE`, which networks with an inspecting proxy set for all programs. None selects
+/// `ureq`'s own (Mozilla's list).
 fn certificates_of_the_environment() -> Result<Option<RootCerts>, BadCertificates> {
     match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
         Some(path) => certificates_in(Path::new(&path)).map(Some),

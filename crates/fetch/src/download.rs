@@ -1,46 +1,45 @@
-//! One file from one address: resumed after a break, locked against a second process, verified,
-//! and renamed into place only when it is whole.
+//! Downloading one file: resumed after a lost connection, locked against other processes, verified, and renamed into place
+//! when it is complete.
 //!
-//! While it comes it is `<name>.part` beside its destination; `<name>.part.version` keeps the
-//! server's name for that version of the file (ETag, or else the date of its last change), so
-//! that a part is never continued with bytes of another version (RFC 9110, section 13.1.5).
+//! During the download it is `<name>.part` beside its destination. `<name>.part.version` holds the server's version of the
+//! file (ETag, or else the date of its last change), so that a part is never continued with bytes of another version
+//! (RFC 9110, section 13.1.5).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use midashi_pipeline::{Error as FileError, Progress};
+use midashi_stage::{Error as FileError, Progress};
 use sha2::{Digest, Sha256};
 use ureq::Body;
 use ureq::http::Response;
 
-use crate::client::{Client, header, refusal};
-use crate::{Error, Result};
+use crate::client::{Client, header, status_error};
+use crate::error::{Error, Result};
 
-/// What to fetch, and what is known of it.
+/// A file to download.
 #[derive(Clone, Copy, Debug)]
 pub struct Download<'a> {
-    /// The file's address.
+    /// The file's URL.
     pub url: &'a str,
-    /// Its name for people.
+    /// Its name in messages.
     pub label: &'a str,
-    /// Where it lands.
+    /// Its path on this machine.
     pub destination: &'a Path,
-    /// The lock that all processes fetching it agree on.
+    /// The path of the lock file, the same in all processes that fetch the file.
     pub lock: &'a Path,
-    /// Its SHA-256 as 64 hexadecimal digits, where known.
+    /// Its SHA-256 as 64 hexadecimal digits, if known.
     pub sha256: Option<&'a str>,
-    /// Its length in bytes, where known beforehand.
+    /// Its length in bytes, if known beforehand.
     pub length: Option<u64>,
 }
 
 impl Download<'_> {
-    /// Fetches the file unless it is there.
+    /// Fetches the file unless its destination exists. An interrupted download is resumed by the next run.
     ///
     /// # Errors
-    /// When the server cannot be reached, has no such file or sends another one, or the file cannot
-    /// be written. What came of an interrupted download stays for the next time.
+    /// When the server cannot be reached, lacks the file or sends another one, or the file cannot be written.
     pub fn run(&self, client: &Client) -> Result<()> {
         if self.destination.exists() {
             return Ok(());
@@ -52,13 +51,13 @@ impl Download<'_> {
         }
         let started = Instant::now();
         let mut part = Part::open(self.destination, self.sha256.is_some())?;
-        if let Err(error) = client.persist(|| self.attempt(client, &mut part)) {
+        if let Err(error) = client.with_retries(|| self.attempt(client, &mut part)) {
             part.remove_if_empty()?;
             return Err(error);
         }
         self.verify(&part)?;
         let length = part.length;
-        part.land(self.destination)?;
+        part.complete(self.destination)?;
         let (megabytes, seconds) = (length as f64 / 1e6, started.elapsed().as_secs_f64());
         println!("  downloaded {} ({megabytes:.1} MB in {seconds:.1} s)", self.label);
         Ok(())
@@ -78,28 +77,31 @@ impl Download<'_> {
         Ok(file)
     }
 
-    /// One request, for what is still missing.
+    /// Makes one request for the missing bytes.
     fn attempt(&self, client: &Client, part: &mut Part) -> Result<()> {
-        let asked_from = part.length;
-        if asked_from > 0 && self.length == Some(asked_from) {
+        let start = part.length;
+        if start > 0 && self.length == Some(start) {
             return Ok(());
         }
         let mut response = client.get(self.url, &range_headers(part))?;
         let total = match response.status().as_u16() {
             200 => {
                 part.restart(version_of(&response).as_deref())?;
-                self.length.or(content_length(&response))
+                self.length.or_else(|| header(&response, "content-length")?.parse().ok())
             }
-            206 if ContentRange::of(&response).start == Some(asked_from) => {
+            206 if ContentRange::of(&response).start == Some(start) => {
                 self.length.or(ContentRange::of(&response).total)
             }
-            416 if asked_from > 0 && self.is_whole(asked_from, &response) => return Ok(()),
-            206 | 416 if asked_from > 0 => {
+            // The range starts at the end of the file: nothing is missing.
+            416 if start > 0 && self.length.or(ContentRange::of(&response).total) == Some(start) => {
+                return Ok(());
+            }
+            206 | 416 if start > 0 => {
                 part.restart(None)?;
-                return Err(self.broken_off(0, "the server cannot continue what is there, starting anew"));
+                return Err(self.broken_off(0, "the server cannot continue the partial file, starting again"));
             }
             status => {
-                return Err(refusal(self.url, status)
+                return Err(status_error(self.url, status)
                     .unwrap_or_else(|| Error::Status { url: self.url.to_owned(), status }));
             }
         };
@@ -149,11 +151,6 @@ impl Download<'_> {
         Ok(())
     }
 
-    /// 416 to a request from the file's very end: nothing is missing.
-    fn is_whole(&self, length: u64, response: &Response<Body>) -> bool {
-        self.length.or(ContentRange::of(response).total) == Some(length)
-    }
-
     fn verify(&self, part: &Part) -> Result<()> {
         let Some(expected) = self.sha256 else { return Ok(()) };
         let found = sha256_of(&part.path)?;
@@ -169,7 +166,7 @@ impl Download<'_> {
     }
 }
 
-/// SHA-256 of a file's content, as 64 hexadecimal digits.
+/// The SHA-256 of a file, as 64 hexadecimal digits.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -185,7 +182,12 @@ pub fn sha256_of(path: &Path) -> Result<String> {
     }
 }
 
-/// Makes the folder that `path` will lie in.
+/// Whether a text is a SHA-256: 64 hexadecimal digits.
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Creates the folder of `path`.
 pub(crate) fn create_parent(path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(FileError::io("create", folder))?;
@@ -193,7 +195,7 @@ pub(crate) fn create_parent(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What has come so far.
+/// The partial file.
 struct Part {
     path: PathBuf,
     file: File,
@@ -202,8 +204,8 @@ struct Part {
 }
 
 impl Part {
-    /// Opens what an earlier process left. Without the server's name for the version it came from,
-    /// it is only good if the whole will be `verified`.
+    /// Opens the partial file of an earlier process. If its version is unknown, it is kept only if the complete file will be
+    /// `verified`.
     fn open(destination: &Path, verified: bool) -> Result<Self> {
         create_parent(destination)?;
         let path = with_suffix(destination, ".part");
@@ -224,7 +226,7 @@ impl Part {
         Ok(())
     }
 
-    /// Forgets what has come; what comes next is of `version`.
+    /// Drops the received bytes; the next ones are of `version`.
     fn restart(&mut self, version: Option<&str>) -> Result<()> {
         self.file.set_len(0).map_err(FileError::io("write", &self.path))?;
         self.length = 0;
@@ -232,29 +234,29 @@ impl Part {
         let note = with_suffix(&self.path, ".version");
         match version {
             Some(version) => fs::write(&note, version).map_err(FileError::io("write", &note))?,
-            None => remove_if_there(&note)?,
+            None => remove_if_exists(&note)?,
         }
         Ok(())
     }
 
     fn remove(&self) -> Result<()> {
-        remove_if_there(&self.path)?;
-        remove_if_there(&with_suffix(&self.path, ".version"))
+        remove_if_exists(&self.path)?;
+        remove_if_exists(&with_suffix(&self.path, ".version"))
     }
 
-    /// A file that never began to come leaves nothing behind.
+    /// Removes the partial file if no byte was received.
     fn remove_if_empty(&self) -> Result<()> {
         if self.length == 0 { self.remove() } else { Ok(()) }
     }
 
-    fn land(self, destination: &Path) -> Result<()> {
+    fn complete(self, destination: &Path) -> Result<()> {
         self.file.sync_all().map_err(FileError::io("flush", &self.path))?;
         fs::rename(&self.path, destination).map_err(FileError::io("rename to", destination))?;
-        remove_if_there(&with_suffix(&self.path, ".version"))
+        remove_if_exists(&with_suffix(&self.path, ".version"))
     }
 }
 
-/// `Range`, and `If-Range` so that a server whose file has changed sends all of the new one.
+/// The headers `Range` and `If-Range`. With the latter, a server whose file has changed sends the whole new file.
 fn range_headers(part: &Part) -> Vec<(&'static str, String)> {
     if part.length == 0 {
         return Vec::new();
@@ -264,14 +266,10 @@ fn range_headers(part: &Part) -> Vec<(&'static str, String)> {
     std::iter::once(range).chain(condition).collect()
 }
 
-/// What `If-Range` may name: a strong ETag, or else the date of the last change.
+/// A version that `If-Range` accepts: a strong ETag, or else the date of the last change.
 fn version_of(response: &Response<Body>) -> Option<String> {
     let strong = header(response, "etag").filter(|etag| !etag.starts_with("W/"));
     strong.or_else(|| header(response, "last-modified")).map(str::to_owned)
-}
-
-fn content_length(response: &Response<Body>) -> Option<u64> {
-    header(response, "content-length")?.parse().ok()
 }
 
 /// `Content-Range: bytes 5-9/10` or `bytes */10` (RFC 9110, section 14.4).
@@ -298,7 +296,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn remove_if_there(path: &Path) -> Result<()> {
+fn remove_if_exists(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(FileError::io("remove", path)(error).into())

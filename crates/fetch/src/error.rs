@@ -1,35 +1,35 @@
-//! The one error type of this crate: each message names the file, what was found and what to do.
+//! Errors. Each message names the file, what was found and what to do.
 
 use std::path::PathBuf;
 
-/// Result of everything in this crate.
+/// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong while a file is fetched.
+/// Why a file could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No connection came about.
+    /// No connection could be made.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
-        /// The file's address.
+        /// The file's URL.
         url: String,
-        /// Why, as the network layer says.
+        /// The network layer's reason.
         reason: String,
     },
-    /// A connection was lost or fell silent, and trying again did not help.
+    /// A connection was lost or timed out, and retries did not help.
     #[error("{url} broke off after {received} bytes: {reason}")]
     BrokenOff {
-        /// The file's address.
+        /// The file's URL.
         url: String,
-        /// Bytes of the file that are there by now.
+        /// Bytes of the file received so far.
         received: u64,
-        /// Why, as the network layer says.
+        /// The network layer's reason.
         reason: String,
     },
     /// 404 or 410.
     #[error("{url} is not there ({status}): check its name")]
     NotFound {
-        /// The file's address.
+        /// The file's URL.
         url: String,
         /// The HTTP status.
         status: u16,
@@ -40,59 +40,59 @@ pub enum Error {
          terms there and set HF_TOKEN to a token that may read it"
     )]
     Denied {
-        /// The file's address.
+        /// The file's URL.
         url: String,
         /// The HTTP status.
         status: u16,
     },
-    /// Any other answer that is not the file.
+    /// Any other status that is not a success.
     #[error("{url}: the server answered {status}; expected 200 or 206")]
     Status {
-        /// The file's address.
+        /// The file's URL.
         url: String,
         /// The HTTP status.
         status: u16,
     },
-    /// The configuration or a server names something that is no address of a file.
+    /// The configuration or a server names an invalid URL.
     #[error("{url} is no usable address: {reason}; expected http://host/path or https://host/path")]
     BadUrl {
-        /// The address.
+        /// The URL.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The whole file came, but it is another one.
+    /// The complete file has another digest than expected.
     #[error(
         "{url}: SHA-256 is {found}, expected {expected}; the download was removed: fetch again, or correct \
          the expected digest if the file was replaced on purpose"
     )]
     WrongChecksum {
-        /// The file's address.
+        /// The file's URL.
         url: String,
-        /// Digest of what came.
+        /// Digest of the received file.
         found: String,
-        /// Digest that was expected.
+        /// Expected digest.
         expected: String,
     },
-    /// The server sent more than the file's length.
-    #[error("{url}: {found} bytes came, expected {expected}; the download was removed: fetch again")]
+    /// The server sent more bytes than the file has.
+    #[error("{url}: received {found} bytes, expected {expected}; the download was removed: fetch again")]
     WrongLength {
-        /// The file's address.
+        /// The file's URL.
         url: String,
-        /// Bytes that came.
+        /// Number of received bytes.
         found: u64,
-        /// Bytes that were expected.
+        /// Expected number of bytes.
         expected: u64,
     },
-    /// The endpoint does not speak the hub's protocol.
+    /// The endpoint is not a Hugging Face hub.
     #[error("{url}: the answer lacks a usable {header}; expected a Hugging Face hub, check HF_ENDPOINT")]
     NotAHub {
-        /// The file's address.
+        /// The file's URL.
         url: String,
         /// The header that is missing or malformed.
         header: &'static str,
     },
-    /// `HF_HUB_OFFLINE` forbids the network and the cache does not help.
+    /// `HF_HUB_OFFLINE` forbids network access and the cache lacks the checkpoint.
     #[error(
         "{id} at revision {revision} is not complete in {} and HF_HUB_OFFLINE is set: unset it, or set \
          HF_HOME to a cache that has it", cache.display()
@@ -100,21 +100,21 @@ pub enum Error {
     Offline {
         /// The checkpoint's id.
         id: String,
-        /// The revision asked for.
+        /// The requested revision.
         revision: String,
         /// The cache that was searched.
         cache: PathBuf,
     },
-    /// `SSL_CERT_FILE` names no usable certificates.
+    /// `SSL_CERT_FILE` holds no usable certificates.
     #[error(transparent)]
     Certificates(#[from] BadCertificates),
-    /// A checkpoint comes without weights in a form that can be read.
+    /// A checkpoint has no weights in a supported form.
     #[error(
         "{url} is not there, and neither are model.safetensors and model.safetensors.index.json beside it; \
          expected weights in one of these forms"
     )]
     NoWeights {
-        /// Address of the form tried last.
+        /// URL of the form tried last.
         url: String,
     },
     /// A file of a checkpoint cannot be used.
@@ -127,10 +127,10 @@ pub enum Error {
     },
     /// A file operation failed.
     #[error(transparent)]
-    File(#[from] midashi_pipeline::Error),
+    File(#[from] midashi_stage::Error),
 }
 
-/// `SSL_CERT_FILE` is set to a file that holds no certificates.
+/// `SSL_CERT_FILE` names a file without usable certificates.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
     "SSL_CERT_FILE is {}: {reason}; expected a file of certificates in PEM form, or unset it to trust \
@@ -144,18 +144,18 @@ pub struct BadCertificates {
 }
 
 impl Error {
-    /// Whether the same request may well succeed a little later.
+    /// Whether the same request may succeed a little later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::BrokenOff { .. } => true,
-            // Request timeout, too many requests, and everything that is the server's own trouble.
+            // Request timeout, too many requests, and server errors.
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
             _ => false,
         }
     }
 
-    /// Whether the network is the trouble, so that fetching by hand is a way out.
-    pub(crate) fn is_of_the_network(&self) -> bool {
+    /// Whether the network failed, so that fetching by hand may help.
+    pub(crate) fn is_network_failure(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::BrokenOff { .. } | Self::Status { .. })
     }
 }

@@ -1,11 +1,11 @@
-//! The Hugging Face hub: its addresses, its environment variables and its cache.
+//! The Hugging Face hub: its URLs, its environment variables and its cache.
 //!
-//! The cache is that of `huggingface_hub`, shared with Python:
+//! The cache has the layout of `huggingface_hub` and is shared with Python:
 //!
 //! ```text
 //! models--owner--name/
-//!   blobs/<etag>                      content, named by SHA-256 or Git's digest
-//!   refs/<revision>                   the commit that a branch or tag stood for
+//!   blobs/<etag>                      content, named by its SHA-256 or Git digest
+//!   refs/<revision>                   the commit of a branch or tag when it was fetched
 //!   snapshots/<commit>/<file>         a link to the blob
 //! .locks/models--owner--name/<etag>.lock
 //! ```
@@ -13,22 +13,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use midashi_pipeline::{Error as FileError, atomic};
+use midashi_stage::{Error as FileError, atomic};
 use ureq::Body;
 use ureq::http::Response;
 
 use crate::checkpoint::{self, is_plain_file_name};
-use crate::client::{Client, header, refusal};
-use crate::download::{Download, create_parent};
-use crate::{Error, Result};
+use crate::client::{Client, header, status_error};
+use crate::download::{Download, create_parent, is_sha256};
+use crate::error::{Error, Result};
 
-/// Redirects between the hub's own addresses: a renamed owner, then its file cache.
-const MOST_REDIRECTS: usize = 5;
+/// The largest number of redirects between the hub's own URLs, such as for a renamed owner and for its file cache.
+const MAX_REDIRECTS: usize = 5;
 
 /// A hub and its cache on this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hub {
-    /// `HF_ENDPOINT`, without a slash at its end.
+    /// `HF_ENDPOINT`, without a trailing slash.
     pub endpoint: String,
     /// `HF_HUB_CACHE`, or `hub` in `HF_HOME`.
     pub cache: PathBuf,
@@ -41,15 +41,15 @@ pub struct Hub {
 /// One version of a checkpoint in the cache.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// Where its files are.
+    /// The folder of its files.
     pub folder: PathBuf,
-    /// The commit that the revision stands for.
+    /// The commit of the revision.
     pub commit: String,
 }
 
-/// What the hub says of one file.
+/// The hub's metadata of a file.
 struct Metadata {
-    /// Where the hub has it, after redirects between its own addresses.
+    /// The file's URL, after redirects between the hub's own URLs.
     url: String,
     commit: String,
     etag: String,
@@ -57,7 +57,7 @@ struct Metadata {
 }
 
 impl Hub {
-    /// Reads the variables that `huggingface_hub` reads, with its defaults.
+    /// Reads the environment variables of `huggingface_hub`, with its defaults. `variable` looks up a variable.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let folder = |name: &str| variable(name).map(PathBuf::from);
@@ -77,16 +77,15 @@ impl Hub {
         }
     }
 
-    /// The checkpoint `id` at `revision`; a complete one in the cache is used without network.
+    /// The checkpoint `id` at `revision`, fetched unless the cache holds it completely.
     ///
     /// # Errors
     /// When it is not in the cache and cannot be fetched.
     pub fn snapshot(&self, client: &Client, id: &str, revision: &str) -> Result<Snapshot> {
         let repository = self.repository(id);
-        let cached = cached_snapshot(&repository, revision);
-        match cached {
+        match cached_snapshot(&repository, revision) {
             Some(snapshot) if checkpoint::is_complete(&snapshot.folder) => return Ok(snapshot),
-            // Without the network, what suffices to load the model has to do.
+            // Offline, a snapshot from which the model can be loaded has to suffice.
             Some(snapshot) if self.offline && checkpoint::check(&snapshot.folder).is_ok() => {
                 return Ok(snapshot);
             }
@@ -96,11 +95,11 @@ impl Hub {
             }
             _ => {}
         }
-        // The first file tells the commit; the others are asked for at that very commit, so that
-        // a push in between cannot mix two versions.
+        // The first file's metadata hold the commit. The other files are requested at that commit, so that a push in between
+        // cannot mix two versions.
         let mut commit = revision.to_owned();
-        checkpoint::bring(|file| {
-            let metadata = client.persist(|| self.metadata(client, id, &commit, file))?;
+        checkpoint::fetch(|file| {
+            let metadata = client.with_retries(|| self.metadata(client, id, &commit, file))?;
             commit.clone_from(&metadata.commit);
             self.file(client, id, file, &metadata)
         })?;
@@ -111,7 +110,7 @@ impl Hub {
         Ok(Snapshot { folder: repository.join("snapshots").join(&commit), commit })
     }
 
-    /// Where people see the checkpoint's files.
+    /// The URL of the checkpoint's page.
     pub fn page(&self, id: &str, revision: &str) -> String {
         format!("{}/{id}/tree/{}", self.endpoint, percent_encoded(revision))
     }
@@ -120,21 +119,21 @@ impl Hub {
         self.cache.join(repository_name(id))
     }
 
-    fn address(&self, id: &str, revision: &str, file: &str) -> String {
+    fn url(&self, id: &str, revision: &str, file: &str) -> String {
         format!("{}/{id}/resolve/{}/{file}", self.endpoint, percent_encoded(revision))
     }
 
-    /// Asks for a file's headers. For a large file the hub's own answer is a redirect to its
-    /// storage, and that answer, not the storage's, says commit, SHA-256 and length.
+    /// Requests a file's metadata. For a large file, the hub's response is a redirect to its storage, and the redirect's
+    /// headers hold commit, SHA-256 and length.
     fn metadata(&self, client: &Client, id: &str, revision: &str, file: &str) -> Result<Metadata> {
-        let mut url = self.address(id, revision, file);
-        for _ in 0..=MOST_REDIRECTS {
+        let mut url = self.url(id, revision, file);
+        for _ in 0..=MAX_REDIRECTS {
             let response = client.head(&url)?;
-            if let Some(error) = refusal(&url, response.status().as_u16()) {
+            if let Some(error) = status_error(&url, response.status().as_u16()) {
                 return Err(error);
             }
             match header(&response, "location") {
-                Some(place) if header(&response, "x-linked-etag").is_none() => url = joined(&url, place),
+                Some(target) if header(&response, "x-linked-etag").is_none() => url = joined(&url, target),
                 _ => return Metadata::read(&url, &response),
             }
         }
@@ -155,6 +154,7 @@ impl Hub {
             label: file,
             destination: &blob,
             lock: &lock,
+            // The ETag of a small file is Git's SHA-1, which is not checked.
             sha256: is_sha256(etag).then_some(etag.as_str()),
             length: metadata.length,
         }
@@ -166,14 +166,14 @@ impl Hub {
 
 impl Metadata {
     fn read(url: &str, response: &Response<Body>) -> Result<Self> {
-        // Both become file names.
+        // Commit and ETag become file names.
         let name = |header_name: &'static str, value: Option<&str>| match value {
             Some(value) if is_plain_file_name(value) => Ok(value.to_owned()),
             _ => Err(Error::NotAHub { url: url.to_owned(), header: header_name }),
         };
         let etag = header(response, "x-linked-etag").or_else(|| header(response, "etag"));
         let etag = etag.map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
-        // A redirect's own Content-Length is that of the redirect.
+        // The Content-Length of a redirect is its own.
         let own_length = || header(response, "content-length").filter(|_| response.status().as_u16() == 200);
         Ok(Self {
             url: url.to_owned(),
@@ -184,11 +184,10 @@ impl Metadata {
     }
 }
 
-/// The snapshot that `revision` (a commit, or a branch or tag seen before) stands for.
+/// The cached snapshot of `revision`: a commit, or a branch or tag that was fetched before.
 fn cached_snapshot(repository: &Path, revision: &str) -> Option<Snapshot> {
-    let known = fs::read_to_string(repository.join("refs").join(revision));
-    let commit = known.unwrap_or_else(|_| revision.to_owned());
-    let commit = commit.trim().to_owned();
+    let commit = fs::read_to_string(repository.join("refs").join(revision));
+    let commit = commit.unwrap_or_else(|_| revision.to_owned()).trim().to_owned();
     let folder = repository.join("snapshots").join(&commit);
     folder.is_dir().then_some(Snapshot { folder, commit })
 }
@@ -197,8 +196,8 @@ fn repository_name(id: &str) -> String {
     format!("models--{}", id.replace('/', "--"))
 }
 
-/// Puts a blob where the snapshot wants it: a relative symbolic link, so that the cache can be
-/// moved; where the system has none, a hard link, or else a copy.
+/// Links a blob into its snapshot: by a relative symbolic link, so that the cache can be moved, or else by a hard link, or
+/// else by a copy.
 fn link(
     blob: &Path,
     relative: &Path,
@@ -223,22 +222,17 @@ fn symlink(target: &Path, path: &Path) -> std::io::Result<()> {
     std::os::windows::fs::symlink_file(target, path)
 }
 
-/// Large files' ETags are their SHA-256; small ones' are Git's SHA-1, 40 digits.
-fn is_sha256(etag: &str) -> bool {
-    etag.len() == 64 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// A redirect's address: whole, or relative to the host.
-fn joined(url: &str, place: &str) -> String {
-    if !place.starts_with('/') {
-        return place.to_owned();
+/// The target of a redirect, which may be relative to the host.
+fn joined(url: &str, target: &str) -> String {
+    if !target.starts_with('/') {
+        return target.to_owned();
     }
     let host_start = url.find("://").map_or(0, |at| at + 3);
     let host_end = url[host_start..].find('/').map_or(url.len(), |at| host_start + at);
-    format!("{}{place}", &url[..host_end])
+    format!("{}{target}", &url[..host_end])
 }
 
-/// A revision as one segment of a path: `refs/pr/1` is `refs%2Fpr%2F1`.
+/// A revision as one segment of a URL's path: `refs/pr/1` is `refs%2Fpr%2F1`.
 fn percent_encoded(revision: &str) -> String {
     revision
         .bytes()
@@ -264,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_where_python_has_it() {
+    fn the_cache_is_the_one_of_python() {
         let cache = |variables: &[(&str, &str)]| hub(variables).cache;
         assert_eq!(cache(&[("HOME", "/u")]), Path::new("/u/.cache/huggingface/hub"));
         assert_eq!(cache(&[("HOME", "/u"), ("XDG_CACHE_HOME", "/x")]), Path::new("/x/huggingface/hub"));
@@ -283,14 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn offline_is_what_python_takes_for_true() {
+    fn offline_mode_accepts_the_values_of_python() {
         for (value, expected) in [("1", true), ("yes", true), ("True", true), ("0", false), ("", false)] {
             assert_eq!(hub(&[("HF_HUB_OFFLINE", value)]).offline, expected, "{value:?}");
         }
     }
 
     #[test]
-    fn a_system_without_symbolic_links_gets_the_file_itself() {
+    fn without_symbolic_links_the_snapshot_holds_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let blob = folder.path().join("blobs/abc");
         let path = folder.path().join("snapshots/commit/config.json");

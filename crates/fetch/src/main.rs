@@ -1,21 +1,21 @@
-//! Stage 1, *fetch*: finds the corpus and the checkpoint, downloads what is not on this machine,
-//! and writes down where they are in `sources.json`.
+//! Stage 1, `midashi-fetch`: finds the corpus and the checkpoint, downloads them if they are not on this machine, and writes
+//! their paths to `sources.json`.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use midashi_fetch::client::Patience;
+use midashi_artifacts::Sources;
+use midashi_fetch::client::RetryPolicy;
 use midashi_fetch::hub::Hub;
 use midashi_fetch::resolve::Resolver;
-use midashi_pipeline::artifact::Sources;
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
 
-/// Raised when this stage's code gives other results for the same input.
+/// Raise this when the stage's code gives other results for the same input.
 const REVISION: u32 = 1;
 
-/// Find the corpus and the checkpoint; download what is not on this machine
+/// Finds the corpus and the checkpoint; downloads them if they are not on this machine
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -24,16 +24,15 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| fetch(&arguments))
+    midashi_stage::main(fetch)
 }
 
-/// Always resolves, because a cache may have been emptied; writes only what has changed.
+/// Always resolves the sources, because a cache may have been emptied, but writes only changes.
 fn fetch(arguments: &Arguments) -> anyhow::Result<()> {
     let stage = Stage::open("fetch", REVISION, &arguments.stage)?;
     let config = stage.config();
     let hub = Hub::from_environment(|name| std::env::var(name).ok());
-    let resolver = Resolver::new(&config.run.cache, hub, Patience::default());
+    let resolver = Resolver::new(&config.run.cache, hub, RetryPolicy::default());
 
     let corpus = resolver.corpus(&config.corpus).context("corpus.source")?;
     let checkpoint = resolver.checkpoint(&config.model).context("model.checkpoint")?;

@@ -1,4 +1,4 @@
-//! One file over a bad line, from servers of all kinds.
+//! Downloads of one file over bad connections, from servers of all kinds.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -7,11 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Answer, Server, content, impatient, nobody};
-use midashi_fetch::client::{Client, Patience};
+use common::{Answer, Server, content, nobody, short_timeouts};
+use midashi_fetch::client::{Client, RetryPolicy};
 use midashi_fetch::download::Download;
 use midashi_fetch::{Error, Result};
-use midashi_pipeline::sha256_of_bytes;
+use midashi_stage::sha256_of_bytes;
 
 struct Fetched {
     folder: tempfile::TempDir,
@@ -40,14 +40,14 @@ impl Fetched {
     }
 
     fn run(&self, url: &str, sha256: Option<&str>) -> Result<()> {
-        run(url, &self.path(), sha256, impatient())
+        run(url, &self.path(), sha256, short_timeouts())
     }
 }
 
-fn run(url: &str, destination: &Path, sha256: Option<&str>, patience: Patience) -> Result<()> {
+fn run(url: &str, destination: &Path, sha256: Option<&str>, policy: RetryPolicy) -> Result<()> {
     let lock = destination.with_file_name("lock");
     let download = Download { url, label: "file.bin", destination, lock: &lock, sha256, length: None };
-    download.run(&Client::new(patience, "http://hub.invalid", None))
+    download.run(&Client::new(policy, "http://hub.invalid", None))
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_cut_connection_is_continued_where_it_broke() {
         if before < 4 { answer.cut_at(20_000) } else { answer }
     });
     let fetched = Fetched::new();
-    // Four breaks are more than two retries: each brought something, so each starts the count anew.
+    // Four breaks are more than two retries, but each attempt received something, which resets the count.
     fetched.run(&server.address("/file.bin"), None).unwrap();
     assert_eq!(fs::read(fetched.path()).unwrap(), body);
     let ranges: Vec<_> = server.requests().iter().map(|r| r.header("range").map(str::to_owned)).collect();
@@ -97,7 +97,7 @@ fn a_later_process_continues_what_an_earlier_one_left() {
         _ => Answer::of_range(request, &served, "\"v1\""),
     });
     let fetched = Fetched::new();
-    let once = Patience { retries: 0, ..impatient() };
+    let once = RetryPolicy { retries: 0, ..short_timeouts() };
     let url = server.address("/file.bin");
     let error = run(&url, &fetched.path(), None, once.clone()).unwrap_err();
     assert!(matches!(error, Error::BrokenOff { received: 30_000, .. }), "{error}");
@@ -133,7 +133,7 @@ fn a_part_of_unknown_version_is_continued_only_if_the_whole_is_verified() {
 }
 
 #[test]
-fn a_part_that_is_already_whole_only_lands() {
+fn a_complete_part_is_only_renamed() {
     let server = Server::of_files(&[("/file.bin", b"whole")]);
     let fetched = Fetched::new();
     fs::write(fetched.part(), "whole").unwrap();
@@ -143,7 +143,7 @@ fn a_part_that_is_already_whole_only_lands() {
 }
 
 #[test]
-fn a_part_longer_than_the_file_is_fetched_anew() {
+fn a_part_longer_than_the_file_is_fetched_again() {
     let server = Server::of_files(&[("/file.bin", b"short")]);
     let fetched = Fetched::new();
     fs::write(fetched.part(), "much longer").unwrap();
@@ -166,7 +166,7 @@ fn a_server_without_ranges_is_asked_from_the_start() {
 }
 
 #[test]
-fn a_line_that_breaks_at_the_same_place_is_given_up() {
+fn a_connection_that_always_breaks_at_the_same_byte_is_given_up() {
     let server = Server::start(|_, _| Answer::of(&content(1000)).cut_at(400));
     let error = Fetched::new().run(&server.address("/file.bin"), None).unwrap_err();
     assert!(matches!(error, Error::BrokenOff { received: 400, .. }), "{error}");
@@ -197,7 +197,7 @@ fn refusals_say_what_to_do_and_are_not_repeated() {
 }
 
 #[test]
-fn a_server_in_trouble_is_asked_again() {
+fn a_server_error_is_retried() {
     let server = Server::start(|_, before| if before < 2 { Answer::status(503) } else { Answer::of(b"ok") });
     let fetched = Fetched::new();
     fetched.run(&server.address("/file.bin"), None).unwrap();
@@ -221,11 +221,11 @@ fn a_redirect_is_followed_with_its_range() {
 }
 
 #[test]
-fn the_token_is_shown_to_the_hub_alone() {
+fn the_token_is_sent_to_the_hub_alone() {
     let storage = Server::of_files(&[("/stored", b"weights")]);
     let target = storage.address("/stored");
     let hub = Server::start(move |_, _| Answer::status(302).header("Location", &target));
-    let client = Client::new(impatient(), &hub.url, Some("secret".into()));
+    let client = Client::new(short_timeouts(), &hub.url, Some("secret".into()));
     for url in [hub.address("/a"), storage.address("/stored")] {
         let fetched = Fetched::new();
         let (destination, lock) = (fetched.path(), fetched.folder.path().join("lock"));
@@ -244,7 +244,7 @@ fn the_token_is_shown_to_the_hub_alone() {
 }
 
 #[test]
-fn a_silent_server_is_left_in_time() {
+fn a_silent_server_is_a_timeout() {
     let server = Server::start(|_, _| Answer { silent_at: Some(100), ..Answer::of(&content(1000)) });
     let fetched = Fetched::new();
     let started = Instant::now();
@@ -255,7 +255,7 @@ fn a_silent_server_is_left_in_time() {
 
 #[test]
 fn a_slow_server_is_waited_for() {
-    // Longer in all than one silence may be, but never silent for so long.
+    // The whole takes longer than the read timeout, but no single wait does.
     let body = content(5000);
     let served = body.clone();
     let server = Server::start(move |request, _| Answer {
@@ -268,16 +268,16 @@ fn a_slow_server_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_reported_at_once() {
+fn an_unreachable_server_is_reported_at_once() {
     let url = format!("{}/file.bin", nobody());
-    let patience = Patience { pause: Duration::from_secs(60), ..impatient() };
-    let error = run(&url, &Fetched::new().path(), None, patience).unwrap_err();
+    let policy = RetryPolicy { backoff: Duration::from_secs(60), ..short_timeouts() };
+    let error = run(&url, &Fetched::new().path(), None, policy).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&url));
 }
 
 #[test]
-fn two_at_once_fetch_the_file_once() {
+fn two_concurrent_downloads_fetch_the_file_once() {
     let body = content(20_000);
     let served = body.clone();
     let server = Server::start(move |request, _| Answer {

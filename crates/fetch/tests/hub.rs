@@ -1,4 +1,4 @@
-//! A checkpoint from a hub, in the cache that Python shares.
+//! A checkpoint from a hub, in the cache that is shared with Python.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -7,17 +7,17 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use common::{Answer, Request, Server, impatient, nobody};
+use common::{Answer, Request, Server, nobody, short_timeouts};
 use midashi_fetch::client::Client;
 use midashi_fetch::hub::{Hub, Snapshot};
 use midashi_fetch::{Error, Result};
-use midashi_pipeline::sha256_of_bytes;
+use midashi_stage::sha256_of_bytes;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const ID: &str = "owner/name";
 
-/// Answers as the hub does: small files at once with Git's digest as ETag, weights through a
-/// redirect to storage, with SHA-256 and length in the `X-Linked-` headers.
+/// Responds as the hub does: small files directly, with Git's digest as ETag; weights through a redirect to storage, with
+/// SHA-256 and length in the `X-Linked-` headers.
 fn start_hub(files: &[(&str, &str)], storage: &Server) -> Server {
     let files: HashMap<String, String> =
         files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -48,7 +48,7 @@ fn is_weights(file: &str) -> bool {
     file.ends_with(".safetensors") || file.ends_with(".bin")
 }
 
-/// Forty digits stand for Git's digest, which nobody verifies.
+/// Forty digits in place of Git's digest, which is not verified.
 fn git_digest(text: &str) -> String {
     sha256_of_bytes(text.as_bytes())[..40].to_owned()
 }
@@ -58,7 +58,7 @@ fn hub_at(endpoint: &str, cache: &Path) -> Hub {
 }
 
 fn snapshot(hub: &Hub, revision: &str) -> Result<std::path::PathBuf> {
-    let client = Client::new(impatient(), &hub.endpoint, hub.token.clone());
+    let client = Client::new(short_timeouts(), &hub.endpoint, hub.token.clone());
     let Snapshot { folder, commit } = hub.snapshot(&client, ID, revision)?;
     assert_eq!(commit, COMMIT);
     Ok(folder)
@@ -78,7 +78,7 @@ fn storage_of(files: &[(&str, &str)]) -> Server {
 }
 
 #[test]
-fn the_cache_is_laid_out_as_python_lays_it_out() {
+fn the_cache_has_the_layout_of_python() {
     let storage = storage_of(&SMALL);
     let server = start_hub(&SMALL, &storage);
     let folder = tempfile::tempdir().unwrap();
@@ -118,11 +118,11 @@ fn a_snapshot_in_the_cache_needs_no_network() {
 }
 
 #[test]
-fn what_python_left_out_is_added() {
+fn files_that_python_did_not_fetch_are_added() {
     let storage = storage_of(&SMALL);
     let server = start_hub(&SMALL, &storage);
     let folder = tempfile::tempdir().unwrap();
-    // As `AutoModel.from_pretrained` leaves it: no tokenizer; then with a vocabulary without settings.
+    // `AutoModel.from_pretrained` fetches no tokenizer. The second cache has a vocabulary without settings.
     let repository = folder.path().join("models--owner--name");
     let there = repository.join("snapshots").join(COMMIT);
     fs::create_dir_all(&there).unwrap();
@@ -237,7 +237,7 @@ fn a_renamed_owner_is_followed() {
     let storage = storage_of(&SMALL);
     let inner = start_hub(&SMALL, &storage);
     let target = inner.url.clone();
-    // The hub answers with a path alone; here the path lies on the same server.
+    // The hub's redirect is a path without a host.
     let server = Server::start(move |request, _| match request.path.strip_prefix("/new") {
         Some(path) => Answer::status(307).header("Location", &format!("{target}{path}")),
         None => Answer::status(307).header("Location", &format!("/new{}", request.path)),

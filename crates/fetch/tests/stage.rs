@@ -1,4 +1,4 @@
-//! The stage as its users run it.
+//! The stage as users run it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::{Answer, Server, content, nobody};
-use midashi_pipeline::artifact::Sources;
-use midashi_pipeline::sha256_of_bytes;
+use midashi_artifacts::Sources;
+use midashi_stage::sha256_of_bytes;
 
 /// A folder to run in, with a small corpus.
 struct Project(tempfile::TempDir);
@@ -39,9 +39,9 @@ impl Project {
 
     fn start(&self, set: &str, variables: &[(&str, &str)]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_midashi-fetch"))
-            .args(["--set", set])
             .current_dir(self.0.path())
             .env_clear()
+            .env("MIDASHI_SET", set)
             .env("HF_HOME", self.path("huggingface"))
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
@@ -112,7 +112,7 @@ fn wrong_sources_are_named_with_what_is_expected() {
         ("", "corpus.source: nothing is named; expected the URL of a .tar.gz"),
         ("corpus.source=absent.tar.gz", "corpus.source: absent.tar.gz does not exist; expected"),
         ("corpus.source=no/where", "corpus.source: no/where does not exist; expected"),
-        ("corpus.source=ftp://host/a", "ftp addresses are not known; expected http or https"),
+        ("corpus.source=ftp://host/a", "ftp URLs are not supported; expected http or https"),
         ("corpus.source=https://host/", "https://host/ names no file"),
         ("corpus.source=http://h/a corpus.sha256=abc", "corpus.sha256 is \"abc\"; expected 64 hexadecimal"),
         ("corpus.source=text", "model.checkpoint: nothing is named; expected a hub id"),

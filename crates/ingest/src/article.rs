@@ -1,41 +1,41 @@
-//! The text of one file: bytes in, an article's fields out.
+//! Parsing the text of one file.
 
 use jiff::fmt::temporal::Pieces;
-use midashi_pipeline::artifact::Timestamp;
-use midashi_pipeline::config::Layout;
+use midashi_artifacts::Timestamp;
+use midashi_config::Layout;
 
-/// The UTF-8 signature that some editors put at the start of a file.
+/// Some editors write it at the start of a UTF-8 file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What a file says, whatever its layout.
+/// The fields of an article, for any layout.
 #[derive(Debug, PartialEq)]
 pub struct Text {
     /// Line 1 of the livedoor layout, if it is not empty.
     pub url: Option<String>,
     /// Line 2 of the livedoor layout.
     pub published: Published,
-    /// The headline, without white space around it; never empty.
+    /// The headline, stripped of white space; never empty.
     pub title: String,
-    /// What follows, lines joined with `\n`, without white space at the end.
+    /// The remaining lines, joined by `\n`, without white space at the end.
     pub body: String,
 }
 
-/// A date, as far as there is one.
+/// The date of an article.
 #[derive(Debug, PartialEq)]
 pub enum Published {
-    /// The layout has no date.
-    Unsaid,
+    /// There is no date.
+    Missing,
     /// Date, time and offset from UTC.
     At(Timestamp),
-    /// The line that should be a date.
+    /// The line of the date, which cannot be parsed.
     Unreadable(String),
 }
 
 impl Text {
-    /// Reads a file's bytes.
+    /// Parses the bytes of a file.
     ///
     /// # Errors
-    /// The reason why they are no article: not UTF-8, too few lines, an empty title.
+    /// The reason why the file is not an article: it is not UTF-8, has too few lines or an empty title.
     pub fn parse(bytes: &[u8], layout: Layout) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let at = error.valid_up_to();
@@ -45,8 +45,8 @@ impl Text {
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let mut lines = text.lines();
         let (url, published) = match layout {
-            Layout::Livedoor => (lines.next(), lines.next().map_or(Published::Unsaid, Published::parse)),
-            Layout::TitleFirst => (None, Published::Unsaid),
+            Layout::Livedoor => (lines.next(), lines.next().map_or(Published::Missing, Published::parse)),
+            Layout::TitleFirst => (None, Published::Missing),
         };
         let title = lines.next().ok_or_else(|| too_few_lines(text, layout))?;
         let title = title.trim_matches(is_python_whitespace);
@@ -64,7 +64,7 @@ impl Text {
 }
 
 impl Published {
-    /// ISO 8601 with an offset, as in `2012-05-04T09:55:00+0900`.
+    /// Parses ISO 8601 with an offset, such as `2012-05-04T09:55:00+0900`.
     fn parse(line: &str) -> Self {
         let moment = || {
             let pieces = Pieces::parse(line.trim()).ok()?;
@@ -91,7 +91,7 @@ fn too_few_lines(text: &str, layout: Layout) -> String {
     format!("has too few lines: {}, expected {expected}", text.lines().count())
 }
 
-/// What Python's `str.strip` takes away: Unicode's white space and the four information separators.
+/// The characters that Python's `str.strip` removes: Unicode white space and the four information separators.
 fn is_python_whitespace(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }
@@ -123,7 +123,7 @@ mod tests {
         let text = Text::parse("見出し\n本文\n".as_bytes(), Layout::TitleFirst).unwrap();
         let expected =
             Text {
-                url: None, published: Published::Unsaid, title: "見出し".into(), body: "本文".into()
+                url: None, published: Published::Missing, title: "見出し".into(), body: "本文".into()
             };
         assert_eq!(text, expected);
         assert_eq!(Text::parse("見出し".as_bytes(), Layout::TitleFirst).unwrap().body, "");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_are_stripped_as_python_strips() {
+    fn titles_are_stripped_as_in_python() {
         let title = |line: &str| livedoor(&format!("u\nd\n{line}")).unwrap().title;
         assert_eq!(title("\u{1f}\u{a0}\u{2003}a b\u{1c}\u{3000}"), "a b");
         assert_eq!(title("\u{200b}a"), "\u{200b}a", "a zero width space is not white space");
@@ -155,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_kept_as_it_was_found() {
+    fn an_invalid_date_is_kept_as_text() {
         for line in ["", "2012-13-04T09:55:00+0900", "2012-05-04T09:55:00", "2012-05-04", "昨日"] {
             assert_eq!(Published::parse(line), Published::Unreadable(line.into()));
         }
     }
 
     #[test]
-    fn bad_texts_say_why() {
+    fn errors_name_the_reason() {
         assert_eq!(
             livedoor("http://a/1/\n2012-05-04T09:55:00+0900\n").unwrap_err(),
             "has too few lines: 2, expected URL, date, title and then the body"

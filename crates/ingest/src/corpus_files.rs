@@ -1,4 +1,4 @@
-//! The files of a corpus, from a `.tar.gz` archive or a folder. Nothing is extracted to disk.
+//! Reading the files of a corpus from a `.tar.gz` archive or a folder. Nothing is extracted to disk.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -8,41 +8,40 @@ use anyhow::{Context, Result, ensure};
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
-/// Largest size of an article. The longest of the livedoor corpus has 0.03 MiB; what is larger than
-/// this is no article, and an archive can hold gigabytes of zeros in a few kilobytes.
+/// The largest size of an article. The longest one of the livedoor corpus has 0.03 MiB. The limit also protects against
+/// archives that hold gigabytes of zeros in a few kilobytes.
 const LARGEST_FILE: u64 = 16 << 20;
 
-/// Files beside the articles that are none, with or without `.txt`.
+/// Names of files beside the articles that are not articles, with or without `.txt`.
 const NOTES: [&str; 3] = [LICENCE, "README", "CHANGES"];
 
-/// The note that goes with each category of the livedoor corpus.
+/// The note in each category of the livedoor corpus.
 pub const LICENCE: &str = "LICENSE";
 
-/// One file of the corpus. Paths are relative, parts separated by `/`.
+/// One file of the corpus. Paths are relative and separated by `/`.
 #[derive(Debug, PartialEq)]
 pub enum CorpusFile {
     /// A `.txt` file.
     Text { path: String, bytes: Vec<u8> },
-    /// A note about the corpus, under which of the [`NOTES`].
+    /// A note about the corpus: one of [`NOTES`].
     Note(&'static str),
-    /// `LICENSE.txt`, when licences are texts.
+    /// `LICENSE.txt`, if licences are read as texts.
     Licence { path: String, bytes: Vec<u8> },
-    /// A file that is no `.txt`.
+    /// A file other than `.txt`.
     Other(String),
-    /// A file that cannot be read, and why.
+    /// A file that cannot be read, with the reason.
     Bad { path: String, reason: String },
 }
 
-/// Shows every file of the archive or folder `source` to `visit`. `LICENSE.txt` is a note, and a
-/// text too when `licences` says so.
+/// A function that gets each file.
+type Visit<'v> = dyn FnMut(CorpusFile) -> Result<()> + 'v;
+
+/// Calls `visit` with every file of the archive or folder `source`. `LICENSE.txt` is a note, or a text if `licences` is
+/// true.
 ///
 /// # Errors
 /// When `source` cannot be read, the archive is broken, or `visit` fails.
-pub fn visit_files(
-    source: &Path,
-    licences: bool,
-    visit: &mut dyn FnMut(CorpusFile) -> Result<()>,
-) -> Result<()> {
+pub fn visit_files(source: &Path, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
     if source.is_dir() {
         return visit_folder(source, "", licences, visit);
     }
@@ -51,11 +50,7 @@ pub fn visit_files(
         .with_context(|| format!("cannot read the corpus from {}", source.display()))
 }
 
-fn visit_archive(
-    compressed: impl io::BufRead,
-    licences: bool,
-    visit: &mut dyn FnMut(CorpusFile) -> Result<()>,
-) -> Result<()> {
+fn visit_archive(compressed: impl io::BufRead, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
     const BROKEN: &str = "broken, or not a .tar.gz archive; fetch it again, or set corpus.source to a folder";
     let mut archive = Archive::new(MultiGzDecoder::new(compressed));
     for entry in archive.entries().context(BROKEN)? {
@@ -83,18 +78,13 @@ fn visit_archive(
         }
         visit(found)?;
     }
-    // The tar format ends before the gzip format does; only its end holds the checksum.
+    // The tar format ends before the gzip format, whose checksum is at its end.
     io::copy(&mut archive.into_inner(), &mut io::sink()).context(BROKEN)?;
     Ok(())
 }
 
-/// `inside` is the path of `folder` in the corpus, empty or ending with `/`.
-fn visit_folder(
-    folder: &Path,
-    inside: &str,
-    licences: bool,
-    visit: &mut dyn FnMut(CorpusFile) -> Result<()>,
-) -> Result<()> {
+/// `inside` is the path of `folder` in the corpus: empty, or with a trailing `/`.
+fn visit_folder(folder: &Path, inside: &str, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
     let cannot = |doing: &str, path: &Path| format!("cannot {doing} {}", path.display());
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     let mut entries = entries.with_context(|| cannot("list", folder))?;
@@ -103,30 +93,25 @@ fn visit_folder(
         let path = entry.path();
         let metadata = entry.metadata().with_context(|| cannot("read", &path))?;
         let name = entry.file_name();
-        let found = match name.to_str().map(|name| format!("{inside}{name}")) {
-            None => CorpusFile::Bad {
-                path: format!("{inside}{}", name.to_string_lossy()),
-                reason: NAME_NOT_UTF8.into(),
-            },
-            Some(name) if metadata.is_dir() => {
-                visit_folder(&path, &format!("{name}/"), licences, visit)?;
-                continue;
-            }
-            Some(name) if metadata.is_symlink() => {
-                CorpusFile::Bad { path: name, reason: "is a symbolic link, not a plain file".into() }
-            }
-            Some(name) if !metadata.is_file() => {
-                CorpusFile::Bad { path: name, reason: "is a device, not a plain file".into() }
-            }
-            Some(name) => classify(name, metadata.len(), licences, || fs::read(&path))
-                .with_context(|| cannot("read", &path))?,
-        };
-        visit(found)?;
+        let inner = format!("{inside}{}", name.to_string_lossy());
+        if name.to_str().is_some() && metadata.is_dir() {
+            visit_folder(&path, &(inner + "/"), licences, visit)?;
+            continue;
+        }
+        visit(if name.to_str().is_none() {
+            CorpusFile::Bad { path: inner, reason: NAME_NOT_UTF8.into() }
+        } else if metadata.is_file() {
+            let read = || fs::read(&path);
+            classify(inner, metadata.len(), licences, read).with_context(|| cannot("read", &path))?
+        } else {
+            let kind = if metadata.is_symlink() { "a symbolic link" } else { "a device" };
+            CorpusFile::Bad { path: inner, reason: format!("is {kind}, not a plain file") }
+        })?;
     }
     Ok(())
 }
 
-/// What a plain file is by its name; only a `.txt` file of sane size is read.
+/// Classifies a plain file by its name. Only `.txt` files up to [`LARGEST_FILE`] are read.
 fn classify(
     path: String,
     size: u64,
@@ -155,7 +140,7 @@ fn classify(
     Ok(if is_licence { CorpusFile::Licence { path, bytes } } else { CorpusFile::Text { path, bytes } })
 }
 
-/// A file's name without its `.txt` or `.TXT`; none if it has another extension.
+/// A file name without `.txt` or `.TXT`; none if it has another extension.
 pub fn text_stem(name: &str) -> Option<&str> {
     let (stem, extension) = name.rsplit_once('.')?;
     extension.eq_ignore_ascii_case("txt").then_some(stem)
@@ -163,18 +148,18 @@ pub fn text_stem(name: &str) -> Option<&str> {
 
 const NAME_NOT_UTF8: &str = "has a name that is not UTF-8";
 
-/// The path of an archive's entry, or its name as far as it can be shown and why it is refused.
+/// The path of an archive's entry; or, if it is rejected, its name as far as it can be displayed, and the reason.
 fn inner_path(path: &[u8]) -> Result<String, (String, &'static str)> {
-    let refuse = |reason| (String::from_utf8_lossy(path).into_owned(), reason);
-    let written = std::str::from_utf8(path).map_err(|_| refuse(NAME_NOT_UTF8))?;
+    let rejected = |reason| (String::from_utf8_lossy(path).into_owned(), reason);
+    let written = std::str::from_utf8(path).map_err(|_| rejected(NAME_NOT_UTF8))?;
     let mut parts = Vec::new();
     for component in Path::new(written).components() {
         match component {
             Component::Normal(part) => parts.push(part.to_string_lossy()),
             Component::CurDir => {}
-            Component::ParentDir => return Err(refuse("leaves the archive (`..` in its path)")),
+            Component::ParentDir => return Err(rejected("leaves the archive (`..` in its path)")),
             Component::RootDir | Component::Prefix(_) => {
-                return Err(refuse("leaves the archive (its path is absolute)"));
+                return Err(rejected("leaves the archive (its path is absolute)"));
             }
         }
     }
@@ -204,7 +189,7 @@ pub mod samples {
         tar_of(&entries)
     }
 
-    /// A tar archive of anything; the name goes into the header unchecked.
+    /// A tar archive of any entries. Names are not checked.
     pub fn tar_of(entries: &[(&str, &[u8], EntryType)]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (path, bytes, kind) in entries {
@@ -274,12 +259,12 @@ mod tests {
     }
 
     #[test]
-    fn files_are_told_apart_by_their_names() {
+    fn files_are_classified_by_their_names() {
         assert_eq!(files_of(&gzip(&tar(CORPUS))).unwrap(), corpus_files());
     }
 
     #[test]
-    fn licences_are_texts_only_where_they_are_asked_for() {
+    fn licences_are_texts_only_on_request() {
         let zeros = vec![0; LARGEST_FILE as usize + 1];
         let archive = gzip(&tar(&[
             ("LICENSE", b"free"),
@@ -310,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_shows_what_an_archive_of_it_shows() {
+    fn a_folder_has_the_same_files_as_its_archive() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("text/a")).unwrap();
         for (path, bytes) in CORPUS {
@@ -343,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_leave_the_archive_are_refused() {
+    fn paths_that_leave_the_archive_are_rejected() {
         let archive = gzip(&tar(&[
             ("../a/1.txt", b"x"),
             ("a/../../1.txt", b"x"),
@@ -363,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn links_and_devices_are_refused() {
+    fn links_and_devices_are_rejected() {
         let archive = gzip(&tar_of(&[
             ("a/1.txt", b"", EntryType::Symlink),
             ("a/2.txt", b"", EntryType::Link),
@@ -396,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_archive_is_an_error_wherever_it_breaks() {
+    fn a_broken_archive_is_an_error() {
         let broken = |bytes: &[u8]| {
             let message = files_of(bytes).unwrap_err();
             assert!(message.contains("broken, or not a .tar.gz archive; fetch it again"), "{message}");
@@ -420,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_utf8_is_shown_as_far_as_it_is() {
+    fn a_name_that_is_not_utf8_is_displayed_with_replacement_characters() {
         let (shown, reason) = inner_path(b"a/\x8c\xa9.txt").unwrap_err();
         assert_eq!((shown.as_str(), reason), ("a/\u{fffd}\u{fffd}.txt", "has a name that is not UTF-8"));
     }

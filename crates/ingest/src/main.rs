@@ -1,4 +1,4 @@
-//! Stage 2, `midashi-ingest`: the corpus's files become `corpus.parquet`, each article with its split.
+//! Stage 2, `midashi-ingest`: reads the corpus and writes `corpus.parquet`, with the split of each article.
 
 mod article;
 mod corpus_files;
@@ -10,18 +10,18 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use midashi_pipeline::artifact::Sources;
-use midashi_pipeline::config::{BadFiles, Compat, Corpus as CorpusSection, Layout, SplitShares};
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_artifacts::Sources;
+use midashi_config::{BadFiles, Compat, Corpus as CorpusSection, Layout, SplitShares};
+use midashi_stage::{Stage, StageArguments};
 use serde::Serialize;
 
 use crate::reading::Reading;
 
-/// Raised when this stage's code gives other results for the same input.
+/// Raise this when the stage's code gives other results for the same input.
 const REVISION: u32 = 1;
 
 /// Reads the corpus (a .tar.gz archive, or a folder with one sub-folder per category) and writes
-/// corpus.parquet, one row per article, divided into train, validation and test
+/// corpus.parquet, one row per article, split into train, validation and test
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -29,7 +29,7 @@ struct Arguments {
     stage: StageArguments,
 }
 
-/// What of `[corpus]` makes a difference here. The corpus itself is an input: its path and its bytes count.
+/// The settings that the output depends on, besides the corpus itself.
 #[derive(Serialize)]
 struct Settings {
     layout: Layout,
@@ -40,8 +40,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
@@ -57,7 +56,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     };
 
     let mut reading = Reading::of(&sources.corpus, layout, bad_files, compat)?;
-    report::print_left_out(&reading);
+    report::print_skipped(&reading);
     split::assign(&mut reading.corpus, &settings.split)?;
     if compat.article {
         split::shuffle(&mut reading.corpus, settings.split.seed);

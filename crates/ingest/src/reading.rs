@@ -1,36 +1,36 @@
-//! What the files of a corpus amount to: the articles in their categories, and all that was left out.
+//! From the files of a corpus to its articles and categories, with a list of everything that was skipped.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
-use midashi_pipeline::artifact::{Article, CategoryId, Corpus, Split};
-use midashi_pipeline::config::{BadFiles, Compat, Layout};
+use midashi_artifacts::{Article, CategoryId, Corpus, Split};
+use midashi_config::{BadFiles, Compat, Layout};
 
 use crate::article::{Published, Text};
 use crate::corpus_files::{CorpusFile, LICENCE, text_stem, visit_files};
 
-/// The artifacts number the categories with an int16.
-const MOST_CATEGORIES: usize = i16::MAX as usize;
+/// Categories are int16 in the artifacts.
+const MAX_CATEGORIES: usize = i16::MAX as usize;
 
-/// A corpus as it was read.
+/// A corpus that was read.
 #[derive(Debug)]
 pub struct Reading {
-    /// The articles, sorted by category and id. They have no split yet: all say `train`.
+    /// The articles, sorted by category and id. They are not split yet: all are `train`.
     pub corpus: Corpus,
-    /// How many files of each kind of note were left out.
+    /// Number of skipped notes of each kind.
     pub notes: BTreeMap<&'static str, usize>,
-    /// How many licences are among the articles, as `compat.article` asks.
+    /// Number of licences among the articles, for `compat.article`.
     pub licences: usize,
-    /// Paths of files that are no `.txt`.
+    /// Paths of files other than `.txt`.
     pub others: Vec<String>,
-    /// Files that were left out because they are no articles, and why.
+    /// Text files that were skipped because they are not articles, with the reason.
     pub bad: Vec<Remark>,
-    /// Articles whose date could not be read, and what stood there.
+    /// Articles whose date cannot be parsed, with the line found.
     pub undated: Vec<Remark>,
 }
 
-/// Something to say about one file.
+/// A remark about one file.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Remark {
     /// Its path in the corpus.
@@ -45,7 +45,7 @@ struct Draft {
     text: Text,
 }
 
-/// Where an article lies: `<root>/<category>/<id>.txt`, or `.TXT`.
+/// The path of an article: `<root>/<category>/<id>.txt`, or `.TXT`.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     category: String,
@@ -54,7 +54,7 @@ struct Place {
     path: String,
 }
 
-/// Stops at the first bad file, or keeps the list of them.
+/// Fails at the first bad file, or collects them.
 struct BadList<'s> {
     source: &'s Path,
     policy: BadFiles,
@@ -65,8 +65,7 @@ impl Reading {
     /// Reads the archive or folder `source`.
     ///
     /// # Errors
-    /// When `source` is broken, when a file is bad and `bad_files` says to stop, or when there are
-    /// not at least two categories.
+    /// When `source` is broken, when a file is bad and `bad_files` is `error`, or when there are fewer than two categories.
     pub fn of(source: &Path, layout: Layout, bad_files: BadFiles, compat: Compat) -> Result<Self> {
         let mut drafts = Vec::new();
         let mut notes = BTreeMap::new();
@@ -88,9 +87,9 @@ impl Reading {
             Ok(())
         })?;
         let mut drafts = in_category_folders(drafts, &mut bad)?;
-        let (licences, apart) = licences_beside(&drafts, licence_files, layout, &mut bad)?;
-        if apart > 0 {
-            *notes.entry(LICENCE).or_default() += apart;
+        let (licences, other_licences) = licences_beside(&drafts, licence_files, layout, &mut bad)?;
+        if other_licences > 0 {
+            *notes.entry(LICENCE).or_default() += other_licences;
         }
         let licence_count = licences.len();
         drafts.extend(licences);
@@ -114,13 +113,13 @@ impl Place {
         Some(Self { category: category.into(), id: id.into(), root: root.into(), path: path.into() })
     }
 
-    /// A licence's place; all have one file name, so the category makes the id.
+    /// The place of a licence. All licences have the same file name, so the id contains the category.
     fn of_licence(path: &str) -> Option<Self> {
         let place = Self::of(path)?;
         Some(Self { id: format!("{LICENCE}-{}", place.category), ..place })
     }
 
-    /// Whether both lie in one folder.
+    /// Whether both are in the same folder.
     fn is_beside(&self, other: &Self) -> bool {
         (&self.root, &self.category) == (&other.root, &other.category)
     }
@@ -137,7 +136,7 @@ impl BadList<'_> {
     fn add(&mut self, path: String, reason: String) -> Result<()> {
         if self.policy == BadFiles::Error {
             bail!(
-                "{}: {path} {reason}; mend it, or set corpus.bad_files=skip to leave such files out",
+                "{}: {path} {reason}; correct it, or set corpus.bad_files=skip to skip such files",
                 self.source.display()
             );
         }
@@ -146,8 +145,7 @@ impl BadList<'_> {
     }
 }
 
-/// Keeps the articles whose category folders lie beside each other: those below the folder (`text/`
-/// in livedoor's archive) that most articles have in common.
+/// Keeps the articles whose category folders are in the folder with the most articles (`text/` in livedoor's archive).
 fn in_category_folders(drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draft>> {
     let mut articles_below = BTreeMap::<&str, usize>::new();
     for draft in &drafts {
@@ -164,34 +162,32 @@ fn in_category_folders(drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draf
     Ok(inside)
 }
 
-/// The licences that lie beside articles, as articles of that category, and how many lie elsewhere.
-///
-/// What stands where others have a URL and a date is neither.
+/// The licences beside articles, as articles of their category without URL and date, and the number of other licences.
 fn licences_beside(
     articles: &[Draft],
     files: Vec<(String, Vec<u8>)>,
     layout: Layout,
     bad: &mut BadList,
 ) -> Result<(Vec<Draft>, usize)> {
-    let (mut licences, mut apart) = (Vec::new(), 0);
+    let (mut licences, mut others) = (Vec::new(), 0);
     for (path, bytes) in files {
         let is_beside = |place: &Place| articles.iter().any(|article| article.place.is_beside(place));
         let Some(place) = Place::of_licence(&path).filter(is_beside) else {
-            apart += 1;
+            others += 1;
             continue;
         };
         match Text::parse(&bytes, layout) {
             Ok(text) => {
-                licences
-                    .push(Draft { place, text: Text { url: None, published: Published::Unsaid, ..text } });
+                let text = Text { url: None, published: Published::Missing, ..text };
+                licences.push(Draft { place, text });
             }
             Err(reason) => bad.add(path, reason)?,
         }
     }
-    Ok((licences, apart))
+    Ok((licences, others))
 }
 
-/// Sorts by category and id, and keeps the first article of each id.
+/// Sorts by category and id, and keeps the first article with each id.
 fn in_order(mut drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draft>> {
     drafts.sort_by(|left, right| left.place.cmp(&right.place));
     let mut paths = HashMap::<String, String>::new();
@@ -199,7 +195,7 @@ fn in_order(mut drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draft>> {
     for draft in drafts {
         let path = draft.place.path.clone();
         if let Some(first) = paths.get(&draft.place.id) {
-            bad.add(path, format!("has the same id as {first}; expected a file name of its own"))?;
+            bad.add(path, format!("has the same id as {first}; expected a unique file name"))?;
         } else {
             paths.insert(draft.place.id.clone(), path);
             kept.push(draft);
@@ -208,7 +204,7 @@ fn in_order(mut drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draft>> {
     Ok(kept)
 }
 
-/// Gives the categories their numbers; the drafts are sorted by category.
+/// Numbers the categories of the drafts, which are sorted by category.
 fn number_categories(drafts: Vec<Draft>) -> Corpus {
     let mut categories = Vec::<String>::new();
     let mut articles = Vec::with_capacity(drafts.len());
@@ -222,7 +218,7 @@ fn number_categories(drafts: Vec<Draft>) -> Corpus {
             url: text.url,
             published_at: match text.published {
                 Published::At(timestamp) => Some(timestamp),
-                Published::Unsaid | Published::Unreadable(_) => None,
+                Published::Missing | Published::Unreadable(_) => None,
             },
             title: text.title,
             body: text.body,
@@ -242,8 +238,8 @@ fn check_categories(corpus: &Corpus, source: &Path, bad: usize) -> Result<()> {
             corpus.articles.len()
         ),
         many => ensure!(
-            many.len() <= MOST_CATEGORIES,
-            "{source}: {} categories; expected at most {MOST_CATEGORIES}",
+            many.len() <= MAX_CATEGORIES,
+            "{source}: {} categories; expected at most {MAX_CATEGORIES}",
             many.len()
         ),
     }
@@ -274,11 +270,11 @@ mod tests {
         read_as(files, BadFiles::Error)
     }
 
-    /// The bad file stops the reading, and with `skip` it is left out and listed.
+    /// The bad file is an error by default, and skipped and listed with `skip`.
     fn assert_bad(files: &[(&str, &str)], path: &str, reason: &str) {
         let message = read(files).unwrap_err();
         assert!(message.contains("corpus.tar.gz: "), "{message}");
-        assert!(message.contains(&format!("{path} {reason}; mend it")), "{message}");
+        assert!(message.contains(&format!("{path} {reason}; correct it")), "{message}");
         assert!(message.contains("corpus.bad_files=skip"), "{message}");
         let reading = read_as(files, BadFiles::Skip).unwrap();
         assert_eq!(reading.bad, [Remark { path: path.into(), what: reason.into() }]);
@@ -290,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn articles_are_sorted_by_category_and_id_whatever_the_order_of_the_archive() {
+    fn articles_are_sorted_by_category_and_id() {
         let reading = read(&[
             ("text/b/2.txt", "t"),
             ("text/a/9.txt", "t"),
@@ -333,21 +329,21 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_given_once() {
+    fn ids_are_unique() {
         assert_bad(
             &[("b/1.txt", "t"), ("a/1.txt", "t"), ("b/2.txt", "t")],
             "b/1.txt",
-            "has the same id as a/1.txt; expected a file name of its own",
+            "has the same id as a/1.txt; expected a unique file name",
         );
         assert_bad(
             &[("b/2.txt", "t"), ("a/1.TXT", "t"), ("a/1.txt", "t")],
             "a/1.txt",
-            "has the same id as a/1.TXT; expected a file name of its own",
+            "has the same id as a/1.TXT; expected a unique file name",
         );
     }
 
     #[test]
-    fn an_unreadable_date_is_remarked() {
+    fn an_invalid_date_is_listed() {
         let folder = tempfile::tempdir().unwrap();
         for (path, date) in [("a/1.txt", "2012-05-04T09:55:00+0900"), ("b/2.txt", "yesterday")] {
             let path = folder.path().join(path);
@@ -360,11 +356,11 @@ mod tests {
         assert_eq!(dated, [true, false]);
     }
 
-    /// A licence of the livedoor corpus in all but its words: eight lines, none of them a URL or a date.
+    /// A text like the licences of the livedoor corpus: no line is a URL or a date.
     const LICENCE_TEXT: &str = "この場所の記事には\n次の条件があります。\n出所を示すこと。\n\n提供元：";
 
     #[test]
-    fn with_the_articles_choices_the_licences_of_the_categories_are_articles() {
+    fn with_compat_article_the_licences_of_the_categories_are_articles() {
         let folder = tempfile::tempdir().unwrap();
         for path in ["text/a/1.txt", "text/b/2.txt"] {
             let path = folder.path().join(path);
@@ -384,18 +380,22 @@ mod tests {
         let theirs = read(THE_ARTICLES);
         assert_eq!(ids(&theirs), [(0, "1"), (0, "LICENSE-a"), (1, "2"), (1, "LICENSE-b")]);
         let notes = BTreeMap::from([("LICENSE", 2), ("README", 1)]);
-        assert_eq!((theirs.licences, theirs.notes), (2, notes), "those of no category stay notes");
+        assert_eq!((theirs.licences, theirs.notes), (2, notes), "licences outside categories stay notes");
         let licence = &theirs.corpus.articles[1];
         assert_eq!((licence.title.as_str(), licence.body.as_str()), ("出所を示すこと。", "\n提供元："));
-        assert_eq!((&licence.url, licence.published_at), (&None, None), "its first lines are neither");
-        assert_eq!(theirs.undated, [], "and nobody expects a date of it");
+        assert_eq!(
+            (&licence.url, licence.published_at),
+            (&None, None),
+            "its first lines are neither URL nor date"
+        );
+        assert_eq!(theirs.undated, [], "its date is not expected");
     }
 
     #[test]
-    fn a_licence_that_is_no_text_is_bad() {
+    fn a_licence_without_text_is_bad() {
         let files = [("a/1.txt", "t"), ("b/2.txt", "t"), ("b/LICENSE.txt", " \n")];
         let message = read_with(&files, BadFiles::Error, THE_ARTICLES).unwrap_err();
-        assert!(message.contains("b/LICENSE.txt the title, line 1, is empty; mend it"), "{message}");
+        assert!(message.contains("b/LICENSE.txt the title, line 1, is empty; correct it"), "{message}");
         assert_eq!(read(&files).unwrap().corpus.articles.len(), 2);
     }
 
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn there_can_be_no_more_categories_than_an_int16_counts() {
+    fn the_number_of_categories_is_limited_to_int16() {
         let corpus = |categories: usize| Corpus {
             categories: (0..categories).map(|at| at.to_string()).collect(),
             articles: vec![],

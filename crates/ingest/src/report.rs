@@ -1,15 +1,15 @@
-//! What ingest says on the terminal and in `run.json`.
+//! Output on the terminal and details for `run.json`.
 
-use midashi_pipeline::artifact::{Corpus, Split};
+use midashi_artifacts::{Corpus, Split};
 use serde_json::{Value, json};
 
 use crate::reading::{Reading, Remark};
 
-/// Longer lists are cut here; their length is always said.
+/// The largest number of printed lines of a list. Its length is always printed.
 const LISTED: usize = 20;
 
-/// Everything in the corpus that is not in `corpus.parquet`, and every date that is not.
-pub fn print_left_out(reading: &Reading) {
+/// Prints the files of the corpus that are not in `corpus.parquet`, and the articles without a date.
+pub fn print_skipped(reading: &Reading) {
     if !reading.notes.is_empty() {
         let notes: Vec<_> = reading.notes.iter().map(|(name, count)| format!("{count} {name}")).collect();
         let count = reading.notes.values().sum::<usize>();
@@ -48,12 +48,12 @@ fn print_list(doing: &str, what: &str, lines: impl ExactSizeIterator<Item = Stri
     }
 }
 
-/// The table of categories and splits.
+/// Prints the table of categories and splits.
 pub fn print_splits(corpus: &Corpus) {
     print!("{}", splits_table(corpus));
 }
 
-/// Says which categories the model cannot learn, if there are any.
+/// Prints the categories that the model cannot learn, if there are any.
 pub fn print_untrained(categories: &[&str]) {
     if !categories.is_empty() {
         println!(
@@ -64,7 +64,7 @@ pub fn print_untrained(categories: &[&str]) {
     }
 }
 
-/// One line a category. Names come last because they may be in any script, and so of any width.
+/// One line a category. Names come last, because their width depends on the script.
 fn splits_table(corpus: &Corpus) -> String {
     let mut counts = vec![[0_usize; Split::ALL.len()]; corpus.categories.len()];
     for article in &corpus.articles {
@@ -86,7 +86,7 @@ fn splits_table(corpus: &Corpus) -> String {
     table + &row(&total, &format!("{} categories", counts.len()))
 }
 
-/// For `run.json`.
+/// The details for `run.json`.
 pub fn details(reading: &Reading) -> Value {
     let articles = &reading.corpus.articles;
     let in_split = |split| articles.iter().filter(|article| article.split == split).count();
@@ -115,10 +115,10 @@ fn bad_file(Remark { path, what }: &Remark) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_pipeline::artifact::{Article, CategoryId};
+    use midashi_artifacts::{Article, CategoryId};
 
     #[test]
-    fn the_record_lists_every_bad_file_however_many() {
+    fn the_record_lists_every_bad_file() {
         let bad = (0..LISTED + 5).map(|at| Remark { path: format!("a/{at}.txt"), what: "is empty".into() });
         let reading = Reading {
             corpus: Corpus { categories: vec![], articles: vec![] },
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn licences_are_recorded_only_where_they_are_rows() {
+    fn licences_are_recorded_only_if_they_are_rows() {
         let reading = |licences| Reading {
             corpus: Corpus { categories: vec![], articles: vec![] },
             notes: Default::default(),

@@ -1,20 +1,20 @@
-//! Which articles the model learns from, and which it is judged by.
+//! Splitting the articles into train, validation and test.
 
 use anyhow::{Result, ensure};
-use midashi_pipeline::artifact::{Article, Corpus, Split};
-use midashi_pipeline::config::SplitShares;
+use midashi_artifacts::{Article, Corpus, Split};
+use midashi_config::SplitShares;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// Gives every article its split by a shuffle that only `shares.seed` decides.
+/// Assigns every article its split, by a shuffle that depends only on `shares.seed`.
 ///
-/// The first part of the shuffled articles, rounded down, is for training, the rest for the test: of
-/// 7,367 articles and a test share of 0.2 that makes 5,893 and 1,474, as in the article. Validation is
-/// the end of the training part. Stratified, each category is divided so.
+/// The first part of the shuffled articles, rounded down, is for training, and the rest for the test: 7,367 articles and a
+/// test share of 0.2 give 5,893 and 1,474, as in the reproduced article. Validation is the end of the training part. A
+/// stratified split divides each category in this way.
 ///
 /// # Errors
-/// When a split that has a share gets no article, or, stratified, a category gets none for training.
+/// When a split with a share above 0 gets no article, or a stratified split leaves a category without training articles.
 pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
     let mut random = ChaCha8Rng::seed_from_u64(shares.seed);
     let mut divide = |articles: &mut [Article]| {
@@ -31,7 +31,7 @@ pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
     } else {
         divide(&mut corpus.articles);
     }
-    check_none_is_empty(&corpus.articles, shares)?;
+    check_not_empty(&corpus.articles, shares)?;
     if shares.stratified {
         let untrained = untrained_categories(corpus);
         ensure!(
@@ -44,14 +44,13 @@ pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
     Ok(())
 }
 
-/// Puts the articles in the order of [`assign`]'s shuffle with the same seed, as the reproduced
-/// article has them: the training part, then the test, each in random order. (After a stratified
-/// split the order is as random, but the splits are mixed.)
+/// Sorts the articles in the order of [`assign`]'s shuffle with the same seed, as in the reproduced article: first the
+/// training part, then the test, each in random order. (After a stratified split, the splits are mixed.)
 pub fn shuffle(corpus: &mut Corpus, seed: u64) {
     corpus.articles.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
 }
 
-/// The categories of which no article is for training: the model cannot learn them.
+/// The categories without training articles, which the model cannot learn.
 pub fn untrained_categories(corpus: &Corpus) -> Vec<&str> {
     let mut is_trained = vec![false; corpus.categories.len()];
     for article in corpus.articles.iter().filter(|article| article.split == Split::Train) {
@@ -61,7 +60,7 @@ pub fn untrained_categories(corpus: &Corpus) -> Vec<&str> {
     untrained.map(|(name, _)| name.as_str()).collect()
 }
 
-/// How many articles each split gets; the test gets the rest.
+/// The sizes of the splits. The test gets the remaining articles.
 struct Sizes {
     train: usize,
     validation: usize,
@@ -69,12 +68,12 @@ struct Sizes {
 
 impl Sizes {
     fn of(articles: usize, shares: &SplitShares) -> Self {
-        let learning = share_of(articles, 1.0 - shares.test);
-        let validation = share_of(articles, shares.validation).min(learning);
-        Self { train: learning - validation, validation }
+        let training = share_of(articles, 1.0 - shares.test);
+        let validation = share_of(articles, shares.validation).min(training);
+        Self { train: training - validation, validation }
     }
 
-    /// The split of the article at place `rank` of the shuffle.
+    /// The split of the article at position `rank` of the shuffle.
     fn split_of(&self, rank: usize) -> Split {
         if rank < self.train {
             Split::Train
@@ -88,15 +87,15 @@ impl Sizes {
 
 /// `share` of `articles`, rounded down.
 fn share_of(articles: usize, share: f64) -> usize {
-    // 100 × 0.29 is 28.999999999999996 in binary, but 29 to whoever wrote 0.29.
+    // 100 × 0.29 is 28.999999999999996 in binary, but users expect 29.
     const ROUNDING: f64 = 1e-9;
     (articles as f64 * share + ROUNDING) as usize
 }
 
-fn check_none_is_empty(articles: &[Article], shares: &SplitShares) -> Result<()> {
+fn check_not_empty(articles: &[Article], shares: &SplitShares) -> Result<()> {
     let train = 1.0 - shares.test - shares.validation;
-    let asked = [(Split::Train, train), (Split::Validation, shares.validation), (Split::Test, shares.test)];
-    for (split, share) in asked {
+    let splits = [(Split::Train, train), (Split::Validation, shares.validation), (Split::Test, shares.test)];
+    for (split, share) in splits {
         ensure!(
             share <= 0.0 || articles.iter().any(|article| article.split == split),
             "the {} split, a share of {share:.3} of {} articles, is empty; expected more articles, or \
@@ -111,9 +110,9 @@ fn check_none_is_empty(articles: &[Article], shares: &SplitShares) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_pipeline::artifact::CategoryId;
+    use midashi_artifacts::CategoryId;
 
-    /// A corpus with so many articles of each category.
+    /// A corpus with categories of these sizes.
     fn corpus(sizes: &[usize]) -> Corpus {
         let articles = sizes.iter().enumerate().flat_map(|(category, &size)| {
             (0..size).map(move |at| Article {
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_articles_counts_are_the_articles() {
+    fn the_sizes_are_those_of_the_reproduced_article() {
         assert_eq!(counts(&splits(&[870, 6497], &shares(0.2, 0.0, false, 0))), [5893, 0, 1474]);
     }
 
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_gives_the_same_split_wherever_and_whenever() {
+    fn a_seed_always_gives_the_same_split() {
         let drawn = splits(&[5, 5], &shares(0.3, 0.2, false, 42));
         let sign = |split: &Split| match split {
             Split::Train => '·',
@@ -199,7 +198,7 @@ mod tests {
         assert_ne!(drawn[..10], drawn[50..60], "each category has its own shuffle");
     }
 
-    /// The categories of these corpora are called by their sizes.
+    /// The categories of these corpora are named by their sizes.
     #[test]
     fn a_category_without_training_texts_is_named() {
         let mut stratified = corpus(&[1, 20, 2]);
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_split_is_an_error_unless_nothing_was_asked_for() {
+    fn an_empty_split_is_an_error_unless_its_share_is_zero() {
         let message = |sizes: &[usize], shares: &SplitShares| {
             assign(&mut corpus(sizes), shares).unwrap_err().to_string()
         };

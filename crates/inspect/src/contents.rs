@@ -1,13 +1,12 @@
-//! What a checkpoint holds: how many parameters, in which files.
+//! The contents of a checkpoint: parameters and files.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use midashi_bert::{BertConfig, Checkpoint, Weights};
-use midashi_pipeline::config::TrainableLayers;
+use midashi_config::TrainableLayers;
 
-/// How many parameters there are and how many learn.
+/// Reports the numbers of parameters and of trainable parameters.
 pub fn parameters(
     report: &mut String,
     config: &BertConfig,
@@ -22,7 +21,7 @@ pub fn parameters(
     let count = |wanted: &dyn Fn(&str) -> bool| -> usize {
         weights.iter().filter(|(name, _)| wanted(name)).map(|(_, tensor)| tensor.len()).sum()
     };
-    // The classifier does not read the pooler, so nothing in it learns.
+    // The classifier does not use the pooler, so it is not trainable.
     let is_pooler = |name: &str| name.starts_with("bert.pooler.");
     let encoder = count(&|name| name.starts_with("bert.encoder."));
     let rows = [
@@ -32,7 +31,7 @@ pub fn parameters(
         ("total", count(&|_| true), String::new()),
         (
             "trainable",
-            count(&|name| !is_pooler(name) && config.learns(name, last)),
+            count(&|name| !is_pooler(name) && config.is_trainable(name, last)),
             match last {
                 None => "embeddings and all layers".to_owned(),
                 Some(count) => format!("the last {count} of {layers} layers"),
@@ -45,13 +44,13 @@ pub fn parameters(
     }
     writeln!(
         report,
-        "  A linear classifier adds {} for each category; all of them learn.\n",
+        "  A linear classifier adds {} for each category, all of them trainable.\n",
         grouped(hidden + 1)
     )?;
     Ok(())
 }
 
-/// What the checkpoint was published as, its files, and what in them is not used.
+/// Reports the checkpoint's architecture, its files and their unused tensors.
 pub fn files(report: &mut String, checkpoint: &Checkpoint, weights: &Weights) -> Result<()> {
     writeln!(report, "files of a {}", checkpoint.architecture())?;
     for file in checkpoint.weights_files()? {
@@ -63,7 +62,7 @@ pub fn files(report: &mut String, checkpoint: &Checkpoint, weights: &Weights) ->
         writeln!(
             report,
             "  {}: {}, {:.1} MiB, tensors: {}",
-            name(&file.path),
+            file.path.file_name().unwrap_or_default().display(),
             file.container,
             bytes as f64 / f64::from(1 << 20),
             tensors.join(", ")
@@ -75,10 +74,6 @@ pub fn files(report: &mut String, checkpoint: &Checkpoint, weights: &Weights) ->
     }
     writeln!(report)?;
     Ok(())
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// `110,617,344`

@@ -1,12 +1,11 @@
-//! `midashi-inspect`: what a checkpoint is, and what it makes of a sentence. A tool beside the
-//! stages: it reads a checkpoint's folder or a run's `model/`, and writes no artifact.
+//! `midashi-inspect`: shows a checkpoint and its outputs for a text. The tool reads a checkpoint's folder or a run's `model/`
+//! and writes no artifact.
 
 mod contents;
 mod modules;
-mod reading;
+mod outputs;
 mod tokens;
 
-use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 use std::iter::once;
 use std::path::PathBuf;
@@ -15,21 +14,22 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use midashi_bert::Checkpoint;
-use midashi_pipeline::{Config, StageArguments, run_stage};
+use midashi_config::Config;
+use midashi_stage::StageArguments;
 
-/// Prints what a checkpoint is: its modules, parameters, files and tokenizer, and what it makes of a text
+/// Prints a checkpoint's modules, parameters, files and tokenizer, and its outputs for a text
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// A checkpoint's folder, or a run's model/
     checkpoint: PathBuf,
-    /// How many of the last layers learn, or "all"; otherwise what the configuration says
+    /// Number of the last layers that are trainable, or "all" [default: the configured number]
     #[arg(long, value_name = "LAYERS")]
     trainable_layers: Option<String>,
     /// Runs the model on this text
     #[arg(long)]
     text: Option<String>,
-    /// The second text of a pair, as corpus.text = "title+body" makes it of a title and its body
+    /// The second text of a pair, like the body with corpus.text = "title+body"
     #[arg(long, requires = "text")]
     pair: Option<String>,
     #[command(flatten)]
@@ -37,8 +37,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments))
+    midashi_stage::main(recipe)
 }
 
 fn recipe(arguments: &Arguments) -> Result<()> {
@@ -54,27 +53,27 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     if let Some(text) = &arguments.text {
         let (tokenizer, most) = (tokenizer?.tokenizer, checkpoint.config().max_tokens());
         let mut encoder = tokenizer.encoder();
-        let encoding = match &arguments.pair {
+        let encoded = match &arguments.pair {
             None => encoder.encode(text, most)?,
             Some(second) => encoder.encode_pair(text, second, most)?,
         };
         let second = arguments.pair.iter().map(String::as_str);
-        tokens::pieces(&mut report, &once(text.as_str()).chain(second).collect::<Vec<_>>(), &encoding)?;
-        reading::run(&mut report, &config, checkpoint.config(), &weights, &encoding)?;
+        tokens::pieces(&mut report, &once(text.as_str()).chain(second).collect::<Vec<_>>(), &encoded)?;
+        outputs::run(&mut report, &config, checkpoint.config(), &weights, &encoded.encoding)?;
     }
     print(&report)
 }
 
-/// The configuration, with the command line's number of trainable layers.
+/// Loads the configuration, with the command line's number of trainable layers.
 fn configuration(arguments: &Arguments) -> Result<Config> {
     let mut set = arguments.stage.set.clone();
     if let Some(layers) = &arguments.trainable_layers {
-        write!(set, " train.trainable_layers={layers}")?;
+        set.push(format!("train.trainable_layers={layers}"));
     }
     Ok(Config::load(&arguments.stage.config, &set)?)
 }
 
-/// Prints the report; that its reader has seen enough (`| head`) is no error.
+/// Prints the report. A closed pipe (`| head`) is not an error.
 fn print(report: &str) -> Result<()> {
     match std::io::stdout().write_all(report.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print"),

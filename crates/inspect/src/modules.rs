@@ -1,10 +1,10 @@
-//! The model's modules, as PyTorch prints those of transformers' `BertModel`.
+//! The model's modules, in the form in which PyTorch prints transformers' `BertModel`.
 
 use std::fmt;
 
 use midashi_bert::{Activation, BertConfig};
 
-/// A module with its class and arguments, and the modules it is made of by name.
+/// A module: its class with arguments, and its named submodules.
 pub struct Module {
     class: String,
     children: Vec<(String, Module)>,
@@ -40,7 +40,7 @@ impl fmt::Display for Module {
     }
 }
 
-/// The whole encoder. Dropout is what transformers would train with; Midashi's graphs have none.
+/// The whole encoder. Dropout is shown as transformers would train with it.
 pub fn bert(config: &BertConfig, has_pooler: bool) -> Module {
     let layers = config.num_hidden_layers;
     let (name, class) = match layers {
@@ -145,7 +145,7 @@ fn dropout(config: &BertConfig, key: &str) -> Module {
     Module::leaf(format!("Dropout(p={}, inplace=False)", python_float(share)))
 }
 
-/// A number as Python prints it: two digits of exponent at least.
+/// A number as Python prints it: with at least two digits of exponent.
 fn python_float(number: f64) -> String {
     let text = format!("{number:?}");
     match text.split_once("e-") {
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_python() {
+    fn numbers_are_printed_as_in_python() {
         let expected = [(1e-12, "1e-12"), (1e-5, "1e-05"), (0.001, "0.001"), (0.0, "0.0"), (0.25, "0.25")];
         for (number, text) in expected {
             assert_eq!(python_float(number), text);

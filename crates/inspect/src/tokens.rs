@@ -1,23 +1,23 @@
-//! The checkpoint's tokenizer, and what it makes of a text.
+//! The checkpoint's tokenizer, and the tokens of a text.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use midashi_bert::BertConfig;
-use midashi_pipeline::Config;
-use midashi_tokenizer::{Dictionaries, Encoding, MecabDictionary, Requirements, Tokenizer};
+use midashi_config::Config;
+use midashi_tokenizer::{Dictionaries, Encoded, MecabDictionary, Requirements, Tokenizer};
 
-/// A checkpoint's tokenizer and what it was loaded from.
+/// A loaded tokenizer.
 pub struct Loaded {
     pub tokenizer: Tokenizer,
-    /// The files read, and the folder of the MeCab dictionary if there is one.
+    /// The tokenizer's files, and the folder of the MeCab dictionary if it uses one.
     sources: Vec<PathBuf>,
-    /// How many of the model's embeddings have no token.
+    /// Number of the model's embeddings without a token.
     unused: usize,
 }
 
-/// Loads the tokenizer as the stage `tokenize` does, which also holds it against the model.
+/// Loads the tokenizer and compares it with the model, as the stage `tokenize` does.
 pub fn load(checkpoint: &Path, config: &Config, model: &BertConfig) -> Result<Loaded> {
     let default: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
     let dictionaries = Dictionaries::below(&config.run.cache);
@@ -31,7 +31,7 @@ pub fn load(checkpoint: &Path, config: &Config, model: &BertConfig) -> Result<Lo
     Ok(Loaded { tokenizer, sources, unused })
 }
 
-/// What the tokenizer is; a checkpoint without one that can be used is still a model.
+/// Reports the tokenizer. A checkpoint without a usable tokenizer is not an error.
 pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &BertConfig) -> Result<()> {
     writeln!(report, "tokenizer")?;
     match loaded {
@@ -53,9 +53,10 @@ pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &BertConfig
     Ok(())
 }
 
-/// One line for each piece: its id, its token type, its word, and its characters of the text as given, of a
-/// pair joined by a line feed.
-pub fn pieces(report: &mut String, texts: &[&str], encoding: &Encoding) -> Result<()> {
+/// Reports a line for each token: id, token type, word and its characters in the text as given (the texts of a pair are
+/// joined by a line feed).
+pub fn pieces(report: &mut String, texts: &[&str], encoded: &Encoded) -> Result<()> {
+    let Encoded { encoding, truncated, .. } = encoded;
     let given: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
     writeln!(report, "\npieces of {}", given.join(" and "))?;
     writeln!(report, "      id  type  word  characters  piece")?;
@@ -68,7 +69,7 @@ pub fn pieces(report: &mut String, texts: &[&str], encoding: &Encoding) -> Resul
         };
         writeln!(report, "  {id:>6}  {kind:>4}  {word:>4}  {characters:>10}  {piece}")?;
     }
-    if encoding.truncated {
+    if *truncated {
         writeln!(report, "  The text is longer; its end was dropped.")?;
     }
     Ok(())
@@ -80,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a tokenizer of two words beside a model with so many rows for ids.
+    /// The report of a tokenizer of two words with a model of so many embeddings.
     fn described(rows: usize) -> String {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
@@ -94,7 +95,7 @@ mod tests {
         let geometry = r#""model_type": "bert", "hidden_size": 4, "num_hidden_layers": 1,
             "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 64"#;
         write("config.json", &format!(r#"{{{geometry}, "vocab_size": {rows}}}"#));
-        let config = Config::load(&folder.path().join("pipeline.toml"), "").unwrap();
+        let config = Config::load(&folder.path().join("pipeline.toml"), [""; 0]).unwrap();
         let model = BertConfig::read(&folder.path().join("config.json")).unwrap();
         let mut report = String::new();
         describe(&mut report, &load(folder.path(), &config, &model), &model).unwrap();
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tokenizer_is_held_against_the_models_embeddings() {
+    fn a_tokenizer_is_compared_with_the_models_embeddings() {
         assert!(described(2).starts_with("tokenizer\n  tokenizer.json: words, 2 pieces\n  model = words\n"));
         assert!(
             described(5).contains("\n  3 of the model's 5 embeddings have no token\n"),

@@ -1,6 +1,6 @@
-//! `midashi-inspect` on small checkpoints, against what PyTorch prints, counts and computes
+//! Compares `midashi-inspect` on small checkpoints with PyTorch's modules, counts and outputs
 //! (`tests/fixtures/architectures`, written by `tests/parity/architecture_reference.py`).
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn refusal(checkpoint: &Path, arguments: &[&str]) -> String {
     error
 }
 
-/// The number behind `name` at the start of a line.
+/// The number after `name` at the start of a line.
 #[track_caller]
 fn number(report: &str, name: &str) -> u64 {
     let line = report.lines().find(|line| line.split_whitespace().next() == Some(name));
@@ -73,7 +73,7 @@ fn with_tokenizer() -> TempDir {
 }
 
 #[test]
-fn modules_and_numbers_of_parameters_are_pytorchs() {
+fn modules_and_numbers_of_parameters_match_pytorch() {
     let truth = fs::read_to_string(fixture("bert").join("model.json")).unwrap();
     let truth: Value = serde_json::from_str(&truth).unwrap();
     let out = report(&fixture("bert"), &[]);
@@ -88,7 +88,7 @@ fn modules_and_numbers_of_parameters_are_pytorchs() {
 }
 
 #[test]
-fn another_architecture_is_shown_as_the_bert_that_it_becomes() {
+fn another_architecture_is_shown_as_bert() {
     let out = report(&fixture("distilbert"), &[]);
     for part in [
         "(token_type_embeddings): Embedding(1, 16)",
@@ -107,7 +107,7 @@ fn another_architecture_is_shown_as_the_bert_that_it_becomes() {
 }
 
 #[test]
-fn a_text_is_run_and_what_cls_attends_to_is_transformers() {
+fn the_attention_of_cls_matches_transformers() {
     let bytes = fs::read(fixture("bert").join("reference.safetensors")).unwrap();
     let reference = SafeTensors::deserialize(&bytes).unwrap();
     let ids = reference.tensor("input_ids").unwrap();
@@ -166,7 +166,7 @@ fn a_text_that_is_too_long_says_that_its_end_was_dropped() {
 }
 
 #[test]
-fn what_cannot_be_inspected_is_refused_with_the_reason() {
+fn an_invalid_checkpoint_is_rejected_with_the_reason() {
     let empty = TempDir::new().unwrap();
     let message = refusal(empty.path(), &[]);
     assert!(message.contains("config.json"), "{message}");
@@ -188,5 +188,5 @@ fn what_cannot_be_inspected_is_refused_with_the_reason() {
     let text = fs::read_to_string(&tokenizer).unwrap();
     fs::write(&tokenizer, text.replace("\"t29\":29", "\"t29\":29,\"t30\":30")).unwrap();
     let message = refusal(folder.path(), &["--text", "t5"]);
-    assert!(message.contains("31 ids") && message.contains("config.json says vocab_size 30"), "{message}");
+    assert!(message.contains("31 ids") && message.contains("config.json has vocab_size 30"), "{message}");
 }

@@ -1,318 +1,249 @@
 //! Reverse-mode differentiation: one table with a rule per operator, and a walk that applies it.
 //!
-//! A rule gets the gradient `dy` of the loss with respect to its node's result and returns the
-//! gradients with respect to the node's operands. Rules compute all of them; what nobody asked
-//! for is removed by [`Graph::prune`]. To add an operator, add a row and its test.
+//! To add an operator, add a row and its test.
 
 use std::collections::{HashMap, HashSet};
 
-use crate::graph::{Attribute, Graph, Node, Value};
-use crate::shape::Dim;
-use crate::{Error, Result};
+use crate::builder::{GraphBuilder, Value};
+use crate::error::{Error, Result};
+use crate::node::{Gelu, Id, Node, Op, Reduction};
+use crate::padding::UnpaddedRows;
 
-/// Gradients with respect to a node's operands; `None` for those that have none, like indices.
-type Gradients = Result<Vec<Option<Value>>>;
-type Rule = fn(&mut Graph, &Node, Value) -> Gradients;
-
-/// The rules. `x`, `a`, `b` are operands, `y` the result, `dy` its gradient.
-#[rustfmt::skip]
-const RULES: &[(&str, Rule)] = &[
-    // y = a + b
-    ("Add", |g, n, dy| Ok(vec![sum_to(g, dy, n.inputs[0])?, sum_to(g, dy, n.inputs[1])?])),
-    // y = a − b
-    ("Sub", |g, n, dy| {
-        let minus = g.scale(dy, -1.0)?;
-        Ok(vec![sum_to(g, dy, n.inputs[0])?, sum_to(g, minus, n.inputs[1])?])
-    }),
-    // y = a·b:  da = dy·b, db = dy·a
-    ("Mul", |g, n, dy| {
-        let (da, db) = (g.mul(dy, n.inputs[1])?, g.mul(dy, n.inputs[0])?);
-        Ok(vec![sum_to(g, da, n.inputs[0])?, sum_to(g, db, n.inputs[1])?])
-    }),
-    // y = a/b:  da = dy/b, db = −da·y
-    ("Div", |g, n, dy| {
-        let da = g.div(dy, n.inputs[1])?;
-        let da_y = g.mul(da, n.outputs[0])?;
-        let db = g.scale(da_y, -1.0)?;
-        Ok(vec![sum_to(g, da, n.inputs[0])?, sum_to(g, db, n.inputs[1])?])
-    }),
-    // y = Σ of the operands
-    ("Sum", |g, n, dy| n.inputs.iter().map(|&x| sum_to(g, dy, x)).collect()),
-    ("Identity", |_, _, dy| Ok(vec![Some(dy)])),
-    // y = eˣ:  dx = dy·y
-    ("Exp", |g, n, dy| Ok(vec![Some(g.mul(dy, n.outputs[0])?)])),
-    // y = √x:  dx = dy/(2y)
-    ("Sqrt", |g, n, dy| {
-        let twice = g.scale(n.outputs[0], 2.0)?;
-        Ok(vec![Some(g.div(dy, twice)?)])
-    }),
-    // y = erf x:  dx = dy · 2/√π · e^(−x²)
-    ("Erf", |g, n, dy| {
-        let squared = g.mul(n.inputs[0], n.inputs[0])?;
-        let exponent = g.scale(squared, -1.0)?;
-        let bell = g.exp(exponent);
-        let slope = g.scale(bell, std::f32::consts::FRAC_2_SQRT_PI)?;
-        Ok(vec![Some(g.mul(dy, slope)?)])
-    }),
-    // y = tanh x:  dx = dy − dy·y²
-    ("Tanh", |g, n, dy| {
-        let squared = g.mul(n.outputs[0], n.outputs[0])?;
-        let lost = g.mul(dy, squared)?;
-        Ok(vec![Some(g.sub(dy, lost)?)])
-    }),
-    // y = max(x, 0):  dx = dy·sign(y), which is 1 where x > 0 and 0 elsewhere
-    ("Relu", |g, n, dy| {
-        let open = g.sign(n.outputs[0]);
-        Ok(vec![Some(g.mul(dy, open)?)])
-    }),
-    ("Gelu", |g, n, dy| Ok(vec![Some(gelu(g, n, dy)?)])),
-    // y = softmax x:  dx = y·(dy − Σ dy·y)
-    ("Softmax", |g, n, dy| {
-        let y = n.outputs[0];
-        let weighted = g.mul(dy, y)?;
-        let last = g.shape(y).len() - 1;
-        let total = g.reduce_sum(weighted, &[last], true)?;
-        let centred = g.sub(dy, total)?;
-        Ok(vec![Some(g.mul(y, centred)?)])
-    }),
-    // y = log softmax x:  dx = dy − eʸ·Σ dy
-    ("LogSoftmax", |g, n, dy| {
-        let y = n.outputs[0];
-        let last = g.shape(y).len() - 1;
-        let total = g.reduce_sum(dy, &[last], true)?;
-        let probabilities = g.exp(y);
-        let share = g.mul(probabilities, total)?;
-        Ok(vec![Some(g.sub(dy, share)?)])
-    }),
-    ("LayerNormalization", layer_normalization),
-    ("Gemm", gemm),
-    // Y = A·B:  dA = dY·Bᵀ, dB = Aᵀ·dY
-    ("MatMul", |g, n, dy| {
-        let (a, b) = (swap_last(g, n.inputs[0])?, swap_last(g, n.inputs[1])?);
-        Ok(vec![Some(g.matmul(dy, b)?), Some(g.matmul(a, dy)?)])
-    }),
-    // The inverse permutation
-    ("Transpose", |g, n, dy| {
-        let order = ints(n, "perm");
-        let inverse: Vec<usize> =
-            (0..order.len()).filter_map(|axis| order.iter().position(|&to| to == axis as i64)).collect();
-        Ok(vec![Some(g.transpose(dy, &inverse)?)])
-    }),
-    ("Reshape", |g, n, dy| {
-        let shape = g.shape(n.inputs[0]).to_vec();
-        Ok(vec![Some(g.reshape(dy, &shape)?), None])
-    }),
-    // y[i] = table[indices[i]]:  dtable[indices[i]] += dy[i]
-    ("Gather", |g, n, dy| Ok(vec![Some(gather(g, n, dy)?), None])),
-    // Slices start at 0, so what was cut off lies after the end
-    ("Slice", |g, n, dy| Ok(vec![Some(g.pad_end_like(dy, n.inputs[0])?)])),
-    // y = Σ x:  dx = dy, repeated
-    ("ReduceSum", |g, n, dy| {
-        let dy = restore_axes(g, n, dy)?;
-        Ok(vec![Some(g.expand_like(dy, n.inputs[0])?), None])
-    }),
-    // y = Σ x²:  dx = 2x·dy
-    ("ReduceSumSquare", |g, n, dy| {
-        let dy = restore_axes(g, n, dy)?;
-        let twice = g.scale(n.inputs[0], 2.0)?;
-        Ok(vec![Some(g.mul(twice, dy)?), None])
-    }),
-    // y = mean x:  dx = dy, repeated, over the count. The count may be known only at run time,
-    // so it is found as Σ 1 over the same axes.
-    ("ReduceMean", |g, n, dy| {
-        let dy = restore_axes(g, n, dy)?;
-        let zeros = g.zeros_like(n.inputs[0]);
-        let ones = g.exp(zeros);
-        let count = g.reduce_sum(ones, &reduced_axes(g, n), true)?;
-        let share = g.div(dy, count)?;
-        Ok(vec![Some(g.expand_like(share, n.inputs[0])?), None])
-    }),
-];
-
-impl Graph {
-    /// Adds the nodes that compute the gradient of the scalar `loss` with respect to each of
-    /// `values`, and returns these gradients, each in the shape of its value.
-    ///
-    /// # Errors
-    /// When the loss does not depend on one of the values, or an operator on the way has no rule.
-    pub fn gradients(&mut self, loss: Value, values: &[Value]) -> Result<Vec<Value>> {
-        if !self.shape(loss).is_empty() {
-            return Err(self.misfit("gradient", &[loss], "a scalar loss"));
+/// The rules: from the gradient `dy` of the loss with respect to a node's result `y`, the gradients with
+/// respect to its first operands `x(0)`, `x(1)`, …; the operands after these have none, like indices.
+///
+/// All gradients are computed: those that no output needs are removed when the graph is finished. A gradient
+/// may have the shape to which its operand was broadcast.
+fn rule<'g>(g: &'g GraphBuilder, node: &Node, dy: Value<'g>) -> Result<Vec<Value<'g>>> {
+    let x = |at: usize| g.value(node.inputs[at]);
+    let y = g.value(node.outputs[0]);
+    let last = y.shape().len().saturating_sub(1);
+    Ok(match &node.op {
+        Op::Identity => vec![dy],
+        // y = a + b
+        Op::Add => vec![dy, dy],
+        // y = a − b
+        Op::Sub => vec![dy, -dy],
+        // y = a·b:  da = dy·b, db = dy·a
+        Op::Mul => vec![dy * x(1), dy * x(0)],
+        // y = a/b:  da = dy/b, db = −da·y
+        Op::Div => {
+            let da = dy / x(1);
+            vec![da, -(da * y)]
         }
-        let forward = self.nodes.clone();
-        let mut wanted: HashSet<Value> = values.iter().copied().collect();
+        // y = Σ of the operands
+        Op::Sum => vec![dy; node.inputs.len()],
+        // y = eˣ:  dx = dy·y
+        Op::Exp => vec![dy * y],
+        // y = √x:  dx = dy/(2y)
+        Op::Sqrt => vec![dy / (y * 2.0)],
+        // y = erf x:  dx = dy · e^(−x²) · 2/√π
+        Op::Erf => vec![dy * ((-(x(0) * x(0))).exp() * std::f32::consts::FRAC_2_SQRT_PI)],
+        // y = tanh x:  dx = dy − dy·y²
+        Op::Tanh => vec![dy - dy * (y * y)],
+        // y = max(x, 0):  dx = dy·sign(y), which is 1 where x > 0 and 0 elsewhere
+        Op::Relu => vec![dy * y.sign()],
+        Op::Gelu(formula) => vec![dy * gelu_slope(x(0), *formula)],
+        // y = softmax x:  dx = y·(dy − Σ dy·y)
+        Op::Softmax => vec![y * (dy - (dy * y).reduce_sum(&[last], true))],
+        // y = log softmax x:  dx = dy − eʸ·Σ dy
+        Op::LogSoftmax => {
+            let total = dy.reduce_sum(&[last], true);
+            vec![dy - y.exp() * total]
+        }
+        Op::LayerNormalization { .. } => layer_normalization(g, node, dy),
+        // Y = op(A)·op(B) + C:  dA = dY·op(B)ᵀ (transposed if A was), dB = op(A)ᵀ·dY (transposed if B was)
+        Op::Gemm { transpose_a: ta, transpose_b: tb } => {
+            let (a, b) = (x(0), x(1));
+            let da = if *ta { b.gemm(dy, None, *tb, true) } else { dy.gemm(b, None, false, !tb) };
+            let db = if *tb { dy.gemm(a, None, true, *ta) } else { a.gemm(dy, None, !ta, false) };
+            vec![da, db, dy]
+        }
+        // Y = A·B:  dA = dY·Bᵀ, dB = Aᵀ·dY
+        Op::MatMul => {
+            let (a, b) = (swap_last(x(0)), swap_last(x(1)));
+            vec![dy.matmul(b), a.matmul(dy)]
+        }
+        // The inverse permutation
+        Op::Transpose { perm } => {
+            let inverse = (0..perm.len()).filter_map(|axis| perm.iter().position(|&to| to == axis));
+            vec![dy.transpose(&inverse.collect::<Vec<_>>())]
+        }
+        Op::Reshape => vec![dy.reshape(&x(0).shape())],
+        // y[i] = table[indices[i]]:  dtable[indices[i]] += dy[i]
+        Op::Gather => vec![x(0).scatter_add(x(1), dy)],
+        // Each row was picked once.
+        Op::UnpadRows(rows) => vec![UnpaddedRows::of(dy, *rows).pad_with_zeros(dy)],
+        Op::PadRows(rows) => vec![UnpaddedRows::of(dy, *rows).unpad(dy)],
+        // Slices start at 0, so what was cut off lies after the end
+        Op::Slice => vec![dy.pad_end_like(x(0))],
+        Op::Reduce { how, axes, keep } => {
+            let dy = if *keep { dy } else { restore_axes(dy, x(0), axes) };
+            match how {
+                // y = Σ x:  dx = dy, repeated
+                Reduction::Sum => vec![dy.expand_like(x(0))],
+                // y = Σ x²:  dx = 2x·dy
+                Reduction::SumSquare => vec![x(0) * 2.0 * dy],
+                // y = mean x:  dx = dy/n, repeated. The count n may be known only at run time: it is Σ e⁰.
+                Reduction::Mean => {
+                    let count = x(0).zeros_like().exp().reduce_sum(axes, true);
+                    vec![(dy / count).expand_like(x(0))]
+                }
+                Reduction::Max => return no_rule(node),
+            }
+        }
+        _ => return no_rule(node),
+    })
+}
+
+fn no_rule<T>(node: &Node) -> Result<T> {
+    Err(Error::NoGradient { node: node.name.clone(), op: node.op.name() })
+}
+
+/// The derivative of GELU. `y = x·Φ(x)`: `Φ(x) + x·φ(x)`, with Φ the normal distribution and φ its density.
+/// The tanh form: with `u = √(2/π)·(x + 0.044715·x³)` and `t = tanh u`,
+/// `½(1 + t) + ½x·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)`.
+fn gelu_slope(x: Value<'_>, formula: Gelu) -> Value<'_> {
+    use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+    /// The cubic term's weight in Hendrycks & Gimpel 2016, section 2.
+    const CUBIC: f32 = 0.044715;
+    /// √(2/π)
+    const ROOT: f32 = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+    let (one, half) = (x.graph.scalar(1.0), x.graph.scalar(0.5));
+    let squared = x * x;
+    match formula {
+        Gelu::Exact => {
+            let distribution = half * (one + (x * FRAC_1_SQRT_2).erf());
+            let density = (squared * -0.5).exp() * (0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
+            distribution + x * density
+        }
+        Gelu::Tanh => {
+            let inner = one + squared * CUBIC;
+            let t = (x * ROOT * inner).tanh();
+            let left = half * (one + t);
+            let sech = one - t * t;
+            let du = (one + squared * (3.0 * CUBIC)) * (0.5 * ROOT);
+            left + x * sech * du
+        }
+    }
+}
+
+/// With `x̂ = (x − mean)/σ` and `d = dy·weight`:
+/// `dx = (d − mean d − x̂·mean(d·x̂))/σ`, `dweight = Σ dy·x̂`, `dbias = Σ dy`.
+fn layer_normalization<'g>(g: &'g GraphBuilder, node: &Node, dy: Value<'g>) -> Vec<Value<'g>> {
+    let [x, weight] = [0, 1].map(|at| g.value(node.inputs[at]));
+    let [mean, inverse_deviation] = [1, 2].map(|at| g.value(node.outputs[at]));
+    let last = x.shape().len() - 1;
+    let rows: Vec<usize> = (0..last).collect();
+    let normalised = (x - mean) * inverse_deviation;
+    let d = dy * weight;
+    let d_mean = d.reduce_mean(&[last], true);
+    let along = normalised * (d * normalised).reduce_mean(&[last], true);
+    let dx = (d - d_mean - along) * inverse_deviation;
+    vec![dx, (dy * normalised).reduce_sum(&rows, false), dy.reduce_sum(&rows, false)]
+}
+
+fn swap_last(x: Value<'_>) -> Value<'_> {
+    let rank = x.shape().len();
+    let mut perm: Vec<usize> = (0..rank).collect();
+    perm.swap(rank - 2, rank - 1);
+    x.transpose(&perm)
+}
+
+/// `dy` of a reduction of `x`, with the reduced axes back as axes of size 1.
+fn restore_axes<'g>(dy: Value<'g>, x: Value<'g>, axes: &[usize]) -> Value<'g> {
+    let mut shape = x.shape();
+    axes.iter().for_each(|&axis| shape[axis] = 1.into());
+    dy.reshape(&shape)
+}
+
+/// The gradient of an operand that was broadcast: `dy` summed over the repeated axes.
+fn sum_to<'g>(dy: Value<'g>, operand: Value<'g>) -> Value<'g> {
+    let (from, to) = (dy.shape(), operand.shape());
+    let added = from.len().saturating_sub(to.len());
+    let is_repeated = |axis: usize| axis < added || (to[axis - added].is_one() && !from[axis].is_one());
+    let repeated: Vec<usize> = (0..from.len()).filter(|&axis| is_repeated(axis)).collect();
+    if repeated.is_empty() {
+        return dy;
+    }
+    let sum = dy.reduce_sum(&repeated, false);
+    if sum.shape() == to { sum } else { sum.reshape(&to) }
+}
+
+impl GraphBuilder {
+    /// The gradients of the scalar `loss` with respect to each of `values`, each in the shape of its value.
+    ///
+    /// It is an error when the loss does not depend on one of the values, when an operator on the way has no
+    /// rule, and when the loss depends on an output of a node other than its first.
+    pub fn gradients<'g>(&'g self, loss: Value<'g>, values: &[Value<'g>]) -> Vec<Value<'g>> {
+        if !loss.shape().is_empty() {
+            return vec![self.misfit("gradient", &[loss], "a scalar loss"); values.len()];
+        }
+        self.walk(loss, values).unwrap_or_else(|error| vec![self.fail(error); values.len()])
+    }
+
+    fn walk<'g>(&'g self, loss: Value<'g>, values: &[Value<'g>]) -> Result<Vec<Value<'g>>> {
+        let forward = self.graph().nodes.clone();
+        let mut wanted: HashSet<Id> = values.iter().map(|value| value.id).collect();
         for node in &forward {
             if node.inputs.iter().any(|input| wanted.contains(input)) {
                 wanted.extend(&node.outputs);
             }
         }
-        let mut gradients: HashMap<Value, Value> = HashMap::from([(loss, self.scalar(1.0))]);
+        let mut gradients: HashMap<Id, Value<'g>> = HashMap::from([(loss.id, self.scalar(1.0))]);
         for node in forward.iter().rev() {
-            let Some(&dy) = gradients.get(&node.outputs[0]) else { continue };
-            if !wanted.contains(&node.outputs[0]) {
-                continue;
+            if node.outputs[1..].iter().any(|output| gradients.contains_key(output)) {
+                return Err(Error::LaterOutput { node: node.name.clone(), op: node.op.name() });
             }
-            let of_inputs = self.within("gradient", |graph| graph.apply_rule(node, dy))?;
-            for (&input, gradient) in node.inputs.iter().zip(of_inputs) {
-                let Some(gradient) = gradient.filter(|_| wanted.contains(&input)) else { continue };
-                let sum = match gradients.get(&input) {
-                    Some(&known) => self.add(known, gradient)?,
-                    None => gradient,
-                };
-                gradients.insert(input, sum);
+            let Some(&dy) = gradients.get(&node.outputs[0]).filter(|_| wanted.contains(&node.outputs[0]))
+            else {
+                continue;
+            };
+            let of_inputs = self.scope("gradient", || {
+                let sum_to_operand = |(dx, &x)| (x, sum_to(dx, self.value(x)));
+                let gradients = rule(self, node, dy)?.into_iter().zip(&node.inputs).map(sum_to_operand);
+                Ok(gradients.collect::<Vec<_>>())
+            })?;
+            for (input, gradient) in of_inputs.into_iter().filter(|(input, _)| wanted.contains(input)) {
+                let known = gradients.get(&input).copied();
+                gradients.insert(input, known.map_or(gradient, |known| known + gradient));
             }
         }
-        let of = |value: &Value| {
-            let gradient = gradients.get(value).copied();
-            gradient.ok_or_else(|| Error::Independent(self.name(*value).to_owned()))
+        let gradient = |value: &Value<'g>| {
+            gradients.get(&value.id).copied().ok_or_else(|| Error::Independent(value.name()))
         };
-        values.iter().map(of).collect()
-    }
-
-    fn apply_rule(&mut self, node: &Node, dy: Value) -> Gradients {
-        let rule = RULES.iter().find(|(op, _)| *op == node.op);
-        let (_, rule) = rule.ok_or_else(|| Error::NoGradient { node: node.name.clone(), op: node.op })?;
-        rule(self, node, dy)
+        values.iter().map(gradient).collect()
     }
 }
 
-/// The gradient of an operand that was broadcast: `dy` summed over the repeated axes.
-fn sum_to(g: &mut Graph, dy: Value, operand: Value) -> Result<Option<Value>> {
-    let (from, to) = (g.shape(dy).to_vec(), g.shape(operand).to_vec());
-    let added = from.len() - to.len();
-    let repeated: Vec<usize> = (0..from.len())
-        .filter(|&axis| axis < added || (to[axis - added].is_one() && !from[axis].is_one()))
-        .collect();
-    if repeated.is_empty() {
-        return Ok(Some(dy));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::ElementType::Float32;
+
+    #[test]
+    fn a_gradient_through_a_later_output_is_an_error() {
+        for output in [1, 2] {
+            let g = GraphBuilder::new();
+            let x = g.input("x", Float32, &["batch".into(), 3.into()]);
+            let (weight, bias) = (g.parameter("weight", &[3]), g.parameter("bias", &[3]));
+            let outputs = x.layer_normalization_outputs(weight, bias, 1e-5);
+            let loss = (outputs[0] * outputs[output]).reduce_sum(&[0, 1], false);
+            g.gradients(loss, &[x]);
+            let message = g.finish().unwrap_err().to_string();
+            assert!(message.contains("LayerNormalization") && message.contains("first output"), "{message}");
+        }
     }
-    let sum = g.reduce_sum(dy, &repeated, false)?;
-    if g.shape(sum) == to { Ok(Some(sum)) } else { g.reshape(sum, &to).map(Some) }
-}
 
-/// `y = x·Φ(x)`: `dx = dy·(Φ(x) + x·φ(x))`, with Φ the normal distribution and φ its density.
-/// The tanh form: with `u = √(2/π)(x + 0.044715 x³)` and `t = tanh u`,
-/// `dx = dy·(½(1+t) + ½x(1−t²)·√(2/π)(1 + 3·0.044715 x²))`.
-fn gelu(g: &mut Graph, n: &Node, dy: Value) -> Result<Value> {
-    use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
-    /// The cubic term's weight in Hendrycks & Gimpel 2016, section 2.
-    const CUBIC: f32 = 0.044715;
-    let x = n.inputs[0];
-    let (one, half) = (g.scalar(1.0), g.scalar(0.5));
-    let squared = g.mul(x, x)?;
-    let is_tanh = n.attributes.contains(&("approximate", Attribute::Text("tanh")));
-    let slope = if is_tanh {
-        let root = FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
-        let cubic = g.scale(squared, CUBIC)?;
-        let inner = g.add(one, cubic)?;
-        let scaled = g.scale(x, root)?;
-        let u = g.mul(scaled, inner)?;
-        let t = g.tanh(u);
-        let t_plus = g.add(one, t)?;
-        let left = g.mul(half, t_plus)?;
-        let t_squared = g.mul(t, t)?;
-        let sech = g.sub(one, t_squared)?;
-        let cubic = g.scale(squared, 3.0 * CUBIC)?;
-        let inner = g.add(one, cubic)?;
-        let du = g.scale(inner, 0.5 * root)?;
-        let right = g.mul(x, sech)?;
-        let right = g.mul(right, du)?;
-        g.add(left, right)?
-    } else {
-        let scaled = g.scale(x, FRAC_1_SQRT_2)?;
-        let erf = g.erf(scaled);
-        let erf_plus = g.add(one, erf)?;
-        let distribution = g.mul(half, erf_plus)?;
-        let exponent = g.scale(squared, -0.5)?;
-        let bell = g.exp(exponent);
-        let density = g.scale(bell, 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2)?;
-        let weighted = g.mul(x, density)?;
-        g.add(distribution, weighted)?
-    };
-    g.mul(dy, slope)
-}
-
-/// With `x̂ = (x − mean)/σ` and `d = dy·weight`:
-/// `dx = (d − mean d − x̂·mean(d·x̂))/σ`, `dweight = Σ dy·x̂`, `dbias = Σ dy`.
-fn layer_normalization(g: &mut Graph, n: &Node, dy: Value) -> Gradients {
-    let (x, weight) = (n.inputs[0], n.inputs[1]);
-    let (mean, inverse_deviation) = (n.outputs[1], n.outputs[2]);
-    let last = g.shape(x).len() - 1;
-    let rows: Vec<usize> = (0..last).collect();
-    let centred = g.sub(x, mean)?;
-    let normalised = g.mul(centred, inverse_deviation)?;
-    let d = g.mul(dy, weight)?;
-    let d_mean = g.reduce_mean(d, &[last], true)?;
-    let d_normalised = g.mul(d, normalised)?;
-    let projection = g.reduce_mean(d_normalised, &[last], true)?;
-    let along = g.mul(normalised, projection)?;
-    let d_centred = g.sub(d, d_mean)?;
-    let d_orthogonal = g.sub(d_centred, along)?;
-    let dx = g.mul(d_orthogonal, inverse_deviation)?;
-    let dy_normalised = g.mul(dy, normalised)?;
-    let dweight = g.reduce_sum(dy_normalised, &rows, false)?;
-    let dbias = g.reduce_sum(dy, &rows, false)?;
-    Ok(vec![Some(dx), Some(dweight), Some(dbias)])
-}
-
-/// `Y = op(A)·op(B) + C`. Each gradient is again one Gemm:
-/// `dA = dY·op(B)ᵀ` (transposed if A was), `dB = op(A)ᵀ·dY` (transposed if B was).
-fn gemm(g: &mut Graph, n: &Node, dy: Value) -> Gradients {
-    let (a, b) = (n.inputs[0], n.inputs[1]);
-    let flag = |name| n.attributes.contains(&(name, Attribute::Int(1)));
-    let (ta, tb) = (flag("transA"), flag("transB"));
-    let da = if ta { g.gemm(b, dy, None, tb, true)? } else { g.gemm(dy, b, None, false, !tb)? };
-    let db = if tb { g.gemm(dy, a, None, true, ta)? } else { g.gemm(a, dy, None, !ta, false)? };
-    let mut gradients = vec![Some(da), Some(db)];
-    if let Some(&c) = n.inputs.get(2) {
-        gradients.push(sum_to(g, dy, c)?);
+    #[test]
+    fn later_outputs_may_be_used_where_no_gradient_flows() {
+        let g = GraphBuilder::new();
+        let x = g.input("x", Float32, &["batch".into(), 3.into()]);
+        let (weight, bias) = (g.parameter("weight", &[3]), g.parameter("bias", &[3]));
+        let outputs = x.layer_normalization_outputs(weight, bias, 1e-5);
+        let scale = g.parameter("scale", &[3]);
+        let loss = (outputs[1] * scale).reduce_sum(&[0, 1], false);
+        g.gradients(loss, &[scale]);
+        assert_eq!(g.finish().err(), None);
     }
-    Ok(gradients)
-}
-
-/// Rows that were picked once each are put back by picking them again; others are added up.
-fn gather(g: &mut Graph, n: &Node, dy: Value) -> Result<Value> {
-    let (table, indices) = (n.inputs[0], n.inputs[1]);
-    let Some(inverse) = g.inverses.get(&indices).copied() else {
-        return g.scatter_add(table, indices, dy);
-    };
-    let back = g.gather(dy, inverse.indices)?;
-    let Some(mask) = inverse.mask else { return Ok(back) };
-    let row = [g.shape(mask)[0].clone(), 1.into()];
-    let mask = g.to_float(mask);
-    let mask = g.reshape(mask, &row)?;
-    g.mul(back, mask)
-}
-
-fn swap_last(g: &mut Graph, x: Value) -> Result<Value> {
-    let rank = g.shape(x).len();
-    let mut order: Vec<usize> = (0..rank).collect();
-    order.swap(rank - 2, rank - 1);
-    g.transpose(x, &order)
-}
-
-/// `dy` of a reduction with the reduced axes back as axes of size 1.
-fn restore_axes(g: &mut Graph, n: &Node, dy: Value) -> Result<Value> {
-    if n.attributes.contains(&("keepdims", Attribute::Int(1))) {
-        return Ok(dy);
-    }
-    let mut shape = g.shape(n.inputs[0]).to_vec();
-    for axis in reduced_axes(g, n) {
-        shape[axis] = Dim::from(1);
-    }
-    g.reshape(dy, &shape)
-}
-
-fn reduced_axes(g: &Graph, n: &Node) -> Vec<usize> {
-    g.integers_of(n.inputs[1]).into_iter().map(|axis| axis as usize).collect()
-}
-
-fn ints<'a>(n: &'a Node, name: &str) -> &'a [i64] {
-    n.attributes
-        .iter()
-        .find_map(|(known, attribute)| match attribute {
-            Attribute::Ints(numbers) if *known == name => Some(&numbers[..]),
-            _ => None,
-        })
-        .unwrap_or_default()
 }

@@ -1,6 +1,5 @@
-//! The part of `onnx.proto3` that Midashi writes: messages and field numbers of the ONNX
-//! repository's `onnx/onnx.proto3` (IR version 9). Fields we never set are left out, as protobuf
-//! allows.
+//! The part of `onnx.proto3` that Midashi writes: messages and field numbers of `onnx/onnx.proto3` in the ONNX
+//! repository (IR version 9). Protobuf allows to omit the fields that are never set.
 
 use bytes::Bytes;
 use prost::Message;
@@ -84,7 +83,7 @@ pub struct TensorProto {
     pub data_type: i32,
     #[prost(string, tag = "8")]
     pub name: String,
-    /// Little-endian numbers; empty when the data are external.
+    /// Little-endian numbers; empty if the data are external.
     #[prost(bytes = "bytes", tag = "9")]
     pub raw_data: Bytes,
     #[prost(message, repeated, tag = "13")]

@@ -1,11 +1,11 @@
-//! Shapes whose sizes may be unknown until the graph runs: `[batch·tokens, 384]`.
+//! Shapes with sizes that may be known only when the graph runs: `[batch·tokens, 384]`.
 
 use std::fmt;
 
 /// One axis: a known size, or a known factor times named sizes.
 ///
-/// Two axes are the same exactly when factor and names are; `batch·tokens` does not equal
-/// `tokens` even if a batch happens to hold one text.
+/// Two axes are equal when their factors and names are: `batch·tokens` is never equal to `tokens`, although they
+/// have the same size for a batch of one text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Dim {
     factor: usize,
@@ -27,7 +27,7 @@ impl Dim {
         self.symbols.is_empty().then_some(self.factor)
     }
 
-    /// The size when the named sizes are what `of` says.
+    /// The size, with the named sizes given by `of`.
     pub fn size(&self, of: impl Fn(&str) -> usize) -> usize {
         self.factor * self.symbols.iter().map(|symbol| of(symbol)).product::<usize>()
     }
@@ -78,14 +78,14 @@ impl fmt::Display for Dim {
     }
 }
 
-/// `[batch, 12, tokens, 32]`, for messages.
+/// A shape in messages, such as `[batch, 12, tokens, 32]`.
 pub(crate) fn display(shape: &[Dim]) -> String {
     let axes: Vec<String> = shape.iter().map(ToString::to_string).collect();
     format!("[{}]", axes.join(", "))
 }
 
-/// The shape of an element-wise operation on `a` and `b` under ONNX's multidirectional
-/// broadcasting, or `None` when they do not fit.
+/// The shape of an element-wise operation on `a` and `b` under ONNX's multidirectional broadcasting; `None` if
+/// they do not fit.
 pub(crate) fn broadcast(a: &[Dim], b: &[Dim]) -> Option<Shape> {
     let rank = a.len().max(b.len());
     let axis = |shape: &[Dim], at: usize| {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn products_compare_whatever_their_order() {
+    fn products_are_equal_in_any_order() {
         let (batch, tokens) = (Dim::symbol("batch"), Dim::symbol("tokens"));
         let one: Dim = [&batch, &Dim::from(3), &tokens].into_iter().product();
         let other: Dim = [&tokens, &batch, &Dim::from(3)].into_iter().product();

@@ -1,24 +1,23 @@
-//! Every rule of the gradient table against central finite differences, both computed by ONNX
-//! Runtime, on random shapes, with broadcasting and with sizes known only at run time.
+//! Every rule of the gradient table against central finite differences, both computed by ONNX Runtime, on random
+//! shapes, with broadcasting and with sizes known only at run time; and errors of building graphs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use midashi_onnx::{Dim, ElementType, Gelu, Graph, Result, Storage, Value};
+use midashi_onnx::{Dim, ElementType, Error, Gelu, GraphBuilder, Storage, UnpaddedRows, Value};
 use midashi_runtime::{Device, Runtime, SessionOptions, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Half the distance of the two evaluations; losses are summed in f64, so round-off stays small.
+/// Half the distance of the two evaluations. Losses are summed in f64 to keep round-off small.
 const STEP: f32 = 1e-2;
 /// Largest difference accepted, relative to the largest entry of the gradient (and at least 1).
 const TOLERANCE: f64 = 2e-3;
 
-/// An axis of a test: its size now, and the name by which the graph knows it, if it does not know
-/// the size.
+/// An axis of a test: its size, and its name in the graph if the graph does not know the size.
 #[derive(Clone, Copy)]
 struct Axis(usize, Option<&'static str>);
 
@@ -36,7 +35,7 @@ fn runtime() -> &'static Runtime {
 
 struct Check {
     rng: ChaCha8Rng,
-    /// Inputs stay this far from 0, for functions with a kink there.
+    /// Distance of inputs from 0, for functions with a kink there.
     gap: f32,
     /// Integers for the graph input `indices`.
     indices: Option<ArrayD<i64>>,
@@ -60,42 +59,43 @@ impl Check {
         ArrayD::from_shape_simple_fn(IxDyn(shape), &mut number)
     }
 
-    /// Builds `y` from inputs of the given axes and compares the gradient of `Σ y·w`, `w` random,
-    /// with finite differences at every number of every input.
-    fn compare(&mut self, axes: &[Vec<Axis>], build: impl Fn(&mut Graph, &[Value]) -> Result<Value>) {
-        let mut graph = Graph::new();
+    /// Builds `y` from inputs of the given axes and compares the gradient of `Σ y·w`, with random `w`, with finite
+    /// differences at every number of every input.
+    fn compare(
+        &mut self,
+        axes: &[Vec<Axis>],
+        build: impl for<'g> Fn(&'g GraphBuilder, &[Value<'g>]) -> Value<'g>,
+    ) {
+        let graph = GraphBuilder::new();
         let names: Vec<String> = (0..axes.len()).map(|at| format!("x{at}")).collect();
         let mut values = Vec::new();
         for (name, axes) in names.iter().zip(axes) {
             let shape: Vec<Dim> =
                 axes.iter().map(|Axis(size, symbol)| symbol.map_or(Dim::from(*size), Dim::symbol)).collect();
-            values.push(graph.input(name, ElementType::Float32, &shape).unwrap());
+            values.push(graph.input(name, ElementType::Float32, &shape));
         }
         let mut operands = values.clone();
         if let Some(indices) = &self.indices {
             let shape: Vec<Dim> = indices.shape().iter().map(|&size| size.into()).collect();
-            operands.push(graph.input("indices", ElementType::Int64, &shape).unwrap());
+            operands.push(graph.input("indices", ElementType::Int64, &shape));
         }
-        let y = build(&mut graph, &operands).unwrap();
+        let y = build(&graph, &operands);
         let sizes: HashMap<&str, usize> = axes
             .iter()
             .flatten()
             .filter_map(|Axis(size, symbol)| Some((symbol.as_ref().copied()?, *size)))
             .collect();
-        let y_shape = graph.shape(y).to_vec();
+        let y_shape = y.shape();
         let w_sizes: Vec<usize> = y_shape.iter().map(|dim| actual_size(dim, &sizes)).collect();
-        let w = graph.input("w", ElementType::Float32, &y_shape).unwrap();
-        let weighted = graph.mul(y, w).unwrap();
+        let w = graph.input("w", ElementType::Float32, &y_shape);
         let all: Vec<usize> = (0..y_shape.len()).collect();
-        let loss = graph.reduce_sum(weighted, &all, false).unwrap();
-        let gradients = graph.gradients(loss, &values).unwrap();
-        graph.output("y", y).unwrap();
-        for (at, gradient) in gradients.iter().enumerate() {
-            assert_eq!(graph.shape(*gradient), graph.shape(values[at]), "gradient {at} has another shape");
-            graph.output(&format!("g{at}"), *gradient).unwrap();
+        let loss = (y * w).reduce_sum(&all, false);
+        graph.output("y", y);
+        for (at, gradient) in graph.gradients(loss, &values).into_iter().enumerate() {
+            assert_eq!(gradient.shape(), values[at].shape(), "gradient {at} has another shape");
+            graph.output(&format!("g{at}"), gradient);
         }
-        graph.prune();
-        let model = graph.to_model("check", |_| Storage::Input);
+        let model = graph.finish().unwrap().to_model("check", |_| Storage::Input);
         let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
 
         let mut x: Vec<ArrayD<f32>> = axes
@@ -161,10 +161,10 @@ fn arithmetic_with_broadcasting() {
         let mut check = Check::new(seed);
         check.gap = 0.5; // division stays away from 0
         let axes = broadcastable(&mut check);
-        check.compare(&axes, |g, x| g.add(x[0], x[1]));
-        check.compare(&axes, |g, x| g.sub(x[0], x[1]));
-        check.compare(&axes, |g, x| g.mul(x[0], x[1]));
-        check.compare(&axes, |g, x| g.div(x[0], x[1]));
+        check.compare(&axes, |_, x| x[0] + x[1]);
+        check.compare(&axes, |_, x| x[0] - x[1]);
+        check.compare(&axes, |_, x| x[0] * x[1]);
+        check.compare(&axes, |_, x| x[0] / x[1]);
     }
 }
 
@@ -172,17 +172,14 @@ fn arithmetic_with_broadcasting() {
 fn broadcasting_over_sizes_known_only_at_run_time() {
     let mut check = Check::new(1);
     let (batch, tokens) = (Axis(3, Some("batch")), Axis(4, Some("tokens")));
-    check.compare(&[vec![batch, fixed(1), tokens], vec![fixed(2), tokens]], |g, x| g.mul(x[0], x[1]));
-    check.compare(&[vec![batch, fixed(5)], vec![fixed(5)]], |g, x| g.add(x[0], x[1]));
-    check.compare(&[vec![batch, tokens], vec![]], |g, x| g.sub(x[1], x[0]));
+    check.compare(&[vec![batch, fixed(1), tokens], vec![fixed(2), tokens]], |_, x| x[0] * x[1]);
+    check.compare(&[vec![batch, fixed(5)], vec![fixed(5)]], |_, x| x[0] + x[1]);
+    check.compare(&[vec![batch, tokens], vec![]], |_, x| x[1] - x[0]);
 }
 
 #[test]
 fn a_value_used_twice_gets_both_gradients() {
-    Check::new(1).compare(&[vec![fixed(4)]], |g, x| {
-        let squared = g.mul(x[0], x[0])?;
-        g.add(squared, x[0])
-    });
+    Check::new(1).compare(&[vec![fixed(4)]], |_, x| x[0] * x[0] + x[0]);
 }
 
 #[test]
@@ -190,19 +187,16 @@ fn functions_of_one_number() {
     for seed in 0..4 {
         let mut check = Check::new(seed);
         let axes = [vec![fixed(check.size()), fixed(check.size())]];
-        check.compare(&axes, |g, x| Ok(g.exp(x[0])));
-        check.compare(&axes, |g, x| Ok(g.erf(x[0])));
-        check.compare(&axes, |g, x| Ok(g.tanh(x[0])));
-        check.compare(&axes, |g, x| Ok(g.identity(x[0])));
-        check.compare(&axes, |g, x| g.scale(x[0], -2.5));
-        check.compare(&axes, |g, x| Ok(g.gelu(x[0], Gelu::Exact)));
-        check.compare(&axes, |g, x| Ok(g.gelu(x[0], Gelu::Tanh)));
-        check.compare(&axes, |g, x| {
-            let above_zero = g.exp(x[0]);
-            Ok(g.sqrt(above_zero))
-        });
+        check.compare(&axes, |_, x| x[0].exp());
+        check.compare(&axes, |_, x| x[0].erf());
+        check.compare(&axes, |_, x| x[0].tanh());
+        check.compare(&axes, |_, x| x[0].identity());
+        check.compare(&axes, |_, x| x[0] * -2.5);
+        check.compare(&axes, |_, x| x[0].gelu(Gelu::Exact));
+        check.compare(&axes, |_, x| x[0].gelu(Gelu::Tanh));
+        check.compare(&axes, |_, x| x[0].exp().sqrt());
         check.gap = 0.1; // relu has a kink at 0
-        check.compare(&axes, |g, x| Ok(g.relu(x[0])));
+        check.compare(&axes, |_, x| x[0].relu());
     }
 }
 
@@ -211,8 +205,8 @@ fn softmax_and_its_logarithm() {
     for seed in 0..4 {
         let mut check = Check::new(seed);
         let axes = [vec![fixed(check.size()), Axis(check.size(), Some("tokens"))]];
-        check.compare(&axes, |g, x| Ok(g.softmax(x[0])));
-        check.compare(&axes, |g, x| Ok(g.log_softmax(x[0])));
+        check.compare(&axes, |_, x| x[0].softmax());
+        check.compare(&axes, |_, x| x[0].log_softmax());
     }
 }
 
@@ -222,30 +216,30 @@ fn layer_normalization() {
         let mut check = Check::new(seed);
         let width = fixed(check.size() + 3);
         let axes = [vec![Axis(3, Some("batch")), fixed(check.size()), width], vec![width], vec![width]];
-        check.compare(&axes, |g, x| g.layer_normalization(x[0], x[1], x[2], 1e-5));
+        check.compare(&axes, |_, x| x[0].layer_normalization(x[1], x[2], 1e-5));
     }
 }
 
 #[test]
 fn layer_normalization_of_a_single_row() {
     let width = fixed(6);
-    Check::new(1).compare(&[vec![width], vec![width], vec![width]], |g, x| {
-        g.layer_normalization(x[0], x[1], x[2], 1e-5)
-    });
+    Check::new(1)
+        .compare(&[vec![width], vec![width], vec![width]], |_, x| x[0].layer_normalization(x[1], x[2], 1e-5));
 }
 
 #[test]
-fn a_pruned_graph_can_be_built_on() {
-    let mut graph = Graph::new();
-    let x = graph.input("x", ElementType::Float32, &["batch".into(), 2.into()]).unwrap();
-    let unused = graph.scale(x, 2.0).unwrap();
-    let _ = graph.scale(unused, 3.0).unwrap();
-    let kept = graph.scale(x, 4.0).unwrap();
-    graph.output("kept", kept).unwrap();
-    graph.prune();
-    let five = graph.scale(kept, 5.0).unwrap();
-    let six = graph.scale(five, 6.0).unwrap();
-    graph.output("more", six).unwrap();
+fn what_no_output_depends_on_is_left_out() {
+    let graph = GraphBuilder::new();
+    let x = graph.input("x", ElementType::Float32, &["batch".into(), 2.into()]);
+    let unused = x * graph.parameter("unused", &[2]) * 3.0;
+    let four_times = x * 4.0;
+    graph.output("four_times", four_times);
+    assert!(graph.parameters_of(four_times).is_empty());
+    assert_eq!(graph.parameters_of(unused).iter().map(|value| value.name()).collect::<Vec<_>>(), ["unused"]);
+    let more = four_times * 5.0 * 6.0;
+    graph.output("more", more);
+    let graph = graph.finish().unwrap();
+    assert_eq!(graph.parameters().count(), 0);
     let model = graph.to_model("pruned", |_| Storage::Input);
     let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
     let x = ArrayD::from_elem(IxDyn(&[1, 2]), 1.0_f32);
@@ -262,13 +256,10 @@ fn gemm_with_every_transposition_and_bias() {
         for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
             let pair = |transposed, a, b| if transposed { vec![b, a] } else { vec![a, b] };
             let (a, b) = (pair(ta, rows, inner), pair(tb, inner, columns));
-            check.compare(&[a.clone(), b.clone(), vec![columns]], |g, x| {
-                g.gemm(x[0], x[1], Some(x[2]), ta, tb)
-            });
-            check.compare(&[a.clone(), b.clone(), vec![fixed(1)]], |g, x| {
-                g.gemm(x[0], x[1], Some(x[2]), ta, tb)
-            });
-            check.compare(&[a, b], |g, x| g.gemm(x[0], x[1], None, ta, tb));
+            check.compare(&[a.clone(), b.clone(), vec![columns]], |_, x| x[0].gemm(x[1], Some(x[2]), ta, tb));
+            check
+                .compare(&[a.clone(), b.clone(), vec![fixed(1)]], |_, x| x[0].gemm(x[1], Some(x[2]), ta, tb));
+            check.compare(&[a, b], |_, x| x[0].gemm(x[1], None, ta, tb));
         }
     }
 }
@@ -279,8 +270,8 @@ fn matmul_of_stacked_matrices() {
         let mut check = Check::new(seed);
         let (batch, heads) = (Axis(2, Some("batch")), fixed(check.size()));
         let (rows, inner, columns) = (fixed(check.size()), fixed(check.size()), fixed(check.size()));
-        check.compare(&[vec![batch, heads, rows, inner], vec![batch, heads, inner, columns]], |g, x| {
-            g.matmul(x[0], x[1])
+        check.compare(&[vec![batch, heads, rows, inner], vec![batch, heads, inner, columns]], |_, x| {
+            x[0].matmul(x[1])
         });
     }
 }
@@ -290,20 +281,16 @@ fn moving_numbers_around() {
     for seed in 0..4 {
         let mut check = Check::new(seed);
         let (batch, tokens) = (Axis(check.size(), Some("batch")), Axis(check.size(), Some("tokens")));
-        check.compare(&[vec![batch, tokens, fixed(3)]], |g, x| g.transpose(x[0], &[2, 0, 1]));
+        check.compare(&[vec![batch, tokens, fixed(3)]], |_, x| x[0].transpose(&[2, 0, 1]));
         // Two unknown sizes in the target, then two of them folded into one.
-        check.compare(&[vec![batch, tokens, fixed(6)]], |g, x| {
-            let split = g.reshape(x[0], &["batch".into(), "tokens".into(), 2.into(), 3.into()])?;
+        check.compare(&[vec![batch, tokens, fixed(6)]], |_, x| {
+            let split = x[0].reshape(&["batch".into(), "tokens".into(), 2.into(), 3.into()]);
             let rows: Dim = [&Dim::symbol("batch"), &Dim::symbol("tokens")].into_iter().product();
-            let flat = g.reshape(split, &[rows, 6.into()])?;
-            g.reshape(flat, &["batch".into(), "tokens".into(), 6.into()])
+            split.reshape(&[rows, 6.into()]).reshape(&["batch".into(), "tokens".into(), 6.into()])
         });
-        check.compare(&[vec![batch, tokens, fixed(3)]], |g, x| g.take_first(x[0], 1, 1));
-        check.compare(&[vec![fixed(7), fixed(2)], vec![batch, tokens]], |g, x| {
-            let rows = g.take_as_many(x[0], "tokens")?;
-            let columns = g.transpose(rows, &[1, 0])?;
-            let first = g.take_first(columns, 0, 1)?;
-            g.mul(first, x[1])
+        check.compare(&[vec![batch, tokens, fixed(3)]], |_, x| x[0].take_first(1, 1));
+        check.compare(&[vec![fixed(7), fixed(2)], vec![batch, tokens]], |_, x| {
+            x[0].take_as_many("tokens").transpose(&[1, 0]).take_first(0, 1) * x[1]
         });
     }
 }
@@ -312,7 +299,7 @@ fn moving_numbers_around() {
 fn gather_adds_up_rows_picked_more_than_once() {
     let mut check = Check::new(1);
     check.indices = Some(ArrayD::from_shape_vec(IxDyn(&[2, 3]), vec![0, 2, 2, 3, 2, 0]).unwrap());
-    check.compare(&[vec![fixed(5), fixed(4)]], |g, x| g.gather(x[0], x[1]));
+    check.compare(&[vec![fixed(5), fixed(4)]], |_, x| x[0].gather(x[1]));
 }
 
 #[test]
@@ -321,21 +308,17 @@ fn gather_loses_no_row_on_several_threads() {
     const WIDTH: usize = 512;
     const PICKED: usize = 3000;
     let mut check = Check::new(1);
-    // A few rows are picked again and again, as frequent words are.
+    // A few rows are picked often, like frequent words.
     let indices = ArrayD::from_shape_simple_fn(IxDyn(&[PICKED]), || check.rng.random_range(0..8_i64).pow(3));
     let table = check.random(&[ROWS, WIDTH]);
     let weights = check.random(&[PICKED, WIDTH]);
-    let mut graph = Graph::new();
-    let x = graph.input("x", ElementType::Float32, &[ROWS.into(), WIDTH.into()]).unwrap();
-    let at = graph.input("indices", ElementType::Int64, &["picked".into()]).unwrap();
-    let w = graph.input("w", ElementType::Float32, &["picked".into(), WIDTH.into()]).unwrap();
-    let rows = graph.gather(x, at).unwrap();
-    let weighted = graph.mul(rows, w).unwrap();
-    let loss = graph.reduce_sum(weighted, &[0, 1], false).unwrap();
-    let gradient = graph.gradients(loss, &[x]).unwrap()[0];
-    graph.output("gradient", gradient).unwrap();
-    graph.prune();
-    let model = graph.to_model("check", |_| Storage::Input);
+    let graph = GraphBuilder::new();
+    let x = graph.input("x", ElementType::Float32, &[ROWS.into(), WIDTH.into()]);
+    let at = graph.input("indices", ElementType::Int64, &["picked".into()]);
+    let w = graph.input("w", ElementType::Float32, &["picked".into(), WIDTH.into()]);
+    let loss = (x.gather(at) * w).reduce_sum(&[0, 1], false);
+    graph.output("gradient", graph.gradients(loss, &[x])[0]);
+    let model = graph.finish().unwrap().to_model("check", |_| Storage::Input);
     let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 2)).unwrap();
 
     let mut expected = ndarray::Array2::<f64>::zeros((ROWS, WIDTH));
@@ -361,21 +344,24 @@ fn gather_loses_no_row_on_several_threads() {
 }
 
 #[test]
-fn rows_without_their_padding() {
+fn unpadded_and_padded_rows() {
     let mut check = Check::new(0);
     check.indices = Some(ArrayD::from_shape_vec(IxDyn(&[6]), vec![1, 1, 0, 1, 0, 1]).unwrap());
-    check.compare(&[vec![fixed(6), fixed(3)]], |g, x| {
-        let rows = g.present_rows(x[1], "present")?;
-        let present = g.without_padding(x[0], rows)?;
-        let curved = g.exp(present);
-        let padded = g.with_padding(curved, rows)?;
-        // Absent rows are not defined; nothing may depend on them.
-        let mask = g.to_float(x[1]);
-        let mask = g.reshape(mask, &[6.into(), 1.into()])?;
-        let padded = g.mul(padded, mask)?;
-        let again = g.without_padding(padded, rows)?;
-        let again = g.with_padding(again, rows)?;
-        g.mul(again, mask)
+    check.compare(&[vec![fixed(6), fixed(3)]], |_, x| {
+        let rows = UnpaddedRows::new(x[1], "unpadded");
+        // Padding is not defined; nothing may depend on it.
+        let mask = x[1].to_float().reshape(&[6.into(), 1.into()]);
+        let padded = rows.pad(rows.unpad(x[0]).exp()) * mask;
+        rows.pad(rows.unpad(padded)) * mask
+    });
+}
+
+#[test]
+fn padding_gets_no_gradient_whether_rows_are_padded_again_or_not() {
+    let mut check = Check::new(0);
+    check.indices = Some(ArrayD::from_shape_vec(IxDyn(&[4]), vec![1, 0, 0, 1]).unwrap());
+    check.compare(&[vec![fixed(4), fixed(3)]], |_, x| {
+        UnpaddedRows::new(x[1], "unpadded").unpad(x[0]).exp().reduce_sum(&[0], false)
     });
 }
 
@@ -385,10 +371,10 @@ fn sums_and_means() {
         let mut check = Check::new(seed);
         let axes = [vec![Axis(check.size(), Some("batch")), fixed(check.size()), fixed(check.size())]];
         for keep in [false, true] {
-            check.compare(&axes, |g, x| g.reduce_sum(x[0], &[0, 2], keep));
-            check.compare(&axes, |g, x| g.reduce_mean(x[0], &[0, 2], keep));
-            check.compare(&axes, |g, x| g.reduce_mean(x[0], &[1], keep));
-            check.compare(&axes, |g, x| g.reduce_sum_square(x[0], &[0, 2], keep));
+            check.compare(&axes, |_, x| x[0].reduce_sum(&[0, 2], keep));
+            check.compare(&axes, |_, x| x[0].reduce_mean(&[0, 2], keep));
+            check.compare(&axes, |_, x| x[0].reduce_mean(&[1], keep));
+            check.compare(&axes, |_, x| x[0].reduce_sum_square(&[0, 2], keep));
         }
     }
 }
@@ -400,32 +386,73 @@ fn sums_of_several_tensors() {
         let (batch, width) = (Axis(check.size(), Some("batch")), fixed(check.size()));
         check.compare(&[vec![batch, width], vec![width], vec![]], |g, x| g.sum(&[x[0], x[1], x[2], x[1]]));
     }
-    assert!(Graph::new().sum(&[]).is_err(), "nothing has no sum");
+    let graph = GraphBuilder::new();
+    graph.sum(&[]);
+    assert!(graph.finish().is_err(), "nothing has no sum");
+}
+
+/// The message of the first error in a graph built from two inputs of two numbers.
+fn message_of(build: impl for<'g> Fn(&'g GraphBuilder, [Value<'g>; 2])) -> String {
+    let graph = GraphBuilder::new();
+    let inputs = ["x", "other"].map(|name| graph.input(name, ElementType::Float32, &[2.into()]));
+    build(&graph, inputs);
+    graph.finish().unwrap_err().to_string()
 }
 
 #[test]
 fn a_gradient_that_does_not_exist_is_an_error() {
-    let mut graph = Graph::new();
-    let x = graph.input("x", ElementType::Float32, &[2.into()]).unwrap();
-    let other = graph.input("other", ElementType::Float32, &[2.into()]).unwrap();
-    let loss = graph.reduce_sum(x, &[0], false).unwrap();
-    let message = graph.gradients(loss, &[other]).unwrap_err().to_string();
+    let message = message_of(|g, [x, other]| {
+        g.gradients(x.reduce_sum(&[0], false), &[other]);
+    });
     assert_eq!(message, "the loss does not depend on other, so it has no gradient");
-    let sign = graph.sign(x);
-    let loss = graph.reduce_sum(sign, &[0], false).unwrap();
-    let message = graph.gradients(loss, &[x]).unwrap_err().to_string();
+    let message = message_of(|g, [x, _]| {
+        g.gradients(x.sign().reduce_sum(&[0], false), &[x]);
+    });
     assert!(message.contains("operator Sign has no gradient rule"), "{message}");
+    let message = message_of(|g, [x, _]| {
+        g.gradients(x.reduce_max(&[0], false), &[x]);
+    });
+    assert!(message.contains("operator ReduceMax has no gradient rule"), "{message}");
 }
 
 #[test]
 fn operands_that_do_not_fit_are_named_with_their_shapes() {
-    let mut graph = Graph::new();
-    let a = graph.input("a", ElementType::Float32, &["batch".into(), 3.into()]).unwrap();
-    let b = graph.parameter("weight", &[4, 5]).unwrap();
-    let message = graph.within("layer.0", |g| g.gemm(a, b, None, false, false)).unwrap_err().to_string();
+    let graph = GraphBuilder::new();
+    let a = graph.input("a", ElementType::Float32, &["batch".into(), 3.into()]);
+    let b = graph.parameter("weight", &[4, 5]);
+    graph.scope("layer.0", || a.gemm(b, None, false, false));
     assert_eq!(
-        message,
+        graph.finish().unwrap_err().to_string(),
         "layer.0/Gemm: found a [batch, 3], weight [4, 5]; expected matrices that can be multiplied"
     );
-    assert!(graph.parameter("weight", &[1]).is_err(), "a name is used once");
+}
+
+#[test]
+fn the_first_error_is_the_one_that_is_returned() {
+    let message = message_of(|g, [x, other]| {
+        let wrong = x.transpose(&[1]) + other.reshape(&[3.into()]);
+        let loss = wrong.softmax().take_first(4, 1).reduce_sum(&[0], false);
+        g.output("gradient", g.gradients(loss, &[x])[0]);
+        g.parameter("x", &[1]);
+    });
+    assert!(message.starts_with("Transpose: found x [2]"), "{message}");
+}
+
+#[test]
+fn a_name_is_used_once() {
+    let message = message_of(|g, _| {
+        g.parameter("x", &[1]);
+    });
+    assert_eq!(message, Error::DuplicateName("x".to_owned()).to_string());
+}
+
+#[test]
+fn tensors_of_two_graphs_do_not_mix() {
+    let other = GraphBuilder::new();
+    let y = other.input("y", ElementType::Float32, &[2.into()]);
+    let graph = GraphBuilder::new();
+    let x = graph.input("x", ElementType::Float32, &[2.into()]);
+    let _ = x + y;
+    let message = graph.finish().unwrap_err().to_string();
+    assert!(message.contains("tensors of one graph"), "{message}");
 }

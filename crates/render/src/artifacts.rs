@@ -1,38 +1,41 @@
-//! What the stages before left in the run's folder, read into memory.
+//! The artifacts of the earlier stages.
 
-use midashi_pipeline::artifact::{
-    AttentionRow, Corpus, Explanations, Metrics, Predictions, StepRow, TokenizedCorpus, read_attention,
-    read_training,
+use midashi_artifacts::{
+    AttentionRow, Corpus, Explanations, Metrics, Predictions, Result, StepRow, TokenizedCorpus,
+    read_attention, read_training,
 };
-use midashi_pipeline::{Result, RunFolder, RunRecord};
+use midashi_stage::{RunFolder, RunRecord};
 
-/// Everything a report is made of.
+/// All inputs of a report.
 pub struct Artifacts {
-    /// What each stage recorded; may lack any of them.
+    /// As TOML, the configuration keys that differ from their defaults.
+    pub configuration: String,
+    /// `run.json`; any stage may be missing.
     pub record: RunRecord,
     /// The articles, without their bodies.
     pub corpus: Corpus,
-    /// The articles' texts as tokens.
+    /// The tokenised texts.
     pub tokens: TokenizedCorpus,
     /// The optimiser's steps.
     pub training: Vec<StepRow>,
-    /// What the model said of each test text.
+    /// The predictions for the test texts.
     pub predictions: Predictions,
-    /// What `[CLS]` attended to, for the texts of the gallery.
+    /// Attention from `[CLS]` in the last layer.
     pub attention: Vec<AttentionRow>,
-    /// How much each token mattered, by other methods.
+    /// Weights of each token by the other methods.
     pub explanations: Explanations,
-    /// Accuracy and its relatives.
+    /// The metrics on the test split.
     pub metrics: Metrics,
 }
 
 impl Artifacts {
-    /// Reads them all.
+    /// Reads all artifacts in `folder`.
     ///
     /// # Errors
-    /// When one is missing or is not what its schema says.
-    pub fn read(folder: &RunFolder) -> Result<Self> {
+    /// When one is missing or does not have its schema.
+    pub fn read(folder: &RunFolder, configuration: String) -> Result<Self> {
         Ok(Self {
+            configuration,
             record: RunRecord::read(folder),
             corpus: Corpus::read_without_bodies(&folder.corpus())?,
             tokens: TokenizedCorpus::read(&folder.tokens())?,

@@ -1,35 +1,34 @@
-//! What the explorer in the page works on: every test text with its prediction, cut into words and
-//! pieces, and the weights that can colour it.
+//! The data of the explorer in the page: every test text with its prediction, cut into words and pieces, and the
+//! weights that can colour it.
 //!
-//! It is data for a script, so it is written compactly: spellings of tokens stand once in a list,
-//! and numbers of which there are many are base64 of little-endian arrays. Another way of saying
-//! what mattered is one more [`Source`].
+//! The data is compact: each token's spelling is listed once, and long arrays of numbers are little-endian in base64.
+//! Another explanation method is another [`Source`].
 
 use std::collections::HashMap;
 
 use anyhow::Context;
-use midashi_pipeline::artifact::{Prediction, TokenizedText, Unit};
+use midashi_artifacts::{Prediction, TokenizedText, Unit};
+use midashi_text::{Part, Piece, lines, parts, printable, spelled};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
-use crate::gallery::{self, Part, Piece};
-use crate::printable::{lines, printable, spelled};
-use crate::sources::{Source, base64_of, sources};
+use crate::data::base64_of;
+use crate::sources::{Source, sources};
 
 /// All test texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explorer {
-    /// Category names; texts have places in this list.
+    /// Category names; texts refer to them by index.
     pub categories: Vec<String>,
-    /// Spellings of tokens; texts have places in this list.
+    /// Spellings of tokens; texts refer to them by index.
     pub vocabulary: Vec<String>,
-    /// What weights are told of, unless a reader asks for the other.
+    /// The units that are coloured initially.
     pub units: Unit,
     /// In the order of `predictions.parquet`.
     pub texts: Vec<Text>,
     /// float32, shape `[texts, categories]`.
     pub probabilities: String,
-    /// What can colour the texts; none where no attention was kept.
+    /// The weights that can colour the texts; empty if none were kept.
     pub sources: Vec<Source>,
 }
 
@@ -38,18 +37,18 @@ pub struct Explorer {
 pub struct Text {
     /// The article's id.
     pub id: String,
-    /// The article's headline where it is not what was read.
+    /// The article's headline if the model did not read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// The true category.
     pub label: usize,
     /// The most probable category.
     pub predicted: usize,
-    /// The text that was read, from its first character to its last.
+    /// The text that the model read, from its first character to its last.
     pub parts: Vec<TextPart>,
     /// All tokens, special ones included.
     pub tokens: Vec<usize>,
-    /// Places of special tokens among `tokens`; the others stand there in the order of the pieces.
+    /// Positions of special tokens in `tokens`; the others are in the order of the pieces.
     pub special: Vec<usize>,
 }
 
@@ -57,31 +56,31 @@ pub struct Text {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum TextPart {
-    /// What no token was made of.
+    /// Characters without a token.
     Uncoloured(String),
     /// One word.
     Word(Vec<TextPiece>),
-    /// So many characters at the end that the model did not read.
+    /// The characters at the end that the model did not read.
     Unread {
-        /// How many.
+        /// Their number.
         unread: usize,
     },
 }
 
-/// Characters that were made into tokens together: in JSON a string where they became one.
+/// The characters of one or several tokens: in JSON a string if it is one token.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum TextPiece {
     /// One token.
     Plain(String),
-    /// Several, or characters that show nothing.
+    /// Several tokens, or invisible characters.
     Other {
         /// As the author wrote it.
         text: String,
-        /// What a reader sees in its place.
+        /// Shown instead of invisible characters.
         #[serde(skip_serializing_if = "Option::is_none")]
         shown: Option<String>,
-        /// How many tokens.
+        /// Number of tokens.
         tokens: usize,
     },
 }
@@ -130,15 +129,16 @@ impl Text {
         title: &str,
         vocabulary: &mut Vocabulary,
     ) -> anyhow::Result<Self> {
-        let parts = gallery::parts(tokenized, &vec![0.0; tokenized.tokens.len()])?;
-        let special = (0..tokenized.word_ids.len()).filter(|&at| tokenized.word_ids[at].is_none());
+        let parts = parts(&tokenized.encoding, &vec![0.0; tokenized.encoding.len()])?;
+        let special =
+            (0..tokenized.encoding.word_ids.len()).filter(|&at| tokenized.encoding.word_ids[at].is_none());
         Ok(Self {
             id: printable(&row.id),
-            title: (title != tokenized.original).then(|| printable(title)),
+            title: (title != tokenized.encoding.original).then(|| printable(title)),
             label: row.label.index(),
             predicted: row.predicted.index(),
             parts: parts.into_iter().map(TextPart::from).collect(),
-            tokens: tokenized.tokens.iter().map(|token| vocabulary.place(token)).collect(),
+            tokens: tokenized.encoding.tokens.iter().map(|token| vocabulary.place(token)).collect(),
             special: special.collect(),
         })
     }
@@ -186,31 +186,33 @@ impl Vocabulary {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Encoding, Split};
     use serde_json::json;
 
     use super::*;
 
-    /// モデル is two pieces of one word, ㍿ two tokens of one character; a space has none.
+    /// モデル is two pieces of one word, ㍿ is two tokens of one character, and a space has no token.
     fn tokenized() -> TokenizedText {
         let tokens = ["[CLS]", "モ", "##デル", "株", "##式", "\u{200B}", "[SEP]"];
         TokenizedText {
             id: "x".into(),
             label: CategoryId(0),
             split: Split::Test,
-            original: "モデル ㍿\u{200B}\t".into(),
-            text: String::new(),
-            input_ids: vec![0; 7],
-            token_type_ids: vec![0; 7],
-            tokens: tokens.map(str::to_owned).to_vec(),
-            word_ids: vec![None, Some(0), Some(0), Some(1), Some(1), Some(2), None],
-            offsets: vec![(0, 0); 7],
-            original_offsets: vec![(0, 0), (0, 1), (1, 3), (4, 5), (4, 5), (5, 6), (0, 0)],
+            encoding: Encoding {
+                original: "モデル ㍿\u{200B}\t".into(),
+                input_ids: vec![0; 7],
+                token_type_ids: vec![0; 7],
+                tokens: tokens.map(str::to_owned).to_vec(),
+                word_ids: vec![None, Some(0), Some(0), Some(1), Some(1), Some(2), None],
+                offsets: vec![(0, 0); 7],
+                original_offsets: vec![(0, 0), (0, 1), (1, 3), (4, 5), (4, 5), (5, 6), (0, 0)],
+                ..Encoding::default()
+            },
         }
     }
 
     #[test]
-    fn a_text_is_its_words_as_lists_of_pieces_and_what_is_between() {
+    fn a_text_has_words_as_lists_of_pieces_and_characters_between_them() {
         let row = Prediction {
             id: "x".into(),
             label: CategoryId(0),

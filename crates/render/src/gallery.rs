@@ -2,14 +2,13 @@
 //! coloured by what `[CLS]` gives their tokens in the last layer.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use anyhow::{Context, bail, ensure};
-use midashi_pipeline::artifact::{AttentionRow, Prediction, TokenizedText};
+use midashi_artifacts::{AttentionRow, Prediction, TokenizedText};
+use midashi_text::{Part, SpecialToken, parts, special_tokens};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
-use crate::printable::is_invisible;
 
 /// The shown texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,50 +43,8 @@ pub struct GalleryText {
     pub special_share: f64,
 }
 
-/// A stretch of the text.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
-    /// What no token was made of: a space, or what was truncated.
-    Uncoloured(String),
-    /// One word, as pieces that stand together; at least one.
-    Word(Vec<Piece>),
-    /// So many characters at the end of the text that was too long, instead of them.
-    Unread(usize),
-}
-
 /// A page without a script has no filters: more texts than these nobody reads.
 const MOST_TEXTS: usize = 100;
-
-/// More characters than these are only counted where no token is left for them: a body may go on for pages.
-const LONGEST_UNREAD: usize = 40;
-
-/// The characters of one token, or of several that were made of the same characters: `㍿` becomes
-/// `株式会社`, which may be four tokens.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Piece {
-    /// As the author wrote it; empty where a token was made of no text.
-    pub text: String,
-    /// What a reader sees in place of a `text` that has no shape.
-    pub stand_in: Option<String>,
-    /// How the vocabulary spells the tokens; at least one.
-    pub tokens: Vec<String>,
-    /// Attention of `[CLS]`, summed over the heads and `tokens`; or another weight, which may be negative.
-    pub weight: f64,
-    /// Share of all the text's attention, special tokens included; of weights with a sign, of their magnitudes.
-    pub share: f64,
-    /// `weight` relative to the strongest piece of this text, in [0, 1], or with a sign in [-1, 1].
-    pub strength: f64,
-}
-
-/// A token such as `[CLS]`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SpecialToken {
-    /// How the vocabulary spells it.
-    pub token: String,
-    /// Share of all the text's attention.
-    pub share: f64,
-}
 
 impl Gallery {
     /// Joins attention, predictions and tokens by the articles' ids.
@@ -144,7 +101,7 @@ impl GalleryText {
         let probability = |index: usize| {
             prediction.probabilities.get(index).copied().context("predictions.parquet lacks a probability")
         };
-        let special = special(tokenized, &weights);
+        let special = special_tokens(&tokenized.encoding, &weights);
         Ok(Self {
             title: title.to_owned(),
             label: name(prediction.label.index())?,
@@ -152,7 +109,7 @@ impl GalleryText {
             correct: prediction.label == prediction.predicted,
             probability: probability(prediction.predicted.index())?,
             label_probability: probability(prediction.label.index())?,
-            parts: parts(tokenized, &weights)?,
+            parts: parts(&tokenized.encoding, &weights)?,
             special_share: special.iter().map(|token| token.share).sum(),
             special,
         })
@@ -173,10 +130,14 @@ pub fn check(row: &AttentionRow, tokenized: &TokenizedText) -> anyhow::Result<()
         }
     }
     ensure!(
-        tokenized.tokens == row.tokens && tokenized.word_ids == row.word_ids,
+        tokenized.encoding.tokens == row.tokens && tokenized.encoding.word_ids == row.word_ids,
         "its tokens are not those of tokens.arrow"
     );
-    let lengths = [tokenized.tokens.len(), tokenized.word_ids.len(), tokenized.original_offsets.len()];
+    let lengths = [
+        tokenized.encoding.tokens.len(),
+        tokenized.encoding.word_ids.len(),
+        tokenized.encoding.original_offsets.len(),
+    ];
     ensure!(
         lengths == [count; 3],
         "tokens.arrow: [tokens, word_ids, original_offsets] are {lengths:?}; expected {count} of each; run \
@@ -194,128 +155,12 @@ fn summed_over_heads(row: &AttentionRow) -> Vec<f64> {
     weights
 }
 
-/// The special tokens, with their shares of `weights`.
-pub fn special(tokenized: &TokenizedText, weights: &[f64]) -> Vec<SpecialToken> {
-    let total = magnitude(weights);
-    let places = (0..weights.len()).filter(|&at| tokenized.word_ids[at].is_none());
-    let token =
-        |at: usize| SpecialToken { token: tokenized.tokens[at].clone(), share: relative(weights[at], total) };
-    places.map(token).collect()
-}
-
-fn magnitude(weights: &[f64]) -> f64 {
-    weights.iter().map(|weight| weight.abs()).sum()
-}
-
-fn relative(weight: f64, whole: f64) -> f64 {
-    if whole > 0.0 { weight / whole } else { 0.0 }
-}
-
-/// Tokens whose characters of the original text overlap, so that they can only be coloured as one.
-struct Span {
-    /// In characters of the original text.
-    range: Range<usize>,
-    /// Places in the tokenised text; at least one.
-    tokens: Vec<usize>,
-}
-
-/// The original text from its first character to its last, with the tokens that were made of it.
-///
-/// # Errors
-/// When a token's characters are not in the text.
-pub fn parts(tokenized: &TokenizedText, weights: &[f64]) -> anyhow::Result<Vec<Part>> {
-    let original: Vec<char> = tokenized.original.chars().collect();
-    let text = |range: Range<usize>| original[range].iter().collect::<String>();
-    let spans = spans(tokenized, original.len())?;
-    let total = magnitude(weights);
-    let weight = |span: &Span| span.tokens.iter().map(|&at| weights[at]).sum::<f64>();
-    let strongest = spans.iter().map(|span| weight(span).abs()).fold(0.0, f64::max);
-
-    let mut parts = Vec::new();
-    let mut end = 0;
-    let mut word_before = None;
-    for span in spans {
-        if end < span.range.start {
-            parts.push(Part::Uncoloured(text(end..span.range.start)));
-        }
-        end = span.range.end;
-        let tokens: Vec<_> = span.tokens.iter().map(|&at| tokenized.tokens[at].clone()).collect();
-        let weight = weight(&span);
-        let text = text(span.range);
-        let piece = Piece {
-            stand_in: stand_in(&text, &tokens),
-            text,
-            tokens,
-            weight,
-            share: relative(weight, total),
-            strength: relative(weight, strongest),
-        };
-        let word = |at: Option<&usize>| at.and_then(|&at| tokenized.word_ids[at]);
-        let continues = word(span.tokens.first()) == word_before;
-        match parts.last_mut() {
-            Some(Part::Word(pieces)) if continues => pieces.push(piece),
-            _ => parts.push(Part::Word(vec![piece])),
-        }
-        word_before = word(span.tokens.last());
-    }
-    match original.len() - end {
-        0 => {}
-        rest if rest > LONGEST_UNREAD => parts.push(Part::Unread(rest)),
-        _ => parts.push(Part::Uncoloured(text(end..original.len()))),
-    }
-    Ok(parts)
-}
-
-/// In the order of the text, none overlapping another; special tokens are in none of them.
-///
-/// Besides characters that become several, `▁` makes tokens overlap: Unigram puts it before a text
-/// and has it claim the first character, which is the next token's.
-fn spans(tokenized: &TokenizedText, length: usize) -> anyhow::Result<Vec<Span>> {
-    let mut spans: Vec<Span> = Vec::new();
-    let tokens = tokenized.word_ids.iter().zip(&tokenized.original_offsets).enumerate();
-    for (at, (_, &(start, end))) in tokens.filter(|(_, (word, _))| word.is_some()) {
-        let (start, end) = (start as usize, end as usize);
-        ensure!(
-            start <= end && end <= length,
-            "tokens.arrow: token {at} {:?} has the characters {start} to {end}; expected a range in a text \
-             of {length}; run `make tokenize` again",
-            tokenized.tokens[at]
-        );
-        match spans.last_mut().filter(|span| start < span.range.end) {
-            Some(span) => {
-                span.range.end = span.range.end.max(end);
-                span.tokens.push(at);
-            }
-            None => spans.push(Span { range: start..end, tokens: vec![at] }),
-        }
-    }
-    Ok(spans)
-}
-
-/// What a reader sees where `text` shows nothing: the spelling of `tokens` where there is no text,
-/// the code points of characters without a shape. White space shows its colour, but for a line's end, which gets a
-/// picture before it.
-fn stand_in(text: &str, tokens: &[String]) -> Option<String> {
-    let code_points = |text: &str| {
-        let codes = text.chars().map(|c| format!("U+{:04X}", c as u32));
-        codes.collect::<Vec<_>>().join(" ")
-    };
-    if text.is_empty() {
-        let spelling = tokens.concat();
-        let invisible = spelling.chars().all(is_invisible);
-        return Some(if invisible { code_points(&spelling) } else { spelling });
-    }
-    if text.chars().all(|c| c == '\n') {
-        return Some(format!("\u{240A}{text}"));
-    }
-    let blank = text.chars().all(char::is_whitespace);
-    (!blank && text.chars().all(is_invisible)).then(|| code_points(text))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use midashi_artifacts::{CategoryId, Encoding, Split};
+
+    use midashi_text::Piece;
 
     use super::*;
 
@@ -336,14 +181,16 @@ mod tests {
             id: "x".into(),
             label: CategoryId(0),
             split: Split::Test,
-            original: "モデル😀".into(),
-            text: "モデル😀".into(),
-            input_ids: vec![2, 5, 6, 1, 3],
-            token_type_ids: vec![0; 5],
-            tokens: TOKENS.map(str::to_owned).to_vec(),
-            word_ids: WORDS.to_vec(),
-            offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
-            original_offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
+            encoding: Encoding {
+                original: "モデル😀".into(),
+                text: "モデル😀".into(),
+                input_ids: vec![2, 5, 6, 1, 3],
+                token_type_ids: vec![0; 5],
+                tokens: TOKENS.map(str::to_owned).to_vec(),
+                word_ids: WORDS.to_vec(),
+                offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
+                original_offsets: vec![(0, 0), (0, 1), (1, 3), (3, 4), (4, 4)],
+            },
         }
     }
 
@@ -359,42 +206,6 @@ mod tests {
             probabilities: vec![0.25, 0.75],
         };
         GalleryText::of(row, &prediction, tokenized, "モデル", &["a".into(), "b".into()])
-    }
-
-    /// `original` as `[CLS]`, tokens with their word, start and end, `[SEP]`.
-    fn of(original: &str, tokens: &[(&str, i32, u32, u32)]) -> TokenizedText {
-        let special = |token: &str| (token.to_owned(), None, (0, 0));
-        let in_text =
-            tokens.iter().map(|&(token, word, start, end)| (token.into(), Some(word), (start, end)));
-        let all: Vec<_> = [special("[CLS]")].into_iter().chain(in_text).chain([special("[SEP]")]).collect();
-        TokenizedText {
-            original: original.into(),
-            tokens: all.iter().map(|(token, ..)| token.clone()).collect(),
-            word_ids: all.iter().map(|&(_, word, _)| word).collect(),
-            original_offsets: all.iter().map(|&(.., range)| range).collect(),
-            ..tokenized()
-        }
-    }
-
-    /// How the text is cut: a word as `piece·piece`, uncoloured text in brackets.
-    fn cut(original: &str, tokens: &[(&str, i32, u32, u32)]) -> Vec<String> {
-        let parts = parts(&of(original, tokens), &vec![0.2; tokens.len() + 2]).unwrap();
-        let texts = parts.iter().map(|part| match part {
-            Part::Uncoloured(text) => vec![text.as_str()],
-            Part::Word(pieces) => pieces.iter().map(|piece| piece.text.as_str()).collect(),
-            Part::Unread(_) => vec![],
-        });
-        let texts: Vec<_> = texts.collect();
-        let unread: usize =
-            parts.iter().map(|part| if let Part::Unread(rest) = part { *rest } else { 0 }).sum();
-        let read = original.chars().count() - unread;
-        assert_eq!(texts.concat().concat(), original.chars().take(read).collect::<String>());
-        let shown = parts.iter().zip(texts).map(|(part, texts)| match part {
-            Part::Uncoloured(text) => format!("({text})"),
-            Part::Word(_) => texts.join("·"),
-            Part::Unread(rest) => format!("…{rest}"),
-        });
-        shown.collect()
     }
 
     fn pieces(parts: &[Part]) -> Vec<&Piece> {
@@ -420,63 +231,6 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_a_word_stand_together() {
-        let shown = cut("モデル 😀", &[("モ", 0, 0, 1), ("##デル", 0, 1, 3), ("[UNK]", 1, 4, 5)]);
-        assert_eq!(shown, ["モ·デル", "( )", "😀"]);
-    }
-
-    #[test]
-    fn tokens_of_the_same_characters_are_one_piece_with_the_sum_of_their_attention() {
-        let tokenized =
-            of("㍿見出し", &[("株", 0, 0, 1), ("##式", 0, 0, 1), ("会社", 1, 0, 1), ("見出し", 2, 1, 4)]);
-        let parts = parts(&tokenized, &[0.5, 0.125, 0.25, 0.125, 0.25, 0.75]).unwrap();
-        let pieces = pieces(&parts);
-        assert_eq!(pieces[0].text, "㍿");
-        assert_eq!(pieces[0].tokens, ["株", "##式", "会社"]);
-        assert_eq!((pieces[0].weight, pieces[0].share, pieces[0].strength), (0.5, 0.25, 1.0));
-        assert_eq!((pieces[1].text.as_str(), pieces[1].strength), ("見出し", 0.5));
-        assert_eq!(parts.len(), 2, "they are two words");
-    }
-
-    #[test]
-    fn a_token_that_begins_inside_the_one_before_is_one_piece_with_it() {
-        // As the Unigram tokenizer of multilingual-e5-small has it: ▁ claims what モデル covers.
-        assert_eq!(cut("モデル😀", &[("▁", 0, 0, 1), ("モデル", 0, 0, 3), ("😀", 0, 3, 4)]), ["モデル·😀"]);
-        // ㌘ is グラム: its first character may end one token and its last begin the next.
-        assert_eq!(cut("1㌘入", &[("1グ", 0, 0, 2), ("##ラ", 0, 1, 2), ("##ム入", 0, 1, 3)]), ["1㌘入"]);
-        assert_eq!(cut("℃夏", &[("°", 0, 0, 1), ("C", 1, 0, 1), ("##夏", 1, 1, 2)]), ["℃·夏"]);
-    }
-
-    #[test]
-    fn characters_that_normalisation_joins_stay_as_the_author_wrote_them() {
-        assert_eq!(cut("ｶﾞｽ", &[("ガ", 0, 0, 2), ("##ス", 0, 2, 3)]), ["ｶﾞ·ｽ"]);
-        assert_eq!(cut("か\u{3099}く", &[("が", 0, 0, 2), ("く", 1, 2, 3)]), ["か\u{3099}", "く"]);
-    }
-
-    #[test]
-    fn text_of_no_token_stays_visible_without_colour() {
-        assert_eq!(
-            cut("\u{3000}夏\u{3000} 秋、冬 ", &[("夏", 0, 1, 2), ("秋", 1, 4, 5)]),
-            ["(\u{3000})", "夏", "(\u{3000} )", "秋", "(、冬 )"],
-            "spaces, and what was truncated"
-        );
-        assert_eq!(
-            cut("モ\u{200B}デル", &[("モ", 0, 0, 1), ("##デル", 0, 2, 4)]),
-            ["モ", "(\u{200B})", "デル"]
-        );
-        assert_eq!(cut(" ", &[]), ["( )"]);
-        assert!(cut("", &[]).is_empty());
-    }
-
-    #[test]
-    fn a_long_text_ends_where_the_model_stopped_reading() {
-        let tokens = [("見出し", 0, 0, 3), ("本文", 1, 4, 6)];
-        let body = |rest: usize| format!("見出し\n本文{}", "の".repeat(rest));
-        assert_eq!(cut(&body(41), &tokens), ["見出し", "(\n)", "本文", "…41"]);
-        assert_eq!(cut(&body(2), &tokens), ["見出し", "(\n)", "本文", "(のの)"]);
-    }
-
-    #[test]
     fn a_text_without_any_attention_has_no_colour() {
         let text = text(&row(vec![vec![0.0; 5]])).unwrap();
         assert!(pieces(&text.parts).iter().all(|piece| piece.strength == 0.0));
@@ -494,32 +248,8 @@ mod tests {
     #[test]
     fn tokens_without_a_range_are_refused() {
         let mut tokenized = tokenized();
-        tokenized.original_offsets.pop();
+        tokenized.encoding.original_offsets.pop();
         let error = text_of(&row(vec![vec![0.2; 5]]), &tokenized).unwrap_err().to_string();
         assert!(error.contains("are [5, 5, 4]; expected 5 of each"), "{error}");
-    }
-
-    #[test]
-    fn a_range_outside_the_text_is_refused() {
-        for (start, end) in [(1, 3), (2, 1), (9, 9)] {
-            let error = parts(&of("見出", &[("見", 0, start, end)]), &[0.2; 3]).unwrap_err().to_string();
-            assert!(
-                error.contains(&format!("token 1 \"見\" has the characters {start} to {end}")),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn only_what_has_no_shape_is_shown_by_another_text() {
-        let shown = |text: &str, token: &str| stand_in(text, &[token.to_owned()]);
-        assert_eq!(shown("グ", "##グ"), None);
-        assert_eq!(shown(" iPhone", "▁iphone"), None);
-        assert_eq!(shown("字", "<unk>"), None);
-        assert_eq!(shown("\u{3000}", "▁"), None, "white space shows its colour");
-        assert_eq!(shown("\n", "▁").as_deref(), Some("␊\n"));
-        assert_eq!(shown("", "▁").as_deref(), Some("▁"));
-        assert_eq!(shown("", "\u{FEFF}").as_deref(), Some("U+FEFF"));
-        assert_eq!(shown("\u{200D}\u{202E}", "[UNK]").as_deref(), Some("U+200D U+202E"));
     }
 }

@@ -1,38 +1,28 @@
-//! The page: report, charts and style sheet put through the template.
+//! Renders the page: sections, data, style sheet and script put into the template.
 
-use anyhow::{Context, anyhow};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use minijinja::syntax::SyntaxConfig;
+use midashi_page::{STYLE, environment, template_error};
 use minijinja::value::{Kwargs, Serde, Value};
-use minijinja::{Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, context};
-use serde::{Deserialize, Serialize};
+use minijinja::{Error, ErrorKind, HtmlEscape, context};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::charts;
-use crate::printable::{lines, printable, visible};
-use crate::report::Report;
+use crate::artifacts::Artifacts;
+use crate::data::data_block;
+use crate::explorer::Explorer;
+use crate::sections::classification::Verdict;
+use crate::sections::{SECTIONS, Section};
 use crate::strings::{Sentence, Strings};
 
-/// The style sheet.
-pub const STYLE: &str = include_str!("../templates/report.css");
-const TEMPLATES: [(&str, &str); 12] = [
-    // The names' ending switches HTML escaping on.
+/// Templates besides the sections'. The ending of a name switches HTML escaping on.
+const TEMPLATES: [(&str, &str); 3] = [
     ("report.html", include_str!("../templates/report.html")),
     ("macros.html", include_str!("../templates/macros.html")),
-    ("sections/run.html", include_str!("../templates/sections/run.html")),
-    ("sections/training.html", include_str!("../templates/sections/training.html")),
-    ("sections/classification.html", include_str!("../templates/sections/classification.html")),
-    ("sections/confusion.html", include_str!("../templates/sections/confusion.html")),
-    ("sections/calibration.html", include_str!("../templates/sections/calibration.html")),
-    ("sections/errors.html", include_str!("../templates/sections/errors.html")),
-    ("sections/duplicates.html", include_str!("../templates/sections/duplicates.html")),
-    ("sections/faithfulness.html", include_str!("../templates/sections/faithfulness.html")),
-    ("sections/words.html", include_str!("../templates/sections/words.html")),
     ("explorer.html", include_str!("../templates/explorer.html")),
 ];
-/// One script, since the page's policy knows it by its digest. In a comment its lines say that no markup is in
-/// it, so that the page stays well-formed XML.
+/// The parts are one script, because the page's policy allows it by its digest. The comments mark it as CDATA, so
+/// that the page stays well-formed XML.
 const SCRIPT: &str = concat!(
     "//<![CDATA[\n\"use strict\";\n",
     include_str!("../templates/explorer/language.js"),
@@ -46,76 +36,47 @@ const SCRIPT: &str = concat!(
     include_str!("../templates/explorer/explorer.js"),
     "//]]>\n",
 );
-/// Shades in the style sheet: `l0` is none, `l10` the full colour.
-const LEVELS: f64 = 10.0;
 
 /// The whole report as one HTML file.
 ///
-/// The page's policy allows nothing to be loaded, and no style and script but its own, which it knows
-/// by their digests; so colours are classes, never `style` attributes.
+/// The page's policy forbids loading anything. It allows the page's own style and script by their digests, so colours
+/// are classes and never `style` attributes.
 ///
 /// # Errors
-/// When a chart or the template fails.
-pub fn html(report: &Report) -> anyhow::Result<String> {
-    let strings = Strings::read()?;
+/// When the artifacts do not belong together, or a template fails.
+pub fn html(title: &str, run: &str, artifacts: &Artifacts, explorer: &Explorer) -> anyhow::Result<String> {
+    let strings = Strings::read(SECTIONS.iter().map(|section| section.template))?;
     let mut environment = environment()?;
-    let said = strings.clone();
+    let (said, told) = (strings.clone(), strings.clone());
     environment.add_function("say", move |key: &str, values: Kwargs| say(&said, key, &values));
-    let told = strings.clone();
     environment.add_function("tell", move |sentence: Value| tell(&told, sentence));
     for (name, template) in TEMPLATES {
         environment.add_template(name, template).map_err(template_error)?;
     }
+    let mut sections = Vec::new();
+    for Section { name, template, data } in SECTIONS {
+        environment.add_template_owned(format!("sections/{name}.html"), template).map_err(template_error)?;
+        sections.extend(data(artifacts, &strings)?.map(|data| context! { name, data }));
+    }
     let template = environment.get_template("report.html").map_err(template_error)?;
-    let training = &report.training;
-    let calibration = report.metrics.calibration.as_ref();
     let values = context! {
-        report => Serde(report),
+        title,
+        run,
+        metrics => Serde(&artifacts.metrics),
+        verdict => Serde(Verdict::of(&artifacts.metrics)),
+        sections,
         style => STYLE,
         style_digest => BASE64_STANDARD.encode(Sha256::digest(STYLE)),
         script => SCRIPT,
         script_digest => BASE64_STANDARD.encode(Sha256::digest(SCRIPT)),
         strings => strings.english(),
         strings_data => data_block(&strings)?,
-        explorer_data => data_block(&report.explorer)?,
-        charts => context! {
-            loss => charts::loss(training, &strings).context("cannot draw the loss")?,
-            accuracy => charts::accuracy(training, &strings).context("cannot draw the accuracy")?,
-            rates => charts::learning_rates(training, &strings).context("cannot draw the learning rates")?,
-            lengths => charts::lengths(&report.lengths, &strings).context("cannot draw the token lengths")?,
-            reliability => calibration
-                .map(|calibration| charts::reliability(calibration, &strings))
-                .transpose()
-                .context("cannot draw the reliability diagram")?,
-        },
+        explorer_data => data_block(explorer)?,
     };
     template.render(values).map_err(template_error)
 }
 
-/// Templates' filters; whatever stands in a template is escaped, unless the template says that it is markup.
-///
-/// # Errors
-/// When the syntax is refused.
-pub fn environment() -> anyhow::Result<Environment<'static>> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    environment.set_syntax(syntax.map_err(template_error)?);
-    environment.add_filter("number", |value: u64| grouped(value));
-    environment.add_filter("fixed", |value: f64, digits: usize| format!("{value:.digits$}"));
-    environment.add_filter("percent", |share: f64| format!("{:.1}%", 100.0 * share));
-    environment.add_filter("points", |share: f64| format!("{:+.1}", 100.0 * share));
-    environment.add_filter("p_value", p_value);
-    environment.add_filter("mebibytes", |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20)));
-    environment.add_filter("level", |share: f64| (LEVELS * share).round().clamp(0.0, LEVELS) as u64);
-    environment.add_filter("printable", |text: &str| printable(text));
-    environment.add_filter("visible", |text: &str| visible(text));
-    environment.add_filter("excerpt", |text: &str| visible(&excerpt(text)));
-    environment.add_filter("lines", |text: &str| lines(text));
-    Ok(environment)
-}
-
-/// The string `key` in both languages, with values by their names.
+/// The template function `say`: a string in both languages, with its named values.
 fn say(strings: &Strings, key: &str, values: &Kwargs) -> Result<Value, Error> {
     let markup = |name| {
         let value: Value = values.get(name)?;
@@ -128,48 +89,11 @@ fn say(strings: &Strings, key: &str, values: &Kwargs) -> Result<Value, Error> {
     Ok(Value::from_safe_string(said))
 }
 
-/// A sentence in both languages.
+/// The template function `tell`: a sentence in both languages.
 fn tell(strings: &Strings, sentence: Value) -> Result<Value, Error> {
     let said = strings.tell(&Sentence::deserialize(sentence)?);
     let said = said.map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("{error:#}")))?;
     Ok(Value::from_safe_string(said))
-}
-
-/// JSON that can stand in a `script` element, whatever its strings hold: outside strings JSON has
-/// none of these characters.
-fn data_block(value: &impl Serialize) -> anyhow::Result<String> {
-    let json = serde_json::to_string(value).context("cannot write the page's data")?;
-    Ok(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
-}
-
-/// minijinja tells template, line and cause only in its alternate form, each included template's on its own.
-pub fn template_error(error: Error) -> anyhow::Error {
-    let causes: Vec<String> = anyhow::Chain::new(&error).map(|cause| format!("{cause:#}")).collect();
-    anyhow!("cannot fill a template: {}", causes.join(": "))
-}
-
-/// 1234567 as 1,234,567.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let group = |(at, digit): (usize, char)| {
-        let comma = at > 0 && (digits.len() - at).is_multiple_of(3);
-        comma.then_some(',').into_iter().chain([digit])
-    };
-    digits.chars().enumerate().flat_map(group).collect()
-}
-
-/// A probability under the null hypothesis, as papers write it.
-fn p_value(p: f64) -> String {
-    if p < 0.0001 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
-}
-
-/// The beginning of a text: a table is no place for a whole body.
-fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 120;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -177,41 +101,43 @@ fn excerpt(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        let numbers = [0, 999, 1_000, 7_367, 1_234_567].map(grouped);
-        assert_eq!(numbers, ["0", "999", "1,000", "7,367", "1,234,567"]);
+    fn strings() -> Strings {
+        Strings::read(SECTIONS.iter().map(|section| section.template)).unwrap()
     }
 
     #[test]
-    fn data_cannot_end_its_element() {
-        let block = data_block(&"</script><!--&").unwrap();
-        assert_eq!(block, r#""\u003c/script\u003e\u003c!--\u0026""#);
-        assert_eq!(serde_json::from_str::<String>(&block).unwrap(), "</script><!--&");
-    }
-
-    #[test]
-    fn small_p_values_are_bounds() {
-        assert_eq!([0.0414, 0.0001, 1e-9].map(p_value), ["p = 0.0414", "p = 0.0001", "p < 0.0001"]);
-    }
-
-    #[test]
-    fn only_long_texts_are_cut() {
-        assert_eq!(excerpt(&"見".repeat(120)), "見".repeat(120));
-        assert_eq!(excerpt(&"見".repeat(121)), "見".repeat(120) + "…");
-    }
-
-    #[test]
-    fn whatever_the_page_says_is_in_the_table_of_strings() {
-        let strings = Strings::read().unwrap();
-        let sources = TEMPLATES.iter().map(|(_, template)| *template).chain([SCRIPT]).collect::<String>();
+    fn every_string_that_the_page_uses_exists() {
+        let templates = TEMPLATES.iter().map(|(_, template)| *template);
+        let sections = SECTIONS.iter().map(|section| section.template);
+        let sources = templates.chain(sections).chain([SCRIPT]).collect::<String>();
         let marks = ["say(\"", "data-string=\"", "data-label=\"", "dataset.string = \""];
         let named = marks.iter().flat_map(|mark| sources.split(mark).skip(1));
-        // Templates put keys together too; of those only the beginning is there, which ends in a dot.
+        // Templates also build keys; only the beginning of such a key is there, and it ends in a dot.
         let keys = named.filter_map(|rest| rest.split('"').next());
         let keys: Vec<&str> = keys.filter(|key| key.contains('.') && !key.ends_with('.')).collect();
-        let english = strings.english();
+        let english = strings().english();
         let missing: Vec<_> = keys.iter().filter(|key| !english.contains_key(**key)).collect();
         assert!(keys.len() > 120 && missing.is_empty(), "{} keys, missing: {missing:?}", keys.len());
+    }
+
+    #[test]
+    fn every_section_has_a_heading() {
+        let english = strings().english();
+        for Section { name, .. } in SECTIONS {
+            assert!(english.contains_key(&format!("{name}.heading")), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_string_has_the_same_values_in_both_languages() {
+        let names = |text: &str| {
+            let names = text.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+            names.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+        };
+        for (key, text) in strings().0 {
+            assert_eq!(names(&text.en), names(&text.ja), "{key}");
+            assert_eq!(text.en.matches('`').count() % 2, 0, "{key}");
+            assert_eq!(text.ja.matches('`').count() % 2, 0, "{key}");
+        }
     }
 }

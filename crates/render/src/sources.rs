@@ -1,55 +1,51 @@
-//! What can colour the explorer's texts: for each way of saying how much a token mattered its
-//! weights, as the page's script reads them.
+//! The weights that can colour the explorer's texts: one source per explanation method. A new method is a line in
+//! `sources` and, in `strings.json`, its name (`source.<name>`) and description (`about.<name>`).
 
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use midashi_pipeline::artifact::{AttentionRow, Explanation, Prediction, TokenizedText};
+use midashi_artifacts::{AttentionRow, Explanation, Prediction, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
+use crate::data::base64_of;
 use crate::gallery;
 
-/// Bytes of numbers that one source may have, before base64 makes a third more of them: the attention of
-/// twelve heads over 7,000 headlines. All sources together then never make a page that a browser is slow to
-/// open.
+/// Maximum size of one source before base64, which adds a third. This fits the attention of twelve heads over 7,000
+/// headlines, and keeps the page small enough to open quickly.
 const MOST_BYTES: usize = 4 << 20;
 
-/// One way of saying how much each token mattered.
+/// The weights of one explanation method.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Source {
-    /// What it is.
+    /// The method.
     #[serde(flatten)]
     pub kind: Kind,
-    /// Layers, of which one is shown.
+    /// Number of layers; the explorer shows one.
     pub layers: usize,
-    /// Heads, which are summed or shown alone.
+    /// Number of heads; the explorer shows one or their sum.
     pub heads: usize,
-    /// Places of the texts whose weights are here, ascending.
+    /// Indices of the texts that have weights here, ascending.
     pub texts: Vec<usize>,
-    /// How many more texts have weights, for which the page has no room.
+    /// Number of texts whose weights do not fit the page.
     pub left_out: usize,
-    /// The weight that 65535 stands for; none where weights are float32, as signed ones are.
+    /// The weight that 65535 represents; none for signed weights, which are float32.
     pub scale: Option<f32>,
     /// uint16 or float32; for each of `texts` the shape `[layers, heads, tokens]`, or with `matrices`
     /// `[layers, heads, tokens, tokens]`.
     pub weights: String,
 }
 
-/// What a source is.
+/// An explanation method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Kind {
-    /// Its name in `strings.json` begins with `source.`, what is said of it with `about.`; views in
-    /// links are known by this.
+    /// Its key: `source.<name>` and `about.<name>` in `strings.json`, and `source=<name>` in links.
     pub name: &'static str,
-    /// The setting that says for how many texts there are weights.
+    /// The setting that determines how many texts have weights.
     pub setting: &'static str,
-    /// Whether weights speak for the predicted category where they are positive, and against it where
-    /// they are negative.
+    /// Whether weights have a sign: positive for the predicted category, negative against it.
     pub signed: bool,
-    /// Whether there are weights from every token, and not from the first, `[CLS]`, alone.
+    /// Whether there are weights from every token, and not only from `[CLS]`.
     pub matrices: bool,
 }
 
@@ -72,10 +68,10 @@ const INTEGRATED_GRADIENTS: Kind =
     Kind { signed: true, ..Kind::new("integrated_gradients", FAITHFULNESS_TEXTS) };
 const LEAVE_ONE_OUT: Kind = Kind { signed: true, ..Kind::new("leave_one_out", FAITHFULNESS_TEXTS) };
 
-/// A text's place in the list, and its weights as they follow one another.
+/// A text's index, and its weights in order.
 type Row<'a> = (usize, Vec<&'a [f32]>);
 
-/// All sources that have weights, the article's first.
+/// All sources that have weights; the first is the article's.
 ///
 /// # Errors
 /// When the artifacts do not belong together.
@@ -109,24 +105,45 @@ pub fn sources(artifacts: &Artifacts) -> anyhow::Result<Vec<Source>> {
             same("heads", heads_of(row).unwrap_or(all_heads), all_heads)
         },
     )?;
-    let of = |weights: for<'a> fn(&'a Explanation) -> Option<Vec<&'a [f32]>>| -> Vec<Row> {
-        explained.iter().filter_map(|&(at, row)| Some((at, weights(row)?))).collect()
+    let explained: Vec<_> = explained.into_iter().map(|(at, row)| (at, weights_of(row))).collect();
+    let shape = |kind: Kind| match kind {
+        ALL_ATTENTION => (layers, all_heads),
+        LAYER_ATTENTION => (layers, 1),
+        _ => (1, 1),
     };
-    let all = [
-        Source::of(CLS_ATTENTION, (1, heads), &attention),
-        Source::of(LAYER_ATTENTION, (layers, 1), &of(|row| Some(slices(&row.layer_attention)))),
-        Source::of(ALL_ATTENTION, (layers, all_heads), &of(|row| Some(vec![row.attentions.as_ref()?]))),
-        Source::of(ROLLOUT, (1, 1), &of(|row| Some(vec![&row.rollout]))),
-        Source::of(GRADIENT_X_INPUT, (1, 1), &of(|row| Some(vec![&row.gradient_x_input]))),
-        Source::of(INTEGRATED_GRADIENTS, (1, 1), &of(|row| Some(vec![row.integrated_gradients.as_ref()?]))),
-        Source::of(LEAVE_ONE_OUT, (1, 1), &of(|row| Some(vec![row.leave_one_out.as_ref()?]))),
-    ];
-    Ok(all.into_iter().flatten().collect())
+    let sources = (0..METHODS).filter_map(|method| {
+        let (_, kind, _) = explained.first()?.1[method];
+        let rows = explained.iter().filter_map(|(at, weights)| Some((*at, weights[method].2.clone()?)));
+        Source::of(kind, shape(kind), &rows.collect::<Vec<Row>>())
+    });
+    Ok(Source::of(CLS_ATTENTION, (1, heads), &attention).into_iter().chain(sources).collect())
 }
 
-/// A test text, as other artifacts have it.
+/// A column of `explanations.parquet` with its method and, if the row has them, its weights in order.
+type Column<'a> = (&'static str, Kind, Option<Vec<&'a [f32]>>);
+
+/// Methods of `explanations.parquet`.
+const METHODS: usize = 6;
+
+/// An explanation's weights by method, with their column. A new method is a line here.
+fn weights_of(row: &Explanation) -> [Column<'_>; METHODS] {
+    [
+        ("layer_attention", LAYER_ATTENTION, Some(slices(&row.layer_attention))),
+        ("attentions", ALL_ATTENTION, row.attentions.as_deref().map(|weights| vec![weights])),
+        ("rollout", ROLLOUT, Some(vec![&row.rollout])),
+        ("gradient_x_input", GRADIENT_X_INPUT, Some(vec![&row.gradient_x_input])),
+        (
+            "integrated_gradients",
+            INTEGRATED_GRADIENTS,
+            row.integrated_gradients.as_deref().map(|own| vec![own]),
+        ),
+        ("leave_one_out", LEAVE_ONE_OUT, row.leave_one_out.as_deref().map(|own| vec![own])),
+    ]
+}
+
+/// A test text in the other artifacts.
 struct Text<'a> {
-    /// In the list of texts.
+    /// Its index in the list of texts.
     place: usize,
     prediction: &'a Prediction,
     tokenized: &'a TokenizedText,
@@ -143,7 +160,7 @@ fn texts_by_id(artifacts: &Artifacts) -> HashMap<&str, Text<'_>> {
     texts.collect()
 }
 
-/// The rows of `artifact` with the places of their texts, in the order of these.
+/// The rows of `artifact` with the indices of their texts, in the order of the texts.
 fn join<'a, R>(
     artifact: &str,
     rows: &'a [R],
@@ -170,31 +187,30 @@ fn same(what: &str, found: usize, expected: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Heads of a text whose whole attention was kept.
+/// Number of heads, if the attention of all heads was kept.
 fn heads_of(row: &Explanation) -> Option<usize> {
     let matrix = row.layer_attention.len() * row.rollout.len().pow(2);
     row.attentions.as_ref()?.len().checked_div(matrix)
 }
 
-/// Whether an explanation is of this text, and all its weights are such.
+/// Checks that an explanation belongs to its text and that its weights are valid.
 fn check(row: &Explanation, text: &Text) -> anyhow::Result<()> {
-    let tokens = text.tokenized.tokens.len();
+    let tokens = text.tokenized.encoding.tokens.len();
     let (explained, predicted) = (row.category.index(), text.prediction.predicted.index());
     ensure!(explained == predicted, "category {explained} is explained; expected {predicted}, the predicted");
     let matrices = heads_of(row).unwrap_or(0) * row.layer_attention.len() * tokens.pow(2);
-    let layers = row.layer_attention.iter().map(|layer| ("layer_attention", layer, tokens, true));
-    let all = layers.map(Some).chain([
-        Some(("rollout", &row.rollout, tokens, true)),
-        Some(("gradient_x_input", &row.gradient_x_input, tokens, false)),
-        row.integrated_gradients.as_ref().map(|own| ("integrated_gradients", own, tokens, false)),
-        row.leave_one_out.as_ref().map(|own| ("leave_one_out", own, tokens, false)),
-        row.attentions.as_ref().map(|own| ("attentions", own, matrices, true)),
-    ]);
-    for (column, weights, expected, positive) in all.flatten() {
-        let found = weights.len();
-        ensure!(found == expected, "{column} has {found} weights for {tokens} tokens; expected {expected}");
-        let strange = weights.iter().find(|weight| !weight.is_finite() || positive && **weight < 0.0);
-        ensure!(strange.is_none(), "{column} has the weight {}", strange.unwrap_or(&0.0));
+    for (column, kind, weights) in weights_of(row) {
+        let expected = if kind.matrices { matrices } else { tokens };
+        for weights in weights.into_iter().flatten() {
+            let found = weights.len();
+            ensure!(
+                found == expected,
+                "{column} has {found} weights for {tokens} tokens; expected {expected}"
+            );
+            let is_invalid = |weight: &&f32| !weight.is_finite() || !kind.signed && **weight < 0.0;
+            let invalid = weights.iter().find(is_invalid);
+            ensure!(invalid.is_none(), "{column} has the weight {}", invalid.unwrap_or(&0.0));
+        }
     }
     Ok(())
 }
@@ -204,7 +220,7 @@ fn slices(rows: &[Vec<f32>]) -> Vec<&[f32]> {
 }
 
 impl Source {
-    /// The weights of `rows`, as many as the page has room for; none without any.
+    /// The weights of as many `rows` as fit the page; none without rows.
     fn of(kind: Kind, (layers, heads): (usize, usize), rows: &[Row]) -> Option<Self> {
         let bytes = if kind.signed { size_of::<f32>() } else { size_of::<u16>() };
         let sizes: Vec<usize> = rows
@@ -218,7 +234,7 @@ impl Source {
             (None, base64_of(all().map(f32::to_le_bytes)))
         } else {
             let scale = all().fold(0.0, f32::max);
-            // 65536 steps: what is shown differs from what was computed by less than 1e-5.
+            // 65536 steps: the rounding error is less than 1e-5.
             let steps = if scale > 0.0 { f32::from(u16::MAX) / scale } else { 0.0 };
             (Some(scale), base64_of(all().map(|weight| ((weight * steps).round() as u16).to_le_bytes())))
         };
@@ -227,14 +243,14 @@ impl Source {
     }
 }
 
-/// Which rows of these sizes have room: all, or some that are spread evenly over them.
+/// The indices of the rows that fit: all, or some that are evenly spaced.
 fn fitting(sizes: &[usize], room: usize) -> Vec<usize> {
     if sizes.iter().sum::<usize>() <= room {
         return (0..sizes.len()).collect();
     }
     let mut used = 0;
     let fits = |&row: &usize| {
-        // Of the room, rows so far may take what is theirs.
+        // The first rows may only use their proportion of the room.
         let fits = used + sizes[row] <= room * (row + 1) / sizes.len();
         used += if fits { sizes[row] } else { 0 };
         fits
@@ -242,15 +258,12 @@ fn fitting(sizes: &[usize], room: usize) -> Vec<usize> {
     (0..sizes.len()).filter(fits).collect()
 }
 
-/// Arrays as a script reads them.
-pub fn base64_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> String {
-    BASE64_STANDARD.encode(numbers.flatten().collect::<Vec<u8>>())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use midashi_artifacts::{CategoryId, Encoding, Split};
 
     use super::*;
 
@@ -259,14 +272,15 @@ mod tests {
             id: "x".into(),
             label: CategoryId(0),
             split: Split::Test,
-            original: String::new(),
-            text: String::new(),
-            input_ids: vec![0; tokens],
-            token_type_ids: vec![0; tokens],
-            tokens: vec!["token".into(); tokens],
-            word_ids: vec![None; tokens],
-            offsets: vec![(0, 0); tokens],
-            original_offsets: vec![(0, 0); tokens],
+            encoding: Encoding {
+                input_ids: vec![0; tokens],
+                token_type_ids: vec![0; tokens],
+                tokens: vec!["token".into(); tokens],
+                word_ids: vec![None; tokens],
+                offsets: vec![(0, 0); tokens],
+                original_offsets: vec![(0, 0); tokens],
+                ..Encoding::default()
+            },
         }
     }
 
@@ -294,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_differ_by_less_than_a_hundred_thousandth_from_what_was_computed() {
+    fn rounding_changes_weights_by_less_than_a_hundred_thousandth() {
         let rows = [vec![0.9, 1e-5, 0.04, 0.03, 0.02, 0.0099, 9e-5], vec![1.0 / 7.0; 7]];
         let source = Source::of(CLS_ATTENTION, (1, 2), &[(3, slices(&rows))]).unwrap();
         assert_eq!((source.heads, &source.texts[..], source.scale), (2, &[3][..], Some(0.9)));
@@ -308,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn signed_weights_are_what_was_computed() {
+    fn signed_weights_are_not_rounded() {
         let weights = [-3.25, 1e-7, 0.0];
         let source = Source::of(LEAVE_ONE_OUT, (1, 1), &[(0, vec![&weights])]).unwrap();
         let bytes = BASE64_STANDARD.decode(&source.weights).unwrap();
@@ -316,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_left_out_evenly_and_counted() {
+    fn rows_that_do_not_fit_are_left_out_evenly_and_counted() {
         assert_eq!(fitting(&[1; 5], 5), [0, 1, 2, 3, 4]);
         assert_eq!(fitting(&[2; 6], 6), [1, 3, 5]);
         assert_eq!(fitting(&[100, 1, 1, 1], 8), [1, 2, 3], "one text may be too large for any page");

@@ -1,13 +1,13 @@
-// Tables and the configuration can be copied; tables as tab-separated values, which spreadsheets take.
+// Copies tables and the configuration. Tables become tab-separated values, which spreadsheets accept.
 
-/** What a reader sees of `cell`: one language, and nothing that is there for screen readers alone. */
+/** The visible text of `cell`: in the current language, without text for screen readers. */
 function shownIn(cell) {
   const shown = cell.cloneNode(true);
   for (const other of shown.querySelectorAll(`.hidden, sup, .said:not([lang="${language}"])`)) other.remove();
   return shown.textContent.replace(/\s+/g, " ").trim();
 }
 
-/** The rows of `table`; a cell over several columns stands in the first of them. */
+/** The rows of `table`. A cell that spans columns is in the first of them. */
 function tabSeparated(table) {
   const columns = (cell) => [shownIn(cell), ...Array(cell.colSpan - 1).fill("")];
   return [...table.rows].map((row) => [...row.cells].flatMap(columns).join("\t")).join("\n");
@@ -18,7 +18,7 @@ for (const copied of document.querySelectorAll(".table")) {
   button.type = "button";
   button.className = "copy";
   button.dataset.string = "table.copy";
-  // The status says in words what happened, to a screen reader too.
+  // The status also informs screen readers.
   const status = document.createElement("span");
   status.setAttribute("role", "status");
   button.addEventListener("click", async () => {

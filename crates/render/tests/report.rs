@@ -1,8 +1,8 @@
-//! The stage as its user meets it: a run's folder with invented artifacts in, `report.html` out.
+//! Tests of the whole stage: a run's folder with invented artifacts is the input, `report.html` the output.
 //!
-//! The folder stays below Cargo's `target/tmp/report/`, to open the page in a browser.
+//! The folder stays in Cargo's `target/tmp/report/`, so that the page can be opened in a browser.
 
-#![allow(clippy::unwrap_used)] // a test that cannot prepare its input may say so by panicking
+#![allow(clippy::unwrap_used)] // a test that cannot prepare its input may panic
 
 #[path = "report/browser.rs"]
 mod browser;
@@ -14,12 +14,12 @@ mod sections;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use midashi_pipeline::artifact::{
+use midashi_artifacts::{
     Article, ArticleMetrics, AttentionRow, Averages, Calibration, CalibrationBin, CategoryId, ClassMetrics,
-    ClassificationReport, Corpus, Explanation, Explanations, MaskedMetrics, Metrics, PaddingShares,
+    ClassificationReport, Corpus, Encoding, Explanation, Explanations, MaskedMetrics, Metrics, PaddingShares,
     Prediction, Predictions, Split, StepRow, TokenizedCorpus, TokenizedText, write_attention, write_training,
 };
-use midashi_pipeline::{Stage, StageArguments};
+use midashi_stage::{Stage, StageArguments};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Value, json};
 
@@ -39,8 +39,8 @@ const CATEGORIES: [&str; 9] = [
 const SCRIPT: &str = "<script>alert(1)</script>\"'&";
 const BIDI: &str = "右から|\u{202E}|左へ\u{2069}\u{2069}家族👨\u{200D}👩\u{200D}👧と\u{200B}制御\u{1B}文字";
 
-/// Titles, as words cut into pieces: a space, which no token stands for, parts words; a bar parts
-/// pieces; and of ㍿ four pieces are made.
+/// Titles as words and pieces: words are separated by spaces, which have no tokens, and pieces by bars. ㍿ becomes
+/// four pieces.
 const TITLES: [&str; 20] = [
     "新型 スマート|フォン を 試す 、 3 日 で 分かっ|た 長所 と 短所",
     "㍿ が 広く 見える 収納 の コツ 5 選",
@@ -70,7 +70,7 @@ struct Run {
 }
 
 impl Run {
-    /// Artifacts of a run called `name`, as the stages before this one would write them.
+    /// Artifacts of a run called `name`, as the earlier stages would write them.
     fn invented(name: &str) -> Self {
         Self::of(name, &TITLES.iter().enumerate().map(tokenized).collect::<Vec<_>>())
     }
@@ -85,7 +85,7 @@ impl Run {
             "[run]\nname = {name:?}\nartifacts = {root:?}\n[render]\ntitle = \"見出し & <Midashi>\"\n"
         );
         std::fs::write(&config, text).unwrap();
-        let run = Self { arguments: StageArguments { config, set: String::new() }, folder: root.join(name) };
+        let run = Self { arguments: StageArguments { config, set: Vec::new() }, folder: root.join(name) };
         run.write_artifacts(texts);
         run
     }
@@ -151,18 +151,18 @@ impl Run {
         });
     }
 
-    /// Works as the stage `name`, whose entry in `run.json` is then there.
+    /// Acts as the stage `name` and writes its entry in `run.json`.
     fn record(
         &self,
         name: &'static str,
         settings: &Value,
         details: &Value,
-        write: impl FnOnce(&midashi_pipeline::Provenance),
+        write: impl FnOnce(&midashi_stage::Provenance),
     ) {
         let _no_child_starts = STARTING.read();
         let stage = Stage::open(name, 1, &self.arguments).unwrap();
         let work = stage.begin(settings, &[], &[]).unwrap();
-        // Without outputs a second call finds nothing to do.
+        // Without outputs, a second call has nothing to do.
         let Some(work) = work else { return };
         write(&work.provenance());
         work.finish(details).unwrap();
@@ -189,28 +189,25 @@ impl Run {
     }
 }
 
-/// `[CLS]`, the pieces, `[SEP]`; normalised, the text has no spaces and 株式会社 for ㍿.
+/// `[CLS]`, the pieces, `[SEP]`. The normalised text has no spaces and has 株式会社 instead of ㍿.
 fn tokenized((at, title): (usize, &&str)) -> TokenizedText {
     let mut text = TokenizedText {
         id: format!("text-{at}"),
         label: CategoryId((at % 9) as u16),
         split: [Split::Train, Split::Test][at % 2],
-        original: title.replace('|', ""),
-        text: title.replace(['|', ' '], "").replace('㍿', "株式会社"),
-        input_ids: vec![],
-        token_type_ids: vec![],
-        tokens: vec![],
-        word_ids: vec![],
-        offsets: vec![],
-        original_offsets: vec![],
+        encoding: Encoding {
+            original: title.replace('|', ""),
+            text: title.replace(['|', ' '], "").replace('㍿', "株式会社"),
+            ..Encoding::default()
+        },
     };
     let mut push = |token: String, word: Option<usize>, offsets, original| {
-        text.input_ids.push(0);
-        text.token_type_ids.push(0);
-        text.tokens.push(token);
-        text.word_ids.push(word.map(|word| word as i32));
-        text.offsets.push(offsets);
-        text.original_offsets.push(original);
+        text.encoding.input_ids.push(0);
+        text.encoding.token_type_ids.push(0);
+        text.encoding.tokens.push(token);
+        text.encoding.word_ids.push(word.map(|word| word as i32));
+        text.encoding.offsets.push(offsets);
+        text.encoding.original_offsets.push(original);
     };
     push("[CLS]".into(), None, (0, 0), (0, 0));
     let (mut start, mut written) = (0, 0);
@@ -242,13 +239,13 @@ fn article(text: &TokenizedText) -> Article {
         category: text.label,
         url: None,
         published_at: None,
-        title: text.original.clone(),
+        title: text.encoding.original.clone(),
         body: String::new(),
         split: text.split,
     }
 }
 
-/// Every third text is taken for one of the next category.
+/// Every third text is classified as the next category.
 fn prediction((at, text): (usize, &TokenizedText)) -> Prediction {
     let predicted = if at % 3 == 0 { (text.label.0 + 1) % 9 } else { text.label.0 };
     let mut probabilities = vec![0.03; 9];
@@ -258,9 +255,9 @@ fn prediction((at, text): (usize, &TokenizedText)) -> Prediction {
     Prediction { id: text.id.clone(), label: text.label, predicted: CategoryId(predicted), probabilities }
 }
 
-/// Twelve heads; weights fall off around a different token in each text.
+/// Twelve heads; each text has its highest weights around a different token.
 fn attention(text: &TokenizedText) -> AttentionRow {
-    let count = text.tokens.len();
+    let count = text.encoding.tokens.len();
     let head = |head: usize| {
         let center = 1 + (count * 7 + head / 4) % (count - 2);
         let raw = (0..count).map(|at| match at {
@@ -274,16 +271,16 @@ fn attention(text: &TokenizedText) -> AttentionRow {
     };
     AttentionRow {
         id: text.id.clone(),
-        tokens: text.tokens.clone(),
-        word_ids: text.word_ids.clone(),
+        tokens: text.encoding.tokens.clone(),
+        word_ids: text.encoding.word_ids.clone(),
         attention: (0..12).map(head).collect(),
     }
 }
 
-/// Two layers of twelve heads, the last as in [`attention`]; all attention of every sixth text and the last, signed
-/// weights that look at more than the model of every second.
+/// Two layers of twelve heads, the last as in [`attention`]. Every sixth text and the last have matrices, every second
+/// text has integrated gradients and leave-one-out weights.
 fn explanation((at, text): (usize, &TokenizedText)) -> Explanation {
-    let count = text.tokens.len();
+    let count = text.encoding.tokens.len();
     let last = attention(text).attention;
     let mean: Vec<f32> =
         (0..count).map(|token| last.iter().map(|head| head[token]).sum::<f32>() / 12.0).collect();
@@ -292,7 +289,7 @@ fn explanation((at, text): (usize, &TokenizedText)) -> Explanation {
     };
     let matrices = || {
         let first_layer = (0..12 * count * count).map(|_| 1.0 / count as f32);
-        // Each token attends to what is as far from it as what `[CLS]` attends to is from that.
+        // Each token's attention is that of `[CLS]`, shifted to its position.
         let rows = last.iter().flat_map(|head| (0..count).map(move |from| (head, from)));
         let last_layer =
             rows.flat_map(|(head, from)| (0..count).map(move |to| head[(to + count - from) % count]));
@@ -354,16 +351,12 @@ fn metrics(rows: &[Prediction]) -> Metrics {
         confusion,
         labels: CATEGORIES.map(str::to_owned).to_vec(),
         test_rows: rows.len() as u64,
-        intervals: None,
         calibration: Some(Calibration {
             expected_calibration_error: 0.0432,
             brier_score: 0.4321,
             bins: (0..10).map(|at| bin(at, rows)).collect(),
         }),
-        baseline: None,
-        ensemble: None,
-        faithfulness: None,
-        article: None,
+        ..Metrics::default()
     }
 }
 
@@ -385,14 +378,14 @@ fn with_class<'a>(document: &'a Document, class: &'a str) -> impl Iterator<Item 
     })
 }
 
-/// What a reader sees of it: not what stands in scripts.
+/// The text of a node without scripts.
 fn text_of(node: Node) -> String {
     let is_shown =
         |node: &Node| node.is_text() && node.parent().is_none_or(|parent| !parent.has_tag_name("script"));
     node.descendants().filter(is_shown).filter_map(|node| node.text()).collect()
 }
 
-/// The same in English alone, without what is there for screen readers.
+/// The visible English text, without text for screen readers.
 fn english_of(node: Node) -> String {
     let hides = |node: Node| {
         let class = node.attribute("class").unwrap_or_default();
@@ -410,7 +403,7 @@ fn lang_of<'a>(node: Node<'a, '_>) -> Option<&'a str> {
 }
 
 #[test]
-fn the_page_is_balanced_and_says_what_the_artifacts_say() {
+fn the_page_is_well_formed_and_shows_the_artifacts() {
     let run = Run::invented("complete");
     let html = run.report();
     let page = parse(&html);
@@ -448,7 +441,7 @@ fn the_page_is_balanced_and_says_what_the_artifacts_say() {
         ("ONNX Runtime", "1.2.3"),
         ("Midashi", concat!(env!("CARGO_PKG_VERSION"), "+1")),
     ];
-    assert_eq!(facts, expected, "device: what was taken, not what was asked for");
+    assert_eq!(facts, expected, "the device that was used, not the one requested");
     assert_eq!(with_class(&page, "chart").filter(|chart| chart.attribute("role") == Some("img")).count(), 5);
     let confusion = with_class(&page, "confusion").next().unwrap();
     assert_eq!(confusion.descendants().filter(|node| node.has_tag_name("td")).count(), 81);
@@ -456,7 +449,7 @@ fn the_page_is_balanced_and_says_what_the_artifacts_say() {
 }
 
 #[test]
-fn the_baselines_numbers_stand_beside_the_models() {
+fn the_baselines_metrics_are_shown_with_the_models() {
     let run = Run::invented("baseline");
     let plain = text_of(parse(&run.report()).root_element());
     assert!(!plain.contains("linear baseline") && !plain.contains("95% interval"));
@@ -480,7 +473,7 @@ fn the_baselines_numbers_stand_beside_the_models() {
         "linear baseline 0.7123",
         "95% interval 0.661 to 0.761",
         "both, averaged 0.8234",
-        "the linear baseline alone on 19: the linear baseline is better",
+        "the linear baseline alone on 19: the linear baseline is significantly better",
     ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
@@ -515,9 +508,9 @@ fn with_the_articles_choices_the_page_states_both_ways_of_measuring() {
         "0.7654",
         "0.7543",
         "changes 5 of 20 predictions",
-        "31.1% of a text’s positions and took 20.7% of the attention",
+        "31.1% of a text’s positions and received 20.7% of the attention",
         "without an attention mask",
-        "Padding, which took 20.7%",
+        "Padding, which received 20.7%",
     ] {
         assert!(text.contains(part), "{part} is missing");
     }
@@ -525,7 +518,7 @@ fn with_the_articles_choices_the_page_states_both_ways_of_measuring() {
 }
 
 #[test]
-fn the_page_asks_nothing_of_the_network_and_runs_its_own_script_alone() {
+fn the_page_loads_nothing_and_runs_only_its_own_script() {
     let run = Run::invented("alone");
     let html = run.report();
     let page = parse(&html);

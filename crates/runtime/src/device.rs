@@ -1,32 +1,20 @@
-//! Choosing between the CPU and a CUDA device. No silent fallback: what was asked for is what is
-//! used, and what `auto` chose can be printed.
+//! Choosing between the CPU and a CUDA device. There is no silent fallback: a requested device is used or is an error, and
+//! the device that `auto` chose can be printed.
 
 use std::error::Error as StdError;
 use std::fmt;
 
+use midashi_config::DeviceChoice;
 use ort::ep::cuda::{CUDA_DYLIBS, CUDNN_DYLIBS};
 use ort::ep::{CPU, CUDA, ExecutionProvider};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::util::preload_dylib;
 use ort::value::Tensor;
-use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, Runtime, failed};
+use crate::error::{Error, Result};
+use crate::library::Runtime;
 
-/// What was asked for, in the words of a configuration: `auto`, `cpu` or `cuda`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Choice {
-    /// CUDA where it works, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// CUDA, or an error.
-    Cuda,
-}
-
-/// What is used.
+/// The device that runs the models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
     /// The CPU.
@@ -45,10 +33,10 @@ impl fmt::Display for Device {
 }
 
 impl Device {
-    /// Number of the device among those of its kind.
+    /// Index of the device among those of its kind.
     pub(crate) const ORDINAL: i32 = 0;
 
-    /// ONNX Runtime's name of what runs a graph there.
+    /// Name of ONNX Runtime's execution provider for the device.
     pub(crate) fn provider(self) -> &'static str {
         match self {
             Self::Cpu => CPU::NAME,
@@ -56,7 +44,7 @@ impl Device {
         }
     }
 
-    /// ONNX Runtime's name of its memory.
+    /// ONNX Runtime's name for the device's memory.
     pub(crate) fn allocation(self) -> AllocationDevice<'static> {
         match self {
             Self::Cpu => AllocationDevice::CPU,
@@ -64,7 +52,7 @@ impl Device {
         }
     }
 
-    /// Its memory, to have outputs put there.
+    /// The device's memory, to bind outputs to.
     pub(crate) fn memory(self) -> ort::Result<MemoryInfo<'static>> {
         MemoryInfo::new(self.allocation(), Self::ORDINAL, AllocatorType::Device, MemoryType::Default)
     }
@@ -74,18 +62,18 @@ impl Runtime {
     /// The device for `choice`.
     ///
     /// # Errors
-    /// When CUDA is asked for and does not work, with the library or driver that is missing as
-    /// ONNX Runtime names it.
-    pub fn device(&self, choice: Choice) -> Result<Device> {
+    /// When CUDA is requested and does not work. The message holds the loader's or CUDA's reason, such as the name of a
+    /// missing library.
+    pub fn device(&self, choice: DeviceChoice) -> Result<Device> {
         match choice {
-            Choice::Cpu => Ok(Device::Cpu),
-            Choice::Cuda => self.probe_cuda().map(|()| Device::Cuda).map_err(Error::CudaUnavailable),
-            Choice::Auto if self.probe_cuda().is_ok() => Ok(Device::Cuda),
-            Choice::Auto => Ok(Device::Cpu),
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Cuda => self.probe_cuda().map(|()| Device::Cuda).map_err(Error::CudaUnavailable),
+            DeviceChoice::Auto if self.probe_cuda().is_ok() => Ok(Device::Cuda),
+            DeviceChoice::Auto => Ok(Device::Cpu),
         }
     }
 
-    /// Copies a number to the device, which opens CUDA's libraries, the driver and the device itself.
+    /// Copies a number to the device, which opens CUDA's libraries, the driver and the device.
     fn probe_cuda(&self) -> Result<(), String> {
         let built_in = CUDA::is_available().map_err(|error| error.to_string())?;
         if !built_in {
@@ -100,13 +88,12 @@ impl Runtime {
         copied.map(|_| ()).map_err(|error| reason(&error.to_string()))
     }
 
-    /// Opens CUDA's libraries that lie beside ONNX Runtime's, where `make setup DEVICE=cuda` puts them:
-    /// whoever asks for one by its name then gets the opened one. Those that do not lie there are left to
-    /// the system.
+    /// Opens CUDA's libraries from ONNX Runtime's folder, where `make setup DEVICE=cuda` puts them. The loader then finds
+    /// the opened ones by name. The system must supply those that are not in the folder.
     fn open_cuda_libraries(&self) -> Result<(), String> {
         preload_dylib(DRIVER).map_err(|error| format!("NVIDIA's driver is missing ({})", cause(&error)))?;
         let folder = self.library().parent().unwrap_or(self.library());
-        // cuDNN opens its own parts.
+        // cuDNN opens its other libraries itself, so only the first is opened here.
         for name in CUDA_DYLIBS.iter().chain(&CUDNN_DYLIBS[..1]) {
             let path = folder.join(name);
             if path.is_file() {
@@ -118,43 +105,29 @@ impl Runtime {
     }
 }
 
-/// What the system's loader says, which names the library.
+/// The message of the system's loader, which names the library.
 fn cause(error: &dyn StdError) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// What ONNX Runtime says of CUDA, without the places in its own source: the words of the system's loader
-/// about a library that does not open, or CUDA's about a device that does not work.
+/// The reason within ONNX Runtime's message about CUDA: the loader's message about a library that does not open, or CUDA's
+/// about a device that does not work. The locations in ONNX Runtime's source are left out.
 fn reason(message: &str) -> String {
-    let loader = message.rsplit_once("with error: ").map(|(_, words)| words);
+    let loader = message.rsplit_once("with error: ").map(|(_, reason)| reason);
     let cuda = || message.find("CUDA failure").and_then(|at| message[at..].split(" ;").next());
-    let words = loader.or_else(cuda).unwrap_or(message);
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
+    let reason = loader.or_else(cuda).unwrap_or(message);
+    reason.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The library that comes with NVIDIA's driver.
 const DRIVER: &str = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
-
-/// Adds the device's execution provider.
-pub(crate) fn register(
-    builder: ort::session::builder::SessionBuilder,
-    device: Device,
-    tf32: bool,
-) -> Result<ort::session::builder::SessionBuilder> {
-    match device {
-        Device::Cpu => Ok(builder),
-        Device::Cuda => builder
-            .with_execution_providers([CUDA::default().with_tf32(tf32).build().error_on_failure()])
-            .map_err(failed("use CUDA")),
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_said_in_the_loaders_or_cudas_words() {
+    fn the_reason_is_the_loaders_or_cudas_message() {
         let library = "/src/provider_bridge_ort.cc:2043 [ONNXRuntimeError] : 1 : FAIL : Failed to load library \
             a/libonnxruntime_providers_cuda.so with error: libcurand.so.10: cannot open shared object file\n";
         assert_eq!(reason(library), "libcurand.so.10: cannot open shared object file");

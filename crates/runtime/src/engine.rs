@@ -1,14 +1,19 @@
-//! What computes: the library, the device and the number of threads, chosen once per process.
+//! The engine: library, device and number of threads, chosen once per process.
 
 use std::fmt;
 use std::path::Path;
 
-use ndarray::ArrayD;
+use midashi_config::DeviceChoice;
+use ndarray::{ArrayD, ArrayViewD};
 use serde::Serialize;
 
-use crate::{Choice, Device, Result, Runtime, Session, SessionOptions};
+use crate::device::Device;
+use crate::device_tensor::DeviceTensor;
+use crate::error::Result;
+use crate::library::Runtime;
+use crate::session::{Session, SessionOptions};
 
-/// ONNX Runtime on a device. Displayed, it says where and with how many threads it computes.
+/// ONNX Runtime on a device. `Display` shows the device and the number of threads.
 pub struct Engine {
     runtime: Runtime,
     device: Device,
@@ -16,44 +21,44 @@ pub struct Engine {
     tf32: bool,
 }
 
-/// What an engine's results depend on in their last digits, for records and fingerprints.
+/// What the last digits of an engine's results depend on, for records and fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EngineDescription {
-    /// ONNX Runtime's file, whose name ends in its version, and its build.
+    /// The library's file name, which ends in its version, and its build ([`Runtime::version`]).
     pub onnxruntime: String,
-    /// Where the graphs run.
+    /// The device, and whether it may use TF32.
     pub device: String,
-    /// ONNX Runtime splits sums among its threads.
+    /// Number of threads: ONNX Runtime splits sums among them.
     pub threads: usize,
 }
 
 impl Engine {
-    /// Opens the library in `folder` ([`Runtime::load`]) and takes the device for `choice`.
+    /// Opens the library in `folder` ([`Runtime::load`]) on the device for `choice` ([`Runtime::device`]).
     ///
     /// # Errors
-    /// When there is no usable library, or CUDA is asked for and does not work.
-    pub fn open(folder: &Path, choice: Choice, threads: usize) -> Result<Self> {
+    /// When there is no usable library, or CUDA is requested and does not work.
+    pub fn open(folder: &Path, choice: DeviceChoice, threads: usize) -> Result<Self> {
         let runtime = Runtime::load(folder)?;
         let device = runtime.device(choice)?;
         Ok(Self { runtime, device, threads, tf32: false })
     }
 
-    /// Whether CUDA may multiply matrices in TF32, which rounds their numbers to 10 bits.
+    /// Whether CUDA may multiply matrices in TF32, which rounds their elements to 10 bits of mantissa.
     pub fn with_tf32(mut self, allowed: bool) -> Self {
         self.tf32 = allowed;
         self
     }
 
-    /// Where the graphs run.
+    /// The device that runs the models.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Prepares a model for running, `initializers` being the numbers of the parameters that it
-    /// declares as external. Nodes that the device does not run are named on stderr.
+    /// Prepares a serialised ONNX model for running. `initializers` are the values of the parameters that it declares
+    /// as external. A warning on stderr names the nodes that the device does not run.
     ///
     /// # Errors
-    /// When ONNX Runtime refuses the model.
+    /// When ONNX Runtime rejects the model.
     pub fn session(&self, model: &[u8], initializers: Vec<(String, ArrayD<f32>)>) -> Result<Session> {
         let options = SessionOptions::new(self.device, self.threads).with_tf32(self.tf32);
         let session = self.runtime.session(model, options.with_initializers(initializers))?;
@@ -63,7 +68,15 @@ impl Engine {
         Ok(session)
     }
 
-    /// What the results depend on.
+    /// Copies an array to the device's memory.
+    ///
+    /// # Errors
+    /// When the device's memory is too small.
+    pub fn to_device(&self, array: ArrayViewD<'_, f32>) -> Result<DeviceTensor> {
+        DeviceTensor::copy_to(self.device, array)
+    }
+
+    /// What the last digits of the results depend on.
     pub fn description(&self) -> EngineDescription {
         EngineDescription {
             onnxruntime: self.runtime.version(),
@@ -77,7 +90,7 @@ impl Engine {
         format!("{}{}", self.device, if with_tf32 { " with TF32" } else { "" })
     }
 
-    /// How many threads compute.
+    /// Number of threads on the CPU.
     pub fn threads(&self) -> usize {
         self.threads
     }

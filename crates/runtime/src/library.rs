@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 
-use crate::{Error, Result, failed};
+use crate::error::{Error, Result, failed};
 
-/// ONNX Runtime allows a process one environment, once: it is kept for whoever asks next.
+/// The process's only ONNX Runtime: it allows one environment a process, created once.
 static OPENED: Mutex<Option<Runtime>> = Mutex::new(None);
 
 /// An opened ONNX Runtime.
@@ -18,8 +18,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Opens the library that the environment variable `ORT_DYLIB_PATH` names, else the one in
-    /// `folder`. A process opens one library; a second call gets the same.
+    /// Opens the library that the environment variable `ORT_DYLIB_PATH` names, else the one in `folder`. A process opens
+    /// one library: later calls return it and ignore `folder`.
     ///
     /// # Errors
     /// When there is no library or it cannot be opened.
@@ -50,12 +50,12 @@ impl Runtime {
         Ok(Self { environment, library })
     }
 
-    /// The opened library's file.
+    /// The path of the opened library.
     pub fn library(&self) -> &Path {
         &self.library
     }
 
-    /// One line for people: the library's file, whose name ends in its version, and its build.
+    /// One line for people: the library's file name, which ends in its version, and its build.
     pub fn version(&self) -> String {
         let file = self.library.canonicalize().unwrap_or_else(|_| self.library.clone());
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -63,16 +63,14 @@ impl Runtime {
     }
 }
 
-/// The library in the folder that `make setup` fills, whatever the system calls it.
+/// The library in `folder`, under the name that Linux, macOS or Windows gives it; the last in order if there are several.
 fn find_in(folder: &Path) -> Option<PathBuf> {
     let is_library = |name: &str| {
         (name.starts_with("libonnxruntime.") && !name.contains("providers")) || name == "onnxruntime.dll"
     };
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+    std::fs::read_dir(folder)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_library))
-        .collect();
-    found.sort();
-    found.pop()
+        .max()
 }

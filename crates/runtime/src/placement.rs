@@ -1,4 +1,4 @@
-//! Which execution provider ONNX Runtime gave each node to.
+//! Node placement: the execution provider of each node, read from ONNX Runtime's own assignment.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
@@ -8,27 +8,27 @@ use ort::AsPointer;
 use ort::session::Session;
 use ort::sys::{OrtEpAssignedNode, OrtEpAssignedSubgraph, OrtStatusPtr};
 
-/// The session option that makes ONNX Runtime remember it (`onnxruntime_session_options_config_keys.h`,
+/// The session option that makes ONNX Runtime record the assignment (`onnxruntime_session_options_config_keys.h`,
 /// 1.24 and later).
 pub(crate) const RECORD_PLACEMENT: &str = "session.record_ep_graph_assignment_info";
 
-/// How many nodes a warning names.
+/// The number of nodes that a warning names.
 const SHOWN: usize = 8;
 
-/// A session's nodes by the execution provider that runs them.
+/// A session's nodes by execution provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// Names of the nodes, by the provider's name as ONNX Runtime has it (`CPUExecutionProvider`, …).
+    /// Node names by ONNX Runtime's name of the provider (`CPUExecutionProvider`, …).
     pub nodes: BTreeMap<String, Vec<String>>,
 }
 
 impl Placement {
-    /// As ONNX Runtime recorded it for a session with [`RECORD_PLACEMENT`].
+    /// The placement that ONNX Runtime recorded for a session with [`RECORD_PLACEMENT`].
     pub(crate) fn of(session: &Session) -> ort::Result<Self> {
         let api = ort::api();
         let mut nodes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        // SAFETY: the session is alive, and so are the arrays and strings it owns while it is borrowed;
-        // each call gets what an earlier one of the same session gave.
+        // SAFETY: the session and the arrays and strings that it owns live as long as it is borrowed. The pointers that
+        // each call gets come from earlier calls on the same session.
         unsafe {
             let subgraphs: Vec<*const OrtEpAssignedSubgraph> =
                 list(|first, count| (api.Session_GetEpGraphAssignmentInfo)(session.ptr(), first, count))?;
@@ -45,8 +45,8 @@ impl Placement {
         Ok(Self { nodes })
     }
 
-    /// A line about the nodes that run elsewhere than on `provider`; none where all run there.
-    pub(crate) fn elsewhere(&self, provider: &str) -> Option<String> {
+    /// A line that names the nodes that do not run on `provider`; none if all of them do.
+    pub(crate) fn fallback(&self, provider: &str) -> Option<String> {
         let all: usize = self.nodes.values().map(Vec::len).sum();
         let others = self.nodes.iter().filter(|(name, nodes)| *name != provider && !nodes.is_empty());
         let lines: Vec<String> = others
@@ -60,30 +60,30 @@ impl Placement {
     }
 }
 
-/// An array that ONNX Runtime lends: where it begins and how long it is.
+/// Copies an array that ONNX Runtime owns.
 ///
 /// # Safety
-/// `call` must give the beginning of an array of that length, or fail.
+/// `call` must return a pointer to an array and the array's length, or an error.
 unsafe fn list<T: Copy>(call: impl FnOnce(*mut *const T, *mut usize) -> OrtStatusPtr) -> ort::Result<Vec<T>> {
     let (mut first, mut count) = (ptr::null(), 0);
-    // SAFETY: the status is one that ONNX Runtime returned just now.
+    // SAFETY: ONNX Runtime returned this status, and it is used once.
     unsafe { ort::Error::result_from_status(call(&mut first, &mut count))? };
     if first.is_null() {
         return Ok(Vec::new());
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees pointer and length.
     Ok(unsafe { std::slice::from_raw_parts(first, count) }.to_vec())
 }
 
-/// A string that ONNX Runtime lends.
+/// Copies a string that ONNX Runtime owns.
 ///
 /// # Safety
-/// `call` must give a string that ends in 0, or fail.
+/// `call` must return a string that ends in 0, or an error.
 unsafe fn text(call: impl FnOnce(*mut *const c_char) -> OrtStatusPtr) -> ort::Result<String> {
     let mut out = ptr::null();
-    // SAFETY: the status is one that ONNX Runtime returned just now.
+    // SAFETY: ONNX Runtime returned this status, and it is used once.
     unsafe { ort::Error::result_from_status(call(&mut out))? };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees the terminating 0.
     Ok(if out.is_null() { String::new() } else { unsafe { CStr::from_ptr(out) }.to_string_lossy().into() })
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_elsewhere_are_counted_and_named() {
+    fn nodes_on_another_provider_are_counted_and_named() {
         let name = |number: usize| format!("Concat_{number}");
         let placement = |elsewhere: usize| Placement {
             nodes: [
@@ -101,7 +101,7 @@ mod tests {
             ]
             .into(),
         };
-        let line = |elsewhere| placement(elsewhere).elsewhere("CUDAExecutionProvider");
+        let line = |elsewhere| placement(elsewhere).fallback("CUDAExecutionProvider");
         assert_eq!(line(0), None);
         assert_eq!(
             line(2).as_deref(),

@@ -1,18 +1,21 @@
-//! A model ready to run, and the tensors that go in and out.
+//! Sessions: models ready to run, their inputs and outputs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD};
-use ort::session::builder::GraphOptimizationLevel;
+use ort::ep::CUDA;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, TensorRef};
 
-use crate::device::register;
+use crate::device::Device;
+use crate::device_tensor::DeviceTensor;
+use crate::error::{Error, Result, failed};
+use crate::library::Runtime;
 use crate::placement::{Placement, RECORD_PLACEMENT};
-use crate::{Device, Error, Resident, Result, Runtime, failed};
 
-/// How a model is to run.
+/// How to run a model.
 pub struct SessionOptions {
     device: Device,
     threads: usize,
@@ -27,17 +30,17 @@ pub struct Session {
     placement: Placement,
 }
 
-/// A tensor to feed, borrowed: ONNX Runtime reads it where it lies.
+/// An input tensor. It is borrowed: ONNX Runtime reads the caller's memory.
 pub enum Tensor<'a> {
-    /// float32
+    /// float32, on the host
     Float32(ArrayViewD<'a, f32>),
-    /// int64
+    /// int64, on the host
     Int64(ArrayViewD<'a, i64>),
-    /// float32, in the device's memory
-    Resident(&'a Resident),
+    /// float32, on the device
+    Device(&'a DeviceTensor),
 }
 
-/// What a run gave; the numbers lie in ONNX Runtime's memory until this is dropped.
+/// The outputs of a run by name, in memory that ONNX Runtime owns.
 pub struct Outputs(HashMap<String, DynValue>);
 
 impl SessionOptions {
@@ -46,50 +49,52 @@ impl SessionOptions {
         Self { device, threads, tf32: false, initializers: Vec::new() }
     }
 
-    /// Whether CUDA may multiply matrices in TF32, which rounds their numbers to 10 bits.
+    /// Whether CUDA may multiply matrices in TF32, which rounds their elements to 10 bits of mantissa.
     pub fn with_tf32(mut self, allowed: bool) -> Self {
         self.tf32 = allowed;
         self
     }
 
-    /// Hands over the numbers of parameters that the model declares as external.
+    /// The values of the parameters that the model declares as external, by name.
     pub fn with_initializers(mut self, initializers: Vec<(String, ArrayD<f32>)>) -> Self {
         self.initializers = initializers;
         self
     }
+
+    fn builder(&self, runtime: &Runtime) -> ort::Result<SessionBuilder> {
+        let builder = ort::session::Session::builder(&runtime.environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(self.threads)?
+            .with_deterministic_compute(true)?;
+        Ok(builder.with_config_entry(RECORD_PLACEMENT, "1")?)
+    }
 }
 
 impl Runtime {
-    /// Prepares the model for running: optimises its graph and packs its weights.
+    /// Prepares a serialised ONNX model for running: optimises its graph and packs its weights.
     ///
     /// # Errors
-    /// When ONNX Runtime refuses the model.
+    /// When ONNX Runtime rejects the model or the options.
     pub fn session(&self, model: &[u8], options: SessionOptions) -> Result<Session> {
-        let builder = ort::session::Session::builder(&self.environment).map_err(failed("make a session"))?;
-        let builder = builder
-            .with_optimization_level(GraphOptimizationLevel::All)
-            .map_err(failed("optimise graphs"))?;
-        let builder = builder.with_intra_threads(options.threads).map_err(failed("use this many threads"))?;
-        let builder =
-            builder.with_deterministic_compute(true).map_err(failed("compute deterministically"))?;
-        let mut builder =
-            builder.with_config_entry(RECORD_PLACEMENT, "1").map_err(failed("record where nodes run"))?;
-        for (name, array) in options.initializers {
-            let tensor =
-                ort::value::Tensor::from_array(array).map_err(failed(format!("take the tensor {name}")))?;
-            builder = builder
-                .with_external_initializer(&name, Arc::new(tensor.into_dyn()))
+        let mut builder = options.builder(self).map_err(failed("make a session"))?;
+        let SessionOptions { device, tf32, initializers, .. } = options;
+        for (name, array) in initializers {
+            builder = ort::value::Tensor::from_array(array)
+                .and_then(|tensor| Ok(builder.with_external_initializer(&name, Arc::new(tensor.into_dyn()))?))
                 .map_err(failed(format!("take the tensor {name}")))?;
         }
-        let mut builder = register(builder, options.device, options.tf32)?;
+        if device == Device::Cuda {
+            let cuda = CUDA::default().with_tf32(tf32).build().error_on_failure();
+            builder = builder.with_execution_providers([cuda]).map_err(failed("use CUDA"))?;
+        }
         let session = builder.commit_from_memory(model).map_err(failed("load the model"))?;
-        let placement = Placement::of(&session).map_err(failed("tell where nodes run"))?;
-        Ok(Session { session, device: options.device, placement })
+        let placement = Placement::of(&session).map_err(failed("report where nodes run"))?;
+        Ok(Session { session, device, placement })
     }
 }
 
 impl Session {
-    /// Feeds `inputs` by name and computes all outputs.
+    /// Runs the model on `inputs`, by name, and copies all outputs to the host.
     ///
     /// # Errors
     /// When an input is missing or does not fit the model.
@@ -102,25 +107,24 @@ impl Session {
         self.session.run(values).map(Outputs::new).map_err(failed("run the model"))
     }
 
-    /// As [`run`](Self::run), but the outputs that `stays` names are left in the device's memory, to be
-    /// taken ([`Outputs::take`]) and fed to a later run; the others come to the host.
+    /// As [`run`](Self::run), but leaves the outputs for which `on_device` returns true in the device's memory. Take
+    /// them with [`Outputs::take`].
     ///
     /// # Errors
     /// When an input is missing or does not fit the model.
-    pub fn run_keeping(
+    pub fn run_with_device_outputs(
         &mut self,
         inputs: Vec<(&str, Tensor<'_>)>,
-        stays: impl Fn(&str) -> bool,
+        on_device: impl Fn(&str) -> bool,
     ) -> Result<Outputs> {
         let running = || failed("run the model");
-        // A binding holds what was bound until it is dropped: each run has its own, so that what is no
-        // longer used is freed.
+        // A binding owns its tensors until it is dropped: with one binding a run, unused tensors are freed.
         let mut binding = self.session.create_binding().map_err(running())?;
         for (name, tensor) in inputs {
             let bound = match tensor {
-                Tensor::Resident(resident) => binding.bind_input(name, resident.value()),
-                // `ort` binds borrowed arrays of the host by copying them with a session of its own,
-                // which waits for itself (2.0.0-rc.15): a copy made here is owned.
+                Tensor::Device(tensor) => binding.bind_input(name, tensor.value()),
+                // `ort` copies borrowed host arrays with a session of its own, which deadlocks here
+                // (2.0.0-rc.15), so the arrays are copied first.
                 Tensor::Float32(array) => ort::value::Tensor::from_array(array.to_owned())
                     .and_then(|value| binding.bind_input(name, &value)),
                 Tensor::Int64(array) => ort::value::Tensor::from_array(array.to_owned())
@@ -128,24 +132,24 @@ impl Session {
             };
             bound.map_err(failed(format!("take the input {name}")))?;
         }
-        let (device, host) =
-            (self.device.memory().map_err(running())?, Device::Cpu.memory().map_err(running())?);
+        let device = self.device.memory().map_err(running())?;
+        let host = Device::Cpu.memory().map_err(running())?;
         for output in self.session.outputs() {
-            let memory = if stays(output.name()) { &device } else { &host };
+            let memory = if on_device(output.name()) { &device } else { &host };
             binding.bind_output_to_device(output.name(), memory).map_err(running())?;
         }
         binding.synchronize_inputs().map_err(running())?;
         self.session.run_binding(&binding).map(Outputs::new).map_err(running())
     }
 
-    /// Which execution provider each node was given to.
+    /// The execution provider of each node.
     pub fn placement(&self) -> &Placement {
         &self.placement
     }
 
-    /// For people, where nodes do not run on the device that was asked for: which.
+    /// A line that names the nodes that do not run on the chosen device; none if all of them do.
     pub fn fallback(&self) -> Option<String> {
-        self.placement.elsewhere(self.device.provider())
+        self.placement.fallback(self.device.provider())
     }
 }
 
@@ -155,7 +159,7 @@ impl<'a> Tensor<'a> {
         match self {
             Self::Float32(array) => array.view().into(),
             Self::Int64(array) => array.view().into(),
-            Self::Resident(resident) => Tensor::Resident(resident),
+            Self::Device(tensor) => Tensor::Device(tensor),
         }
     }
 
@@ -163,7 +167,7 @@ impl<'a> Tensor<'a> {
         Ok(match self {
             Self::Float32(array) => TensorRef::from_array_view(array)?.into(),
             Self::Int64(array) => TensorRef::from_array_view(array)?.into(),
-            Self::Resident(resident) => resident.value().into(),
+            Self::Device(tensor) => tensor.value().into(),
         })
     }
 }
@@ -180,9 +184,9 @@ impl<'a> From<ArrayViewD<'a, i64>> for Tensor<'a> {
     }
 }
 
-impl<'a> From<&'a Resident> for Tensor<'a> {
-    fn from(tensor: &'a Resident) -> Self {
-        Self::Resident(tensor)
+impl<'a> From<&'a DeviceTensor> for Tensor<'a> {
+    fn from(tensor: &'a DeviceTensor) -> Self {
+        Self::Device(tensor)
     }
 }
 
@@ -191,28 +195,25 @@ impl Outputs {
         Self(outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    /// The float32 output `name`, which came to the host.
+    /// The float32 output `name` on the host.
     ///
     /// # Errors
-    /// When the model has no such output, it holds another type or it stayed on the device.
+    /// When there is no such output, it is not float32, or it is on the device.
     pub fn float32(&self, name: &str) -> Result<ArrayViewD<'_, f32>> {
         let value = self.0.get(name).ok_or_else(|| no_output(name))?;
         value.try_extract_array().map_err(failed(format!("give the output {name}")))
     }
 
-    /// The float32 output `name`, where it is; it is no longer among the outputs then.
+    /// Removes the float32 output `name` and returns it, without a copy.
     ///
     /// # Errors
-    /// When the model has no such output or it holds another type.
-    pub fn take(&mut self, name: &str) -> Result<Resident> {
+    /// When there is no such output or it is not float32.
+    pub fn take(&mut self, name: &str) -> Result<DeviceTensor> {
         let value = self.0.remove(name).ok_or_else(|| no_output(name))?;
-        value.downcast().map(Resident::new).map_err(failed(format!("give the output {name}")))
+        value.downcast().map(DeviceTensor::new).map_err(failed(format!("give the output {name}")))
     }
 }
 
 fn no_output(name: &str) -> Error {
-    Error::Failed {
-        doing: format!("give the output {name}"),
-        message: "the model has none of this name, or it was taken".to_owned(),
-    }
+    failed(format!("give the output {name}"))("the model has no output of this name, or it was taken already")
 }

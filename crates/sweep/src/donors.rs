@@ -1,60 +1,53 @@
-//! Which run has what another needs: the corpus, the tokens and what the frozen layers say of them.
+//! The runs that can share their corpus, tokens and hidden states with others.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use midashi_pipeline::config::{Evaluate, Render, Run, Train};
-use midashi_pipeline::{Config, RunFolder, share};
+use midashi_config::{Config, Evaluate, Render, Run, Train};
+use midashi_stage::RunFolder;
 
-/// Runs by all that makes a difference before the layers that learn.
+use crate::share::share;
+
+/// Runs by the part of their configuration that matters before training.
 pub struct Donors(Vec<(Config, RunFolder)>);
 
 impl Donors {
-    /// The run that is swept: its corpus and tokens are made, its features perhaps.
+    /// Starts with the run of the sweep's configuration: its corpus and tokens exist, its features may.
     pub fn new(base: &Config) -> Self {
-        Self(vec![(before_training(base), base.folder())])
+        Self(vec![(before_training(base), RunFolder::of(base))])
     }
 
-    /// Gives the run of `config` what the last run that agrees with it made by `stages`, and its
-    /// features. The stages check what they find: a wrong guess costs their time, no more.
+    /// Shares the work of `stages` in the last run that agrees with `config`, and its features, with the run of
+    /// `config`. The stages check what they find, so a wrong guess costs only time.
     pub fn share_with(&self, config: &Config, stages: &[&str]) -> Result<()> {
         let wanted = before_training(config);
         match self.0.iter().find(|(known, _)| *known == wanted) {
-            Some((_, donor)) => Ok(share(donor, &config.folder(), stages)?),
+            Some((_, donor)) => Ok(share(donor, &RunFolder::of(config), stages)?),
             None => Ok(()),
         }
     }
 
-    /// The run of `config` has tokenised its corpus; the next ones that agree with it share with it.
+    /// Adds the run of `config`, which has tokenised its corpus.
     pub fn add(&mut self, config: &Config) {
         let key = before_training(config);
         self.0.retain(|(known, _)| *known != key);
-        self.0.push((key, config.folder()));
+        self.0.push((key, RunFolder::of(config)));
     }
 }
 
-/// The configuration without what makes no difference before training. A key that is not named here
-/// is taken to make one.
+/// The configuration with defaults for all keys that do not matter before training.
 fn before_training(config: &Config) -> Config {
-    let nothing = Train::default();
+    let train = config.train.clone();
     Config {
         run: Run { name: String::new(), artifacts: PathBuf::new(), ..config.run.clone() },
         train: Train {
-            epochs: nothing.epochs,
-            batch_size: nothing.batch_size,
-            batch_tokens: nothing.batch_tokens,
-            length_grouped: nothing.length_grouped,
-            accumulation: nothing.accumulation,
-            learning_rate: nothing.learning_rate,
-            weight_decay: nothing.weight_decay,
-            clip_norm: nothing.clip_norm,
-            dropout: nothing.dropout,
-            label_smoothing: nothing.label_smoothing,
-            class_weights: nothing.class_weights,
-            patience: nothing.patience,
-            save_interval: nothing.save_interval,
-            seed: nothing.seed,
-            ..config.train.clone()
+            trainable_layers: train.trainable_layers,
+            device: train.device,
+            tf32: train.tf32,
+            trunk_batch_tokens: train.trunk_batch_tokens,
+            trunk_precision: train.trunk_precision,
+            features: train.features,
+            ..Train::default()
         },
         evaluate: Evaluate::default(),
         render: Render::default(),
@@ -74,7 +67,7 @@ mod tests {
         config.run.artifacts = artifacts.to_owned();
         config.run.name = name.to_owned();
         change(&mut config);
-        fs::create_dir_all(config.folder().path()).unwrap();
+        fs::create_dir_all(RunFolder::of(&config).path()).unwrap();
         config
     }
 
@@ -90,16 +83,16 @@ mod tests {
             config.evaluate.ensemble = true;
         });
         let layers = config("layers", |config| {
-            config.train.trainable_layers = midashi_pipeline::config::TrainableLayers::Last(2)
+            config.train.trainable_layers = midashi_config::TrainableLayers::Last(2)
         });
         let split = config("split", |config| config.corpus.split.seed = 3);
 
         let mut donors = Donors::new(&base);
-        fs::write(one.folder().features(), "features").unwrap();
+        fs::write(RunFolder::of(&one).features(), "features").unwrap();
         donors.add(&one);
         for (config, shared) in [(&other, true), (&layers, false), (&split, false)] {
             donors.share_with(config, &[]).unwrap();
-            assert_eq!(config.folder().features().exists(), shared, "{}", config.run.name);
+            assert_eq!(RunFolder::of(config).features().exists(), shared, "{}", config.run.name);
         }
     }
 }

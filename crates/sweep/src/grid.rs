@@ -1,24 +1,24 @@
-//! What is swept: lists of values, their combinations, and the configuration of each.
+//! The swept values, their combinations, and the configuration of each.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use midashi_pipeline::config::Explain;
-use midashi_pipeline::{Config, sha256_of_bytes};
+use midashi_config::{Config, Explain};
+use midashi_stage::{RunFolder, sha256_of_bytes};
 use serde_json::{Map, Value};
 
-/// More combinations than this are a slip of the pen.
+/// More combinations are probably a mistake.
 const MOST_RUNS: usize = 1000;
 
-/// Keys whose values repeat a setting instead of making another.
+/// Keys whose values repeat a setting instead of changing it.
 pub const SEEDS: [&str; 2] = ["train.seed", "corpus.split.seed"];
 
 /// All combinations of the swept values.
 #[derive(Debug)]
 pub struct Grid {
-    /// The swept keys with their values as they were written.
+    /// The swept keys with their values as written.
     pub axes: Map<String, Value>,
-    /// One per run; the last key's values change fastest.
+    /// One per run; the values of the last key change fastest.
     pub settings: Vec<Setting>,
 }
 
@@ -41,18 +41,18 @@ struct Axis<'a> {
 }
 
 impl Grid {
-    /// Reads `sweep`, words of the form `section.key=value,value`, on top of the configuration `file`
+    /// Reads `sweep`, a list of `section.key=value,value` separated by spaces, on top of the configuration `file`
     /// and the overrides `set`.
     ///
     /// # Errors
-    /// When a word is of another form, a key or a value does not exist, is there twice or cannot be
-    /// swept, or a combination is no valid configuration.
-    pub fn new(sweep: &str, file: &Path, set: &str) -> Result<Self> {
+    /// When `sweep` has another form, a key or value does not exist, occurs twice or cannot be swept, or a
+    /// combination is not a valid configuration.
+    pub fn new(sweep: &str, file: &Path, set: &[String]) -> Result<Self> {
         let axes = parse(sweep)?;
         let base = Config::load(file, set)?;
-        let folder = base.folder();
-        let load = |overrides: &str| -> Result<Config> {
-            Config::load(file, &format!("{set} {overrides}")).context("SWEEP")
+        let folder = RunFolder::of(&base);
+        let load = |overrides: &[String]| -> Result<Config> {
+            Config::load(file, set.iter().chain(overrides)).context("SWEEP")
         };
         for axis in &axes {
             check_values(axis, load)?;
@@ -62,11 +62,11 @@ impl Grid {
         let runs = runs.with_context(|| format!("SWEEP: expected at most {MOST_RUNS} combinations"))?;
 
         let setting = |number: usize| {
-            let words = combination(&axes, number).join(" ");
+            let words = combination(&axes, number);
             let mut config = load(&words)?;
             let values = axes.iter().map(|axis| value(&config, axis.key)).collect::<Result<_>>()?;
-            let name = folder_name(&words.replace(' ', ","));
-            // A sweep compares scores; explanations would take longer than training does.
+            let name = folder_name(&words.join(","));
+            // A sweep compares scores; explanations would take longer than training.
             if config.evaluate.explain == Explain::default() {
                 config.evaluate.explain = Explain::nothing();
             }
@@ -84,7 +84,7 @@ impl Grid {
         self.axes.keys().cloned().collect()
     }
 
-    /// How many runs, and of what.
+    /// The number of runs and the number of values of each key.
     pub fn describe(&self) -> String {
         let lengths = self.axes.iter().map(|(key, values)| {
             let count = values.as_array().map_or(0, Vec::len);
@@ -117,11 +117,11 @@ fn parse(sweep: &str) -> Result<Vec<Axis<'_>>> {
     Ok(axes)
 }
 
-/// Refuses values that the configuration does not know or that are the same, however they are written.
-fn check_values(axis: &Axis<'_>, load: impl Fn(&str) -> Result<Config>) -> Result<()> {
+/// Refuses unknown values, and different spellings of the same value.
+fn check_values(axis: &Axis<'_>, load: impl Fn(&[String]) -> Result<Config>) -> Result<()> {
     let mut found: Vec<(Value, &str)> = Vec::new();
     for &written in &axis.values {
-        let value = value(&load(&format!("{}={written}", axis.key))?, axis.key)?;
+        let value = value(&load(&[format!("{}={written}", axis.key)])?, axis.key)?;
         if let Some((_, other)) = found.iter().find(|(known, _)| *known == value) {
             bail!("SWEEP {}: {other} and {written} are the same value; expected each once", axis.key);
         }
@@ -130,7 +130,8 @@ fn check_values(axis: &Axis<'_>, load: impl Fn(&str) -> Result<Config>) -> Resul
     Ok(())
 }
 
-/// The words `key=value` of one combination, counted like the digits of a number.
+/// The overrides of combination `number`: its digits, in a number system with one base per key, select the
+/// values.
 fn combination(axes: &[Axis<'_>], mut number: usize) -> Vec<String> {
     let word = |axis: &Axis<'_>| {
         let at = number % axis.values.len();
@@ -142,15 +143,15 @@ fn combination(axes: &[Axis<'_>], mut number: usize) -> Vec<String> {
     words
 }
 
-/// What the configuration has under `key`.
+/// The configuration's value of `key`.
 fn value(config: &Config, key: &str) -> Result<Value> {
     let all = serde_json::to_value(config).context("the configuration cannot be written as JSON")?;
     let value = all.pointer(&format!("/{}", key.replace('.', "/")));
     value.cloned().with_context(|| format!("SWEEP: the configuration has no {key}"))
 }
 
-/// `words` as the name of a folder. What a file system or a shell could take amiss becomes `_`, and a
-/// digest keeps such names apart.
+/// `words` as a folder name. Characters that are special to a file system or a shell become `_`, and a digest
+/// distinguishes such names.
 fn folder_name(words: &str) -> String {
     const LONGEST: usize = 150;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "=,.+-_".contains(c);
@@ -171,7 +172,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pipeline.toml");
         std::fs::write(&file, "[train]\nseed = 7\nepochs = 2\n").unwrap();
-        Grid::new(sweep, &file, set)
+        let set: Vec<String> = set.split_whitespace().map(str::to_owned).collect();
+        Grid::new(sweep, &file, &set)
     }
 
     fn message(sweep: &str) -> String {
@@ -193,7 +195,10 @@ mod tests {
         let last = &grid.settings[5];
         assert_eq!(last.name, "train.learning_rate.encoder=5e-5,train.seed=3");
         assert_eq!(last.values, [Value::from(5e-5), Value::from(3)]);
-        assert_eq!(last.config.folder().path(), PathBuf::from("artifacts/article/sweep").join(&last.name));
+        assert_eq!(
+            RunFolder::of(&last.config).path(),
+            PathBuf::from("artifacts/article/sweep").join(&last.name)
+        );
     }
 
     #[test]

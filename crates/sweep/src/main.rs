@@ -1,9 +1,11 @@
-//! `midashi-sweep`: trains and evaluates all combinations of some settings, and says what they score.
-//! A tool beside the stages: each combination is a run of its own, made by the stages' own binaries.
+//! `midashi-sweep`: trains and evaluates all combinations of some settings and compares their scores.
+//!
+//! It is a tool and not a stage: each combination is a run of its own, made by the stages' programs.
 
 mod donors;
 mod grid;
 mod results;
+mod share;
 mod stages;
 mod summary;
 
@@ -11,27 +13,28 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use midashi_pipeline::artifact::{Sweep, SweepRow};
-use midashi_pipeline::{Config, Stage, StageArguments, run_stage};
+use midashi_artifacts::{Sweep, SweepRow};
+use midashi_config::Config;
+use midashi_stage::{RunFolder, Stage, StageArguments, atomic};
 use serde_json::json;
 
 use crate::donors::Donors;
 use crate::grid::{Grid, Setting};
 use crate::stages::{Failure, Stages};
 
-/// Raised when sweep.parquet says other things of the same runs.
+/// Raised when this tool's code gives another sweep.parquet for the same runs.
 const REVISION: u32 = 1;
 
-/// What runs with the same corpus and checkpoint have in common.
+/// Stages whose work runs with the same corpus and checkpoint share.
 const SHARED: [&str; 3] = ["fetch", "ingest", "tokenize"];
-/// What each run does for itself; `make render` draws the report of the one that deserves it.
+/// Stages that each run needs itself. No report is rendered; `make render` does it for a single run.
 const OWN: [&str; 2] = ["train", "evaluate"];
 
 /// Trains and evaluates all combinations of some settings; writes sweep.parquet and prints mean and spread
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// What differs among the runs: 'section.key=value,value … other.key=value,value …'
+    /// The values to combine: 'section.key=value,value other.key=value,value'
     #[arg(long, env = "MIDASHI_SWEEP", value_name = "SWEEP", default_value = "", hide_env_values = true)]
     sweep: String,
     #[command(flatten)]
@@ -39,8 +42,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments))
+    midashi_stage::main(recipe)
 }
 
 fn recipe(arguments: &Arguments) -> Result<()> {
@@ -48,7 +50,7 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let base = Config::load(file, set)?;
     let grid = Grid::new(&arguments.sweep, file, set)?;
     let stages = Stages::beside_this_program(SHARED.iter().chain(&OWN))?;
-    println!("sweep · {} · {}", base.folder().path().display(), grid.describe());
+    println!("sweep · {} · {}", RunFolder::of(&base).path().display(), grid.describe());
 
     for stage in SHARED {
         stages.run(stage, file, set)??;
@@ -64,25 +66,25 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let sweep = Sweep { keys: grid.keys(), rows: rows.collect::<Result<_>>()? };
     println!();
     write(&sweep, &grid, &arguments.stage)?;
-    let seconds = grid.settings.iter().map(|setting| results::seconds(&setting.config.folder(), &OWN));
+    let seconds = grid.settings.iter().map(|setting| results::seconds(&RunFolder::of(&setting.config), &OWN));
     print!("\n{}", summary::table(&sweep, &seconds.collect::<Vec<_>>()));
     report(&grid, &failures)
 }
 
-/// Runs all stages of one setting, with what another run has of it already.
+/// Runs all stages of one setting, and shares the work of an earlier run.
 fn run(setting: &Setting, stages: &Stages, donors: &mut Donors) -> Result<Option<Failure>> {
-    let config = setting.config.folder().config();
-    setting.config.write(&config)?;
+    let config = RunFolder::of(&setting.config).config();
+    atomic::write_bytes(&config, setting.config.to_toml()?.as_bytes())?;
     donors.share_with(&setting.config, &SHARED)?;
     for stage in SHARED {
-        if let Err(failure) = stages.run(stage, &config, "")? {
+        if let Err(failure) = stages.run(stage, &config, &[])? {
             return Ok(Some(failure));
         }
     }
-    // From here on its tokens are right, and so are the features that training may make.
+    // Its tokens are valid from here on, and so are the features that training may write.
     donors.add(&setting.config);
     for stage in OWN {
-        if let Err(failure) = stages.run(stage, &config, "")? {
+        if let Err(failure) = stages.run(stage, &config, &[])? {
             return Ok(Some(failure));
         }
     }
@@ -91,13 +93,13 @@ fn run(setting: &Setting, stages: &Stages, donors: &mut Donors) -> Result<Option
 
 fn row(setting: &Setting, failure: Option<&Failure>) -> Result<SweepRow> {
     let scores = match failure {
-        None => Some(results::scores(&setting.config.folder())?),
+        None => Some(results::scores(&RunFolder::of(&setting.config))?),
         Some(_) => None,
     };
     Ok(SweepRow { run: setting.name.clone(), values: setting.values.clone(), scores })
 }
 
-/// Writes sweep.parquet, if a run or the sweep has changed.
+/// Writes sweep.parquet if a run or the sweep has changed.
 fn write(sweep: &Sweep, grid: &Grid, arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("sweep", REVISION, arguments)?;
     let path = stage.folder().sweep();
@@ -109,7 +111,7 @@ fn write(sweep: &Sweep, grid: &Grid, arguments: &StageArguments) -> Result<()> {
     Ok(())
 }
 
-/// Names the runs that failed; they are an error, though the others are done.
+/// Prints the failed runs. They are an error although the others are complete.
 fn report(grid: &Grid, failures: &[Option<Failure>]) -> Result<()> {
     let mut failed = 0;
     for (setting, failure) in grid.settings.iter().zip(failures) {

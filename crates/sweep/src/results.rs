@@ -1,13 +1,13 @@
-//! What the runs say of themselves.
+//! Scores, digests and durations of finished runs.
 
 use anyhow::{Context, Result};
-use midashi_pipeline::artifact::{Metrics, Split, Sweep, SweepScores, read_training};
-use midashi_pipeline::{RunFolder, RunRecord, sha256_of_bytes};
+use midashi_artifacts::{Metrics, Split, Sweep, SweepScores, read_training};
+use midashi_stage::{RunFolder, RunRecord, sha256_of_bytes};
 use serde_json::{Map, Value};
 
 use crate::grid::Grid;
 
-/// What a finished run scored.
+/// The scores of a finished run.
 ///
 /// # Errors
 /// When one of its artifacts cannot be read.
@@ -26,11 +26,11 @@ pub fn scores(folder: &RunFolder) -> Result<SweepScores> {
     })
 }
 
-/// Of the epoch whose weights were kept; none without a validation split.
+/// Validation accuracy of the best epoch; none without a validation split.
 fn validation_accuracy(folder: &RunFolder) -> Result<Option<f64>> {
     let record = RunRecord::read(folder);
-    let kept = record.stage("train").and_then(|train| train.details.get("kept_epoch")?.as_i64());
-    let kept = kept.with_context(|| format!("{} does not say kept_epoch", folder.record().display()))?;
+    let kept = record.stage("train").and_then(|train| train.details.get("best_epoch")?.as_i64());
+    let kept = kept.with_context(|| format!("{} does not say best_epoch", folder.record().display()))?;
     let rows = read_training(&folder.training())?;
     let row = rows.iter().find(|row| row.split == Split::Validation && row.epoch == kept);
     Ok(row.map(|row| row.correct as f64 / row.texts as f64))
@@ -43,7 +43,7 @@ fn validation_accuracy(folder: &RunFolder) -> Result<Option<f64>> {
 pub fn digests(sweep: &Sweep, grid: &Grid) -> Result<Map<String, Value>> {
     let mut digests = Map::new();
     for (row, setting) in sweep.rows.iter().zip(&grid.settings) {
-        let path = setting.config.folder().metrics();
+        let path = RunFolder::of(&setting.config).metrics();
         let digest = match row.scores {
             Some(_) => {
                 let read = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -56,7 +56,7 @@ pub fn digests(sweep: &Sweep, grid: &Grid) -> Result<Map<String, Value>> {
     Ok(digests)
 }
 
-/// How long `stages` took when they last worked.
+/// Duration of the last work of `stages`, in seconds.
 pub fn seconds(folder: &RunFolder, stages: &[&str]) -> Option<f64> {
     let record = RunRecord::read(folder);
     stages.iter().map(|stage| Some(record.stage(stage)?.wall_seconds)).sum()

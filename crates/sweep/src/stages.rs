@@ -1,4 +1,4 @@
-//! The stages' binaries, run one after the other as child processes.
+//! The stages' programs, run one after the other as child processes.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -6,17 +6,17 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use midashi_pipeline::Error;
+use midashi_stage::Interrupted;
 
-/// Ctrl-C reaches the stage as well, which ends as it sees fit; then the sweep does.
+/// Set by Ctrl-C, which the stage receives too: it ends first, then the sweep.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Where the stages' binaries are.
+/// The folder of the stages' programs.
 pub struct Stages {
     folder: PathBuf,
 }
 
-/// A stage that refused its input or was killed.
+/// A stage that failed or was killed.
 #[derive(Debug, thiserror::Error)]
 #[error("{stage}: {message}")]
 pub struct Failure {
@@ -25,10 +25,10 @@ pub struct Failure {
 }
 
 impl Stages {
-    /// In the folder of this very program.
+    /// The programs in the folder of this program.
     ///
     /// # Errors
-    /// When one of `stages` is not there.
+    /// When the program of one of `stages` is missing.
     pub fn beside_this_program<'a>(stages: impl Iterator<Item = &'a &'a str>) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program's own folder")?;
         let found = Self { folder: program.parent().unwrap_or(Path::new(".")).to_owned() };
@@ -41,18 +41,19 @@ impl Stages {
         Ok(found)
     }
 
-    /// Runs one stage and passes on what it prints. The inner result is the stage's own: an error in
-    /// it says why this run cannot go on, and nothing about others.
+    /// Runs one stage and passes on its output. The inner result is the stage's: its error ends this run but
+    /// not the others.
     ///
     /// # Errors
-    /// When the stage cannot be started; [`Error::Interrupted`] when it was interrupted.
-    pub fn run(&self, stage: &str, config: &Path, set: &str) -> Result<Result<(), Failure>> {
+    /// When the stage cannot be started; [`Interrupted`] when it was interrupted.
+    pub fn run(&self, stage: &str, config: &Path, set: &[String]) -> Result<Result<(), Failure>> {
         let binary = self.binary(stage);
         let started = || format!("cannot run {}", binary.display());
         let mut child = Command::new(&binary)
             .arg("--config")
             .arg(config)
-            .args(["--set", set])
+            .args(set.iter().flat_map(|word| ["--set", word]))
+            .env_remove("MIDASHI_SET")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -66,7 +67,7 @@ impl Stages {
         }
         let status = child.wait().with_context(started)?;
         if INTERRUPTED.load(Ordering::Relaxed) {
-            bail!(Error::Interrupted("the same sweep goes on from there".to_owned()));
+            bail!(Interrupted("the same sweep goes on from there".to_owned()));
         }
         let failure = || Failure {
             stage: stage.to_owned(),

@@ -1,11 +1,11 @@
-//! Mean and spread per setting, over the seeds that were swept, as a Markdown table.
+//! Mean and spread per setting over the swept seeds, as a Markdown table.
 
-use midashi_pipeline::artifact::{Sweep, SweepRow, SweepScores};
+use midashi_artifacts::{Sweep, SweepRow, SweepScores};
 use serde_json::Value;
 
 use crate::grid::SEEDS;
 
-/// The measures that are summed up: name, decimals, value of a run.
+/// A measure: name, number of decimals, value of a run.
 type Measure = (&'static str, usize, fn(&SweepScores) -> Option<f64>);
 
 const MEASURES: [Measure; 6] = [
@@ -17,7 +17,7 @@ const MEASURES: [Measure; 6] = [
     ("ensemble accuracy", 4, |scores| scores.ensemble_accuracy),
 ];
 
-/// Numbers of several runs of one setting.
+/// Statistics of several runs of one setting.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Spread {
     mean: f64,
@@ -27,7 +27,7 @@ struct Spread {
     most: f64,
 }
 
-/// One row per measure and setting; `seconds` are those of each run.
+/// A table with one row per measure and setting; `seconds` are the durations of the runs.
 pub fn table(sweep: &Sweep, seconds: &[Option<f64>]) -> String {
     let is_seed = |key: &&String| SEEDS.contains(&key.as_str());
     let (seeds, keys): (Vec<&String>, Vec<&String>) = sweep.keys.iter().partition(is_seed);
@@ -74,7 +74,7 @@ pub fn table(sweep: &Sweep, seconds: &[Option<f64>]) -> String {
     format!("{}\n{note} Seconds are of train and evaluate.\n", markdown(&rows, 1 + keys.len()))
 }
 
-/// The settings that differ in more than seeds, in the order of the runs, each with its runs.
+/// The settings without seeds, in the order of the runs, each with its runs.
 fn settings(sweep: &Sweep) -> Vec<(Vec<&Value>, Vec<usize>)> {
     let mut settings: Vec<(Vec<&Value>, Vec<usize>)> = Vec::new();
     for (run, row) in sweep.rows.iter().enumerate() {
@@ -90,7 +90,7 @@ fn settings(sweep: &Sweep) -> Vec<(Vec<&Value>, Vec<usize>)> {
 }
 
 impl Spread {
-    /// None of no numbers.
+    /// None for no numbers.
     fn of(numbers: &[f64]) -> Option<Self> {
         let runs = numbers.len();
         let mean = numbers.iter().sum::<f64>() / runs as f64;
@@ -104,7 +104,7 @@ impl Spread {
     }
 }
 
-/// Small numbers as learning rates are written: 5e-5.
+/// A value as text; small numbers in the form of learning rates, 5e-5.
 fn text(value: &Value) -> String {
     match (value.as_str(), value.as_f64()) {
         (Some(word), _) => word.to_owned(),
@@ -113,7 +113,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Rows of cells as a table whose first row is its header and whose first `words` columns are words.
+/// Rows of cells as a Markdown table. The first row is the header; the first `words` columns are text, aligned
+/// left.
 fn markdown(rows: &[Vec<String>], words: usize) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();

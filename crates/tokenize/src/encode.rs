@@ -1,50 +1,55 @@
-//! All texts through the tokenizer, on every thread of the pool.
+//! Encoding all texts, in parallel.
 
 use anyhow::{Context, Result};
-use midashi_pipeline::Progress;
-use midashi_pipeline::artifact::{Article, Corpus, TokenizedText};
-use midashi_pipeline::config::TextChoice;
-use midashi_tokenizer::{Encoder, PAIR_SEPARATOR, Tokenizer};
+use midashi_artifacts::{Article, Corpus, TokenizedText};
+use midashi_config::TextChoice;
+use midashi_stage::Progress;
+use midashi_tokenizer::{Encoded, Encoder, Tokenizer};
 use rayon::prelude::*;
 
-/// Texts between two reports of progress: enough to keep all threads busy.
+/// Number of texts between two updates of the progress: enough to keep all threads busy.
 const CHUNK: usize = 4096;
 
 /// The texts in the order of the corpus.
 #[derive(Default)]
-pub struct Encoded {
-    /// As they go into `tokens.arrow`.
+pub struct EncodedTexts {
+    /// The rows of `tokens.arrow`.
     pub texts: Vec<TokenizedText>,
-    /// How many lost their end because they were too long.
+    /// Number of texts that were too long and lost their end.
     pub truncated: usize,
-    /// How many of those are pairs that lost the whole body and the end of the title.
+    /// Number of pairs among them that lost the whole body and the end of the title.
     pub truncated_titles: usize,
 }
 
-/// What of an article is read, title first.
+/// The selected parts of an article, title first.
 pub fn parts(article: &Article, choice: TextChoice) -> impl Iterator<Item = &str> {
     let title = choice.has_title().then_some(article.title.as_str());
     title.into_iter().chain(choice.has_body().then_some(article.body.as_str()))
 }
 
-/// Encodes what is chosen of each article to at most `max_length` tokens.
+/// Encodes the selected parts of each article to at most `max_length` tokens, on `threads` threads.
 ///
 /// # Errors
-/// When the tokenizer refuses a text or the length.
+/// When the tokenizer rejects a text or the length, or threads cannot be started.
 pub fn texts(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
     choice: TextChoice,
     max_length: usize,
-) -> Result<Encoded> {
+    threads: usize,
+) -> Result<EncodedTexts> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.context("cannot start run.threads threads")?;
     let mut progress = Progress::new("tokenize", corpus.articles.len() as u64, "texts");
-    let mut all = Encoded { texts: Vec::with_capacity(corpus.articles.len()), ..Encoded::default() };
+    let mut all =
+        EncodedTexts { texts: Vec::with_capacity(corpus.articles.len()), ..EncodedTexts::default() };
     for articles in corpus.articles.chunks(CHUNK) {
-        let encoded = articles
-            .par_iter()
-            .map_init(|| tokenizer.encoder(), |encoder, article| text(encoder, article, choice, max_length))
-            .collect::<Result<Vec<_>>>()?;
-        for Text { text, truncated, title_truncated } in encoded {
+        let encode = |encoder: &mut Encoder<'_>, article| text(encoder, article, choice, max_length);
+        let encoded = pool.install(|| {
+            let encoded = articles.par_iter().map_init(|| tokenizer.encoder(), encode);
+            encoded.collect::<Result<Vec<_>>>()
+        })?;
+        for (text, truncated, title_truncated) in encoded {
             all.texts.push(text);
             all.truncated += usize::from(truncated);
             all.truncated_titles += usize::from(title_truncated);
@@ -55,33 +60,20 @@ pub fn texts(
     Ok(all)
 }
 
-/// One text, and what it lost.
-struct Text {
-    text: TokenizedText,
-    truncated: bool,
-    title_truncated: bool,
-}
-
-fn text(encoder: &mut Encoder<'_>, article: &Article, choice: TextChoice, max_length: usize) -> Result<Text> {
-    let encoding = match choice {
+/// Encodes one text. Returns whether it was truncated, and whether its title was.
+fn text(
+    encoder: &mut Encoder<'_>,
+    article: &Article,
+    choice: TextChoice,
+    max_length: usize,
+) -> Result<(TokenizedText, bool, bool)> {
+    let encoded = match choice {
         TextChoice::Title => encoder.encode(&article.title, max_length),
         TextChoice::Body => encoder.encode(&article.body, max_length),
         TextChoice::TitleAndBody => encoder.encode_pair(&article.title, &article.body, max_length),
     };
-    let encoding = encoding.with_context(|| format!("cannot tokenise the text of {}", article.id))?;
-    let ids = |ids: Vec<u32>| ids.into_iter().map(u32::cast_signed).collect();
-    let text = TokenizedText {
-        id: article.id.clone(),
-        label: article.category,
-        split: article.split,
-        original: parts(article, choice).collect::<Vec<_>>().join(&String::from(PAIR_SEPARATOR)),
-        text: encoding.text,
-        input_ids: ids(encoding.input_ids),
-        token_type_ids: ids(encoding.token_type_ids),
-        tokens: encoding.tokens,
-        word_ids: encoding.word_ids.into_iter().map(|word| word.map(u32::cast_signed)).collect(),
-        offsets: encoding.offsets,
-        original_offsets: encoding.original_offsets,
-    };
-    Ok(Text { text, truncated: encoding.truncated, title_truncated: encoding.first_truncated })
+    let Encoded { encoding, truncated, first_truncated } =
+        encoded.with_context(|| format!("cannot tokenise the text of {}", article.id))?;
+    let (id, label, split) = (article.id.clone(), article.category, article.split);
+    Ok((TokenizedText { id, label, split, encoding }, truncated, first_truncated))
 }

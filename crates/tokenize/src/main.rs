@@ -1,5 +1,4 @@
-//! Stage 3, `midashi-tokenize`: titles, bodies or both of `corpus.parquet` become `tokens.arrow`, the input of the
-//! model.
+//! Stage 3, `midashi-tokenize`: encodes the texts of `corpus.parquet` into `tokens.arrow`, the input of the model.
 
 mod encode;
 mod plan;
@@ -7,18 +6,18 @@ mod report;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
-use midashi_pipeline::artifact::{Replacement, Sources, TokenizedCorpus};
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_artifacts::{Replacement, Sources, TokenizedCorpus};
+use midashi_stage::{Stage, StageArguments};
 
 use crate::plan::{Plan, Settings};
 use crate::report::Statistics;
 
-/// Raised when this stage's code gives other results for the same input.
+/// Raise this when the stage's code gives other results for the same input.
 const REVISION: u32 = 4;
 
-/// Makes tokens.arrow from the texts in corpus.parquet, with the checkpoint's tokenizer or, for a
+/// Encodes the texts of corpus.parquet into tokens.arrow, with the checkpoint's tokenizer or, for a
 /// model from scratch, with a vocabulary learned from the training split
 #[derive(Parser)]
 #[command(version)]
@@ -28,8 +27,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
@@ -46,10 +44,8 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
 
     let corpus = plan.read(&corpus_path)?;
     let tokenizer = plan.make_tokenizer(&corpus, &folder.tokenizer())?;
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(work.config().threads()).build();
-    let threads = threads.context("cannot start run.threads threads")?;
     let Settings { text, max_length, .. } = plan.settings;
-    let encoded = threads.install(|| encode::texts(&corpus, &tokenizer, text, max_length))?;
+    let encoded = encode::texts(&corpus, &tokenizer, text, max_length, work.config().threads())?;
     plan.check_token_types(&encoded.texts)?;
     let statistics = Statistics::of(&encoded, &corpus, &tokenizer, text);
     report::print(&tokenizer, &plan, &statistics);
@@ -58,7 +54,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         categories: corpus.categories,
         tokenizer: tokenizer.describe(),
         vocabulary_size: tokenizer.vocabulary_size(),
-        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id: id.cast_signed(), token }),
+        replacement: tokenizer.replacement().map(|(id, token)| Replacement { id, token }),
         texts: encoded.texts,
     };
     tokens.write(&folder.tokens(), &work.provenance())?;

@@ -1,13 +1,13 @@
-//! Which tokenizer, made of what, and how long a text may be: all that is known before it is loaded, so
-//! that a run that is up to date loads nothing.
+//! The plan: the tokenizer's origin, its files and the maximum length. It is made before the tokenizer is loaded, so that an
+//! up-to-date run loads nothing.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use midashi_artifacts::{Corpus, Split, TokenizedText};
 use midashi_bert::BertConfig;
-use midashi_pipeline::artifact::{Corpus, Split, TokenizedText};
-use midashi_pipeline::config::TextChoice;
-use midashi_pipeline::{Config, atomic};
+use midashi_config::{Config, TextChoice};
+use midashi_stage::atomic;
 use midashi_tokenizer::{
     Dictionaries, MecabDictionary, Requirements, Tokenizer, VocabularySize, learn_vocabulary,
 };
@@ -15,56 +15,57 @@ use serde::Serialize;
 
 use crate::encode::parts;
 
-/// What is going to be done.
+/// The plan of a run.
 #[derive(Debug)]
 pub struct Plan {
-    /// What the result depends on beside the inputs.
+    /// The settings that the output depends on, besides the inputs.
     pub settings: Settings,
-    /// Where the files of the MeCab dictionary lie, if one is used.
+    /// The folder of the MeCab dictionary's files, if one is used.
     pub dictionary_folder: Option<PathBuf>,
     origin: Origin,
     dictionaries: Dictionaries,
 }
 
-/// Where the tokenizer comes from.
+/// The origin of the tokenizer.
 #[derive(Debug)]
 enum Origin {
-    /// From a checkpoint's folder; the dictionary is for settings that name none, embeddings and token types are the
-    /// model's rows for ids and for their types.
+    /// A checkpoint's tokenizer.
     Checkpoint {
         folder: PathBuf,
         requirements: Requirements,
+        /// For settings that name no dictionary.
         default_dictionary: MecabDictionary,
+        /// Rows of the model's word embeddings.
         embeddings: usize,
+        /// Rows of the model's token type embeddings.
         token_types: usize,
     },
-    /// From the training split: so many pieces at most, of the words of this dictionary.
+    /// A vocabulary of at most `pieces` pieces, learned from the training split with the words of `dictionary`.
     Learned { pieces: usize, dictionary: MecabDictionary },
 }
 
-/// What the result depends on beside the inputs.
+/// The settings that the output depends on, besides the inputs.
 #[derive(Debug, Serialize)]
 pub struct Settings {
-    /// What of an article is read.
+    /// The parts of an article that are read.
     pub text: TextChoice,
-    /// Longest input in tokens, special tokens included: what is configured, or less if the model has
-    /// fewer positions.
+    /// The maximum length in tokens, special tokens included: the configured one, or the model's number of positions if that
+    /// is smaller.
     pub max_length: usize,
     /// The MeCab dictionary, if one is used.
     pub dictionary: Option<String>,
-    /// Size of the vocabulary that is learned.
+    /// Size of the learned vocabulary, if one is learned.
     pub learned_vocabulary_size: Option<usize>,
 }
 
 impl Plan {
-    /// Looks at the checkpoint's small files; without a checkpoint a vocabulary will be learned.
+    /// Reads the checkpoint's small files. Without a checkpoint, a vocabulary will be learned.
     ///
     /// # Errors
-    /// When the checkpoint has no tokenizer or no `config.json` that can be read, or when the MeCab
-    /// dictionary is unknown or not installed.
+    /// When the checkpoint lacks a tokenizer or a valid `config.json`, or the MeCab dictionary is unknown or not installed.
     pub fn new(config: &Config, checkpoint: Option<PathBuf>) -> Result<Self> {
         let configured: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
-        let (positions, origin) = match checkpoint {
+        let (positions, learned_vocabulary_size, origin) = match checkpoint {
             Some(folder) => {
                 let requirements = Requirements::of(&folder, Some(&configured))?;
                 let model = BertConfig::read(&folder.join("config.json"))?;
@@ -75,29 +76,26 @@ impl Plan {
                     embeddings: model.vocab_size,
                     token_types: model.type_vocab_size,
                 };
-                (model.max_tokens(), origin)
+                (model.max_tokens(), None, origin)
             }
             None => {
-                let scratch = &config.model.scratch;
-                let pieces = scratch.vocabulary_size;
-                (scratch.max_positions, Origin::Learned { pieces, dictionary: configured })
+                let (pieces, positions) =
+                    (config.model.scratch.vocabulary_size, config.model.scratch.max_positions);
+                (positions, Some(pieces), Origin::Learned { pieces, dictionary: configured })
             }
         };
         let settings = Settings {
             text: config.corpus.text,
             max_length: config.tokenize.max_length.min(positions),
             dictionary: origin.dictionary().map(MecabDictionary::to_string),
-            learned_vocabulary_size: match origin {
-                Origin::Learned { pieces, .. } => Some(pieces),
-                Origin::Checkpoint { .. } => None,
-            },
+            learned_vocabulary_size,
         };
         let dictionaries = Dictionaries::below(&config.run.cache);
         let dictionary_folder = origin.dictionary().map(|name| dictionaries.folder(name)).transpose()?;
         Ok(Self { settings, dictionary_folder, origin, dictionaries })
     }
 
-    /// What the tokenizer is made of beside the corpus, and the stage or target that brings it.
+    /// The inputs of the tokenizer besides the corpus, each with the stage or target that makes it.
     pub fn inputs(&self) -> Vec<(&Path, &'static str)> {
         let files = match &self.origin {
             Origin::Checkpoint { requirements, .. } => requirements.files.as_slice(),
@@ -107,10 +105,10 @@ impl Plan {
         files.chain(self.dictionary_folder.as_deref().map(|folder| (folder, "setup"))).collect()
     }
 
-    /// Reads what of the corpus is needed.
+    /// Reads the corpus, with bodies only if they are selected.
     ///
     /// # Errors
-    /// When `corpus.parquet` cannot be read, or bodies are to be read and no article has one.
+    /// When `corpus.parquet` cannot be read, or bodies are selected and no article has one.
     pub fn read(&self, corpus: &Path) -> Result<Corpus> {
         if !self.settings.text.has_body() {
             return Ok(Corpus::read_without_bodies(corpus)?);
@@ -125,13 +123,13 @@ impl Plan {
         Ok(read)
     }
 
-    /// Checks that the model tells apart the texts that the tokenizer tells apart.
+    /// Checks that the model has an embedding for every token type of the tokenizer.
     ///
     /// # Errors
     /// When there are more token types than rows of the model's token type embeddings.
     pub fn check_token_types(&self, texts: &[TokenizedText]) -> Result<()> {
         let Origin::Checkpoint { folder, token_types, .. } = &self.origin else { return Ok(()) };
-        let largest = texts.iter().flat_map(|text| &text.token_type_ids).max().copied().unwrap_or(0);
+        let largest = texts.iter().flat_map(|text| &text.encoding.token_type_ids).max().copied().unwrap_or(0);
         if usize::try_from(largest).is_ok_and(|largest| largest < *token_types) {
             return Ok(());
         }
@@ -144,11 +142,11 @@ impl Plan {
         )
     }
 
-    /// Loads the checkpoint's tokenizer and copies its files to the folder `keep`, or learns one there.
+    /// Loads the checkpoint's tokenizer and copies its files to the folder `copy`, or learns a tokenizer there.
     ///
     /// # Errors
-    /// When the tokenizer cannot be loaded or learned, or `keep` cannot be written.
-    pub fn make_tokenizer(&self, corpus: &Corpus, keep: &Path) -> Result<Tokenizer> {
+    /// When the tokenizer cannot be loaded or learned, or `copy` cannot be written.
+    pub fn make_tokenizer(&self, corpus: &Corpus, copy: &Path) -> Result<Tokenizer> {
         match &self.origin {
             Origin::Checkpoint { folder, requirements, default_dictionary, embeddings, .. } => {
                 let tokenizer = Tokenizer::load(folder, &self.dictionaries, Some(default_dictionary))?;
@@ -156,30 +154,25 @@ impl Plan {
                 if unused > 0 {
                     println!("  {unused} of the model's {embeddings} embeddings have no token");
                 }
-                let copy = |copy: &Path| anyhow::Ok(requirements.copy_files(copy, &self.dictionaries)?);
-                atomic::write_folder(keep, copy)?;
+                atomic::write_folder(copy, |folder| {
+                    anyhow::Ok(requirements.copy_files(folder, &self.dictionaries)?)
+                })?;
                 Ok(tokenizer)
             }
             Origin::Learned { pieces, dictionary } => {
-                atomic::write_folder(keep, |folder| self.learn(corpus, *pieces, dictionary, folder))?;
-                Ok(Tokenizer::load(keep, &self.dictionaries, None)?)
+                // Only the training split is read, because test texts must not influence the vocabulary.
+                let articles = corpus.articles.iter().filter(|article| article.split == Split::Train);
+                let texts = articles.flat_map(|article| parts(article, self.settings.text));
+                atomic::write_folder(copy, |folder| {
+                    learn_vocabulary(texts, &self.dictionaries, dictionary, &vocabulary_size(*pieces), folder)
+                        .map(drop)
+                        .with_context(|| {
+                            format!("cannot learn model.scratch.vocabulary_size = {pieces} pieces")
+                        })
+                })?;
+                Ok(Tokenizer::load(copy, &self.dictionaries, None)?)
             }
         }
-    }
-
-    /// Learns from the training split alone: what stands in the test texts must not be known.
-    fn learn(
-        &self,
-        corpus: &Corpus,
-        pieces: usize,
-        dictionary: &MecabDictionary,
-        folder: &Path,
-    ) -> Result<()> {
-        let articles = corpus.articles.iter().filter(|article| article.split == Split::Train);
-        let texts = articles.flat_map(|article| parts(article, self.settings.text));
-        learn_vocabulary(texts, &self.dictionaries, dictionary, &vocabulary_size(pieces), folder)
-            .with_context(|| format!("cannot learn model.scratch.vocabulary_size = {pieces} pieces"))?;
-        Ok(())
     }
 }
 
@@ -192,8 +185,7 @@ impl Origin {
     }
 }
 
-/// A vocabulary that always holds its alphabet: a character takes up to two pieces, one for the start
-/// of a word and one for inside.
+/// Limits the alphabet to half of the pieces: a character needs up to two, one at the start of a word and one inside.
 fn vocabulary_size(pieces: usize) -> VocabularySize {
     const SPECIAL_TOKENS: usize = 5;
     let default = VocabularySize::default();
@@ -205,7 +197,7 @@ fn vocabulary_size(pieces: usize) -> VocabularySize {
 mod tests {
     use std::fs;
 
-    use midashi_pipeline::artifact::CategoryId;
+    use midashi_artifacts::{CategoryId, Encoding};
 
     use super::*;
 
@@ -217,7 +209,7 @@ mod tests {
         folder
     }
 
-    /// A plan where the dictionaries of these packages are installed.
+    /// A plan with the dictionaries of these packages installed.
     fn plan_with(packages: &[&str], set: &str, folder: Option<&Path>) -> Result<(Plan, PathBuf), String> {
         let files = checkpoint(&[("pipeline.toml", "")]);
         let cache = files.path().join("cache");
@@ -227,7 +219,7 @@ mod tests {
             fs::write(dicdir.join("sys.dic"), "").unwrap();
         }
         let set = format!("run.cache={} {set}", cache.display());
-        let config = Config::load(&files.path().join("pipeline.toml"), &set).unwrap();
+        let config = Config::load(&files.path().join("pipeline.toml"), set.split_whitespace()).unwrap();
         let plan = Plan::new(&config, folder.map(Path::to_owned)).map_err(|error| format!("{error:#}"))?;
         Ok((plan, cache))
     }
@@ -244,7 +236,7 @@ mod tests {
     );
     const VOCABULARY: (&str, &str) = ("vocab.txt", "[PAD]\n");
     const BASIC: &str = r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#;
-    /// A vocabulary of words, the smallest tokenizer.json there is.
+    /// A vocabulary of words, the smallest tokenizer.json.
     const WORDS: (&str, &str) = (
         "tokenizer.json",
         r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
@@ -266,14 +258,11 @@ mod tests {
             id: String::new(),
             label: CategoryId(0),
             split: Split::Train,
-            original: String::new(),
-            text: String::new(),
-            input_ids: vec![0; types.len()],
-            token_type_ids: types.to_vec(),
-            tokens: vec![],
-            word_ids: vec![],
-            offsets: vec![],
-            original_offsets: vec![],
+            encoding: Encoding {
+                input_ids: vec![0; types.len()],
+                token_type_ids: types.to_vec(),
+                ..Encoding::default()
+            },
         };
         let folder = checkpoint(&[CONFIG, WORDS]);
         let two = plan("corpus.text=title+body", Some(folder.path())).unwrap();
@@ -330,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tokenizers_files_are_inputs_and_are_kept() {
+    fn the_tokenizers_files_are_inputs_and_are_copied() {
         let mut files = vec![WORDS, ("tokenizer_config.json", "{}"), VOCABULARY];
         files.extend([("special_tokens_map.json", "{}"), ("added_tokens.json", "{}")]);
         let folder = checkpoint(&files);
@@ -346,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dictionary_of_ones_own_is_named_by_its_folder() {
+    fn a_custom_dictionary_is_named_by_its_folder() {
         let mine = checkpoint(&[("sys.dic", "")]);
         let set = format!("model.dictionary={}", mine.path().display());
         let settings = plan(&set, None).unwrap();
@@ -357,14 +346,14 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_without_configuration_is_refused() {
+    fn a_checkpoint_without_configuration_is_rejected() {
         let message = plan("", Some(checkpoint(&[WORDS]).path())).unwrap_err();
         assert!(message.contains("config.json"), "{message}");
         let message = plan("", Some(checkpoint(&[WORDS, ("config.json", "{}")]).path())).unwrap_err();
         assert!(message.contains("config.json") && message.contains("model_type"), "{message}");
     }
 
-    /// What is said of a tokenizer with these files and a model with so many rows for ids.
+    /// Compares a tokenizer of these files with a model of so many embeddings.
     fn compared(files: &[(&str, &str)], embeddings: usize) -> Result<(), String> {
         let config = CONFIG.1.replace(r#""vocab_size": 1"#, &format!(r#""vocab_size": {embeddings}"#));
         let folder = checkpoint(files);
@@ -380,7 +369,7 @@ mod tests {
             [("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n東\n"), ("tokenizer_config.json", BASIC)];
         compared(&files, 6).unwrap();
         let message = compared(&files, 5).unwrap_err();
-        assert!(message.contains("has 6 ids, config.json says vocab_size 5, expected no more"), "{message}");
+        assert!(message.contains("has 6 ids, config.json has vocab_size 5, expected no more"), "{message}");
         let message = compared(&files, 7).unwrap_err();
         assert!(message.contains("vocab.txt is cut off or another model's"), "{message}");
     }
@@ -390,7 +379,7 @@ mod tests {
         compared(&[WORDS], 8).unwrap();
         let two = WORDS.1.replace(r#""[UNK]": 0"#, r#""[UNK]": 0, "東": 1"#);
         let message = compared(&[(WORDS.0, &two)], 1).unwrap_err();
-        assert!(message.contains("has 2 ids, config.json says vocab_size 1, expected no more"), "{message}");
+        assert!(message.contains("has 2 ids, config.json has vocab_size 1, expected no more"), "{message}");
     }
 
     #[test]

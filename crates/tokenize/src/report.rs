@@ -1,56 +1,56 @@
-//! What tokenize says on the terminal and in `run.json`.
+//! Output on the terminal and details for `run.json`.
 
-use midashi_pipeline::artifact::{Article, Corpus};
-use midashi_pipeline::config::TextChoice;
+use midashi_artifacts::{Article, Corpus};
+use midashi_config::TextChoice;
 use midashi_tokenizer::Tokenizer;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::encode::Encoded;
+use crate::encode::EncodedTexts;
 use crate::plan::Plan;
 
-/// Lengths in tokens, special tokens included, and what was lost.
+/// Lengths in tokens, special tokens included, and losses.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Statistics {
-    /// Texts.
+    /// Number of texts.
     pub texts: usize,
-    /// Tokens of all texts.
+    /// Number of tokens of all texts.
     pub tokens: usize,
-    /// So many tokens or fewer have half of the texts …
+    /// Median length.
     pub percentile_50: usize,
-    /// … nine in ten …
+    /// 90th percentile of the lengths.
     pub percentile_90: usize,
-    /// … and ninety-nine in a hundred.
+    /// 99th percentile of the lengths.
     pub percentile_99: usize,
-    /// Tokens of the longest text.
+    /// Length of the longest text.
     pub longest: usize,
-    /// Texts that lost their end …
+    /// Number of texts that lost their end.
     pub truncated: usize,
-    /// … of which these, with their body, were left with the beginning of their title.
+    /// Number of texts among them that lost their body and the end of their title.
     pub truncated_titles: usize,
-    /// Articles that lack the body that was to be read.
+    /// Number of articles without the body that was to be read.
     pub without_body: usize,
-    /// Pieces of words: tokens that are not there for the model's sake.
+    /// Number of pieces of words: tokens that are not special.
     pub pieces: usize,
-    /// Pieces that the vocabulary cannot spell.
+    /// Number of pieces that are the unknown token.
     pub unknown: usize,
 }
 
 impl Statistics {
-    /// Counts.
-    pub fn of(encoded: &Encoded, corpus: &Corpus, tokenizer: &Tokenizer, choice: TextChoice) -> Self {
+    /// Computes the statistics.
+    pub fn of(encoded: &EncodedTexts, corpus: &Corpus, tokenizer: &Tokenizer, choice: TextChoice) -> Self {
         let lacks_body = |article: &&Article| choice.has_body() && article.body.is_empty();
         let without_body = corpus.articles.iter().filter(lacks_body).count();
         Self { without_body, ..Self::count(encoded, tokenizer.unknown_id()) }
     }
 
-    fn count(encoded: &Encoded, unknown_id: Option<u32>) -> Self {
+    fn count(encoded: &EncodedTexts, unknown_id: Option<i32>) -> Self {
         let texts = &encoded.texts;
-        let mut lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+        let mut lengths: Vec<usize> = texts.iter().map(|text| text.encoding.input_ids.len()).collect();
         lengths.sort_unstable();
-        let unknown_id = unknown_id.map(u32::cast_signed);
-        let of_words = || texts.iter().flat_map(|text| text.input_ids.iter().zip(&text.word_ids));
-        let pieces = || of_words().filter(|(_, word)| word.is_some()).map(|(&id, _)| id);
+        let tokens =
+            || texts.iter().flat_map(|text| text.encoding.input_ids.iter().zip(&text.encoding.word_ids));
+        let pieces = || tokens().filter(|(_, word)| word.is_some()).map(|(&id, _)| id);
         Self {
             texts: texts.len(),
             tokens: lengths.iter().sum(),
@@ -75,7 +75,7 @@ impl Statistics {
     }
 }
 
-/// The smallest length that at least `percent` of all lengths do not exceed (nearest rank).
+/// The percentile by the nearest-rank method: the smallest length that at least `percent` % of the lengths do not exceed.
 fn percentile(sorted: &[usize], percent: usize) -> usize {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
@@ -85,7 +85,7 @@ fn ratio(part: usize, whole: usize) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-/// The tokenizer, and what it made of the texts.
+/// Prints the tokenizer and the statistics.
 pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
     println!("  {}", tokenizer.describe());
     if let Some(folder) = &plan.dictionary_folder {
@@ -102,15 +102,18 @@ pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
         && plan.settings.text == TextChoice::TitleAndBody
     {
         println!(
-            "  its tokenizer.json gives a pair no special tokens (a single text gets {single}), as in transformers: \
-             the classifier reads the first piece of the title; a template for pairs in post_processor helps"
+            "  tokenizer.json adds no special tokens to a pair (but {single} to a single text), as in transformers: the \
+             classifier reads the first piece of the title; to change that, add a template for pairs to post_processor"
         );
     }
     if statistics.truncated_titles > 0 {
-        println!("  of which the title alone is too long: {} texts", statistics.truncated_titles);
+        println!(
+            "  among them with a title that is too long by itself: {} texts",
+            statistics.truncated_titles
+        );
     }
     if statistics.without_body > 0 {
-        println!("  articles without a body, of which an empty text is read: {}", statistics.without_body);
+        println!("  articles without a body, read as empty texts: {}", statistics.without_body);
     }
     println!(
         "  unknown to the vocabulary: {} of {} pieces ({:.2} %)",
@@ -120,7 +123,7 @@ pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
     );
 }
 
-/// For `run.json`.
+/// The details for `run.json`.
 pub fn details(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) -> Value {
     json!({
         "tokenizer": tokenizer.describe(),
@@ -135,7 +138,7 @@ pub fn details(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_pipeline::artifact::{CategoryId, Split, TokenizedText};
+    use midashi_artifacts::{CategoryId, Encoding, Split, TokenizedText};
 
     /// A text of `[CLS]`, the pieces and `[SEP]`.
     fn text(pieces: &[i32]) -> TokenizedText {
@@ -145,21 +148,22 @@ mod tests {
             id: String::new(),
             label: CategoryId(0),
             split: Split::Train,
-            original: String::new(),
-            text: String::new(),
-            tokens: vec![String::new(); input_ids.len()],
-            offsets: vec![(0, 0); input_ids.len()],
-            original_offsets: vec![(0, 0); input_ids.len()],
-            word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
-            token_type_ids: vec![0; input_ids.len()],
-            input_ids,
+            encoding: Encoding {
+                tokens: vec![String::new(); input_ids.len()],
+                offsets: vec![(0, 0); input_ids.len()],
+                original_offsets: vec![(0, 0); input_ids.len()],
+                word_ids: std::iter::once(None).chain(words).chain([None]).collect(),
+                token_type_ids: vec![0; input_ids.len()],
+                input_ids,
+                ..Encoding::default()
+            },
         }
     }
 
     #[test]
     fn special_tokens_count_as_tokens_and_not_as_pieces() {
         let texts = vec![text(&[7, 1, 8]), text(&[1])];
-        let encoded = Encoded { texts, truncated: 1, truncated_titles: 0 };
+        let encoded = EncodedTexts { texts, truncated: 1, truncated_titles: 0 };
         let statistics = Statistics::count(&encoded, Some(1));
         let expected = Statistics {
             texts: 2,

@@ -1,8 +1,8 @@
-//! A text that was changed step by step, and where in the first text each of its characters comes from.
+//! Normalised text, with the origin of each character in the original text.
 //!
-//! Normalisation changes lengths: ｶﾞ becomes ガ, ㍿ becomes 株式会社. So a text is changed segment by segment, cut where
-//! what stands on one side cannot change what becomes of the other. A character of a segment that stayed as it was
-//! comes from itself, one of a segment that changed from all of that segment.
+//! Normalisation changes lengths: ｶﾞ becomes ガ, ㍿ becomes 株式会社. So the text is changed segment by segment; segments
+//! are cut where neither side affects the other. The origin of a character in an unchanged segment is that character; the
+//! origin of a character in a changed segment is the whole segment.
 
 use std::borrow::Cow;
 use std::iter::repeat_n;
@@ -12,26 +12,26 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{canonical_combining_class, decompose_canonical, decompose_compatible};
 use unicode_normalization::{IsNormalized, is_nfc_quick, is_nfkc_quick};
 
-/// A text, and the characters of another that each of its characters comes from.
+/// A text, with the range of characters in the original text that each of its characters comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Aligned<'t> {
     text: Cow<'t, str>,
-    /// Of each character; none where the two texts correspond one to one.
+    /// The origin of each character; none if the texts correspond one to one.
     origins: Option<Vec<Range<usize>>>,
 }
 
 impl<'t> Aligned<'t> {
-    /// A text that is its own origin.
+    /// The original text.
     pub(crate) fn new(text: &'t str) -> Self {
         Self { text: Cow::Borrowed(text), origins: None }
     }
 
-    /// The text as it is now.
+    /// The changed text.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// What the characters `range` of this text come from: from the first's beginning to the last's end.
+    /// The origin of the characters `range`: from the start of the first one's to the end of the last one's.
     pub(crate) fn origin(&self, range: Range<usize>) -> Range<usize> {
         let Some(origins) = &self.origins else { return range };
         match origins.get(range).unwrap_or_default() {
@@ -63,28 +63,28 @@ impl<'t> Aligned<'t> {
         )
     }
 
-    /// Unicode's NFD, and of that only the characters that `keep` accepts.
+    /// Unicode's NFD, filtered by `keep`.
     pub(crate) fn nfd(self, keep: fn(char) -> bool) -> Self {
-        // Nothing is composed: all that depends on neighbours is the order of combining characters.
+        // NFD composes nothing: only the order of combining characters depends on neighbours.
         self.change(
             |character| is_starter(first_of(|found| decompose_canonical(character, found))),
             |segment, text| text.extend(segment.nfd().filter(|&character| keep(character))),
         )
     }
 
-    /// Each character replaced by another, or left out.
+    /// Replaces or drops each character.
     pub(crate) fn characters(self, replace: fn(char) -> Option<char>) -> Self {
         self.change(|_| true, |segment, text| text.extend(segment.chars().filter_map(replace)))
     }
 
-    /// Lower case. All at once, for what becomes of Σ depends on its neighbours.
+    /// Lower case. The text is changed as a whole, because the lower case of Σ depends on its neighbours.
     pub(crate) fn lower_case(self) -> Self {
         let lengths = self.text.chars().map(|character| character.to_lowercase().count());
         let origins = lengths.enumerate().flat_map(|(at, count)| repeat_n(self.origin(at..at + 1), count));
         Self { origins: Some(origins.collect()), text: Cow::Owned(self.text.to_lowercase()) }
     }
 
-    /// Replaces each segment by what `change` appends for it; a segment begins at the characters that `begins` accepts.
+    /// Replaces each segment by what `change` appends for it. `begins` accepts the characters that start a segment.
     fn change(self, begins: impl Fn(char) -> bool, change: impl Fn(&str, &mut String)) -> Self {
         let mut changed = String::with_capacity(self.text.len());
         let mut origins = Vec::new();
@@ -107,20 +107,20 @@ impl<'t> Aligned<'t> {
     }
 }
 
-/// The first character that a decomposition finds.
+/// The first character of a decomposition.
 fn first_of(decompose: impl FnOnce(&mut dyn FnMut(char))) -> char {
     let mut first = None;
     decompose(&mut |character| first = first.or(Some(character)));
     first.unwrap_or_default()
 }
 
-/// Whether this decomposed character is joined to nothing before it and stays behind it: UAX 15, section 9.1, a starter
-/// whose quick check for NFC is yes.
+/// Whether this decomposed character neither composes with what precedes it nor moves: a starter whose NFC quick check is
+/// yes (UAX 15, section 9.1).
 fn stands_alone(decomposed: char) -> bool {
     is_starter(decomposed) && is_nfc_quick(std::iter::once(decomposed)) == IsNormalized::Yes
 }
 
-/// Whether it begins a combining sequence.
+/// Whether the character starts a combining sequence.
 fn is_starter(character: char) -> bool {
     canonical_combining_class(character) == 0
 }
@@ -129,7 +129,7 @@ fn is_starter(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Where each character of the changed text comes from.
+    /// The origin of each character of the changed text.
     fn origins(text: &Aligned<'_>) -> Vec<(char, Range<usize>)> {
         text.text().chars().enumerate().map(|(at, character)| (character, text.origin(at..at + 1))).collect()
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_stays_as_it_was_corresponds_one_to_one() {
+    fn an_unchanged_segment_corresponds_one_to_one() {
         // No composed letter has these marks: two characters before and after.
         let text = Aligned::new("x\u{302}½").nfkc();
         assert_eq!(text.text(), "x\u{302}1⁄2");
@@ -154,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_change_places_come_from_their_whole_sequence() {
-        // U+0323 stands below and goes before U+0307, above.
+    fn reordered_marks_come_from_their_whole_sequence() {
+        // Canonical order puts U+0323 (below) before U+0307 (above).
         let text = Aligned::new("q\u{307}\u{323}r").nfkc();
         assert_eq!(text.text(), "q\u{323}\u{307}r");
         assert_eq!(text.origin(1..2), 0..3);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_follow_each_other() {
+    fn steps_can_be_chained() {
         let text = Aligned::new("e\u{200b}\u{301}İ").characters(|c| (c != '\u{200b}').then_some(c)).nfc();
         assert_eq!(origins(&text), [('é', 0..3), ('İ', 3..4)]);
         let lower = text.lower_case();
@@ -179,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn a_final_sigma_has_its_own_lower_case() {
+    fn a_final_sigma_has_a_lower_case_of_its_own() {
         assert_eq!(Aligned::new("ΟΔΟΣ Σ").lower_case().text(), "οδος σ");
     }
 
-    /// The whole of Unicode, between neighbours that compose with much, against normalisation of the whole text.
+    /// Every character of Unicode, between neighbours that compose with many others.
     #[test]
-    fn segments_normalise_to_what_the_whole_text_does() {
+    fn segments_normalise_like_the_whole_text() {
         const NEIGHBOURS: [char; 8] = ['e', 'か', 'ｶ', '\u{301}', '\u{3099}', 'ﾞ', '\u{1100}', '\u{1161}'];
         for (at, character) in ('\0'..=char::MAX).enumerate() {
             let neighbour = |step: usize| NEIGHBOURS[(at / step) % NEIGHBOURS.len()];

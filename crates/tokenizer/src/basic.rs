@@ -1,8 +1,8 @@
-//! transformers' `BasicTokenizer`, as `BertJapaneseTokenizer` makes it: words are what white space and punctuation
-//! separate. Chinese characters are not set apart, for Japanese has them inside words.
+//! transformers' `BasicTokenizer` as `BertJapaneseTokenizer` configures it: words are separated by white space and
+//! punctuation. Chinese characters are not split into words, because Japanese words contain them.
 //!
-//! Categories of characters are those of the newest Unicode. Python knows its own version's, and takes what was
-//! assigned later for unassigned, that is, for control characters.
+//! Character categories are those of the newest Unicode. Python uses an older version and treats characters that were
+//! assigned later as unassigned, so it drops them as control characters.
 
 use std::ops::Range;
 
@@ -10,8 +10,7 @@ use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCa
 
 use crate::wordpiece::is_python_space;
 
-/// What `_clean_text` makes of a character: white space becomes a space; control characters, unassigned ones and
-/// U+FFFD vanish.
+/// transformers' `_clean_text`: white space becomes a space; control characters, unassigned ones and U+FFFD are dropped.
 pub(crate) fn clean(character: char) -> Option<char> {
     match character {
         '\t' | '\n' | '\r' => Some(' '),
@@ -22,12 +21,12 @@ pub(crate) fn clean(character: char) -> Option<char> {
     }
 }
 
-/// Whether this combining character goes with lower-casing (`_run_strip_accents`).
+/// Whether lower-casing drops this combining character (`_run_strip_accents`).
 pub(crate) fn is_accent(character: char) -> bool {
     character.general_category() == GeneralCategory::NonspacingMark
 }
 
-/// Calls `found` with every run of characters between white space and the characters it covers, until it says `false`.
+/// Calls `found` with every run of characters between white space and its range in characters, until it returns false.
 pub(crate) fn split_on_white_space(text: &str, mut found: impl FnMut(&str, Range<usize>) -> bool) {
     let mut start = 0;
     for run in text.split(is_python_space) {
@@ -39,13 +38,12 @@ pub(crate) fn split_on_white_space(text: &str, mut found: impl FnMut(&str, Range
     }
 }
 
-/// The parts of a word: each punctuation character, and the runs between them, with the characters they cover.
+/// Splits a word into punctuation characters and the runs between them, with their ranges in characters.
 pub(crate) fn split_on_punctuation(word: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
-    let bounds = |character: char| is_punctuation(character);
     let mut start = 0;
-    word.split_inclusive(bounds)
+    word.split_inclusive(is_punctuation)
         .flat_map(move |run| {
-            let last = run.char_indices().next_back().filter(|&(_, last)| bounds(last));
+            let last = run.char_indices().next_back().filter(|&(_, last)| is_punctuation(last));
             let (run, punctuation) = run.split_at(last.map_or(run.len(), |(at, _)| at));
             [run, punctuation]
         })
@@ -57,7 +55,7 @@ pub(crate) fn split_on_punctuation(word: &str) -> impl Iterator<Item = (&str, Ra
         })
 }
 
-/// BERT's punctuation: Unicode's, and everything in ASCII that is no letter, digit, space or control character.
+/// BERT's punctuation: Unicode's, and every ASCII character but letters, digits, spaces and control characters.
 fn is_punctuation(character: char) -> bool {
     character.is_ascii_punctuation()
         || character.general_category_group() == GeneralCategoryGroup::Punctuation
@@ -68,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn punctuation_stands_alone() {
+    fn punctuation_is_split_off() {
         let parts: Vec<_> = split_on_punctuation("「新型」$5!?").collect();
         let expected =
             [("「", 0..1), ("新型", 1..3), ("」", 3..4), ("$", 4..5), ("5", 5..6), ("!", 6..7), ("?", 7..8)];
@@ -78,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_vanish_and_white_space_is_a_space() {
+    fn control_characters_are_dropped_and_white_space_becomes_a_space() {
         let text = "a\u{0}b\u{7f}\u{200d}\u{fffd}\u{e000}\u{378}c\u{3000}\u{a0}\t\r\n\u{b}d";
         assert_eq!(text.chars().filter_map(clean).collect::<String>(), "abc     d");
     }

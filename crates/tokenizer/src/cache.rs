@@ -1,8 +1,7 @@
-//! Converted dictionaries on disk: compressed, and quick to load.
+//! Converted dictionaries on disk: compressed and quick to load.
 //!
-//! A file is a sequence of zstd frames, each with its own checksum. So one thread can decompress and check the next
-//! frame while Vibrato builds its dictionary from the one before, and still Vibrato, which trusts what it reads, sees
-//! no byte that was not checked.
+//! A file is a sequence of zstd frames, each with a checksum. One thread decompresses and checks the next frame while
+//! Vibrato reads the one before. Vibrato does not validate its input, so it must only get bytes that were checked.
 
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
@@ -13,14 +12,14 @@ use zstd::zstd_safe::find_frame_compressed_size;
 
 use crate::error::{Error, Result};
 
-/// Bytes of a frame before compression: small enough for a processor's cache.
+/// Bytes of a frame before compression: it fits a processor's cache.
 const FRAME: usize = 1 << 20;
-/// Frames that wait for Vibrato at most.
+/// The largest number of frames that wait for Vibrato.
 const WAITING: usize = 4;
-/// zstd's own default; a copy is written once, and how fast it can be read hardly depends on the level.
+/// zstd's default. The level hardly affects how fast a copy is read.
 const COMPRESSION_LEVEL: i32 = 3;
 
-/// The dictionary in `file`; none if there is none or it is damaged, for then it is converted anew.
+/// Loads the dictionary in `file`; none if the file is missing or damaged, and must be made again.
 pub(crate) fn load(file: &Path) -> Option<vibrato::Dictionary> {
     let compressed = std::fs::read(file).ok()?;
     let (full, frames) = sync_channel(WAITING);
@@ -31,7 +30,7 @@ pub(crate) fn load(file: &Path) -> Option<vibrato::Dictionary> {
     })
 }
 
-/// Sends the frames one by one, until one is damaged or nobody wants more. Memory that has been read is used again.
+/// Sends the frames one by one, until one is damaged or the receiver is gone. Reuses the memory of frames that were read.
 fn decompress(mut compressed: &[u8], full: SyncSender<Vec<u8>>, empty: Receiver<Vec<u8>>) {
     let Ok(mut decompressor) = Decompressor::new() else { return };
     while let Ok(length) = find_frame_compressed_size(compressed)
@@ -47,13 +46,13 @@ fn decompress(mut compressed: &[u8], full: SyncSender<Vec<u8>>, empty: Receiver<
     }
 }
 
-/// The frames as one stream.
+/// Reads the frames as one stream.
 struct Frames {
     frames: Receiver<Vec<u8>>,
-    /// Takes the frames that have been read.
+    /// Returns frames that were read, for reuse.
     used: Sender<Vec<u8>>,
     frame: Vec<u8>,
-    /// How much of `frame` has been read.
+    /// Bytes of `frame` that were read.
     read: usize,
 }
 
@@ -61,7 +60,7 @@ impl Read for Frames {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.read == self.frame.len() {
             let next = self.frames.recv().unwrap_or_default();
-            // Nobody takes it any more once all frames are decompressed.
+            // This fails once all frames are decompressed, when the memory is no longer needed.
             let _ = self.used.send(std::mem::replace(&mut self.frame, next));
             self.read = 0;
         }
@@ -71,7 +70,7 @@ impl Read for Frames {
         Ok(count)
     }
 
-    /// Vibrato reads number by number: nearly always the next bytes of the same frame.
+    /// Vibrato reads number by number, so the bytes are nearly always in the same frame.
     #[inline]
     fn read_exact(&mut self, buffer: &mut [u8]) -> std::io::Result<()> {
         let end = self.read + buffer.len();
@@ -91,7 +90,7 @@ impl Read for Frames {
     }
 }
 
-/// Writes a dictionary, whole or not at all.
+/// Writes a dictionary atomically.
 pub(crate) fn save(dictionary: &vibrato::Dictionary, file: &Path) -> Result<()> {
     let failed = |source: std::io::Error| Error::Write { file: file.to_owned(), source };
     let mut bytes = Vec::new();
@@ -103,7 +102,7 @@ pub(crate) fn save(dictionary: &vibrato::Dictionary, file: &Path) -> Result<()> 
     write_atomically(file, &frames.concat()).map_err(failed)
 }
 
-/// Writes a file beside its place and moves it there, so that nobody reads half of it.
+/// Writes a temporary file in the same folder and renames it, so that no reader sees half of it.
 fn write_atomically(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -113,7 +112,8 @@ fn write_atomically(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     temporary.persist(file).map(drop).map_err(|error| error.error)
 }
 
-/// As the user's mask has it for ordinary files; temporary ones are their owner's alone.
+/// Gives a file the permissions of ordinary files, as the user's umask sets them. Temporary files are readable only by
+/// their owner by default.
 fn readable_by_all<'b, 'p, 's>(
     builder: &'b mut tempfile::Builder<'p, 's>,
 ) -> &'b mut tempfile::Builder<'p, 's> {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_no_other_dictionary() {
+    fn a_damaged_file_is_never_another_dictionary() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("copy.zst");
         let dictionary = dictionary();
@@ -179,7 +179,7 @@ mod tests {
         for at in (0..sound.len()).step_by(sound.len() / 100) {
             let mut damaged = sound.clone();
             damaged[at] ^= 0x40;
-            // zstd does not use every bit of a file.
+            // A few bits of a zstd file have no effect.
             assert!(read(&damaged).is_none_or(|found| bytes(&found) == whole), "byte {at}");
             assert!(read(&sound[..at]).is_none(), "cut at {at}");
         }

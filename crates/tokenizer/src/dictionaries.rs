@@ -1,127 +1,32 @@
-//! Where MeCab's dictionaries are, and which converted copy is theirs.
+//! The folders of MeCab's dictionaries and their converted copies.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf, is_separator};
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::cache;
+use crate::dictionary::MecabDictionary;
 use crate::error::{Error, Result, read};
 use crate::mecab::CompiledDictionary;
 
-/// Raised when the conversion itself changes, so that older copies are not taken for current ones.
+/// Version of the conversion. Raise it when the conversion changes, so that older copies are not used.
 const CONVERSION: u32 = 2;
 
-/// A MeCab dictionary.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MecabDictionary {
-    /// `ipadic`, of Tohoku's first Japanese BERTs.
-    Ipadic,
-    /// `unidic_lite`, of their later ones.
-    UnidicLite,
-    /// `unidic`.
-    Unidic,
-    /// Any other, by the folder that holds it compiled for MeCab.
-    Folder(PathBuf),
-}
-
-impl MecabDictionary {
-    /// Those that transformers knows by a name in `mecab_kwargs.mecab_dic`.
-    pub const NAMED: [Self; 3] = [Self::Ipadic, Self::UnidicLite, Self::Unidic];
-
-    /// The name that transformers has for it.
-    pub fn name(&self) -> Option<&'static str> {
-        match self {
-            Self::Ipadic => Some("ipadic"),
-            Self::UnidicLite => Some("unidic_lite"),
-            Self::Unidic => Some("unidic"),
-            Self::Folder(_) => None,
-        }
-    }
-
-    /// The PyPI package of a named dictionary: it carries it, or, `unidic` being too large, downloads it.
-    pub fn package(&self) -> Option<&'static str> {
-        match self {
-            Self::Ipadic => Some("ipadic"),
-            Self::UnidicLite => Some("unidic-lite"),
-            Self::Unidic => Some("unidic"),
-            Self::Folder(_) => None,
-        }
-    }
-
-    /// `mecab_kwargs` with which transformers uses this dictionary.
-    pub(crate) fn settings(&self) -> Value {
-        match self {
-            Self::Folder(folder) => {
-                let folder = folder.to_string_lossy();
-                let folder = shlex::try_quote(&folder).unwrap_or_default();
-                // MeCab does not start without an rcfile, and transformers names none.
-                json!({ "mecab_dic": null, "mecab_option": format!("-d {folder} -r /dev/null") })
-            }
-            named => json!({ "mecab_dic": named.name() }),
-        }
-    }
-
-    /// How the dictionary gets to `folder`.
-    pub(crate) fn advice(&self, folder: &Path) -> String {
-        match self {
-            Self::Ipadic => "run `make setup`".into(),
-            Self::UnidicLite => "run `make setup DICTIONARY=unidic-lite`".into(),
-            Self::Unidic => format!(
-                "the PyPI package unidic does not hold the dictionary, it only downloads it: install it, run \
-                 `python -m unidic download`, and copy the folder dicdir that this makes in the package to {}",
-                folder.join("dicdir").display()
-            ),
-            Self::Folder(_) => "name the folder into which MeCab's mecab-dict-index wrote it".into(),
-        }
-    }
-}
-
-impl fmt::Display for MecabDictionary {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(folder) => folder.display().fmt(formatter),
-            named => named.name().unwrap_or_default().fmt(formatter),
-        }
-    }
-}
-
-/// What is neither a MeCab dictionary's name nor a path.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "found the MeCab dictionary {0:?}, expected ipadic, unidic_lite, unidic or a folder's path, such as ./mine"
-)]
-pub struct UnknownDictionary(String);
-
-impl FromStr for MecabDictionary {
-    type Err = UnknownDictionary;
-
-    /// A name, or a path, which has a separator in it so that a misspelled name is not taken for one.
-    fn from_str(text: &str) -> std::result::Result<Self, UnknownDictionary> {
-        match Self::NAMED.into_iter().find(|dictionary| dictionary.name() == Some(text)) {
-            Some(named) => Ok(named),
-            None if text.contains(is_separator) => Ok(Self::Folder(text.into())),
-            None => Err(UnknownDictionary(text.into())),
-        }
-    }
-}
-
-/// The folders of the MeCab dictionaries, and of the copies converted for Vibrato.
+/// The folders of the MeCab dictionaries and of their copies converted for Vibrato.
 ///
-/// Converting takes seconds (UniDic: ten), loading the converted copy a fraction of one. A copy's name says which files
-/// of which size and modification time it was made from, and by which version of Vibrato: they are not read again to
-/// learn that nothing has changed. A damaged copy is made anew. Copies of what has changed since are not removed: the
-/// folder may be emptied at any time.
+/// Converting a dictionary takes seconds (UniDic: ten); loading the copy takes a fraction of a second. A copy's name
+/// contains a hash of its source files' paths, sizes and modification times, and Vibrato's version, so an unchanged
+/// dictionary is recognised without reading it. A damaged copy is made again. Outdated copies are not removed; the folder
+/// can be emptied at any time.
 ///
 /// ```
 /// use midashi_tokenizer::{Dictionaries, MecabDictionary};
 ///
-/// // As `make setup` leaves them, but with another IPADIC.
-/// let dictionaries = Dictionaries::below("cache".as_ref()).with(MecabDictionary::Ipadic, "/usr/lib/mecab/dic/ipadic-utf8");
+/// // The folders of `make setup`, with another IPADIC.
+/// let dictionaries =
+///     Dictionaries::below("cache".as_ref()).with(MecabDictionary::Ipadic, "/usr/lib/mecab/dic/ipadic-utf8");
 /// ```
 #[derive(Debug, Clone)]
 pub struct Dictionaries {
@@ -130,31 +35,31 @@ pub struct Dictionaries {
 }
 
 impl Dictionaries {
-    /// No dictionary yet; converted ones go to the folder `cache`, which is made when needed.
+    /// No dictionaries. Converted copies go to the folder `cache`, which is created when needed.
     pub fn new(cache: impl Into<PathBuf>) -> Self {
         Self { cache: cache.into(), folders: BTreeMap::new() }
     }
 
-    /// The named dictionaries in `<cache>/<package>`, converted ones in `<cache>/dictionaries`.
+    /// The named dictionaries in `<cache>/<package>`, with converted copies in `<cache>/dictionaries`.
     pub fn below(cache: &Path) -> Self {
         let packages = MecabDictionary::NAMED.into_iter().filter_map(|named| Some((named.package()?, named)));
         let folders = packages.map(|(package, named)| (named, cache.join(package))).collect();
         Self { cache: cache.join("dictionaries"), folders }
     }
 
-    /// Adds a dictionary: `folder` holds `sys.dic`, `unk.dic`, `matrix.bin` and `char.bin`, or a folder `dicdir` that
-    /// does, as the PyPI packages have it.
+    /// Adds a dictionary. `folder` holds `sys.dic`, `unk.dic`, `matrix.bin` and `char.bin`, or a folder `dicdir` with them,
+    /// as in the PyPI packages.
     #[must_use]
     pub fn with(mut self, dictionary: MecabDictionary, folder: impl Into<PathBuf>) -> Self {
         self.folders.insert(dictionary, folder.into());
         self
     }
 
-    /// The folder in which this dictionary's files lie.
+    /// The folder that holds the dictionary's files.
     ///
     /// # Errors
     ///
-    /// If no folder was given for it, or the one that was given does not hold it.
+    /// If no folder was given for the dictionary, or its folder does not hold it.
     pub fn folder(&self, dictionary: &MecabDictionary) -> Result<PathBuf> {
         let folder = match dictionary {
             MecabDictionary::Folder(folder) => folder,
@@ -163,22 +68,23 @@ impl Dictionaries {
                 .get(named)
                 .ok_or_else(|| Error::DictionaryNotConfigured { dictionary: named.clone() })?,
         };
-        let found = [folder.clone(), folder.join("dicdir")].into_iter();
-        let mut found = found.filter(|folder| folder.join(CompiledDictionary::WORDS).is_file());
-        found.next().ok_or_else(|| Error::DictionaryNotInstalled {
-            dictionary: dictionary.clone(),
-            folder: folder.clone(),
-        })
+        [folder.clone(), folder.join("dicdir")]
+            .into_iter()
+            .find(|folder| folder.join(CompiledDictionary::WORDS).is_file())
+            .ok_or_else(|| Error::DictionaryNotInstalled {
+                dictionary: dictionary.clone(),
+                folder: folder.clone(),
+            })
     }
 
-    /// The same dictionary, where a folder is the whole path to its files: it means the same wherever a program starts.
+    /// The same dictionary with an absolute path to its folder, which does not depend on the working directory.
     pub(crate) fn located(&self, dictionary: &MecabDictionary) -> Result<MecabDictionary> {
         if dictionary.name().is_some() {
             return Ok(dictionary.clone());
         }
         let folder = self.folder(dictionary)?;
-        let whole = folder.canonicalize().map_err(|source| Error::Read { file: folder, source })?;
-        Ok(MecabDictionary::Folder(whole))
+        let absolute = folder.canonicalize().map_err(|source| Error::Read { file: folder, source })?;
+        Ok(MecabDictionary::Folder(absolute))
     }
 
     /// MeCab's word splitter with this dictionary.
@@ -193,14 +99,14 @@ impl Dictionaries {
                 words
             }
         };
-        // With these two, Vibrato's words are MeCab's.
+        // With these two settings, Vibrato finds the same words as MeCab.
         vibrato::Tokenizer::new(words)
             .max_grouping_len(max_grouping_size(&folder)?)
             .ignore_space(true)
             .map_err(|error| Error::Conversion { folder, message: error.to_string() })
     }
 
-    /// Where the converted copy of the dictionary in `folder` is, or will be.
+    /// The path of the converted copy of the dictionary in `folder`.
     fn copy_of(&self, dictionary: &MecabDictionary, folder: &Path) -> Result<PathBuf> {
         let mut hash = Sha256::new_with_prefix(CONVERSION.to_le_bytes());
         for name in CompiledDictionary::FILES {
@@ -219,9 +125,9 @@ impl Dictionaries {
     }
 }
 
-/// How many characters may follow the first of a grouped unknown word: `max-grouping-size` of the dictionary's `dicrc`.
+/// The largest number of characters after the first of a grouped unknown word: `max-grouping-size` in the `dicrc`.
 fn max_grouping_size(folder: &Path) -> Result<usize> {
-    /// MeCab's own, also where the setting is 0.
+    /// MeCab's default, which 0 selects too.
     const DEFAULT: usize = 24;
     let file = folder.join("dicrc");
     let settings = if file.is_file() { read(&file)? } else { Vec::new() };
@@ -239,8 +145,7 @@ fn max_grouping_size(folder: &Path) -> Result<usize> {
     }
 }
 
-/// The first value of `key` in MeCab's settings, `key = value` a line, and the line it stands in. Their charset may be
-/// any that agrees with ASCII.
+/// Line number and value of the first `key = value` in MeCab's settings. Their charset may be any superset of ASCII.
 pub(crate) fn setting(settings: &[u8], key: &str) -> Option<(usize, String)> {
     let settings = String::from_utf8_lossy(settings);
     settings.lines().enumerate().find_map(|(line, text)| {
@@ -255,18 +160,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn a_dictionary_is_a_name_or_a_path() {
-        for named in MecabDictionary::NAMED {
-            assert_eq!(named.to_string().parse::<MecabDictionary>().unwrap(), named);
-        }
-        let folder = "/usr/lib/mecab/dic/mine";
-        let dictionary: MecabDictionary = folder.parse().unwrap();
-        assert_eq!((dictionary.to_string(), dictionary.name()), (folder.to_owned(), None));
-        let message = "unidic-light".parse::<MecabDictionary>().unwrap_err().to_string();
-        assert!(message.contains("found the MeCab dictionary \"unidic-light\""), "{message}");
-    }
 
     #[test]
     fn a_changed_dictionary_gets_a_new_copy() {
@@ -291,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dictionary_says_how_long_unknown_words_may_be() {
+    fn the_dictionary_limits_the_length_of_unknown_words() {
         let folder = tempfile::tempdir().unwrap();
         let with = |settings: &[u8]| {
             std::fs::write(folder.path().join("dicrc"), settings).unwrap();

@@ -1,8 +1,8 @@
-//! What can go wrong, said so that the reader knows which file to open and what to do.
+//! Errors. Each names the file, the place, what was found, what was expected and what to do.
 
 use std::path::PathBuf;
 
-use crate::MecabDictionary;
+use crate::dictionary::MecabDictionary;
 
 /// Why a tokenizer could not be loaded, learned or used.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum Error {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the operating system said.
+        /// The operating system's reason.
         source: std::io::Error,
     },
 
@@ -21,26 +21,26 @@ pub enum Error {
     Write {
         /// The file.
         file: PathBuf,
-        /// What the operating system said.
+        /// The operating system's reason.
         source: std::io::Error,
     },
 
-    /// A file is not what its format says.
+    /// A file does not follow its format.
     #[error("{}: {place}: found {found}, expected {expected}; {advice}", file.display())]
     Malformed {
         /// The file.
         file: PathBuf,
         /// Where in the file: a line, a byte, a key.
         place: String,
-        /// What stands there.
+        /// What was found there.
         found: String,
-        /// What should stand there.
+        /// What was expected there.
         expected: String,
         /// What to do about it.
         advice: &'static str,
     },
 
-    /// A setting that transformers knows and this crate does not.
+    /// A setting that transformers supports and this crate does not.
     #[error(
         "{}: {setting} is {found}, which is not supported; supported: {supported}; {advice}",
         file.display()
@@ -52,7 +52,7 @@ pub enum Error {
         setting: &'static str,
         /// Its value.
         found: String,
-        /// The values that would have worked.
+        /// The supported values.
         supported: &'static str,
         /// What to do about it.
         advice: &'static str,
@@ -68,26 +68,26 @@ pub enum Error {
         folder: PathBuf,
     },
 
-    /// The settings are BertJapaneseTokenizer's, which reads a vocabulary that is not there.
+    /// The settings are for BertJapaneseTokenizer, but its vocabulary is missing.
     #[error(
         "{}: is missing, expected the vocabulary that BertJapaneseTokenizer reads; copy it there from the checkpoint",
         file.display()
     )]
     NoVocabulary {
-        /// Where it should be.
+        /// The expected path.
         file: PathBuf,
     },
 
     /// A vocabulary and a model's word embeddings do not belong together.
-    #[error("{}: the tokenizer has {ids} ids, config.json says vocab_size {rows}, expected {expected}", folder.display())]
+    #[error("{}: the tokenizer has {ids} ids, config.json has vocab_size {rows}, expected {expected}", folder.display())]
     Embeddings {
         /// The checkpoint's folder.
         folder: PathBuf,
-        /// How many ids the tokenizer has.
+        /// Number of the tokenizer's ids.
         ids: usize,
-        /// How many rows the word embeddings have.
+        /// Number of rows of the word embeddings.
         rows: usize,
-        /// How many there should be, and what to do.
+        /// The expected number of ids, and what to do.
         expected: &'static str,
     },
 
@@ -101,7 +101,7 @@ pub enum Error {
         file: PathBuf,
     },
 
-    /// No folder was given for the dictionary that the tokenizer needs.
+    /// The tokenizer needs a dictionary for which no folder was given.
     #[error(
         "the tokenizer needs the MeCab dictionary {dictionary}, but no folder was configured for it; configure where its PyPI package {package} is unpacked",
         package = dictionary.package().unwrap_or_default()
@@ -111,7 +111,7 @@ pub enum Error {
         dictionary: MecabDictionary,
     },
 
-    /// The folder of a dictionary does not hold one.
+    /// The folder of a dictionary does not hold it.
     #[error("{}: found no sys.dic there or in its dicdir folder, expected the compiled MeCab dictionary {dictionary}; {advice}", folder.display(), advice = dictionary.advice(folder))]
     DictionaryNotInstalled {
         /// The dictionary.
@@ -120,7 +120,7 @@ pub enum Error {
         folder: PathBuf,
     },
 
-    /// Vibrato refused what was read from a MeCab dictionary.
+    /// Vibrato rejected what was read from a MeCab dictionary.
     #[error("{}: the MeCab dictionary cannot be converted: {message}; unpack the dictionary's package again", folder.display())]
     Conversion {
         /// The dictionary's folder.
@@ -140,16 +140,16 @@ pub enum Error {
         token: String,
     },
 
-    /// There is no room for a single piece of text.
+    /// The maximum length leaves no room for a token besides the special ones.
     #[error("max_length is {found}, expected at least {least} ({special} special tokens and one piece); raise it", least = special + 1)]
     MaxLength {
-        /// The length asked for.
+        /// The requested length.
         found: usize,
-        /// How many special tokens every text gets.
+        /// Number of special tokens that are added to the text.
         special: usize,
     },
 
-    /// The `tokenizers` library refused a file or a text.
+    /// The `tokenizers` library rejected a file or a text.
     #[error("{}: {message}; check that the file is the one published with the checkpoint", file.display())]
     Json {
         /// The tokenizer.json.
@@ -158,22 +158,22 @@ pub enum Error {
         message: String,
     },
 
-    /// The vocabulary to learn cannot hold what it must hold.
+    /// The requested vocabulary is smaller than the special tokens and single characters.
     #[error(
-        "a vocabulary of {size} pieces was asked for, but special tokens and single characters alone are {needed}; raise the size or lower the alphabet limit"
+        "a vocabulary of {size} pieces was requested, but special tokens and single characters alone are {needed}; raise the size or lower the alphabet limit"
     )]
     VocabularyTooSmall {
-        /// The size asked for.
+        /// The requested size.
         size: usize,
         /// The least possible size.
         needed: usize,
     },
 }
 
-/// Short for a result of this crate.
+/// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Reads a whole file, or says which one could not be read.
+/// Reads a whole file. The error names the file.
 pub(crate) fn read(file: &std::path::Path) -> Result<Vec<u8>> {
     std::fs::read(file).map_err(|source| Error::Read { file: file.to_owned(), source })
 }
@@ -189,7 +189,7 @@ pub(crate) fn read_text(file: &std::path::Path) -> Result<String> {
     })
 }
 
-/// Writes a whole file, or says which one could not be written.
+/// Writes a whole file. The error names the file.
 pub(crate) fn write(file: &std::path::Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     std::fs::write(file, bytes).map_err(|source| Error::Write { file: file.to_owned(), source })
 }

@@ -1,27 +1,31 @@
-//! The readers of a dictionary and of a tokenizer's settings as cargo-fuzz calls them (`tests/fuzz`), and their trial
-//! by its seeds.
+//! The readers of a dictionary and of a tokenizer's settings for cargo-fuzz (`tests/fuzz`), and tests that run them on
+//! damaged copies of its seeds.
 
 use std::fs;
 use std::path::Path;
 
+use crate::dictionaries::Dictionaries;
+use crate::dictionary::MecabDictionary;
+use crate::error::Error;
 use crate::mecab::packed::unpack;
-use crate::{Dictionaries, Error, MecabDictionary, Requirements, Tokenizer};
+use crate::requirements::Requirements;
+use crate::tokenizer::Tokenizer;
 
 #[path = "../../../tests/fuzz/reader.rs"]
 mod reader;
 
 pub use reader::{Counting, Reader};
 
-/// The four files of a compiled MeCab dictionary, packed (`mecab/packed.rs`). `char.bin` alone is a quarter of a
-/// megabyte whatever the input; Vibrato's table of characters is, three times over while it is built, four bytes for
-/// each up to the highest, U+10FFFF.
+/// The four files of a compiled MeCab dictionary, packed (`mecab/packed.rs`). `char.bin` alone is a quarter of a megabyte
+/// for any input. While Vibrato builds its table of characters, it takes three times four bytes for each character up to
+/// the highest, U+10FFFF.
 pub const MECAB: Reader = Reader {
     name: "mecab",
     bytes_per_byte: 64,
     bytes: 16 << 20,
     read: |input| {
         let Ok(dictionary) = unpack(input).convert() else { return false };
-        // As a tokenizer uses it.
+        // The settings are a tokenizer's.
         let Ok(words) = vibrato::Tokenizer::new(dictionary).max_grouping_len(24).ignore_space(true) else {
             return false;
         };
@@ -32,9 +36,9 @@ pub const MECAB: Reader = Reader {
     },
 };
 
-/// `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and `vocab.txt`, each ended by a NUL but the
-/// last; an empty one is not there. Words are split without MeCab where the settings say so, and not at all elsewhere.
-/// A number takes two bytes of JSON and, where any key is kept, 72 of memory, in vectors that double.
+/// `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and `vocab.txt`, separated by NUL; an empty file
+/// is not written. Texts are encoded only if the settings need no MeCab dictionary. A number takes two bytes of JSON and,
+/// where unknown keys are kept, 72 bytes of memory in vectors that double.
 pub const SETTINGS: Reader = Reader {
     name: "settings",
     bytes_per_byte: 128,
@@ -44,7 +48,7 @@ pub const SETTINGS: Reader = Reader {
     },
 };
 
-/// Calls `read` with two empty folders, in memory where there is a file system for that.
+/// Calls `read` with two empty folders, in memory if the system has such a file system.
 fn with_folders(read: impl FnOnce(&Path, &Path) -> bool) -> bool {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
@@ -63,7 +67,7 @@ fn write_settings(folder: &Path, input: &[u8]) -> std::io::Result<()> {
 fn read_settings(folder: &Path, copy: &Path) -> bool {
     let default = Some(&MecabDictionary::Ipadic);
     let Ok(requirements) = Requirements::of(folder, default) else { return false };
-    // A copy means the same.
+    // The copy must load as the original does.
     let dictionaries = Dictionaries::new(copy);
     if requirements.copy_files(copy, &dictionaries).is_err() {
         return false;
@@ -96,7 +100,7 @@ mod tests {
     fn long_lists_stay_within_the_bound() {
         const NULS: &str = "\0\0\0";
         const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
-        // One more than a vector holds that has doubled until now.
+        // One more than the capacity of a vector that doubles.
         let length = (1 << 17) + 1;
         let numbers = vec!["0"; length].join(",");
         let pieces = "\n".repeat(length);

@@ -1,39 +1,42 @@
-//! transformers' `BertJapaneseTokenizer`: special tokens set apart, text normalised, split into words, words cut into
-//! pieces.
+//! transformers' `BertJapaneseTokenizer`: it splits off special tokens, normalises the text between them, splits it into
+//! words and cuts the words into pieces.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
 use crate::aligned::Aligned;
-use crate::basic;
+use crate::basic::{clean, is_accent, split_on_punctuation};
+use crate::dictionaries::Dictionaries;
+use midashi_text::{Encoding, PAIR_SEPARATOR};
+
+use crate::encoding::Encoded;
 use crate::error::{Error, Result};
 use crate::settings::{AddedToken, JapaneseSettings, WordSettings};
 use crate::vocabulary::Vocabulary;
 use crate::wordpiece::{Piece, is_python_space};
 use crate::words::WordSplitter;
-use crate::{Dictionaries, Encoding, PAIR_SEPARATOR};
 
-/// `[CLS]` and `[SEP]`.
+/// Number of special tokens that are added to a text: `[CLS]` and `[SEP]`.
 pub(crate) const SPECIAL: usize = 2;
-/// `[CLS]`, and `[SEP]` behind each text.
+/// Number of special tokens that are added to a pair: `[CLS]`, and `[SEP]` after each text.
 pub(crate) const SPECIAL_OF_PAIRS: usize = 3;
 
 /// A `BertJapaneseTokenizer`.
 pub(crate) struct JapaneseTokenizer {
-    /// MeCab with its dictionary, where words are MeCab's.
+    /// MeCab's dictionary, if words are MeCab's.
     mecab: Option<vibrato::Tokenizer>,
-    vocabulary: Vocabulary,
-    settings: JapaneseSettings,
-    /// Special and added tokens: found in the text as they stand, longest first.
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) settings: JapaneseSettings,
+    /// Special and added tokens, which are searched for in the raw text, longest first.
     set_apart: Vec<(AddedToken, u32)>,
     special_ids: BTreeSet<u32>,
-    /// Words that stay as they are.
+    /// Words that are neither lower-cased nor split.
     never_split: HashSet<String>,
     pub(crate) special: SpecialIds,
 }
 
-/// The ids of the special tokens that every text may need.
+/// The ids of the special tokens that any text may need.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SpecialIds {
     pub(crate) unknown: u32,
@@ -61,7 +64,7 @@ impl JapaneseTokenizer {
             }
             set_apart.insert(token.content.clone(), (token.clone(), id));
         }
-        // transformers gives a special token that the vocabulary lacks the next id, one that the model has no row for.
+        // transformers gives a special token that the vocabulary lacks the next id, for which the model has no row.
         for (role, token) in settings.special_tokens.iter() {
             if vocabulary.id(&token.content).is_none() {
                 let (file, token) = (vocabulary_file.to_owned(), token.content.clone());
@@ -92,78 +95,65 @@ impl JapaneseTokenizer {
         Ok(Self { mecab, never_split, special, special_ids, vocabulary, settings, set_apart })
     }
 
-    pub(crate) fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
-    }
-
-    pub(crate) fn settings(&self) -> &JapaneseSettings {
-        &self.settings
-    }
-
-    fn is_special(&self, id: u32) -> bool {
-        self.special_ids.contains(&id)
-    }
-
     pub(crate) fn splitter(&self) -> WordSplitter<'_> {
         self.mecab.as_ref().map_or(WordSplitter::Basic, WordSplitter::mecab)
     }
 
-    /// The text as words are looked for in it.
+    /// Normalises a text before it is split into words.
     fn normalise<'t>(&self, text: &'t str) -> Aligned<'t> {
         let text = Aligned::new(text);
         match self.settings.words {
             WordSettings::Mecab { normalise: true, .. } => text.nfkc(),
             WordSettings::Mecab { normalise: false, .. } => text,
-            WordSettings::Basic => text.characters(basic::clean).nfc(),
+            WordSettings::Basic => text.characters(clean).nfc(),
         }
     }
 
-    /// A word as its pieces are looked up.
+    /// Lower-cases a word, if the settings ask for that, before it is cut into pieces.
     fn spell<'w>(&self, word: &'w str) -> Aligned<'w> {
         let spelled = Aligned::new(word);
         match self.settings.words {
             _ if !self.settings.lower_case || self.never_split.contains(word) => spelled,
             WordSettings::Mecab { .. } => spelled.lower_case(),
-            WordSettings::Basic => spelled.lower_case().nfd(|character| !basic::is_accent(character)),
+            WordSettings::Basic => spelled.lower_case().nfd(|character| !is_accent(character)),
         }
     }
 
-    /// Whether a run of characters is more than one word where punctuation stands in it.
+    /// Whether punctuation splits a run of characters into words.
     fn splits_on_punctuation(&self, run: &str) -> bool {
         self.settings.words == WordSettings::Basic && !self.never_split.contains(run)
     }
 
-    /// Encodes `[CLS] first [SEP]`, or with a `second` text `[CLS] first [SEP] second [SEP]`. `splitter` is this
-    /// tokenizer's, kept between texts.
+    /// Encodes `[CLS] first [SEP]`, or `[CLS] first [SEP] second [SEP]`, with this tokenizer's `splitter`.
     pub(crate) fn encode(
         &self,
         splitter: &mut WordSplitter<'_>,
         first: &str,
         second: Option<&str>,
         max_length: usize,
-    ) -> Result<Encoding> {
+    ) -> Result<Encoded> {
         let special = if second.is_some() { SPECIAL_OF_PAIRS } else { SPECIAL };
         if max_length <= special {
             return Err(Error::MaxLength { found: max_length, special });
         }
         let characters = |text: &str| text.chars().count();
         let all_characters = characters(first) + second.map_or(0, characters);
-        let mut line = Line::new(self, max_length - special, all_characters);
-        line.push_whole(splitter, first);
-        line.push_separator();
+        let mut builder = Builder::new(self, max_length - special, all_characters);
+        builder.push_whole(splitter, first);
+        builder.push_separator();
         if let Some(second) = second {
-            line.begin_second(characters(first));
-            line.push_whole(splitter, second);
-            line.push_separator();
+            builder.begin_second(characters(first));
+            builder.push_whole(splitter, second);
+            builder.push_separator();
         }
-        Ok(line.encoding)
+        Ok(builder.encoded)
     }
 
-    /// Sets the special and added tokens apart from the text between them.
+    /// Splits a text into special or added tokens and the text between them.
     fn parts<'t>(&self, text: &'t str) -> Vec<Part<'t>> {
         let mut parts = Vec::new();
         let mut rest = text;
-        // Characters before `rest`.
+        // Number of characters before `rest`.
         let mut start = 0;
         let mut strip_left = false;
         loop {
@@ -192,58 +182,57 @@ impl JapaneseTokenizer {
     }
 }
 
-/// A part of a text, from the text's character `at` on.
+/// A part of a text; `at` is its first character.
 enum Part<'t> {
     Token { at: usize, token: &'t str, id: u32 },
     Text { at: usize, text: &'t str },
 }
 
-/// An encoding in the making.
-struct Line<'k> {
+/// Builds an encoding.
+struct Builder<'k> {
     tokenizer: &'k JapaneseTokenizer,
-    /// How many pieces there may be, the special token at the end not counted.
+    /// The largest number of tokens, without the separators that are yet to come.
     room: usize,
-    encoding: Encoding,
-    /// Which text of a pair it is at.
-    token_type: u32,
-    /// Characters of the original before that text.
+    encoded: Encoded,
+    /// 0 in the first text, 1 in the second.
+    token_type: i32,
+    /// Number of original characters before the current text.
     original_start: usize,
-    /// Characters of the encoding's text so far.
+    /// Number of characters in the encoding's text so far.
     characters: usize,
-    words: u32,
+    words: i32,
+    /// Working memory: the pieces of a word.
     pieces: Vec<Piece>,
 }
 
-impl<'k> Line<'k> {
-    /// For a text of so many characters: it will hardly have more pieces.
+impl<'k> Builder<'k> {
+    /// Starts with `[CLS]`. `characters` is the length of the texts, which rarely have more tokens than that.
     fn new(tokenizer: &'k JapaneseTokenizer, room: usize, characters: usize) -> Self {
         let capacity = SPECIAL_OF_PAIRS + characters.min(room);
         let encoding = Encoding {
-            text: String::new(),
             input_ids: Vec::with_capacity(capacity),
             token_type_ids: Vec::with_capacity(capacity),
             tokens: Vec::with_capacity(capacity),
             word_ids: Vec::with_capacity(capacity),
             offsets: Vec::with_capacity(capacity),
             original_offsets: Vec::with_capacity(capacity),
-            truncated: false,
-            first_truncated: false,
+            ..Encoding::default()
         };
-        let mut line = Self {
+        let mut builder = Self {
             tokenizer,
             room: room + 1,
-            encoding,
+            encoded: Encoded { encoding, ..Encoded::default() },
             token_type: 0,
             original_start: 0,
             characters: 0,
             words: 0,
             pieces: Vec::new(),
         };
-        line.push(tokenizer.special.classification, None, 0..0, 0..0);
-        line
+        builder.push(tokenizer.special.classification, None, 0..0, 0..0);
+        builder
     }
 
-    /// A whole text.
+    /// Adds a whole text.
     fn push_whole(&mut self, splitter: &mut WordSplitter<'_>, text: &str) {
         for part in self.tokenizer.parts(text) {
             match part {
@@ -253,29 +242,29 @@ impl<'k> Line<'k> {
         }
     }
 
-    /// The special token at a text's end, for which there is always room.
+    /// Adds the separator at the end of a text, for which there is always room.
     fn push_separator(&mut self) {
         self.room += 1;
         self.push(self.tokenizer.special.separator, None, 0..0, 0..0);
     }
 
-    /// What follows is the second text of a pair, the first of which had so many characters.
+    /// Starts the second text of a pair. `characters` is the length of the first.
     fn begin_second(&mut self, characters: usize) {
-        self.encoding.first_truncated = self.encoding.truncated;
-        self.encoding.text.push(PAIR_SEPARATOR);
+        self.encoded.first_truncated = self.encoded.truncated;
+        self.encoded.encoding.text.push(PAIR_SEPARATOR);
         self.characters += 1;
         self.original_start = characters + 1;
         self.token_type = 1;
     }
 
-    /// A piece, what it covers of the encoding's text and of the original.
-    fn push(&mut self, id: u32, word: Option<u32>, range: Range<usize>, original: Range<usize>) {
-        let encoding = &mut self.encoding;
+    /// Adds a token with its ranges in the encoding's text and in the original, if there is room.
+    fn push(&mut self, id: u32, word: Option<i32>, range: Range<usize>, original: Range<usize>) {
+        let encoding = &mut self.encoded.encoding;
         if encoding.input_ids.len() == self.room {
-            encoding.truncated = true;
+            self.encoded.truncated = true;
             return;
         }
-        encoding.input_ids.push(id);
+        encoding.input_ids.push(id.cast_signed());
         encoding.token_type_ids.push(self.token_type);
         encoding.tokens.push(self.tokenizer.vocabulary.token(id).unwrap_or_default().to_owned());
         encoding.word_ids.push(word);
@@ -283,31 +272,32 @@ impl<'k> Line<'k> {
         encoding.original_offsets.push((original.start as u32, original.end as u32));
     }
 
-    /// A special or added token that stands in the text, from the original's character `at` on.
+    /// Adds a special or added token of the text, which starts at the original's character `at`.
     fn push_token(&mut self, at: usize, token: &str, id: u32) {
-        self.encoding.text.push_str(token);
+        self.encoded.encoding.text.push_str(token);
         let (start, length) = (self.characters, token.chars().count());
         self.characters += length;
-        let word = (!self.tokenizer.is_special(id)).then_some(self.words);
-        self.words += u32::from(word.is_some());
+        let word = (!self.tokenizer.special_ids.contains(&id)).then_some(self.words);
+        self.words += i32::from(word.is_some());
         self.push(id, word, start..start + length, at..at + length);
     }
 
-    /// Text between such tokens, from the original's character `at` on.
+    /// Adds the text between such tokens, which starts at the original's character `at`.
     fn push_text(&mut self, splitter: &mut WordSplitter<'_>, at: usize, text: &str) {
         let text = self.tokenizer.normalise(text);
-        // Once nothing more fits, the rest of the text is still told, but its words need not be found.
-        if !self.encoding.truncated {
+        // When there is no more room, the rest of the text is still added, but not split into words.
+        if !self.encoded.truncated {
             splitter.split(text.text(), |run, range| {
                 self.push_run(run, range.start, at, &text);
-                !self.encoding.truncated
+                !self.encoded.truncated
             });
         }
         self.characters += text.text().chars().count();
-        self.encoding.text.push_str(text.text());
+        self.encoded.encoding.text.push_str(text.text());
     }
 
-    /// A run of characters of `text`, from its character `start` on; the text stands in the original from `at` on.
+    /// Adds the pieces of a run of characters. The run starts at character `start` of `text`, which starts at the original's
+    /// character `at`.
     fn push_run(&mut self, run: &str, start: usize, at: usize, text: &Aligned<'_>) {
         let tokenizer = self.tokenizer;
         let spelled = tokenizer.spell(run);
@@ -323,11 +313,11 @@ impl<'k> Line<'k> {
                 let range = self.characters + range.start..self.characters + range.end;
                 self.push(piece.id, Some(self.words), range, at + original.start..at + original.end);
             }
-            self.words += u32::from(!pieces.is_empty());
+            self.words += i32::from(!pieces.is_empty());
             self.pieces = pieces;
         };
         if tokenizer.splits_on_punctuation(spelled.text()) {
-            basic::split_on_punctuation(spelled.text()).for_each(|(word, range)| push(word, range.start));
+            split_on_punctuation(spelled.text()).for_each(|(word, range)| push(word, range.start));
         } else {
             push(spelled.text(), 0);
         }

@@ -1,26 +1,26 @@
-//! `tokenizer.json`, which the `tokenizers` library reads and runs.
+//! Tokenizers from `tokenizer.json`, run by the `tokenizers` library.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tokenizers::{ModelWrapper, TruncationDirection};
 
-use crate::error::{Error, Result, read_text};
-use crate::{Encoding, PAIR_SEPARATOR};
+use midashi_text::{Encoding, PAIR_SEPARATOR};
 
-/// How BERT and how RoBERTa spell the mask token.
+use crate::encoding::Encoded;
+use crate::error::{Error, Result, read_text};
+
+/// The mask tokens of BERT and RoBERTa.
 const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
 /// A tokenizer from `tokenizer.json`.
 pub(crate) struct JsonTokenizer {
     file: PathBuf,
     inner: tokenizers::Tokenizer,
-    /// How many special tokens a text gets.
-    special: usize,
-    /// How many a pair gets.
-    special_of_pairs: usize,
-    unknown: Option<u32>,
-    vocabulary_size: usize,
+    /// Number of special tokens that are added to a text and to a pair.
+    pub(crate) special_tokens: (usize, usize),
+    pub(crate) unknown_id: Option<u32>,
+    pub(crate) vocabulary_size: usize,
 }
 
 impl JsonTokenizer {
@@ -28,19 +28,19 @@ impl JsonTokenizer {
         let failed =
             |error: tokenizers::Error| Error::Json { file: file.to_owned(), message: error.to_string() };
         let mut inner = tokenizers::Tokenizer::from_file(file).map_err(failed)?;
-        // Lengths are the caller's to say, text by text.
+        // The caller limits the length of each text.
         inner.with_truncation(None).map_err(failed)?;
         inner.with_padding(None);
-        let unknown = unknown_id(file, &inner)?;
+        let unknown_id = unknown_id(file, &inner)?;
         let special = inner.encode("", true).map_err(failed)?.len();
-        let special_of_pairs = inner.encode(("", ""), true).map_err(failed)?.len();
-        // The ids may have gaps, so counting them would not do.
+        let special_tokens = (special, inner.encode(("", ""), true).map_err(failed)?.len());
+        // The ids may have gaps, so the largest counts and not their number.
         let largest = inner.get_vocab(true).into_values().max();
         let vocabulary_size = largest.map_or(0, |id| id as usize + 1);
-        Ok(Self { file: file.to_owned(), inner, special, special_of_pairs, unknown, vocabulary_size })
+        Ok(Self { file: file.to_owned(), inner, special_tokens, unknown_id, vocabulary_size })
     }
 
-    /// The library, with which its file's own kind of model is named.
+    /// The kind of model.
     pub(crate) fn model(&self) -> &'static str {
         match self.inner.get_model() {
             ModelWrapper::BPE(_) => "BPE",
@@ -50,34 +50,21 @@ impl JsonTokenizer {
         }
     }
 
-    pub(crate) fn vocabulary_size(&self) -> usize {
-        self.vocabulary_size
-    }
-
-    /// How many special tokens a text gets, and a pair.
-    pub(crate) fn special_tokens(&self) -> (usize, usize) {
-        (self.special, self.special_of_pairs)
-    }
-
-    pub(crate) fn unknown(&self) -> Option<u32> {
-        self.unknown
-    }
-
-    /// The mask token or else the unknown token.
-    pub(crate) fn replacement(&self) -> Option<(u32, String)> {
+    /// Id and spelling of the mask token, or else of the unknown token.
+    pub(crate) fn replacement(&self) -> Option<(i32, String)> {
         let added = self.inner.get_added_tokens_decoder();
         let mask = added.iter().find(|(_, token)| token.special && MASKS.contains(&token.content.as_str()));
-        let id = mask.map(|(&id, _)| id).or(self.unknown)?;
-        Some((id, self.inner.id_to_token(id)?))
+        let id = mask.map(|(&id, _)| id).or(self.unknown_id)?;
+        Some((id.cast_signed(), self.inner.id_to_token(id)?))
     }
 
-    /// Encodes a text or a pair, with the file's own template for each; pieces that do not fit are dropped at the end of
-    /// the second text, and where it has none left, of the first.
-    pub(crate) fn encode(&self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoding> {
+    /// Encodes a text or a pair with the file's templates. Tokens that do not fit are dropped at the end of the second text,
+    /// and if none of it is left, at the end of the first.
+    pub(crate) fn encode(&self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoded> {
         let failed =
             |error: tokenizers::Error| Error::Json { file: self.file.clone(), message: error.to_string() };
         let pieces = |text: &str| self.inner.encode_char_offsets(text, false).map_err(failed);
-        let special = if second.is_some() { self.special_of_pairs } else { self.special };
+        let special = if second.is_some() { self.special_tokens.1 } else { self.special_tokens.0 };
         let room = max_length.checked_sub(special).filter(|&room| room > 0);
         let room = room.ok_or(Error::MaxLength { found: max_length, special })?;
 
@@ -86,40 +73,43 @@ impl JsonTokenizer {
         let left = room - of_first.len();
         let second_cut = of_second.as_mut().is_some_and(|pieces| cut(pieces, left));
         if let Some(pieces) = &mut of_second {
-            // What stays where the file has no template.
+            // These remain if the file has no template for pairs.
             pieces.set_type_ids(vec![1; pieces.len()]);
         }
         let whole = self.inner.post_process(of_first, of_second, true).map_err(failed)?;
 
         let mut encoding = Encoding {
             text: first.to_owned(),
-            input_ids: whole.get_ids().to_vec(),
-            token_type_ids: whole.get_type_ids().to_vec(),
+            input_ids: signed(whole.get_ids()),
+            token_type_ids: signed(whole.get_type_ids()),
             tokens: whole.get_tokens().to_vec(),
-            word_ids: whole.get_word_ids().to_vec(),
+            word_ids: whole.get_word_ids().iter().map(|word| word.map(u32::cast_signed)).collect(),
             offsets: whole.get_offsets().iter().map(|&(start, end)| (start as u32, end as u32)).collect(),
-            original_offsets: Vec::new(),
-            truncated: first_cut || second_cut,
-            first_truncated: first_cut && second.is_some(),
+            ..Encoding::default()
         };
         if let Some(second) = second {
             join(&mut encoding, second, &whole.get_sequence_ids());
         }
         encoding.original_offsets.clone_from(&encoding.offsets);
-        Ok(encoding)
+        let (truncated, first_truncated) = (first_cut || second_cut, first_cut && second.is_some());
+        Ok(Encoded { encoding, truncated, first_truncated })
     }
 }
 
-/// Drops the pieces behind the first `room`, and says whether there were any.
+fn signed(ids: &[u32]) -> Vec<i32> {
+    ids.iter().map(|id| id.cast_signed()).collect()
+}
+
+/// Drops the tokens after the first `room`. Returns whether there were any.
 fn cut(pieces: &mut tokenizers::Encoding, room: usize) -> bool {
     let cut = pieces.len() > room;
     pieces.truncate(room, 0, TruncationDirection::Right);
-    // The library keeps them, and would add the special tokens to them as well.
+    // The library keeps the dropped tokens and would add special tokens to them too.
     pieces.take_overflowing();
     cut
 }
 
-/// Lets the second text of a pair follow the first: the library counts its words and characters from 0.
+/// Shifts word ids and offsets of a pair's second text behind the first text's: the library counts them from 0.
 fn join(encoding: &mut Encoding, second: &str, sequences: &[Option<usize>]) {
     encoding.text.push(PAIR_SEPARATOR);
     let start = encoding.text.chars().count() as u32;
@@ -133,8 +123,8 @@ fn join(encoding: &mut Encoding, second: &str, sequences: &[Option<usize>]) {
     }
 }
 
-/// What the model makes of text it cannot spell. The library keeps this to itself for some models, so the file is
-/// asked: Unigram names an id, the other models a token.
+/// The id of the unknown token. The library does not expose it for some models, so it is read from the file: Unigram has an
+/// id there, the other models a token.
 fn unknown_id(file: &Path, inner: &tokenizers::Tokenizer) -> Result<Option<u32>> {
     #[derive(Deserialize)]
     struct TokenizerFile {

@@ -1,9 +1,8 @@
-//! A WordPiece vocabulary learned from texts, for a model that is trained from nothing.
+//! Learning a WordPiece vocabulary from texts, for a model that is trained from scratch.
 //!
-//! The `tokenizers` library has such a trainer. It counts in hash maps that are seeded anew in every process, numbers
-//! pieces in their order and lets those numbers break ties, so two runs over one corpus can give two vocabularies.
-//! A vocabulary is part of a reproducible run, so the same procedure is written out here with every tie decided by
-//! spelling order; a test holds it against the library's trainer.
+//! The `tokenizers` library has a trainer, but its ties depend on the order of hash maps that are seeded anew in every
+//! process, so two runs over one corpus can give different vocabularies. Runs must be reproducible, so this is the same
+//! algorithm with ties broken by the order of spellings. A test compares it with the library's trainer.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -12,43 +11,45 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::aligned::Aligned;
+use crate::dictionaries::Dictionaries;
+use crate::dictionary::MecabDictionary;
 use crate::error::{Error, Result, write};
 use crate::settings::{SETTINGS, VOCABULARY};
 use crate::vocabulary::CONTINUATION;
 use crate::wordpiece::is_python_space;
 use crate::words::WordSplitter;
-use crate::{Dictionaries, MecabDictionary};
 
-/// The special tokens, in the order in which BERT's vocabularies begin.
+/// The special tokens, in the order of BERT's vocabularies.
 const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
-/// How large a vocabulary to learn, and from what.
+/// The limits of a vocabulary to learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VocabularySize {
-    /// Pieces, special tokens included. Fewer if no pair occurs often enough.
+    /// Number of pieces, special tokens included. There are fewer if no pair is frequent enough.
     pub pieces: usize,
-    /// A pair of pieces is joined only if it occurs at least so often.
+    /// The least frequency of a pair of pieces that is joined.
     pub min_frequency: u64,
-    /// The most frequent so many characters get pieces of their own; words with a rarer one become `[UNK]`.
+    /// Number of the most frequent characters that get pieces of their own. Words with other characters become `[UNK]`.
     pub alphabet: usize,
 }
 
 impl Default for VocabularySize {
-    /// As the Tohoku models: 32,000 pieces; `tokenizers` and BERT's recipe: a frequency of 2, 6,000 characters.
+    /// 32,000 pieces as in the Tohoku models, and a frequency of 2 and 6,000 characters, the defaults of `tokenizers`' and
+    /// BERT's recipes.
     fn default() -> Self {
         Self { pieces: 32_000, min_frequency: 2, alphabet: 6_000 }
     }
 }
 
-/// Learns a WordPiece vocabulary from `texts` and writes `vocab.txt` and `tokenizer_config.json` into `folder`, which
-/// both [`Tokenizer::load`](crate::Tokenizer::load) and transformers' `BertJapaneseTokenizer` can load. The folder must
-/// be there; that readers see it whole or not at all is its maker's business.
+/// Learns a WordPiece vocabulary from `texts` and writes `vocab.txt` and `tokenizer_config.json` into the existing `folder`.
+/// Both [`Tokenizer::load`](crate::Tokenizer::load) and transformers' `BertJapaneseTokenizer` can load the folder. The two
+/// files are not written atomically.
 ///
-/// The same texts give the same vocabulary, in whatever order they come. Returns the number of pieces.
+/// The vocabulary does not depend on the order of the texts. Returns the number of pieces.
 ///
 /// # Errors
 ///
-/// If the dictionary cannot be opened, the size cannot hold the alphabet, or the folder cannot be written.
+/// If the dictionary cannot be opened, the alphabet is larger than the vocabulary, or the folder cannot be written.
 pub fn learn_vocabulary<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
     dictionaries: &Dictionaries,
@@ -83,14 +84,14 @@ pub fn learn_vocabulary<T: AsRef<str>>(
     Ok(pieces.len())
 }
 
-/// A piece's number, which is also its line in the vocabulary.
+/// The id of a piece: its line in the vocabulary, from 0.
 type PieceId = u32;
 type Pair = (PieceId, PieceId);
 
-/// The vocabulary: special tokens, single characters, their continuations, then joined pieces, most frequent first.
+/// The vocabulary: special tokens, single characters, their continuations, then joined pieces in the order of joining.
 fn learn(counts: &BTreeMap<String, u64>, size: &VocabularySize) -> Result<Vec<String>> {
     let alphabet = alphabet(counts, size.alphabet);
-    // A word with a character outside the alphabet is [UNK] whatever else it holds: nothing is to be learned from it.
+    // Words with a character outside the alphabet become [UNK], so they are not counted.
     let counts =
         counts.iter().filter(|(word, _)| word.chars().all(|character| alphabet.contains(&character)));
     let mut pieces = Pieces::default();
@@ -113,17 +114,16 @@ fn learn(counts: &BTreeMap<String, u64>, size: &VocabularySize) -> Result<Vec<St
             0 => character.to_string(),
             _ => format!("{CONTINUATION}{character}"),
         });
-        let word = Word { pieces: spelled.map(|piece| pieces.id(piece)).collect(), count };
-        words.add(word);
+        words.add(Word { pieces: spelled.map(|piece| pieces.id(piece)).collect(), count });
     }
-    // The most frequent pair first; of equally frequent ones that of the lowest numbers.
+    // The most frequent pair comes first; among equally frequent ones, the pair with the lowest ids.
     let mut queue: BinaryHeap<(u64, Reverse<Pair>)> =
         words.pairs.iter().map(|(&pair, found)| (found.count, Reverse(pair))).collect();
     while let Some((count, Reverse(pair))) = queue.pop() {
         if pieces.spellings.len() >= size.pieces || count < size.min_frequency.max(1) {
             break;
         }
-        // What the queue says may be out of date; what is true stands in it too, or is put there now.
+        // The queued count may be outdated. Then the current count is in the queue too, or is queued now.
         let now = words.pairs.get(&pair).map_or(0, |found| found.count);
         if now != count {
             queue.extend((now > 0).then_some((now, Reverse(pair))));
@@ -138,7 +138,7 @@ fn learn(counts: &BTreeMap<String, u64>, size: &VocabularySize) -> Result<Vec<St
     Ok(pieces.spellings)
 }
 
-/// The `limit` most frequent characters, in code point order; of equally frequent ones the lower.
+/// The `limit` most frequent characters. Among equally frequent ones, lower code points come first.
 fn alphabet(counts: &BTreeMap<String, u64>, limit: usize) -> BTreeSet<char> {
     let mut characters = BTreeMap::<char, u64>::new();
     for (word, count) in counts {
@@ -151,7 +151,7 @@ fn alphabet(counts: &BTreeMap<String, u64>, limit: usize) -> BTreeSet<char> {
     characters.into_iter().take(limit).map(|(character, _)| character).collect()
 }
 
-/// The pieces so far.
+/// The vocabulary so far.
 #[derive(Default)]
 struct Pieces {
     spellings: Vec<String>,
@@ -159,7 +159,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// The number of a piece; the next one if it is new.
+    /// The id of a piece, which is added if it is new.
     fn id(&mut self, spelling: String) -> PieceId {
         let next = self.spellings.len() as PieceId;
         *self.ids.entry(spelling).or_insert_with_key(|spelling| {
@@ -168,7 +168,7 @@ impl Pieces {
         })
     }
 
-    /// The piece that a pair makes.
+    /// The id of the piece that joins a pair.
     fn join(&mut self, (left, right): Pair) -> PieceId {
         let right = &self.spellings[right as usize];
         let right = right.strip_prefix(CONTINUATION).unwrap_or(right);
@@ -176,13 +176,13 @@ impl Pieces {
     }
 }
 
-/// A word that occurs `count` times, in the pieces it is made of so far.
+/// A word that occurs `count` times, in its current pieces.
 struct Word {
     pieces: Vec<PieceId>,
     count: u64,
 }
 
-/// All words, and where each pair of pieces stands in them.
+/// All words, and the occurrences of each pair of pieces in them.
 #[derive(Default)]
 struct Words {
     words: Vec<Word>,
@@ -192,7 +192,7 @@ struct Words {
 #[derive(Default)]
 struct Occurrences {
     count: u64,
-    /// Words that hold the pair, or once did.
+    /// Indices of words that hold the pair now or held it earlier.
     words: Vec<usize>,
 }
 
@@ -209,7 +209,7 @@ impl Words {
         self.words.push(word);
     }
 
-    /// Makes `joined` of every `pair`; returns the pairs that there are more of now.
+    /// Replaces every `pair` by `joined`. Returns the pairs that became more frequent.
     fn join(&mut self, pair: Pair, joined: PieceId) -> HashSet<Pair> {
         let mut grown = HashSet::new();
         let places =
@@ -238,15 +238,14 @@ impl Words {
 
 /// Replaces `pair` by `joined`, from left to right.
 fn replace(pieces: &mut Vec<PieceId>, pair: Pair, joined: PieceId) {
-    let mut kept = 0;
-    let mut at = 0;
+    let (mut length, mut at) = (0, 0);
     while at < pieces.len() {
         let is_pair = pieces[at] == pair.0 && pieces.get(at + 1) == Some(&pair.1);
-        pieces[kept] = if is_pair { joined } else { pieces[at] };
-        kept += 1;
+        pieces[length] = if is_pair { joined } else { pieces[at] };
+        length += 1;
         at += if is_pair { 2 } else { 1 };
     }
-    pieces.truncate(kept);
+    pieces.truncate(length);
 }
 
 #[cfg(test)]
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_with_a_rare_character_teaches_nothing() {
+    fn a_word_with_a_rare_character_is_not_counted() {
         let size = VocabularySize { pieces: 100, min_frequency: 1, alphabet: 2 };
         let pieces = learn(&counts(&[("東京", 5), ("京都", 2)]), &size).unwrap();
         assert_eq!(pieces[5..], ["京", "東", "##京", "東京"]);
@@ -293,9 +292,9 @@ mod tests {
         assert!(message.contains("6 pieces") && message.contains("alone are 8"), "{message}");
     }
 
-    /// The library's trainer, its numbering fixed by naming all single pieces in advance.
+    /// Naming all single pieces in advance fixes the ids of the library's trainer.
     #[test]
-    fn the_vocabulary_is_that_of_the_tokenizers_trainer() {
+    fn the_vocabulary_equals_that_of_the_tokenizers_trainer() {
         let text = "らりるれろ らりるれ るれろ らりる ろれる れろ あらあら あらら ならな ならら るれるれ りるりる \
                     らりるれろ らりる ららら ろろろろ ならな れろ るれろ かきくけこ かきく きくけ くけこ かき けこ";
         let mut words = BTreeMap::<&str, u64>::new();

@@ -1,15 +1,17 @@
-//! What a checkpoint's tokenizer is made of: known from its settings alone, before anything large is loaded.
+//! The files and the dictionary that a checkpoint's tokenizer needs, found from its settings before anything large is
+//! loaded.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::dictionaries::Dictionaries;
+use crate::dictionary::MecabDictionary;
 use crate::error::{Error, Result, read, write};
 use crate::settings::{
     JSON, JapaneseSettings, OTHER_CHECKPOINT, SETTINGS, Settings, TOKENIZER_FILES, TokenizerClass,
     VOCABULARY, WordSettings, read_json,
 };
-use crate::{Dictionaries, MecabDictionary};
 
 /// The form in which a folder holds a tokenizer.
 pub(crate) enum Form {
@@ -23,7 +25,7 @@ impl Form {
     pub(crate) fn of(folder: &Path, default_dictionary: Option<&MecabDictionary>) -> Result<Self> {
         let class = TokenizerClass::read(folder)?;
         let vocabulary = folder.join(VOCABULARY);
-        // As transformers does: BertJapaneseTokenizer never reads a tokenizer.json.
+        // As in transformers, BertJapaneseTokenizer never reads a tokenizer.json.
         if class.is_japanese() {
             let settings = Settings::read(folder)?.japanese(folder, default_dictionary)?;
             return match vocabulary.is_file() {
@@ -47,21 +49,22 @@ impl Form {
     }
 }
 
-/// What [`Tokenizer::load`](crate::Tokenizer::load) will read.
+/// The files and the dictionary that [`Tokenizer::load`](crate::Tokenizer::load) reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
-    /// The checkpoint's files: those of [`TOKENIZER_FILES`] that are there.
+    /// The files of [`TOKENIZER_FILES`] that the checkpoint has.
     pub files: Vec<PathBuf>,
-    /// The MeCab dictionary, if one is used: the one that the settings name, or else the default.
+    /// The MeCab dictionary, if one is used: the one in the settings, or else the default.
     pub dictionary: Option<MecabDictionary>,
 }
 
 impl Requirements {
-    /// Those of the tokenizer in `folder`, with the default that [`Tokenizer::load`](crate::Tokenizer::load) will get.
+    /// The requirements of the tokenizer in `folder`. Pass the `default_dictionary` of the later
+    /// [`Tokenizer::load`](crate::Tokenizer::load).
     ///
     /// # Errors
     ///
-    /// If the folder holds no tokenizer, or its settings are malformed or ask for what is not supported.
+    /// If the folder holds no tokenizer, or its settings are malformed or not supported.
     pub fn of(folder: &Path, default_dictionary: Option<&MecabDictionary>) -> Result<Self> {
         let dictionary = match Form::of(folder, default_dictionary)? {
             Form::Japanese(settings) => match settings.words {
@@ -74,12 +77,12 @@ impl Requirements {
         Ok(Self { files: files.collect(), dictionary })
     }
 
-    /// Copies the files into the existing folder `target`. The copied settings name the dictionary that was used, be it
-    /// the default, and a folder by its whole path, so that the copy means the same wherever it is loaded.
+    /// Copies the files into the existing folder `target`. The copied settings name the dictionary even if it was the
+    /// default, and a folder by its absolute path, so that the copy does not depend on defaults or the working directory.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read or written, or the dictionary's folder is not among `dictionaries` or on the disk.
+    /// If a file cannot be read or written, or the dictionary's folder is not in `dictionaries` or does not exist.
     pub fn copy_files(&self, target: &Path, dictionaries: &Dictionaries) -> Result<()> {
         let dictionary =
             self.dictionary.as_ref().map(|dictionary| dictionaries.located(dictionary)).transpose()?;
@@ -94,7 +97,7 @@ impl Requirements {
     }
 }
 
-/// Copies `tokenizer_config.json`, byte by byte if it names the dictionary in just these words.
+/// Copies `tokenizer_config.json`, unchanged if it names the dictionary in the same way already.
 fn copy_settings(file: &Path, dictionary: &MecabDictionary, copy: &Path) -> Result<()> {
     let mut settings: Map<String, Value> = read_json(file)?.unwrap_or_default();
     let mecab = settings.entry("mecab_kwargs").or_insert(Value::Null);
@@ -129,7 +132,7 @@ mod tests {
         folder
     }
 
-    /// What becomes of these settings when they are copied, with IPADIC as the default.
+    /// The copy of these settings, with IPADIC as the default.
     fn copied(settings: &str) -> String {
         copied_with(&MecabDictionary::Ipadic, settings)
     }
@@ -158,7 +161,7 @@ mod tests {
             let expected = json!({"word_tokenizer_type": "mecab", "other": 1, "mecab_kwargs": expected});
             assert_eq!(serde_json::from_str::<Value>(&copy).unwrap(), expected);
         }
-        // An option that names no dictionary is no name.
+        // This option names no dictionary.
         let option = json!("-r /dev/null");
         let mecab = format!(r#"{{"mecab_option": {option}}}"#);
         let copy = copied(&format!(r#"{{"word_tokenizer_type": "mecab", "mecab_kwargs": {mecab}}}"#));
@@ -167,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_names_a_folder_by_its_whole_path() {
-        // Relative to where the tests run, the crate's folder.
+    fn a_copy_names_a_folder_by_its_absolute_path() {
+        // Relative to the crate's folder, where the tests run.
         let here = tempfile::Builder::new().prefix("a dictionary").tempdir_in(".").unwrap();
         let files = here.path().join("dicdir");
         std::fs::create_dir(&files).unwrap();
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_other_tokenizers_are_not_judged() {
+    fn settings_of_other_tokenizers_are_ignored() {
         let settings =
             r#"{"tokenizer_class": "BertTokenizer", "extra_special_tokens": 1, "never_split": {}}"#;
         let folder = tokenizer(settings);
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_settings_is_said() {
+    fn errors_name_what_is_wrong_with_the_settings() {
         let folder = tempfile::tempdir().unwrap();
         let message = || Requirements::of(folder.path(), None).unwrap_err().to_string();
         assert!(message().contains("found neither tokenizer.json nor vocab.txt"), "{}", message());

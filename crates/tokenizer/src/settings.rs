@@ -1,4 +1,4 @@
-//! `tokenizer_config.json` and its companions: what a checkpoint says of its tokenizer.
+//! A checkpoint's tokenizer settings: `tokenizer_config.json` and its companions.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,29 +6,30 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use crate::dictionaries::setting;
+use crate::dictionary::MecabDictionary;
 use crate::error::{Error, Result, read, read_text};
-use crate::{MecabDictionary, wordpiece::Subwords};
+use crate::wordpiece::Subwords;
 
-/// The whole tokenizer in one file.
+/// The file of a complete tokenizer.
 pub(crate) const JSON: &str = "tokenizer.json";
 /// The settings file.
 pub(crate) const SETTINGS: &str = "tokenizer_config.json";
 /// The vocabulary, one piece a line.
 pub(crate) const VOCABULARY: &str = "vocab.txt";
-/// Special tokens, in a file of their own, as transformers 4 wrote them.
+/// Special tokens in a file of their own, as transformers 4 wrote them.
 const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
-/// Tokens added behind the vocabulary, as transformers 4 wrote them.
+/// Tokens added after the vocabulary, as transformers 4 wrote them.
 const ADDED_TOKENS: &str = "added_tokens.json";
 
-/// What to do about a tokenizer that works in a way that is not supported.
+/// The advice for a tokenizer that is not supported.
 pub(crate) const OTHER_CHECKPOINT: &str =
     "choose a checkpoint that uses one of these, or one with a tokenizer.json";
 
-/// The files of a checkpoint that its tokenizer may read, as transformers names them.
+/// The files that a checkpoint's tokenizer may consist of, by their names in transformers.
 pub const TOKENIZER_FILES: [&str; 5] = [JSON, SETTINGS, VOCABULARY, SPECIAL_TOKENS_MAP, ADDED_TOKENS];
 
-/// Which tokenizer `tokenizer_config.json` is for. The rest of the file is only read if it is BertJapaneseTokenizer: what
-/// others write there is not for this crate to judge.
+/// The tokenizer class in `tokenizer_config.json`. The rest of the file is read only for BertJapaneseTokenizer, because
+/// other classes may write anything there.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct TokenizerClass {
@@ -37,23 +38,23 @@ pub(crate) struct TokenizerClass {
 }
 
 impl TokenizerClass {
-    /// What the folder's settings say; nothing if there are none.
+    /// Reads the folder's settings; empty if there are none.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         Ok(read_json(&folder.join(SETTINGS))?.unwrap_or_default())
     }
 
-    /// Whether these are settings of transformers' `BertJapaneseTokenizer`.
+    /// Whether the settings are for transformers' `BertJapaneseTokenizer`.
     pub(crate) fn is_japanese(&self) -> bool {
         self.tokenizer_class.as_deref() == Some("BertJapaneseTokenizer") || self.word_tokenizer_type.is_some()
     }
 
-    /// The class that the settings name.
+    /// The value of `tokenizer_class`.
     pub(crate) fn name(&self) -> Option<&str> {
         self.tokenizer_class.as_deref()
     }
 }
 
-/// `tokenizer_config.json`, the keys that BertJapaneseTokenizer and special tokens use.
+/// The keys of `tokenizer_config.json` for BertJapaneseTokenizer and special tokens.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
@@ -72,7 +73,7 @@ pub(crate) struct Settings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct MecabSettings {
-    /// None if it is not given, which is the default's dictionary; `null` is none at all.
+    /// The outer option is none if the key is missing: then the default dictionary is used. `null` selects no dictionary.
     #[serde(deserialize_with = "given")]
     mecab_dic: Option<Option<String>>,
     mecab_option: Option<String>,
@@ -81,7 +82,7 @@ struct MecabSettings {
     never_split: Option<Vec<String>>,
 }
 
-/// A value that is there, be it `null`.
+/// Keeps a `null` apart from a missing key.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     value: D,
 ) -> std::result::Result<Option<T>, D::Error> {
@@ -100,11 +101,11 @@ struct SpecialTokenNames {
     bos_token: Option<TokenName>,
     eos_token: Option<TokenName>,
     extra_special_tokens: Option<ExtraTokens>,
-    /// What `extra_special_tokens` was called before transformers 5.
+    /// The name of `extra_special_tokens` before transformers 5.
     additional_special_tokens: Option<ExtraTokens>,
 }
 
-/// Special tokens beyond BERT's: a list, or by names that are the model's own.
+/// Special tokens beyond BERT's: a list, or an object with names of the model's own.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum ExtraTokens {
@@ -113,7 +114,7 @@ enum ExtraTokens {
 }
 
 impl ExtraTokens {
-    /// What transformers takes from the two keys: a list under the newer one replaces the older one's, names join it.
+    /// Combines the two keys as transformers does: a list under the newer key replaces the older key; names are added to it.
     fn together(extra: Option<Self>, additional: Option<Self>) -> Vec<TokenName> {
         match extra {
             Some(Self::List(names)) if !names.is_empty() => names,
@@ -129,7 +130,7 @@ impl ExtraTokens {
     }
 }
 
-/// A token as its text or as an object with it.
+/// A token, as its text or as an object with its text.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum TokenName {
@@ -146,34 +147,34 @@ impl TokenName {
     }
 }
 
-/// A token that is found in the raw text, before anything else is done with it.
+/// A token that is searched for in the raw text, before normalisation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct AddedToken {
     pub(crate) content: String,
-    /// Swallow the white space before it.
+    /// Drops the white space before it.
     pub(crate) lstrip: bool,
-    /// Swallow the white space behind it.
+    /// Drops the white space after it.
     pub(crate) rstrip: bool,
-    /// Whether it stands for no text, like `[SEP]`.
+    /// Whether it is a special token such as `[SEP]`, which belongs to no word.
     pub(crate) special: bool,
     single_word: bool,
 }
 
 impl AddedToken {
-    /// A token that swallows nothing around it.
+    /// A token that keeps the white space around it.
     pub(crate) fn plain(content: &str) -> Self {
         Self { content: content.to_owned(), ..Self::default() }
     }
 }
 
-/// What BertJapaneseTokenizer is to do, all of it supported here.
+/// Settings of a BertJapaneseTokenizer, checked to be supported.
 #[derive(Debug)]
 pub(crate) struct JapaneseSettings {
     pub(crate) words: WordSettings,
     pub(crate) subwords: Subwords,
     pub(crate) lower_case: bool,
-    /// Words that stay as they are.
+    /// Words that are neither lower-cased nor split.
     pub(crate) never_split: Vec<String>,
     pub(crate) special_tokens: SpecialTokens,
     pub(crate) added_tokens: BTreeMap<u32, AddedToken>,
@@ -182,13 +183,13 @@ pub(crate) struct JapaneseSettings {
 /// How words are found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum WordSettings {
-    /// By MeCab, in text that was normalised (NFKC) before or was not.
+    /// By MeCab, in text that is first normalised (NFKC) if `normalise` is set.
     Mecab { dictionary: MecabDictionary, normalise: bool },
-    /// By white space and punctuation.
+    /// By white space and punctuation (`BasicTokenizer`).
     Basic,
 }
 
-/// The special tokens, BERT's own where the settings name none.
+/// The special tokens; BERT's where the settings name none.
 #[derive(Debug)]
 pub(crate) struct SpecialTokens {
     pub(crate) unknown: AddedToken,
@@ -196,12 +197,12 @@ pub(crate) struct SpecialTokens {
     pub(crate) padding: AddedToken,
     pub(crate) classification: AddedToken,
     pub(crate) mask: AddedToken,
-    /// Those that the settings name beyond BERT's five, with the key that names them.
+    /// Special tokens beyond BERT's five, with their keys.
     pub(crate) others: Vec<(&'static str, AddedToken)>,
 }
 
 impl SpecialTokens {
-    /// All of them, with the keys that name them.
+    /// All special tokens, with their keys.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &AddedToken)> {
         let own = [
             ("unk_token", &self.unknown),
@@ -214,14 +215,53 @@ impl SpecialTokens {
     }
 }
 
+impl JapaneseSettings {
+    /// A few words: how words are found and cut.
+    pub(crate) fn describe(&self) -> String {
+        let words = match &self.words {
+            WordSettings::Mecab { dictionary, .. } => format!("MeCab with {dictionary}"),
+            WordSettings::Basic => "basic words".to_owned(),
+        };
+        let subwords = match self.subwords {
+            Subwords::WordPiece => "WordPiece",
+            Subwords::Characters => "characters",
+        };
+        format!("{words}, {subwords}")
+    }
+
+    /// The settings that are not empty, by their keys in `tokenizer_config.json`.
+    pub(crate) fn list(&self) -> Vec<(&'static str, String)> {
+        let words = match &self.words {
+            WordSettings::Basic => vec![("word_tokenizer_type", "basic".to_owned())],
+            WordSettings::Mecab { dictionary, normalise } => vec![
+                ("word_tokenizer_type", "mecab".to_owned()),
+                ("mecab_dic", dictionary.to_string()),
+                ("normalize_text", normalise.to_string()),
+            ],
+        };
+        let subwords = match self.subwords {
+            Subwords::WordPiece => "wordpiece",
+            Subwords::Characters => "character",
+        };
+        let rest = [
+            ("subword_tokenizer_type", subwords.to_owned()),
+            ("do_lower_case", self.lower_case.to_string()),
+            ("never_split", self.never_split.join(" ")),
+        ];
+        let special = self.special_tokens.iter().map(|(key, token)| (key, token.content.clone()));
+        let all = words.into_iter().chain(rest).chain(special);
+        all.filter(|(_, value)| !value.is_empty()).collect()
+    }
+}
+
 impl Settings {
-    /// The folder's settings; transformers' defaults if there are none.
+    /// Reads the folder's settings; transformers' defaults if there are none.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         Ok(read_json(&folder.join(SETTINGS))?.unwrap_or_default())
     }
 
-    /// The special tokens' names. As in transformers, `special_tokens_map.json` counts before the settings, but not
-    /// at all beside an `added_tokens_decoder`, which replaced it.
+    /// The special tokens' names. As in transformers, `special_tokens_map.json` takes precedence over the settings, unless
+    /// they have an `added_tokens_decoder`, which replaced that file.
     fn special_token_names(self, folder: &Path) -> Result<SpecialTokenNames> {
         if self.added_tokens_decoder.is_some() {
             return Ok(self.special_tokens);
@@ -241,10 +281,8 @@ impl Settings {
         })
     }
 
-    /// Checks that all that is asked for is supported, and fills in transformers' defaults.
-    ///
-    /// The one default that is not transformers' is the dictionary's: it differs between their versions, so it is
-    /// the caller's.
+    /// Checks that the settings are supported, and fills in transformers' defaults. The default dictionary is the caller's,
+    /// because transformers' default depends on its version.
     pub(crate) fn japanese(
         mut self,
         folder: &Path,
@@ -311,7 +349,7 @@ impl Settings {
 }
 
 impl MecabSettings {
-    /// What MecabTokenizer is to do; `file` is where these settings stand.
+    /// Checks the settings of MecabTokenizer; `file` is the settings file for messages.
     fn words(self, file: &Path, default: Option<&MecabDictionary>) -> Result<WordSettings> {
         let unsupported = |setting, found: &str, supported, advice| Error::Unsupported {
             file: file.to_owned(),
@@ -320,7 +358,7 @@ impl MecabSettings {
             supported,
             advice,
         };
-        // transformers raises a TypeError for these: they are given to MecabTokenizer already.
+        // transformers raises a TypeError for these keys, because it passes them to MecabTokenizer itself.
         if self.do_lower_case.is_some() || self.never_split.is_some() {
             return Err(unsupported(
                 "mecab_kwargs",
@@ -339,14 +377,14 @@ impl MecabSettings {
         })?;
         let rcfile = options.rcfile.map(Rcfile::read).transpose()?;
         if let Some(rcfile) = &rcfile
-            && let Some(key) = rcfile.unread()
+            && let Some(key) = rcfile.unsupported()
         {
             let found = format!("{option}, where {} sets {key}", rcfile.path.display());
             let advice = "take the setting out, or name another rcfile after -r";
             return Err(unsupported_option(&found, "an rcfile without this setting", advice));
         }
-        // MeCab takes the last -d it is given, before what an rcfile says, and transformers gives that of mecab_dic
-        // before the options.
+        // MeCab uses its last -d, which takes precedence over an rcfile. transformers passes the dictionary of mecab_dic
+        // before mecab_option.
         let dictionary = match (options.folder, self.mecab_dic, rcfile) {
             (Some(folder), ..) => MecabDictionary::Folder(folder),
             (None, Some(Some(name)), _) => {
@@ -373,7 +411,7 @@ impl MecabSettings {
     }
 }
 
-/// MeCab's command line, the options that a tokenizer needs.
+/// The supported options of MeCab's command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct MecabOptions {
     /// `-d`, `--dicdir`
@@ -383,7 +421,7 @@ struct MecabOptions {
 }
 
 impl MecabOptions {
-    /// Splits as a shell does, like fugashi; none if there is any other option.
+    /// Splits the line as a shell does (so does fugashi). None if it has other options.
     fn parse(line: &str) -> Option<Self> {
         let mut options = Self::default();
         let mut arguments = shlex::split(line)?.into_iter();
@@ -402,7 +440,7 @@ impl MecabOptions {
     }
 }
 
-/// MeCab's settings for all dictionaries.
+/// MeCab's rcfile: its settings for all dictionaries.
 struct Rcfile {
     path: PathBuf,
     settings: Vec<u8>,
@@ -414,12 +452,12 @@ impl Rcfile {
         Ok(Self { path, settings })
     }
 
-    /// What it sets that would change the words: the dictionary's own setting is read, what stands here is not.
-    fn unread(&self) -> Option<&'static str> {
+    /// A setting that would change the words but is not supported here, if there is one.
+    fn unsupported(&self) -> Option<&'static str> {
         ["userdic", "max-grouping-size"].into_iter().find(|key| setting(&self.settings, key).is_some())
     }
 
-    /// The dictionary's folder, where `$(rcpath)` is the rcfile's own.
+    /// The dictionary's folder. `$(rcpath)` in it stands for the rcfile's folder.
     fn dictionary(&self) -> Option<PathBuf> {
         let (_, folder) = setting(&self.settings, "dicdir").filter(|(_, folder)| !folder.is_empty())?;
         let own = match self.path.parent() {
@@ -430,7 +468,7 @@ impl Rcfile {
     }
 }
 
-/// A JSON file, or none if it is not there.
+/// Reads a JSON file; none if it does not exist.
 pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Option<T>> {
     if !file.is_file() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! `vocab.txt`: one piece a line, its line number (from 0) is its id.
+//! `vocab.txt`: one piece a line. Its line number, from 0, is its id.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, read_text};
 
-/// Marks a piece that continues a word, as BERT's vocabularies spell it.
+/// The prefix of pieces that continue a word in BERT's vocabularies.
 pub(crate) const CONTINUATION: &str = "##";
 
 /// A vocabulary: pieces to ids and back.
@@ -18,7 +18,7 @@ pub(crate) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Reads a `vocab.txt`, whose lines end as Python has it: at a line feed, a carriage return, or both.
+    /// Reads a `vocab.txt`. As in Python, a line ends at a line feed, a carriage return, or both.
     pub(crate) fn read(file: &Path) -> Result<Self> {
         let text = read_text(file)?.replace("\r\n", "\n").replace('\r', "\n");
         let vocabulary: Self = text.lines().collect();
@@ -34,7 +34,7 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// Gives `token` the next id. A piece written twice keeps its last id, as in transformers.
+    /// Gives `token` the next id. A repeated piece has its last id, as in transformers.
     pub(crate) fn push(&mut self, token: &str) -> u32 {
         let id = u32::try_from(self.tokens.len()).unwrap_or(u32::MAX);
         let token: Arc<str> = token.into();
@@ -44,7 +44,7 @@ impl Vocabulary {
         id
     }
 
-    /// How many ids there are.
+    /// Number of ids.
     pub(crate) fn len(&self) -> usize {
         self.tokens.len()
     }
@@ -59,7 +59,7 @@ impl Vocabulary {
         self.tokens.get(id as usize).map(AsRef::as_ref)
     }
 
-    /// No piece has more characters than this.
+    /// Number of characters of the longest piece.
     pub(crate) fn longest(&self) -> usize {
         self.longest
     }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_piece_has_the_number_of_its_line() {
+    fn the_id_of_a_piece_is_its_line_number() {
         let vocabulary: Vocabulary = ["[PAD]", "東京", "##都", "都"].into_iter().collect();
         assert_eq!(vocabulary.id("東京"), Some(1));
         assert_eq!(vocabulary.id("##都"), Some(2));
@@ -90,9 +90,9 @@ mod tests {
         assert_eq!(vocabulary.longest(), 5);
     }
 
-    /// transformers counts lines, whatever stands in them.
+    /// transformers counts lines, whatever they contain.
     #[test]
-    fn every_line_has_an_id_also_an_empty_one() {
+    fn every_line_has_an_id_even_an_empty_one() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("vocab.txt");
         std::fs::write(&file, "[PAD]\n\n東京\r\n##都\r駅\n\n").unwrap();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_written_twice_keeps_its_last_id() {
+    fn a_repeated_piece_has_its_last_id() {
         let vocabulary: Vocabulary = ["a", "b", "a"].into_iter().collect();
         assert_eq!((vocabulary.id("a"), vocabulary.len()), (Some(2), 3));
     }

@@ -1,4 +1,4 @@
-//! A word's pieces: WordPiece (greedy, longest match first) or single characters.
+//! Words to pieces: WordPiece (greedy, longest match first) or single characters.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::aligned::Aligned;
 use crate::vocabulary::{CONTINUATION, Vocabulary};
 
-/// Longer words become `[UNK]` without a look at the vocabulary: BERT's `max_input_chars_per_word`.
+/// Longer words become `[UNK]`: BERT's `max_input_chars_per_word`.
 const LONGEST_WORD: usize = 100;
 
 /// A piece of a word.
@@ -15,11 +15,11 @@ pub(crate) struct Piece {
     pub(crate) id: u32,
     /// First character of the word that the piece covers.
     pub(crate) start: usize,
-    /// The character after its last.
+    /// The character after the last one.
     pub(crate) end: usize,
 }
 
-/// How words become pieces.
+/// How words are cut into pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subwords {
     WordPiece,
@@ -36,14 +36,14 @@ impl Subwords {
     }
 }
 
-/// Python's `str.isspace`, by which BERT's WordPiece splits: Unicode white space and the four separators
-/// U+001C to U+001F, which Unicode calls control characters.
+/// Python's `str.isspace`, which BERT's WordPiece uses: Unicode white space and the separators U+001C to U+001F, which are
+/// control characters in Unicode.
 pub(crate) fn is_python_space(character: char) -> bool {
     character.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&character)
 }
 
-/// BERT's WordPiece over what white space separates within `word`. (MeCab keeps some separators, such as U+2028,
-/// as words or inside them, so a word of its may hold none or several of ours.)
+/// BERT's WordPiece on each run between white space in `word`. MeCab keeps some separators, such as U+2028, as words or
+/// inside words, so one of its words may hold no run or several.
 fn word_pieces(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
     let mut first = 0;
     for run in word.split(is_python_space) {
@@ -59,7 +59,7 @@ fn word_pieces(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut V
     }
 }
 
-/// Cuts `run`, the characters `range` of a word, the longest piece first; says whether all of it could be spelled.
+/// Cuts `run`, the characters `range` of a word, longest piece first. Returns false if the vocabulary cannot spell it.
 fn cut_run(mut run: &str, mut range: Range<usize>, vocabulary: &Vocabulary, pieces: &mut Vec<Piece>) -> bool {
     let mut mark = "";
     while !run.is_empty() {
@@ -78,8 +78,8 @@ fn cut_run(mut run: &str, mut range: Range<usize>, vocabulary: &Vocabulary, piec
     true
 }
 
-/// One piece a character, `[UNK]` for those the vocabulary lacks. transformers normalises here once more, which matters
-/// where words are not normalised already, or lower-casing has undone it.
+/// One piece a character; `[UNK]` for characters that the vocabulary lacks. transformers normalises the word here once
+/// more, which matters if it was not normalised before or lower-casing undid that.
 fn characters(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
     let normalised = Aligned::new(word).nfkc();
     let mut buffer = [0; 4];
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_piece_comes_first() {
+    fn the_longest_piece_is_taken_first() {
         let tokens = ["東", "東京", "##都", "##都庁", "都"];
         assert_eq!(cut(Subwords::WordPiece, "東京都庁", &tokens), [(2, 0, 2), (4, 2, 4)]);
         assert_eq!(cut(Subwords::WordPiece, "東京都", &tokens), [(2, 0, 2), (3, 2, 3)]);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_inside_a_word_separates_and_vanishes() {
+    fn white_space_inside_a_word_separates_and_is_dropped() {
         let tokens = ["a", "b", "##b"];
         assert_eq!(cut(Subwords::WordPiece, "ab\u{2028}b", &tokens), [(1, 0, 1), (3, 1, 2), (2, 3, 4)]);
         assert_eq!(cut(Subwords::WordPiece, "\u{1c}\u{1d}", &tokens), []);

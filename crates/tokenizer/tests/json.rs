@@ -4,7 +4,8 @@
 
 use midashi_tokenizer::{Dictionaries, MecabDictionary, Requirements, Tokenizer};
 
-/// A word a piece, with `<s>` and `</s>` around the text; truncation and padding are set, as in many published files.
+/// Each word is a piece, `<s>` and `</s>` surround the text, and truncation and padding are set, as in many published
+/// files.
 const TOKENIZER: &str = r#"{
   "version": "1.0",
   "truncation": {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
@@ -36,17 +37,17 @@ fn a_tokenizer_json_is_used_with_the_callers_length() {
     let (folder, tokenizer) = load(&[("tokenizer.json", TOKENIZER)]);
     let tokenizer = tokenizer.unwrap();
     let encoding = tokenizer.encode("東京 ㌀ 都 駅", 512).unwrap();
-    assert_eq!(encoding.input_ids, [0, 4, 5, 6, 3, 2]);
-    assert_eq!(encoding.tokens, ["<s>", "東京", "アパート", "都", "<unk>", "</s>"]);
-    assert_eq!(encoding.word_ids, [None, Some(0), Some(1), Some(2), Some(3), None]);
-    // Offsets are of the text as given, in characters.
-    assert_eq!(encoding.offsets, [(0, 0), (0, 2), (3, 4), (5, 6), (7, 8), (0, 0)]);
-    assert_eq!(encoding.original_offsets, encoding.offsets);
-    assert_eq!(encoding.text, "東京 ㌀ 都 駅");
+    assert_eq!(encoding.encoding.input_ids, [0, 4, 5, 6, 3, 2]);
+    assert_eq!(encoding.encoding.tokens, ["<s>", "東京", "アパート", "都", "<unk>", "</s>"]);
+    assert_eq!(encoding.encoding.word_ids, [None, Some(0), Some(1), Some(2), Some(3), None]);
+    // Offsets refer to the text as given, in characters.
+    assert_eq!(encoding.encoding.offsets, [(0, 0), (0, 2), (3, 4), (5, 6), (7, 8), (0, 0)]);
+    assert_eq!(encoding.encoding.original_offsets, encoding.encoding.offsets);
+    assert_eq!(encoding.encoding.text, "東京 ㌀ 都 駅");
     assert!(!encoding.truncated);
 
     let cut = tokenizer.encode("東京 ㌀ 都 駅", 4).unwrap();
-    assert_eq!((cut.input_ids, cut.truncated), (vec![0, 4, 5, 2], true));
+    assert_eq!((cut.encoding.input_ids, cut.truncated), (vec![0, 4, 5, 2], true));
     assert!(tokenizer.encode("東京", 2).is_err());
 
     assert_eq!((tokenizer.unknown_id(), tokenizer.vocabulary_size()), (Some(3), 7));
@@ -56,7 +57,7 @@ fn a_tokenizer_json_is_used_with_the_callers_length() {
     assert_eq!(tokenizer.check_embeddings(7, folder.path()).unwrap(), 0);
     assert_eq!(tokenizer.check_embeddings(16, folder.path()).unwrap(), 9);
     let message = tokenizer.check_embeddings(6, folder.path()).unwrap_err().to_string();
-    assert!(message.contains("has 7 ids, config.json says vocab_size 6, expected no more"), "{message}");
+    assert!(message.contains("has 7 ids, config.json has vocab_size 6, expected no more"), "{message}");
     let requirements = Requirements::of(folder.path(), None).unwrap();
     let files = vec![folder.path().join("tokenizer.json")];
     assert_eq!(requirements, Requirements { files, dictionary: None });
@@ -68,9 +69,9 @@ fn a_pair_has_the_token_types_of_its_template() {
     let roberta = roberta.unwrap();
     assert_eq!(roberta.special_tokens(), (2, 4));
     let pair = roberta.encoder().encode_pair("東京 都", "都 ㌀", 512).unwrap();
-    assert_eq!(pair.tokens, ["<s>", "東京", "都", "</s>", "</s>", "都", "アパート", "</s>"]);
-    assert_eq!(pair.token_type_ids, [0; 8], "RoBERTa has no types");
-    assert_eq!(pair.word_ids, [None, Some(0), Some(1), None, None, Some(2), Some(3), None]);
+    assert_eq!(pair.encoding.tokens, ["<s>", "東京", "都", "</s>", "</s>", "都", "アパート", "</s>"]);
+    assert_eq!(pair.encoding.token_type_ids, [0; 8], "RoBERTa has no types");
+    assert_eq!(pair.encoding.word_ids, [None, Some(0), Some(1), None, None, Some(2), Some(3), None]);
 
     let special =
         |token: &str, kind: u32| serde_json::json!({"SpecialToken": {"id": token, "type_id": kind}});
@@ -85,9 +86,9 @@ fn a_pair_has_the_token_types_of_its_template() {
     });
     let (_folder, bert) = load(&[("tokenizer.json", &bert.to_string())]);
     let pair = bert.unwrap().encoder().encode_pair("東京 都", "都\n㌀", 6).unwrap();
-    assert_eq!(pair.tokens, ["<s>", "東京", "都", "</s>", "都", "</s>"]);
-    assert_eq!(pair.token_type_ids, [0, 0, 0, 0, 1, 1]);
-    assert_eq!((pair.text.as_str(), pair.offsets[4]), ("東京 都\n都\n㌀", (5, 6)));
+    assert_eq!(pair.encoding.tokens, ["<s>", "東京", "都", "</s>", "都", "</s>"]);
+    assert_eq!(pair.encoding.token_type_ids, [0, 0, 0, 0, 1, 1]);
+    assert_eq!((pair.encoding.text.as_str(), pair.encoding.offsets[4]), ("東京 都\n都\n㌀", (5, 6)));
     assert_eq!((pair.truncated, pair.first_truncated), (true, false));
 }
 
@@ -97,13 +98,13 @@ fn without_a_template_a_pair_has_two_token_types() {
     bare["post_processor"] = serde_json::Value::Null;
     let (_folder, tokenizer) = load(&[("tokenizer.json", &bare.to_string())]);
     let pair = tokenizer.unwrap().encoder().encode_pair("東京 都", "都", 512).unwrap();
-    assert_eq!((pair.input_ids, pair.token_type_ids), (vec![4, 6, 6], vec![0, 0, 1]));
-    assert_eq!((pair.word_ids[2], pair.offsets[2]), (Some(2), (5, 6)));
+    assert_eq!((pair.encoding.input_ids, pair.encoding.token_type_ids), (vec![4, 6, 6], vec![0, 0, 1]));
+    assert_eq!((pair.encoding.word_ids[2], pair.encoding.offsets[2]), (Some(2), (5, 6)));
 }
 
-/// As the `tokenizers` library writes it where only the template of single texts was given.
+/// The `tokenizers` library writes this if only the template of single texts was set.
 #[test]
-fn a_template_without_special_tokens_for_pairs_is_told() {
+fn a_template_for_pairs_may_have_no_special_tokens() {
     let mut single: serde_json::Value = serde_json::from_str(TOKENIZER).unwrap();
     single["post_processor"] = serde_json::json!({
         "type": "TemplateProcessing",
@@ -115,7 +116,10 @@ fn a_template_without_special_tokens_for_pairs_is_told() {
     let tokenizer = tokenizer.unwrap();
     assert_eq!(tokenizer.special_tokens(), (1, 0));
     let pair = tokenizer.encoder().encode_pair("東京", "都", 512).unwrap();
-    assert_eq!((pair.tokens, pair.token_type_ids), (vec!["東京".to_owned(), "都".to_owned()], vec![0, 1]));
+    assert_eq!(
+        (pair.encoding.tokens, pair.encoding.token_type_ids),
+        (vec!["東京".to_owned(), "都".to_owned()], vec![0, 1])
+    );
 }
 
 #[test]
@@ -125,10 +129,10 @@ fn a_padding_token_is_not_required() {
     without["added_tokens"].as_array_mut().unwrap().remove(1);
     without["model"]["vocab"].as_object_mut().unwrap().remove("<pad>");
     let (_folder, tokenizer) = load(&[("tokenizer.json", &without.to_string())]);
-    assert_eq!(tokenizer.unwrap().encode("東京", 512).unwrap().input_ids, [0, 4, 2]);
+    assert_eq!(tokenizer.unwrap().encode("東京", 512).unwrap().encoding.input_ids, [0, 4, 2]);
 }
 
-/// Embeddings are looked up by id, so there must be a row for the largest, whatever is missing below it.
+/// Embeddings are looked up by id, so they need a row for the largest id even if smaller ones are missing.
 #[test]
 fn gaps_among_the_ids_count_as_rows() {
     let gap = TOKENIZER.replace(r#""都": 6"#, r#""都": 60"#);
@@ -136,7 +140,7 @@ fn gaps_among_the_ids_count_as_rows() {
 }
 
 #[test]
-fn a_folder_without_a_tokenizer_says_what_was_looked_for() {
+fn the_error_for_an_empty_folder_names_the_expected_files() {
     let message = load(&[]).1.err().unwrap().to_string();
     assert!(message.contains("found neither tokenizer.json nor vocab.txt"), "{message}");
     let message = load(&[("vocab.txt", "[PAD]\n")]).1.err().unwrap().to_string();
@@ -146,7 +150,7 @@ fn a_folder_without_a_tokenizer_says_what_was_looked_for() {
 }
 
 #[test]
-fn a_missing_dictionary_says_which_package_to_unpack() {
+fn the_error_for_a_missing_dictionary_names_its_package() {
     let settings = r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "unidic_lite"}}"#;
     let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
     let message =
@@ -164,7 +168,7 @@ fn a_missing_dictionary_says_which_package_to_unpack() {
 }
 
 #[test]
-fn a_dictionary_that_is_not_installed_says_how_to_install_it() {
+fn the_error_for_a_dictionary_that_is_not_installed_says_how_to_install_it() {
     let folder = tempfile::tempdir().unwrap();
     for (dictionary, advice) in [
         (MecabDictionary::Ipadic, "run `make setup`"),

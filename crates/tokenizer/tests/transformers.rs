@@ -1,8 +1,7 @@
-//! The ids that transformers gives to hard cases, from `fixtures/texts.jsonl`.
+//! Compares ids with transformers' on the hard cases in `fixtures/texts.jsonl`.
 //!
-//! Each folder there is a checkpoint's tokenizer; its `expected_ids.txt` was written by
-//! `tests/parity/tokenize_reference.py --json`. The IPADIC dictionary must be there: see [`ipadic`]; without
-//! UniDic its test says that it was skipped.
+//! Each folder of `fixtures` is a checkpoint's tokenizer; `tests/parity/tokenize_reference.py --json` wrote its
+//! `expected_ids.txt`. The tests need the IPADIC dictionary (see [`ipadic`]). The test of UniDic is skipped without it.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
@@ -17,12 +16,12 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// Where `make setup` puts a dictionary.
+/// The folder of a dictionary after `make setup`.
 fn installed(dictionary: &MecabDictionary) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache").join(dictionary.package().unwrap())
 }
 
-/// `MIDASHI_IPADIC` names the dictionary's folder; failing that, it is where `make setup` puts it.
+/// The folder in `MIDASHI_IPADIC`, or else the folder of `make setup`.
 fn ipadic() -> PathBuf {
     let folder = match std::env::var_os("MIDASHI_IPADIC") {
         Some(folder) => PathBuf::from(folder),
@@ -32,7 +31,7 @@ fn ipadic() -> PathBuf {
     folder
 }
 
-/// The dictionaries, each converted once for all tests of this file.
+/// The dictionaries. Each is converted once for all tests of this file.
 fn dictionaries() -> Dictionaries {
     Dictionaries::new(env!("CARGO_TARGET_TMPDIR"))
         .with(MecabDictionary::Ipadic, ipadic())
@@ -48,7 +47,7 @@ fn texts() -> Vec<String> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn expected_ids(name: &str) -> Vec<Vec<u32>> {
+fn expected_ids(name: &str) -> Vec<Vec<i32>> {
     let lines = std::fs::read_to_string(fixture(name).join("expected_ids.txt")).unwrap();
     lines.lines().map(numbers).collect()
 }
@@ -60,11 +59,11 @@ fn assert_same_ids(name: &str) {
     assert_eq!(texts.len(), expected.len());
     for (text, expected) in texts.iter().zip(expected) {
         let found = encoder.encode(text, 512).unwrap();
-        assert_eq!(found.input_ids, expected, "{text:?}: {:?}", found.tokens);
+        assert_eq!(found.encoding.input_ids, expected, "{text:?}: {:?}", found.encoding.tokens);
     }
 }
 
-fn numbers(line: &str) -> Vec<u32> {
+fn numbers(line: &str) -> Vec<i32> {
     line.split(' ').map(|number| number.parse().unwrap()).collect()
 }
 
@@ -75,7 +74,7 @@ fn pairs() -> Vec<(String, String, usize)> {
 }
 
 #[test]
-fn pairs_are_those_of_transformers() {
+fn pairs_match_transformers() {
     for name in ["wordpiece", "character", "basic", "unigram"] {
         let tokenizer = load(name);
         let mut encoder = tokenizer.encoder();
@@ -85,26 +84,31 @@ fn pairs_are_those_of_transformers() {
             let found = encoder.encode_pair(first, second, *max_length).unwrap();
             let (ids, types) = expected.split_once('\t').unwrap();
             let expected = (numbers(ids), numbers(types));
-            assert_eq!((found.input_ids, found.token_type_ids), expected, "{name}: {:?}", found.tokens);
+            assert_eq!(
+                (found.encoding.input_ids, found.encoding.token_type_ids),
+                expected,
+                "{name}: {:?}",
+                found.encoding.tokens
+            );
             assert!(!found.first_truncated);
         }
     }
 }
 
 #[test]
-fn offsets_of_a_pair_are_those_of_its_texts_one_after_the_other() {
+fn offsets_of_a_pair_are_those_of_the_joined_texts() {
     for name in ["wordpiece", "lower_case", "basic", "unigram"] {
         let tokenizer = load(name);
         let mut encoder = tokenizer.encoder();
         for (first, second, _) in pairs() {
             let pair = encoder.encode_pair(&first, &second, 512).unwrap();
             let alone = [&first, &second].map(|text| encoder.encode(text, 512).unwrap());
-            assert_eq!(pair.text, format!("{}\n{}", alone[0].text, alone[1].text));
-            let starts = [&alone[0].text, &first].map(|text| text.chars().count() as u32 + 1);
-            let words = alone[0].word_ids.iter().flatten().max().map_or(0, |last| last + 1);
+            assert_eq!(pair.encoding.text, format!("{}\n{}", alone[0].encoding.text, alone[1].encoding.text));
+            let starts = [&alone[0].encoding.text, &first].map(|text| text.chars().count() as u32 + 1);
+            let words = alone[0].encoding.word_ids.iter().flatten().max().map_or(0, |last| last + 1);
             let shift = |(start, end): (u32, u32), by: u32| (start + by, end + by);
-            // Special tokens the text did not hold cover nothing.
-            let covers = |encoding: &Encoding, start: [u32; 2], word: u32| -> Vec<_> {
+            // Special tokens that are not in the text cover nothing.
+            let covers = |encoding: &Encoding, start: [u32; 2], word: i32| -> Vec<_> {
                 (0..encoding.tokens.len())
                     .filter(|&at| encoding.original_offsets[at] != (0, 0) || encoding.word_ids[at].is_some())
                     .map(|at| {
@@ -114,25 +118,26 @@ fn offsets_of_a_pair_are_those_of_its_texts_one_after_the_other() {
                     })
                     .collect()
             };
-            let expected = [covers(&alone[0], [0, 0], 0), covers(&alone[1], starts, words)].concat();
-            assert_eq!(covers(&pair, [0, 0], 0), expected, "{name}: {first:?} {second:?}");
+            let expected =
+                [covers(&alone[0].encoding, [0, 0], 0), covers(&alone[1].encoding, starts, words)].concat();
+            assert_eq!(covers(&pair.encoding, [0, 0], 0), expected, "{name}: {first:?} {second:?}");
         }
     }
 }
 
 #[test]
-fn of_a_pair_the_first_text_is_cut_when_nothing_of_the_second_is_left() {
+fn the_first_text_of_a_pair_is_cut_when_nothing_of_the_second_is_left() {
     let (title, body) = ("東京都庁で展望室の夜間開放が始まる", "来月から");
     for (name, special) in [("wordpiece", 3), ("unigram", 4)] {
         let tokenizer = load(name);
         let mut encoder = tokenizer.encoder();
         let alone = encoder.encode(title, 512).unwrap();
-        let pieces = alone.input_ids.len() - 2;
-        // What just fits is transformers'; with less it raises an error.
+        let pieces = alone.encoding.input_ids.len() - 2;
+        // With room for just the first text, transformers gives the same ids; with less it raises an error.
         for room in [pieces, pieces - 1, 1] {
             let pair = encoder.encode_pair(title, body, room + special).unwrap();
-            assert_eq!(pair.input_ids.len(), room + special);
-            assert_eq!(pair.input_ids[..=room], alone.input_ids[..=room]);
+            assert_eq!(pair.encoding.input_ids.len(), room + special);
+            assert_eq!(pair.encoding.input_ids[..=room], alone.encoding.input_ids[..=room]);
             assert_eq!((pair.truncated, pair.first_truncated), (true, room < pieces));
         }
         let error = encoder.encode_pair(title, body, special).unwrap_err().to_string();
@@ -141,33 +146,33 @@ fn of_a_pair_the_first_text_is_cut_when_nothing_of_the_second_is_left() {
 }
 
 #[test]
-fn word_pieces_are_those_of_transformers() {
+fn word_pieces_match_transformers() {
     assert_same_ids("wordpiece");
 }
 
 #[test]
-fn characters_are_those_of_transformers() {
+fn characters_match_transformers() {
     assert_same_ids("character");
 }
 
 #[test]
-fn lower_case_with_exceptions_and_added_tokens_is_that_of_transformers() {
+fn lower_case_with_exceptions_and_added_tokens_matches_transformers() {
     assert_same_ids("lower_case");
 }
 
 #[test]
-fn basic_words_are_those_of_transformers() {
+fn basic_words_match_transformers() {
     assert_same_ids("basic");
     assert_same_ids("basic_character");
 }
 
 #[test]
-fn a_tokenizer_json_is_that_of_transformers() {
+fn a_tokenizer_json_matches_transformers() {
     assert_same_ids("unigram");
 }
 
 #[test]
-fn word_pieces_with_unidic_lite_are_those_of_transformers() {
+fn word_pieces_with_unidic_lite_match_transformers() {
     if !installed(&MecabDictionary::UnidicLite).join("dicdir/sys.dic").is_file() {
         return eprintln!("SKIPPED: run make setup DICTIONARY=unidic-lite");
     }
@@ -175,7 +180,7 @@ fn word_pieces_with_unidic_lite_are_those_of_transformers() {
 }
 
 #[test]
-fn settings_are_told_by_the_keys_that_set_them() {
+fn settings_are_listed_by_their_keys() {
     let told = |name: &str| -> Vec<String> {
         load(name).settings().into_iter().map(|(key, value)| format!("{key} = {value}")).collect()
     };
@@ -238,32 +243,35 @@ fn a_dictionary_may_be_a_folder() {
 }
 
 #[test]
-fn text_that_is_not_to_be_normalised_is_not() {
+fn normalisation_can_be_switched_off() {
     let mecab = r#"{"mecab_dic": "ipadic", "normalize_text": false}"#;
     let settings = format!(r#"{{"word_tokenizer_type": "mecab", "mecab_kwargs": {mecab}}}"#);
     let folder = with_settings("wordpiece", &settings);
     let tokenizer = Tokenizer::load(folder.path(), &dictionaries(), None).unwrap();
     let encoding = tokenizer.encode("㍿ｶﾞ", 512).unwrap();
-    assert_eq!((encoding.text.as_str(), &encoding.offsets), ("㍿ｶﾞ", &encoding.original_offsets));
+    assert_eq!(
+        (encoding.encoding.text.as_str(), &encoding.encoding.offsets),
+        ("㍿ｶﾞ", &encoding.encoding.original_offsets)
+    );
 }
 
-/// The part of `text` that a piece covers.
+/// The part of `text` that a token covers.
 fn part(text: &str, (start, end): (u32, u32)) -> String {
     text.chars().skip(start as usize).take((end - start) as usize).collect()
 }
 
 #[test]
-fn a_piece_knows_what_its_author_wrote() {
+fn original_offsets_point_at_the_text_as_given() {
     let original = |name: &str, text: &str| -> Vec<(String, String)> {
         let encoding = load(name).encode(text, 512).unwrap();
-        let pieces = encoding.tokens.into_iter().zip(encoding.original_offsets);
-        let inner = pieces.skip(1).take(encoding.input_ids.len() - 2);
+        let pieces = encoding.encoding.tokens.into_iter().zip(encoding.encoding.original_offsets);
+        let inner = pieces.skip(1).take(encoding.encoding.input_ids.len() - 2);
         inner.map(|(token, range)| (token, part(text, range))).collect()
     };
     let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
         pairs.iter().map(|&(token, written)| (token.to_owned(), written.to_owned())).collect()
     };
-    // One character for four, two for one, and one for one; white space before [MASK] is swallowed.
+    // One character becomes four, two become one, one becomes one; white space before [MASK] is dropped.
     assert_eq!(
         original("character", "㍿ﾊﾟＢ  か\u{3099}"),
         pairs(&[
@@ -280,7 +288,7 @@ fn a_piece_knows_what_its_author_wrote() {
         original("lower_case", "㌔　[MASK]　東京都Ａ"),
         pairs(&[("キ", "㌔"), ("##ロ", "㌔"), ("[MASK]", "[MASK]"), ("東京都", "東京都"), ("a", "Ａ")])
     );
-    // Lower-casing gives İ a second character, which goes with the accents.
+    // Lower-casing gives İ a second character, an accent, which is dropped.
     assert_eq!(
         original("basic", "İ\u{200b}e\u{301}?"),
         pairs(&[("i", "İ"), ("##e", "e\u{301}"), ("?", "?")])
@@ -288,13 +296,13 @@ fn a_piece_knows_what_its_author_wrote() {
 }
 
 #[test]
-fn original_ranges_cover_what_the_text_was_made_of() {
+fn original_offsets_are_ordered_and_normalise_to_the_text() {
     for name in ["wordpiece", "character", "lower_case", "basic", "basic_character"] {
         let (tokenizer, by_mecab) = (load(name), !name.starts_with("basic"));
         let mut encoder = tokenizer.encoder();
         for original in texts() {
             let encoding = encoder.encode(&original, 512).unwrap();
-            let Encoding { text, offsets, original_offsets, word_ids, .. } = &encoding;
+            let Encoding { text, offsets, original_offsets, word_ids, .. } = &encoding.encoding;
             assert_eq!((offsets.len(), word_ids.len()), (original_offsets.len(), original_offsets.len()));
             let length = original.chars().count() as u32;
             let ranges = offsets.iter().zip(original_offsets);
@@ -305,7 +313,7 @@ fn original_ranges_cover_what_the_text_was_made_of() {
                     "{original:?}"
                 );
                 last = from;
-                // White space around [MASK] apart, MeCab's text is the original's NFKC.
+                // Apart from white space around [MASK], MeCab's text is the original's NFKC.
                 if by_mecab {
                     let normalised: String = part(&original, from).nfkc().collect();
                     assert!(normalised.contains(&part(text, range)), "{original:?}: {normalised:?}");
@@ -318,13 +326,13 @@ fn original_ranges_cover_what_the_text_was_made_of() {
     }
 }
 
-/// Every piece that is spelled in the vocabulary stands in the text where its offsets say.
+/// Every token but the unknown one equals the text at its offsets.
 #[test]
-fn offsets_point_at_the_pieces() {
+fn offsets_point_at_the_tokens() {
     let tokenizer = load("wordpiece");
     for text in texts() {
         let Encoding { text, input_ids, tokens, word_ids, offsets, .. } =
-            tokenizer.encode(&text, 512).unwrap();
+            tokenizer.encode(&text, 512).unwrap().encoding;
         let characters: Vec<char> = text.chars().collect();
         let mut before = (0, None);
         for (at, &id) in input_ids.iter().enumerate().take(input_ids.len() - 1).skip(1) {
@@ -340,15 +348,15 @@ fn offsets_point_at_the_pieces() {
     }
 }
 
-/// 東京都 is an added token here, [MASK] a special one that swallows the white space around it.
+/// 東京都 is an added token here; [MASK] is a special token that drops the white space around it.
 #[test]
-fn tokens_set_apart_in_the_text_keep_their_place() {
+fn added_and_special_tokens_in_the_text_keep_their_place() {
     let tokenizer = load("lower_case");
     let encoding = tokenizer.encode("東京都と [MASK] A", 512).unwrap();
-    assert_eq!(encoding.text, "東京都と[MASK]A");
-    assert_eq!(encoding.tokens, ["[CLS]", "東京都", "と", "[MASK]", "a", "[SEP]"]);
-    assert_eq!(encoding.word_ids, [None, Some(0), Some(1), None, Some(2), None]);
-    assert_eq!(encoding.offsets, [(0, 0), (0, 3), (3, 4), (4, 10), (10, 11), (0, 0)]);
+    assert_eq!(encoding.encoding.text, "東京都と[MASK]A");
+    assert_eq!(encoding.encoding.tokens, ["[CLS]", "東京都", "と", "[MASK]", "a", "[SEP]"]);
+    assert_eq!(encoding.encoding.word_ids, [None, Some(0), Some(1), None, Some(2), None]);
+    assert_eq!(encoding.encoding.offsets, [(0, 0), (0, 3), (3, 4), (4, 10), (10, 11), (0, 0)]);
 }
 
 #[test]
@@ -357,22 +365,22 @@ fn truncation_keeps_the_beginning_and_the_separator() {
     let text = "東京都庁で展望室の夜間開放が始まる";
     let (whole, cut) = (tokenizer.encode(text, 512).unwrap(), tokenizer.encode(text, 6).unwrap());
     assert!(!whole.truncated && cut.truncated);
-    assert_eq!(cut.input_ids[..5], whole.input_ids[..5]);
-    assert_eq!(cut.tokens[5], "[SEP]");
-    assert_eq!(cut.text, whole.text);
-    let fits = tokenizer.encode(text, whole.input_ids.len()).unwrap();
+    assert_eq!(cut.encoding.input_ids[..5], whole.encoding.input_ids[..5]);
+    assert_eq!(cut.encoding.tokens[5], "[SEP]");
+    assert_eq!(cut.encoding.text, whole.encoding.text);
+    let fits = tokenizer.encode(text, whole.encoding.input_ids.len()).unwrap();
     assert_eq!(fits, whole);
     assert!(tokenizer.encode(text, 2).unwrap_err().to_string().contains("max_length is 2"));
 }
 
 #[test]
-fn the_converted_dictionary_is_made_once_and_remade_when_damaged() {
+fn the_converted_dictionary_is_made_once_and_again_when_damaged() {
     let cache = tempfile::tempdir().unwrap();
     let dictionaries = Dictionaries::new(cache.path()).with(MecabDictionary::Ipadic, ipadic());
     let load = || Tokenizer::load(&fixture("wordpiece"), &dictionaries, None).unwrap();
     let copy =
         || std::fs::read_dir(cache.path()).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
-    let ids = |tokenizer: Tokenizer| tokenizer.encode("東京都庁で", 512).unwrap().input_ids;
+    let ids = |tokenizer: Tokenizer| tokenizer.encode("東京都庁で", 512).unwrap().encoding.input_ids;
 
     let first = ids(load());
     let [file] = copy().try_into().unwrap();
@@ -389,12 +397,12 @@ fn the_converted_dictionary_is_made_once_and_remade_when_damaged() {
 }
 
 #[test]
-fn a_text_longer_than_a_part_has_the_words_of_its_repetitions() {
+fn a_text_of_several_parts_has_the_words_of_its_repetitions() {
     let tokenizer = load("wordpiece");
     let sentence = "東京都庁で展望室の夜間開放が始まる。";
     let once = tokenizer.encode(sentence, usize::MAX).unwrap();
     let often = tokenizer.encode(&sentence.repeat(5000), usize::MAX).unwrap();
-    let (once, often) = (&once.input_ids, &often.input_ids);
+    let (once, often) = (&once.encoding.input_ids, &often.encoding.input_ids);
     assert_eq!(often[1..often.len() - 1], once[1..once.len() - 1].repeat(5000));
 }
 
@@ -414,5 +422,9 @@ fn a_learned_vocabulary_is_the_same_twice_and_loads() {
     let tokenizer = Tokenizer::load(folders[0].path(), &dictionaries(), None).unwrap();
     assert!(first.starts_with(b"[PAD]\n"));
     let encoding = tokenizer.encode("東京都", 128).unwrap();
-    assert!(!encoding.input_ids.contains(&tokenizer.unknown_id().unwrap()), "{:?}", encoding.tokens);
+    assert!(
+        !encoding.encoding.input_ids.contains(&tokenizer.unknown_id().unwrap()),
+        "{:?}",
+        encoding.encoding.tokens
+    );
 }

@@ -1,41 +1,27 @@
-//! Stage 4, `midashi-train`: computes the frozen layers once, fine-tunes the rest, and writes the
-//! model.
+//! Stage 4, `midashi-train`: computes the hidden states of the frozen layers once per text, fine-tunes the
+//! other layers, and writes the model.
 
-mod adam;
-mod batches;
-mod dropout;
-mod epochs;
-mod graph_optimiser;
-mod interrupt;
-mod learner;
+mod data;
 mod model;
-mod model_folder;
 mod optimiser;
-mod schedule;
 mod setup;
-mod state;
-mod tail;
-mod targets;
-mod tensorboard;
-mod texts;
+mod training;
 mod trunk;
-mod used_rows;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use midashi_pipeline::artifact::{Sources, TokenizedCorpus, write_training};
-use midashi_pipeline::{Stage, StageArguments, run_stage};
+use midashi_artifacts::{Sources, TokenizedCorpus, write_training};
+use midashi_classifier::{CorpusInputs, NewModel, Training};
+use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
 
+use crate::data::UsedRows;
 use crate::setup::Setup;
-use crate::state::StateFile;
-use crate::tail::Tail;
-use crate::texts::Texts;
-use crate::used_rows::UsedRows;
+use crate::training::{StateFile, Tail, remove_state, train};
 
-/// Raised when this stage's code gives other results for the same input.
+/// Raise this number when the code gives other results for the same input.
 const REVISION: u32 = 7;
 
 /// Fine-tunes the checkpoint on tokens.arrow and writes model/, features.arrow and training.parquet
@@ -47,8 +33,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    run_stage(|| recipe(&arguments.stage))
+    midashi_stage::main(|arguments: &Arguments| recipe(&arguments.stage))
 }
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
@@ -62,28 +47,37 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     inputs.extend(setup.checkpoint_files.iter().map(|file| (file.as_path(), "fetch")));
     let outputs = [folder.training(), folder.model()];
     let Some(work) = stage.begin(&setup.settings, &inputs, &outputs)? else {
-        return Ok(state::remove(&folder)?);
+        return Ok(remove_state(&folder)?);
     };
 
     let mut corpus = TokenizedCorpus::read(&tokens)?;
     let (model, mut weights) = setup.model(&corpus)?;
-    let trunk = trunk::hidden_states(&work, &setup, &model, &weights, &corpus)?;
-    let (used, left_out) = UsedRows::keep(&model, &mut weights, &mut corpus)?;
-    let texts = Texts { corpus: &corpus, trunk, padding: setup.padding() };
+    let (trunk, hidden_states) = trunk::hidden_states(&work, &setup, &model, &weights, &corpus)?.unzip();
+    let (reduced, used_rows) = UsedRows::select(&model, &mut weights, &mut corpus)?;
+    let inputs = CorpusInputs { corpus: &corpus, pad_token_id: reduced.config.pad_token_id, hidden_states };
 
     weights.add_classifier(model.labels.len(), model.config.hidden_size, setup.settings.train.seed);
-    let mut tail = Tail::new(&setup, &used, &texts, weights)?;
+    let mut tail = Tail::new(&setup, &reduced, &inputs, weights)?;
     let mut state = StateFile::new(&work);
-    let history = epochs::train(&mut tail, &setup.settings.train, &mut state, &folder.tensorboard())?;
+    let history = train(&mut tail, &setup.settings.train, &mut state, &folder.tensorboard())?;
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
     let parameters = tail.trainable_parameters();
-    let mut weights = tail.into_weights()?;
-    if let Some(rows) = left_out {
-        rows.put_back(&mut weights)?;
+    let mut weights = tail.optimiser.into_weights()?;
+    if let Some(used_rows) = used_rows {
+        used_rows.restore(&mut weights)?;
     }
-    model_folder::write(&folder, &model, &weights, &texts, setup.settings.compat)?;
-    let (epochs, kept_epoch) = (&history.epochs, history.kept_epoch());
-    work.finish(&json!({ "parameters": parameters, "epochs": epochs, "kept_epoch": kept_epoch }))?;
-    Ok(state::remove(&folder)?)
+    let new_model = NewModel {
+        config: &model.config,
+        labels: &model.labels,
+        weights: &weights,
+        training_graph: &model.training()?,
+        is_trainable: &|name| model.is_trainable(name),
+        tokenizer: &tokenizer,
+        training: Training { trunk, compat: setup.settings.compat },
+    };
+    new_model.write(&folder.model())?;
+    let (epochs, best_epoch) = (&history.epochs, history.best_epoch());
+    work.finish(&json!({ "parameters": parameters, "epochs": epochs, "best_epoch": best_epoch }))?;
+    Ok(remove_state(&folder)?)
 }

@@ -1,11 +1,11 @@
-//! The model that is fine-tuned, without its weights: its geometry, its categories, where the trunk
-//! ends and what learns.
+//! The model to fine-tune, without its weights: its configuration and categories, where the trunk ends and
+//! which parameters are trainable.
 
 use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, Storage, Training, Weights, classifier};
-use midashi_pipeline::config::TrainableLayers;
+use midashi_config::TrainableLayers;
 use midashi_runtime::{Engine, Session};
 
-/// A model's shape and which part of it learns.
+/// The configuration of the model, and which part of it is trainable.
 #[derive(Clone)]
 pub struct Model {
     pub config: BertConfig,
@@ -14,14 +14,14 @@ pub struct Model {
     /// Where the trainable part begins.
     pub start: Start,
     pub trainable: TrainableLayers,
-    /// Where numbers are dropped while it learns.
+    /// Where the training graph has dropout.
     pub dropout: Dropout,
 }
 
 impl Model {
-    /// Whether the parameter `name` learns.
-    pub fn learns(&self, name: &str) -> bool {
-        self.config.learns(name, self.trainable.last())
+    /// Whether the parameter `name` is trainable.
+    pub fn is_trainable(&self, name: &str) -> bool {
+        self.config.is_trainable(name, self.trainable.last())
     }
 
     /// From `start` to the logits.
@@ -31,16 +31,17 @@ impl Model {
 
     /// From the tail's start to the loss and its gradients.
     pub fn training(&self) -> Result<Graph> {
-        self.gradients()?.with_gradients()
+        self.gradients().with_gradients()
     }
 
-    /// The same, before it is decided what becomes of the gradients.
-    pub fn gradients(&self) -> Result<Training> {
-        let learns = |name: &str| self.learns(name);
-        Training::new(&self.config, self.labels.len(), self.start, self.dropout, learns)
+    /// The same, with gradients that are not yet outputs or part of an optimiser.
+    pub fn gradients(&self) -> Training<'_> {
+        let trainable = |name: &str| self.is_trainable(name);
+        Training::new(&self.config, self.labels.len(), self.start, self.dropout, trainable)
     }
 
-    /// A session of one of its graphs: what learns is fed at every run, the rest is handed over now.
+    /// A session of one of its graphs. Trainable parameters are inputs of every run; frozen ones are part
+    /// of the session.
     pub fn session(
         &self,
         engine: &Engine,
@@ -48,8 +49,8 @@ impl Model {
         graph: &Graph,
         weights: &Weights,
     ) -> anyhow::Result<Session> {
-        let frozen = weights.for_graph(graph, |name| !self.learns(name))?;
-        let stored = |name: &str| if self.learns(name) { Storage::Input } else { Storage::External };
+        let frozen = weights.for_graph(graph, |name| !self.is_trainable(name))?;
+        let stored = |name: &str| if self.is_trainable(name) { Storage::Input } else { Storage::External };
         Ok(engine.session(&graph.to_model(name, stored), frozen)?)
     }
 }

@@ -1,30 +1,30 @@
-//! What training starts from: settings, checkpoint and the engine.
+//! Settings, checkpoint and engine of the training.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use midashi_artifacts::{Sources, TokenizedCorpus};
 use midashi_bert::{Activation, BertConfig, Checkpoint, Dropout, PaddingRule, Start, Weights};
-use midashi_pipeline::Config;
-use midashi_pipeline::artifact::{Sources, TokenizedCorpus};
-use midashi_pipeline::config::{Compat, Scratch, Train, TrainableLayers};
+use midashi_config::{Compat, Config, Scratch, Train, TrainableLayers};
 use midashi_runtime::{Engine, EngineDescription};
+use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 
 use crate::model::Model;
 
-/// What the trained model depends on, besides its inputs.
+/// Everything that the trained model depends on besides its inputs.
 #[derive(Serialize)]
 pub struct Settings {
     pub train: Train,
-    /// The size of the model when it is made from nothing.
+    /// Size of a randomly initialised model.
     pub scratch: Option<Scratch>,
-    /// What computes; it decides the last digits.
+    /// Library and device; the last digits depend on them.
     pub engine: EngineDescription,
     #[serde(skip_serializing_if = "Compat::is_off")]
     pub compat: Compat,
 }
 
-/// All that training starts from, before anything is computed.
+/// The training before anything is computed.
 pub struct Setup {
     pub settings: Settings,
     pub checkpoint_files: Vec<PathBuf>,
@@ -39,16 +39,18 @@ impl Setup {
         if scratch.is_some() && config.train.trainable_layers != TrainableLayers::All {
             bail!(
                 "model.checkpoint is \"scratch\" but train.trainable_layers is not \"all\": \
-                 layers that were never trained must not be frozen"
+                 untrained layers must not be frozen; set it to \"all\""
             );
         }
         let engine =
             Engine::open(&config.run.cache.join("onnxruntime"), config.train.device, config.threads())?
                 .with_tf32(config.train.tf32);
+        let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build_global();
+        threads.context("cannot start run.threads threads")?;
         println!("  {engine}");
         Ok(Self {
             settings: Settings {
-                // How often the state is saved changes nothing about what is learned.
+                // The results do not depend on how often the state is saved.
                 train: Train { save_interval: Train::default().save_interval, ..config.train.clone() },
                 scratch,
                 engine: engine.description(),
@@ -60,8 +62,8 @@ impl Setup {
         })
     }
 
-    /// The model and the encoder's weights before training: the checkpoint's, or made from nothing
-    /// for the vocabulary that was learned.
+    /// The model and the weights of its encoder before training: from the checkpoint, or randomly
+    /// initialised for the vocabulary of the corpus.
     pub fn model(&self, corpus: &TokenizedCorpus) -> Result<(Model, Weights)> {
         let (config, weights) = match (&self.checkpoint, &self.settings.scratch) {
             (Some(checkpoint), _) => {
@@ -71,7 +73,7 @@ impl Setup {
             }
             (None, scratch) => {
                 let scratch =
-                    scratch.as_ref().context("there is neither a checkpoint nor a size for a new model")?;
+                    scratch.as_ref().context("there is neither a checkpoint nor [model.scratch]")?;
                 let config = scratch_config(scratch, corpus.vocabulary_size);
                 let weights = Weights::scratch(&config, self.settings.train.seed);
                 (config, weights)
@@ -79,14 +81,15 @@ impl Setup {
         };
         if corpus.vocabulary_size > config.vocab_size {
             bail!(
-                "the tokenizer knows {} ids but the checkpoint has embeddings for {}; they do not belong together",
+                "the tokenizer has {} ids but the checkpoint has embeddings for {}; \
+                 use the tokenizer of this checkpoint",
                 corpus.vocabulary_size,
                 config.vocab_size
             );
         }
         let (start, trainable) = (self.start(&config)?, self.settings.train.trainable_layers);
-        let shares = self.settings.train.dropout;
-        let dropout = Dropout { hidden: shares.hidden > 0.0, attention: shares.attention > 0.0 };
+        let rates = self.settings.train.dropout;
+        let dropout = Dropout { hidden: rates.hidden > 0.0, attention: rates.attention > 0.0 };
         Ok((Model { config, labels: corpus.categories.clone(), start, trainable, dropout }, weights))
     }
 
@@ -102,8 +105,7 @@ impl Setup {
                 "train.trainable_layers is {count} but the checkpoint has {layers} layers; set it to 0 … {layers} or \"all\"",
                 layers = config.num_hidden_layers
             ),
-            // Where padding is attended to, what the frozen layers say of a text depends on the
-            // batch that it is in: there is nothing to compute once.
+            // If padding is attended to, hidden states depend on the batch and cannot be computed once.
             _ if self.padding() == PaddingRule::Attended => Ok(Start::InputIds),
             TrainableLayers::All => Ok(Start::InputIds),
             TrainableLayers::Last(count) => Ok(Start::for_trainable_layers(config, count)),
@@ -111,7 +113,7 @@ impl Setup {
     }
 }
 
-/// One line about the heads of other tasks; `midashi-inspect` lists them all.
+/// Prints one line about unused tensors, such as heads of other tasks. `midashi-inspect` lists them all.
 fn print_ignored(tensors: &[String]) {
     const SHOWN: usize = 3;
     let shown = tensors.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");

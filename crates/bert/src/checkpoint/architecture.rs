@@ -1,36 +1,37 @@
-//! Architectures that are BERT in all but name: what each calls BERT's settings and tensors.
+//! Architectures whose encoder is BERT's under other names: the names each has for settings and tensors.
 //!
-//! A checkpoint becomes a BERT when it is read, so that graphs, training and what is written know
-//! one architecture. A new one is a row here, and a model of transformers in
-//! `tests/parity/architecture_reference.py` to hold it against.
+//! A checkpoint is converted to BERT's names when it is read, so that graphs, training and written models have
+//! one architecture. A new architecture is a row here and a reference model in
+//! `tests/parity/architecture_reference.py`.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::{BertConfig, Error};
+use crate::config::BertConfig;
+use crate::error::Error;
 
-/// An architecture whose encoder computes what BERT's does.
+/// An architecture whose encoder computes the same as BERT's.
 #[derive(Debug)]
 pub struct Architecture {
     /// Its `model_type`s.
     model_types: &'static [&'static str],
-    /// Its name, with which its tensors' names begin when there is a head beside the encoder.
+    /// Its name, which is the prefix of its tensors' names when the checkpoint has a head beside the encoder.
     pub name: &'static str,
-    /// Parts of BERT's tensor names and its own, in the order in which they are replaced.
+    /// Parts of BERT's tensor names and their replacements, in the order of replacement.
     parts: &'static [(&'static str, &'static str)],
-    /// BERT's keys in `config.json` and its own.
+    /// BERT's keys in `config.json` and the architecture's own.
     keys: &'static [(&'static str, &'static str)],
-    /// Keys that it does not heed, or that a reader of a BERT would misunderstand.
+    /// Keys that it ignores, or that have another meaning in BERT.
     meaningless: &'static [&'static str],
-    /// `pad_token_id` where `config.json` has none.
+    /// `pad_token_id` if `config.json` has none.
     pad_token_id: i64,
-    /// Whether positions count from `pad_token_id + 1`, as in fairseq: no token has those before.
+    /// Whether positions count from `pad_token_id + 1`, as in fairseq: the rows before are not used.
     positions_follow_padding: bool,
-    /// Whether there are token type embeddings; zeros are taken if not.
+    /// Whether there are token type embeddings; zeros replace missing ones.
     has_token_types: bool,
-    /// Why a model with these settings computes something else.
+    /// Why a model with these settings computes something else than BERT, if it does.
     refusal: fn(&Map<String, Value>) -> Option<String>,
 }
 
@@ -47,7 +48,7 @@ const BERT: Architecture = Architecture {
     refusal: |_| None,
 };
 
-/// Liu et al. 2019, and those that transformers derives from it
+/// Liu et al. 2019, and its derivatives in transformers
 const ROBERTA: Architecture = Architecture {
     model_types: &["roberta", "xlm-roberta", "camembert"],
     name: "roberta",
@@ -92,7 +93,7 @@ const DISTILBERT: Architecture = Architecture {
     ..BERT
 };
 
-/// Clark et al. 2020; those whose embeddings are as wide as the layers
+/// Clark et al. 2020, with embeddings as wide as the layers
 const ELECTRA: Architecture = Architecture {
     model_types: &["electra"],
     name: "electra",
@@ -104,14 +105,14 @@ const ELECTRA: Architecture = Architecture {
         "summary_use_proj",
     ],
     refusal: |config| {
-        // What transformers takes where the key is missing.
+        // The default of transformers.
         const EMBEDDING_SIZE: u64 = 128;
         let hidden = config.get("hidden_size")?;
         let embedding = config.get("embedding_size").cloned().unwrap_or_else(|| EMBEDDING_SIZE.into());
         (embedding != *hidden).then(|| {
             format!(
                 "embedding_size is {embedding} and hidden_size {hidden}: the embeddings are projected \
-                 (embeddings_project), which BERT does not do; expected them equal"
+                 (embeddings_project), which BERT does not do; expected equal sizes"
             )
         })
     },
@@ -120,36 +121,48 @@ const ELECTRA: Architecture = Architecture {
 
 const ALL: [&Architecture; 4] = [&BERT, &ROBERTA, &DISTILBERT, &ELECTRA];
 
-/// Keys that say how the model was published: its class, its code, the kind of its numbers, which
-/// are float32 once they are read.
+/// Keys about the published files: class, code and element type. Tensors are float32 once they are read.
 const OF_THE_PUBLICATION: [&str; 5] = ["architectures", "auto_map", "dtype", "torch_dtype", "_name_or_path"];
 
 const POSITIONS: &str = "bert.embeddings.position_embeddings.weight";
 const TOKEN_TYPES: &str = "bert.embeddings.token_type_embeddings.weight";
 
-/// Where the numbers of one of BERT's tensors are.
+/// Where one of BERT's tensors comes from.
 pub enum Source {
-    /// In the file, after this many rows that no token uses.
+    /// From the file, after this many rows that no token uses.
     Stored { rows_before: usize },
-    /// Nowhere: they are zeros.
+    /// It is not in the file: it is zeros.
     Zeros,
 }
 
-impl Architecture {
-    /// Reads `config.json`: the architecture that it names, and its settings in BERT's terms.
+impl BertConfig {
+    /// Reads the `config.json` of a BERT, or of an architecture that is BERT under other names.
     ///
     /// # Errors
-    /// When the file is missing, or describes something that does not compute what BERT does.
-    pub fn read(path: &Path) -> crate::Result<(&'static Self, BertConfig)> {
+    /// When the file is missing or damaged, or the model computes something else than BERT.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        Architecture::read(path).map(|(_, config)| config)
+    }
+}
+
+impl Architecture {
+    /// Reads `config.json`: its architecture, and its settings under BERT's names.
+    ///
+    /// # Errors
+    /// When the file is missing or damaged, or the model computes something else than BERT.
+    pub fn read(path: &Path) -> Result<(&'static Self, BertConfig), Error> {
         let wrong = |message: String| Error::Config { path: path.to_owned(), message };
         let text = fs::read(path).map_err(Error::io("read", path))?;
         let config = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-        // Looked at first: another architecture lacks BERT's keys, and its name is the better message.
+        // Checked first: other architectures lack BERT's keys, and their name makes the better message.
         let architecture = Self::of(&config).map_err(wrong)?;
         Ok((architecture, architecture.to_bert(config).map_err(wrong)?))
     }
 
-    /// The architecture that a `config.json` names, or what was found instead of a known one.
+    /// The architecture that a `config.json` names.
+    ///
+    /// # Errors
+    /// What was found instead of a supported architecture.
     pub fn of(config: &Map<String, Value>) -> Result<&'static Self, String> {
         let known = || ALL.iter().flat_map(|one| one.model_types).copied().collect::<Vec<_>>().join(", ");
         let name = config.get("model_type").and_then(Value::as_str).ok_or_else(|| {
@@ -160,10 +173,12 @@ impl Architecture {
         })
     }
 
-    /// `config.json` in BERT's terms, or what is missing, does not fit together, or is not what
-    /// BERT computes.
+    /// `config.json` under BERT's names.
+    ///
+    /// # Errors
+    /// What is missing, does not fit together, or is not BERT.
     pub fn to_bert(&self, mut config: Map<String, Value>) -> Result<BertConfig, String> {
-        // transformers writes null for what is left open.
+        // transformers writes null for keys without a value.
         config.retain(|_, value| !value.is_null());
         if let Some(reason) = (self.refusal)(&config) {
             return Err(reason);
@@ -195,7 +210,7 @@ impl Architecture {
         Ok(config)
     }
 
-    /// Where BERT's tensor `name` comes from.
+    /// The source of BERT's tensor `name`.
     pub fn source(&self, name: &str, config: &BertConfig) -> Source {
         match name {
             TOKEN_TYPES if !self.has_token_types => Source::Zeros,
@@ -204,8 +219,8 @@ impl Architecture {
         }
     }
 
-    /// The names under which published checkpoints keep the tensor that BERT calls `name`: with
-    /// the architecture's prefix and without, LayerNorm as weight and bias or gamma and beta.
+    /// The names of BERT's tensor `name` in published checkpoints: with the architecture's prefix and without,
+    /// LayerNorm with weight and bias or with gamma and beta.
     pub fn spellings(&self, name: &str) -> Vec<String> {
         let Some(plain) = name.strip_prefix("bert.") else { return vec![name.to_owned()] };
         let own = self.parts.iter().fold(plain.to_owned(), |name, (part, own)| name.replace(part, own));
@@ -242,7 +257,7 @@ mod tests {
     fn assert_refused(config: Value, parts: &[&str]) {
         let message = read(config).err().unwrap_or_else(|| "accepted".to_owned());
         for part in parts {
-            assert!(message.contains(part), "{message:?} does not say {part:?}");
+            assert!(message.contains(part), "{message:?} does not contain {part:?}");
         }
     }
 
@@ -274,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_distilbert_is_left_in_the_settings() {
+    fn settings_of_a_distilbert_are_converted_completely() {
         let config = read(json!({
             "model_type": "distilbert", "architectures": ["DistilBertForMaskedLM"], "torch_dtype": "float16",
             "vocab_size": 32768,
@@ -315,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_bert_does_not_compute_is_refused_by_name() {
+    fn settings_that_bert_does_not_have_are_refused_by_name() {
         for (change, parts) in [
             (json!({"hidden_act": "silu"}), ["\"silu\"", "gelu, "]),
             (
@@ -331,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distilberts_tensors_have_names_of_their_own() {
+    fn tensors_of_a_distilbert_have_their_own_names() {
         let names = |name: &str| DISTILBERT.spellings(name)[0].clone();
         for (bert, own) in [
             ("embeddings.LayerNorm.bias", "embeddings.LayerNorm.bias"),

@@ -1,7 +1,7 @@
-//! The readers of checkpoints as cargo-fuzz calls them (`tests/fuzz`), and their trial by its seeds.
+//! The readers of checkpoints for cargo-fuzz (`tests/fuzz`), and tests of them with its seeds.
 //!
-//! What a file claims must not be allocated: directories are bounded by the file's length, and a
-//! tensor is read from bytes that are there.
+//! Sizes that a file claims must not be allocated: directories are bounded by the file's length, and a tensor
+//! is read only if its bytes exist.
 
 use serde_json::{Map, Value};
 
@@ -10,11 +10,11 @@ mod reader;
 
 pub use self::reader::{Counting, Reader};
 use super::architecture::Architecture;
-use super::tensor_file::{Directory, Stored};
+use super::directory::{Directory, Stored};
 use super::{pytorch, safetensors};
 
-/// `pytorch_model.bin`. A byte of a pickle can be an object (32 bytes) and a place on the stack
-/// (24), in vectors that double.
+/// `pytorch_model.bin`. A byte of a pickle can be an object (32 bytes) and a value on the stack (24), in
+/// vectors that double.
 pub const PYTORCH: Reader = Reader {
     name: "pytorch",
     bytes_per_byte: 256,
@@ -34,8 +34,8 @@ pub const SAFETENSORS: Reader = Reader {
     },
 };
 
-/// `config.json`, and the tensors that it asks for: sixteen names for each of its layers. A number
-/// takes two bytes of JSON and, as any key is kept, 72 of memory, in vectors that double.
+/// `config.json`, and the tensors that it implies: sixteen names for each layer. A number takes two bytes of
+/// JSON and, because all keys are stored, 72 of memory, in vectors that double.
 pub const CONFIG: Reader = Reader {
     name: "config",
     bytes_per_byte: 128,
@@ -53,7 +53,7 @@ pub const CONFIG: Reader = Reader {
     },
 };
 
-/// Whether the first tensors lie in the file and hold what their shape says.
+/// Whether the first tensors are within the file and have as many numbers as their shape.
 fn is_readable(directory: &Directory, input: &[u8]) -> bool {
     let holds = |stored: &Stored| {
         let array = input.get(stored.bytes.clone()).map(|bytes| stored.read(bytes));
@@ -71,17 +71,17 @@ mod tests {
     static MEMORY: Counting = Counting;
 
     #[test]
-    fn damaged_pytorch_files_do_no_harm() {
+    fn damaged_pytorch_files_stay_within_the_bounds() {
         replay(&PYTORCH, 20_000);
     }
 
     #[test]
-    fn damaged_safetensors_files_do_no_harm() {
+    fn damaged_safetensors_files_stay_within_the_bounds() {
         replay(&SAFETENSORS, 20_000);
     }
 
     #[test]
-    fn damaged_configurations_do_no_harm() {
+    fn damaged_configurations_stay_within_the_bounds() {
         replay(&CONFIG, 5_000);
     }
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_opcode_makes_much_of_a_byte() {
+    fn no_opcode_allocates_much_for_a_byte() {
         let storage = b"((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x00tQK\x00)";
         let tensor = [&b"ctorch._utils\n_rebuild_tensor_v2\nq\x01"[..], storage, b")tq\x02"].concat();
         for start in [b")q\x00", b"]q\x00", b"}q\x00", b"Nq\x00"] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_said_often_takes_no_time() {
+    fn a_long_name_that_is_repeated_takes_no_time() {
         let name = [&b"X\x00\x00\x08\x00"[..], &[b'a'; 1 << 19], b"q\x03"].concat();
         let storage = b"((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x00tQK\x00))t";
         let tensor = [b"ctorch._utils\n_rebuild_tensor_v2\n", &storage[..], b"Rq\x04"].concat();

@@ -1,12 +1,12 @@
 //! A pretrained checkpoint on disk: a folder with `config.json` and the weights.
 //!
-//! Published checkpoints differ in four ways, all of which are read: the container
-//! (`model.safetensors`, the same in shards, `pytorch_model.bin`), Hugging Face's names with or
-//! without the prefix `bert.`, LayerNorm as `weight`/`bias` or as `gamma`/`beta`, float32, float16
-//! or bfloat16. Heads of other tasks are left alone. Architectures that are BERT in all but name
-//! become one here.
+//! All variants of published checkpoints are read: the container (`model.safetensors`, whole or in shards,
+//! or `pytorch_model.bin`), Hugging Face's names with or without the prefix `bert.`, LayerNorm as
+//! `weight`/`bias` or as `gamma`/`beta`, and float32, float16 or bfloat16. Heads of other tasks are ignored.
+//! Architectures that are BERT under other names are converted to BERT.
 
 mod architecture;
+mod directory;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod pickle;
@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, Axis, Slice};
 
-pub(crate) use self::architecture::Architecture;
-use self::architecture::Source;
+use self::architecture::{Architecture, Source};
 use self::tensor_file::TensorFile;
-use crate::{BertConfig, Error, Result, Weights};
+use crate::config::BertConfig;
+use crate::error::{Error, Result};
+use crate::weights::Weights;
 
 const CONFIG: &str = "config.json";
 const SAFETENSORS: &str = "model.safetensors";
@@ -32,11 +33,11 @@ const PICKLE: &str = "pytorch_model.bin";
 /// One of the files that hold a checkpoint's tensors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightsFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// `safetensors`, `PyTorch zip archive` or `PyTorch legacy stream`.
     pub container: &'static str,
-    /// How many tensors it holds of each kind of number (`F32`, `F16`, `BF16`, …).
+    /// How many tensors it holds of each element type (`F32`, `F16`, `BF16`, …).
     pub tensors: BTreeMap<String, usize>,
 }
 
@@ -44,19 +45,19 @@ pub struct WeightsFile {
 pub struct Checkpoint {
     architecture: &'static Architecture,
     config: BertConfig,
-    /// What messages call the weights: the file itself, or the index of its shards.
+    /// The file of the weights, or the index of its shards; error messages name it.
     weights: PathBuf,
     /// The files that hold tensors.
     parts: Vec<PathBuf>,
 }
 
 impl Checkpoint {
-    /// Opens the checkpoint in `folder`. Of several forms of the weights one is taken: safetensors
-    /// whole, safetensors in shards, `pytorch_model.bin`.
+    /// Opens the checkpoint in `folder`. Of several containers the first of these is read: safetensors whole,
+    /// safetensors in shards, `pytorch_model.bin`.
     ///
     /// # Errors
-    /// When `config.json`, the weights or a shard is missing, or the architecture is not BERT
-    /// in all but name.
+    /// When `config.json`, the weights or a shard is missing, or the architecture is not BERT under other
+    /// names.
     pub fn open(folder: &Path) -> Result<Self> {
         let (architecture, config) = Architecture::read(&folder.join(CONFIG))?;
         let weights = [SAFETENSORS, SAFETENSORS_INDEX, PICKLE]
@@ -71,12 +72,13 @@ impl Checkpoint {
         Ok(Self { architecture, config, weights, parts })
     }
 
-    /// The model's geometry, as that of a BERT.
+    /// The model's geometry, under BERT's names.
     pub fn config(&self) -> &BertConfig {
         &self.config
     }
 
-    /// What was made a BERT: `bert`, `roberta` (and its namesakes), `distilbert` or `electra`.
+    /// The architecture before conversion: `bert`, `roberta` (and its derivatives), `distilbert` or
+    /// `electra`.
     pub fn architecture(&self) -> &'static str {
         self.architecture.name
     }
@@ -88,11 +90,11 @@ impl Checkpoint {
         files
     }
 
-    /// Reads the encoder's tensors as float32, one after the other from the mapped files.
+    /// Reads the encoder's tensors as float32.
     ///
     /// # Errors
-    /// When a file is damaged, a tensor is missing, has another shape than the configuration
-    /// implies, or holds something other than float32, float16 or bfloat16.
+    /// When a file is damaged, or a tensor is missing, has another shape than the configuration implies, or
+    /// another element type than float32, float16 or bfloat16.
     pub fn encoder(&self) -> Result<Weights> {
         self.read(&self.config.tensors())
     }
@@ -122,7 +124,7 @@ impl Checkpoint {
         self.read(&tensors)
     }
 
-    /// The files that hold tensors, used or not.
+    /// The files that hold tensors.
     ///
     /// # Errors
     /// When a file is damaged.
@@ -137,8 +139,7 @@ impl Checkpoint {
         Ok(self.open_parts()?.iter().map(describe).collect())
     }
 
-    /// Names of the tensors in the files from which none of `weights` was read, sorted: heads of
-    /// other tasks, buffers.
+    /// Names of the tensors in the files that are not among `weights`, sorted: heads of other tasks, buffers.
     ///
     /// # Errors
     /// When a file is damaged.
@@ -164,7 +165,7 @@ impl Checkpoint {
         Ok(weights)
     }
 
-    /// BERT's tensor `name`, wherever it comes from.
+    /// BERT's tensor `name`, stored or zeros.
     fn tensor(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
         match self.architecture.source(name, &self.config) {
             Source::Zeros => Ok(ArrayD::zeros(shape)),
@@ -188,7 +189,7 @@ impl Checkpoint {
         found.unwrap_or_else(|| Err(missing()))
     }
 
-    /// The file that holds BERT's tensor `name`, and what the tensor is called there.
+    /// The file that holds BERT's tensor `name`, and the tensor's name there.
     fn find<'p>(&self, parts: &'p [TensorFile], name: &str) -> Option<(&'p TensorFile, String)> {
         self.architecture.spellings(name).into_iter().find_map(|spelled| {
             let part = parts.iter().find(|part| part.tensors().contains_key(&spelled))?;

@@ -1,11 +1,11 @@
-//! A pickle machine that knows what a state dict is made of, and nothing else.
+//! A pickle machine that reads state dicts and nothing else.
 //!
-//! A pickle is a program for a stack machine, and Python's may call anything. This one knows the
-//! opcodes of protocol 2 that `torch.save` writes (`pickletools` describes them) and a fixed list
-//! of globals, all of which only make data; whatever else a file asks for is refused by its name.
+//! A pickle is a program for a stack machine, and Python's machine may call any function. This one supports
+//! the opcodes of protocol 2 that `torch.save` writes (described in `pickletools`) and a fixed list of
+//! globals, all of which only make data. Every other global is refused by its name.
 //!
-//! Objects live in one list and refer to each other by number, so that neither depth nor cycles
-//! cost stack; texts stay where they are in the file.
+//! Objects are in one list and refer to each other by number, so that neither depth nor cycles use stack.
+//! Texts are borrowed from the file.
 
 use std::collections::HashMap;
 
@@ -13,15 +13,15 @@ use safetensors::tensor::Dtype;
 
 type Result<T> = std::result::Result<T, String>;
 
-/// Steps after which a program is given up. A state dict takes some 50 for a tensor.
+/// Most steps of a program. A state dict takes about 50 for a tensor.
 const MAX_STEPS: usize = 1 << 22;
 /// Most dimensions a tensor may have; BERT's have two.
 const MAX_DIMENSIONS: usize = 8;
-/// Longest name: of a global, its module, a tensor, a storage. A pickle may say one name a million
-/// times, and each time it is looked up.
+/// Longest name of a global, its module, a tensor or a storage. A pickle may repeat a name a million times,
+/// and each time it is looked up.
 const MAX_NAME: usize = 256;
 
-/// What lies on the stack.
+/// A value on the stack.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     /// `None`
@@ -32,13 +32,13 @@ pub enum Value<'a> {
     Integer(i64),
     /// `str`
     Text(&'a str),
-    /// Something that the pickle may name.
+    /// A supported global.
     Global(Global),
-    /// Everything with parts, by its number.
+    /// A value with parts, by its number.
     Object(usize),
 }
 
-/// What a pickle may name.
+/// The globals that a pickle may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Global {
     /// `collections.OrderedDict`
@@ -47,7 +47,7 @@ pub enum Global {
     RebuildTensor,
     /// `torch._utils._rebuild_parameter`
     RebuildParameter,
-    /// `torch.FloatStorage` and its like
+    /// `torch.FloatStorage` and the storages of other element types
     Storage(Dtype),
 }
 
@@ -78,18 +78,18 @@ enum Object<'a> {
     List(Vec<Value<'a>>),
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
-    // Boxed, for it is far larger than the others: an object can be a single byte of the file.
+    // Boxed because it is far larger than the others, and one byte of the file can make an object.
     Tensor(Box<Tensor<'a>>),
 }
 
-/// A run of numbers that tensors are views of.
+/// A sequence of numbers that tensors are views of.
 #[derive(Clone, Copy, Debug)]
 pub struct Storage<'a> {
     /// Its name in the file.
     pub key: &'a str,
-    /// What its numbers are.
+    /// Type of its numbers.
     pub dtype: Dtype,
-    /// How many there are.
+    /// How many numbers it has.
     pub count: usize,
 }
 
@@ -99,7 +99,7 @@ impl Storage<'_> {
         self.dtype.bitsize() / 8
     }
 
-    /// Bytes of all numbers, if so many can be.
+    /// Bytes of all numbers; `None` if that overflows.
     pub fn byte_length(&self) -> Option<usize> {
         self.count.checked_mul(self.element())
     }
@@ -108,7 +108,7 @@ impl Storage<'_> {
 /// A view of a storage.
 #[derive(Debug)]
 pub struct Tensor<'a> {
-    /// What it is a view of.
+    /// The storage that it is a view of.
     pub storage: Storage<'a>,
     /// Its first element within the storage.
     pub offset: usize,
@@ -118,7 +118,7 @@ pub struct Tensor<'a> {
     pub strides: Vec<usize>,
 }
 
-/// What a pickle says.
+/// A pickle that was read.
 #[derive(Debug)]
 pub struct Pickle<'a> {
     root: Value<'a>,
@@ -126,10 +126,10 @@ pub struct Pickle<'a> {
 }
 
 impl<'a> Pickle<'a> {
-    /// Reads one pickle off the start of `input`.
+    /// Reads one pickle from the start of `input` and advances it.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// What is wrong with the pickle, and where.
     pub fn read(input: &mut &'a [u8]) -> Result<Self> {
         let mut machine = Machine {
             input,
@@ -148,12 +148,12 @@ impl<'a> Pickle<'a> {
         Err(format!("pickle of more than {MAX_STEPS} steps; expected a state dict"))
     }
 
-    /// The value itself.
+    /// The pickle's value.
     pub fn root(&self) -> Value<'a> {
         self.root
     }
 
-    /// The entry `name`, if the value is a dict with one.
+    /// The entry `name`, if the value is a dict that has it.
     pub fn get(&self, name: &str) -> Option<Value<'a>> {
         let entries = self.entries().ok()?;
         entries.iter().rfind(|(key, _)| *key == Value::Text(name)).map(|(_, value)| *value)
@@ -173,7 +173,7 @@ impl<'a> Pickle<'a> {
         items.iter().map(text).collect()
     }
 
-    /// The named tensors of a state dict. Other entries are left out, and endless names.
+    /// The named tensors of a state dict. Other entries and overlong names are skipped.
     ///
     /// # Errors
     /// When the value is no dict.
@@ -184,7 +184,7 @@ impl<'a> Pickle<'a> {
         }))
     }
 
-    /// All storages, of whatever tensor.
+    /// All storages.
     pub fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
         self.objects.iter().filter_map(|object| match object {
             Object::Storage(storage) => Some(storage),
@@ -218,7 +218,7 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Executes one opcode; the value at the end.
+    /// Executes one opcode; returns the value at the end.
     fn step(&mut self) -> Result<Option<Value<'a>>> {
         let [opcode] = self.array()?;
         let value = match opcode {
@@ -281,7 +281,7 @@ impl<'a> Machine<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let (bytes, rest) =
-            self.input.split_first_chunk().ok_or("the file ends here; was it copied whole?")?;
+            self.input.split_first_chunk().ok_or("the file ends here; copy it again if it is incomplete")?;
         self.input = rest;
         Ok(*bytes)
     }
@@ -299,7 +299,7 @@ impl<'a> Machine<'a> {
         std::str::from_utf8(self.bytes(length)?).map_err(|error| error.to_string())
     }
 
-    /// Two's complement, little-endian, of as many bytes as it needs.
+    /// An integer in two's complement, little-endian, of any number of bytes.
     fn long(&mut self) -> Result<i64> {
         let [length] = self.array()?;
         let bytes = self.bytes(length.into())?;
@@ -311,7 +311,7 @@ impl<'a> Machine<'a> {
         Ok(i64::from_le_bytes(wide))
     }
 
-    /// Up to the end of the line.
+    /// The text up to the end of the line.
     fn line(&mut self) -> Result<String> {
         let end = self.input.iter().take(MAX_NAME).position(|byte| *byte == b'\n');
         let line = self.bytes(end.ok_or("a global's name does not end")?)?;
@@ -373,7 +373,7 @@ impl<'a> Machine<'a> {
     fn append(&mut self, items: Vec<Value<'a>>) -> Result<Option<Value<'a>>> {
         match self.top()? {
             Object::List(list) => list.extend(items),
-            _ => return Err("items are appended to what is no list".to_owned()),
+            _ => return Err("items are appended to a value that is not a list".to_owned()),
         }
         Ok(None)
     }
@@ -384,17 +384,17 @@ impl<'a> Machine<'a> {
         };
         match self.top()? {
             Object::Dict(dict) => dict.extend(entries.iter().map(|[key, value]| (*key, *value))),
-            _ => return Err("entries are set in what is no dict".to_owned()),
+            _ => return Err("entries are set in a value that is not a dict".to_owned()),
         }
         Ok(None)
     }
 
-    /// Attributes of an object: modules put `_metadata` (versions) on their state dict.
+    /// Sets attributes of an object, which are ignored: modules set `_metadata` (versions) on state dicts.
     fn build(&mut self) -> Result<Option<Value<'a>>> {
         self.pop()?;
         match self.top()? {
             Object::Dict(_) => Ok(None),
-            _ => Err("attributes are set on what is no dict".to_owned()),
+            _ => Err("attributes are set on a value that is not a dict".to_owned()),
         }
     }
 
@@ -402,13 +402,13 @@ impl<'a> Machine<'a> {
         let (module, name) = (self.line()?, self.line()?);
         Global::named(&module, &name).ok_or_else(|| {
             format!(
-                "refused: it asks for {module}.{name}, which no state dict of float tensors needs; \
-                 pickles can run code, so only the known is read"
+                "refused: it uses {module}.{name}, which no state dict of float tensors needs; \
+                 pickles can run code, so only known globals are read"
             )
         })
     }
 
-    /// Calls a global; all that are known only make data.
+    /// Calls a global; all supported ones only make data.
     fn call(&mut self) -> Result<Value<'a>> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
         let arguments = self.tuple(arguments)?;
@@ -432,7 +432,7 @@ impl<'a> Machine<'a> {
     ) -> Result<Tensor<'a>> {
         let storage = match self.part(storage) {
             Some(Object::Storage(storage)) => *storage,
-            _ => return Err("a tensor is made of what is no storage".to_owned()),
+            _ => return Err("a tensor is made of a value that is not a storage".to_owned()),
         };
         let (shape, strides) = (self.sizes(shape)?, self.sizes(strides)?);
         if shape.len() != strides.len() {
@@ -450,8 +450,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A storage's persistent id: `('storage', type, key, device, elements)`, in legacy streams
-    /// with `None` behind, or with the larger storage it is part of, which is refused.
+    /// A storage's persistent id: `('storage', type, key, device, elements)`. In legacy streams a sixth part
+    /// follows: `None`, or the larger storage that it is part of, which is refused.
     fn storage(&mut self) -> Result<Value<'a>> {
         let id = self.pop()?;
         let items = self.tuple(id)?;
@@ -462,7 +462,7 @@ impl<'a> Machine<'a> {
                 let count = size(count)?;
                 Ok(self.object(Object::Storage(Storage { key, dtype, count })))
             }
-            _ => Err(format!("persistent id of {} parts; expected that of a storage", items.len())),
+            _ => Err(format!("persistent id of {} parts; expected the id of a storage", items.len())),
         }
     }
 }
@@ -472,5 +472,5 @@ fn size(value: Value<'_>) -> Result<usize> {
         Value::Integer(number) => usize::try_from(number).ok(),
         _ => None,
     }
-    .ok_or_else(|| format!("{value:?}; expected a whole number that is not negative"))
+    .ok_or_else(|| format!("{value:?}; expected an integer that is not negative"))
 }

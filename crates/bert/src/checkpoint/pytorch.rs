@@ -1,12 +1,12 @@
-//! `pytorch_model.bin`: what `torch.save` makes of a state dict, in its two containers.
+//! `pytorch_model.bin`: a state dict written by `torch.save`, in one of two containers.
 //!
-//! Since PyTorch 1.6 it is a zip archive with the pickle `data.pkl`, stored storages `data/<key>`
-//! and often `byteorder`; before (and on request still) a *legacy* stream of five pickles (magic
-//! number, version, system, state dict, keys) and the storages in the keys' order, each after its
-//! number of elements. Both are described by `torch/serialization.py` alone.
+//! Since PyTorch 1.6 it is a zip archive with the pickle `data.pkl`, uncompressed storages `data/<key>` and
+//! often `byteorder`. Before (and on request still) it is a *legacy* stream of five pickles (magic number,
+//! version, system, state dict, keys) and the storages in the keys' order, each after its number of elements.
+//! The only description of both is `torch/serialization.py`.
 //!
-//! The reader is ours because the kept one (burn-store, default features off) brings 132 crates
-//! and three and a half minutes of build for what is one module and a pickle machine here.
+//! The maintained reader in Rust (burn-store, default features off) adds 132 crates and three and a half
+//! minutes of build time; this module and `pickle.rs` replace it.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -14,14 +14,14 @@ use std::ops::Range;
 
 use zip::{CompressionMethod, ZipArchive};
 
+use super::directory::{Directory, Stored};
 use super::pickle::{Pickle, Storage, Tensor, Value};
-use super::tensor_file::{Directory, Stored};
 
 type Result<T> = std::result::Result<T, String>;
 
-/// How a zip archive begins.
+/// The first bytes of a zip archive.
 pub const ZIP: &[u8] = b"PK\x03\x04";
-/// How a legacy stream begins: the pickle of 0x1950a86a20f9469cfc6c.
+/// The first bytes of a legacy stream: the pickle of 0x1950a86a20f9469cfc6c.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 /// The legacy stream's only version.
 const LEGACY_VERSION: i64 = 1001;
@@ -29,7 +29,7 @@ const LEGACY_VERSION: i64 = 1001;
 /// The tensors of a PyTorch file.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the file.
 pub fn directory(bytes: &[u8]) -> Result<Directory> {
     if bytes.starts_with(ZIP) {
         archive(bytes)
@@ -55,7 +55,7 @@ fn archive(bytes: &[u8]) -> Result<Directory> {
     place_all(&state, |storage| entries.get(&format!("data/{}", storage.key)))
 }
 
-/// The archive's entries without their common folder, and where they lie.
+/// The archive's entries, without their common folder, and their ranges of bytes.
 fn entries(bytes: &[u8]) -> Result<HashMap<String, Range<usize>>> {
     let text = |error: zip::result::ZipError| error.to_string();
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(text)?;
@@ -95,7 +95,7 @@ fn stream(bytes: &[u8], mut rest: &[u8]) -> Result<Directory> {
     let mut places = HashMap::new();
     for key in keys.texts()? {
         let storage = declared.get(key).ok_or_else(|| format!("storage {key} belongs to no tensor"))?;
-        let cut_off = || format!("ends within storage {key}; was the file copied whole?");
+        let cut_off = || format!("ends within storage {key}; copy it again if it is incomplete");
         let (count, data) = rest.split_first_chunk().ok_or_else(cut_off)?;
         let count = i64::from_le_bytes(*count);
         if usize::try_from(count) != Ok(storage.count) {
@@ -109,7 +109,7 @@ fn stream(bytes: &[u8], mut rest: &[u8]) -> Result<Directory> {
     place_all(&state, |storage| places.get(storage.key))
 }
 
-/// Places all tensors of a state dict, whose storages lie where `lies_in` says.
+/// The tensors of a state dict; `lies_in` gives the range of bytes of a storage.
 fn place_all<'a, 'r>(
     state: &'r Pickle<'a>,
     lies_in: impl Fn(&Storage<'a>) -> Option<&'r Range<usize>>,
@@ -117,7 +117,7 @@ fn place_all<'a, 'r>(
     let place = |(name, tensor): (&str, &Tensor<'a>)| {
         let key = tensor.storage.key;
         let bytes = lies_in(&tensor.storage).ok_or_else(|| {
-            format!("storage {key} of tensor {name} is missing; was the file copied whole?")
+            format!("storage {key} of tensor {name} is missing; copy the file again if it is incomplete")
         })?;
         let stored = place(tensor, bytes).ok_or_else(|| {
             format!("tensor {name} (shape {:?}) reaches outside of its storage {key}", tensor.shape)
@@ -127,7 +127,7 @@ fn place_all<'a, 'r>(
     state.tensors()?.map(place).collect()
 }
 
-/// Where in the file a tensor lies; `None` if that is outside of its storage.
+/// Where a tensor is in the file; `None` if it reaches outside of its storage.
 fn place(tensor: &Tensor<'_>, bytes: &Range<usize>) -> Option<Stored> {
     let is_empty = tensor.shape.contains(&0);
     let mut span = usize::from(!is_empty);

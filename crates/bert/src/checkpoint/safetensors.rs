@@ -1,4 +1,4 @@
-//! Safetensors: one file, or shards with an index.
+//! The safetensors format: one file, or shards with an index.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::SafeTensors;
 use serde::Deserialize;
 
-use super::tensor_file::{Directory, Stored};
-use crate::{Error, Result};
+use super::directory::{Directory, Stored};
+use crate::error::{Error, Result};
 
-/// Bytes of the header's length, which stands before the header.
+/// Bytes of the header's length, which precedes the header.
 const LENGTH: usize = size_of::<u64>();
 
 /// The tensors of a safetensors file.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the file.
 pub fn directory(bytes: &[u8]) -> Result<Directory, String> {
     let (header, metadata) =
         SafeTensors::read_metadata(bytes).map_err(|error| format!("not a safetensors file: {error}"))?;
@@ -30,7 +30,7 @@ pub fn directory(bytes: &[u8]) -> Result<Directory, String> {
     Ok(metadata.tensors().into_iter().map(stored).collect())
 }
 
-/// The files that an index spreads the tensors over; a tensor is looked for in all of them.
+/// The files that an index names. Tensors are looked up in all of them, not where the index puts them.
 ///
 /// # Errors
 /// When the index is broken, or one of the files is missing.
@@ -39,7 +39,7 @@ pub fn shards(index: &Path) -> Result<Vec<PathBuf>> {
     let text = fs::read(index).map_err(Error::io("read", index))?;
     let shard = |name: String| match index.with_file_name(&name) {
         path if path.is_file() => Ok(path),
-        _ => Err(wrong(format!("{name} is missing, which weight_map names; fetch the checkpoint again"))),
+        _ => Err(wrong(format!("{name} is missing, but weight_map names it; fetch the checkpoint again"))),
     };
     shard_names(&text).map_err(wrong)?.into_iter().map(shard).collect()
 }
@@ -49,7 +49,7 @@ pub fn shards(index: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// What is wrong with the index.
 pub fn shard_names(index: &[u8]) -> Result<BTreeSet<String>, String> {
-    /// `model.safetensors.index.json`, as far as it matters.
+    /// The part of `model.safetensors.index.json` that is used.
     #[derive(Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,

@@ -1,33 +1,15 @@
-//! One file of tensors: its directory in memory, its numbers on disk until they are asked for.
+//! One file of tensors: its directory is in memory, its tensors are read when they are needed.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use half::{bf16, f16};
 use memmap2::{Mmap, MmapOptions};
-use ndarray::{ArrayD, IxDyn, ShapeBuilder, StrideShape};
-use safetensors::tensor::Dtype;
+use ndarray::ArrayD;
 
-use super::{pytorch, safetensors as container};
-use crate::{Error, Result};
-
-/// What a file holds, by the names it uses.
-pub type Directory = HashMap<String, Stored>;
-
-/// Where a tensor lies in its file.
-#[derive(Debug)]
-pub struct Stored {
-    /// What its numbers are.
-    pub dtype: Dtype,
-    /// Its dimensions.
-    pub shape: Vec<usize>,
-    /// Elements from one index to the next in each dimension; row-major without.
-    pub strides: Option<Vec<usize>>,
-    /// From its first number to its last, within the file.
-    pub bytes: Range<usize>,
-}
+use super::directory::Directory;
+use super::{pytorch, safetensors};
+use crate::error::{Error, Result};
 
 /// An open file of tensors.
 pub struct TensorFile {
@@ -47,7 +29,7 @@ impl TensorFile {
         let length = file.metadata().map_err(Error::io("read", path))?.len();
         let bytes = map(&file, 0..length as usize).map_err(Error::io("map", path))?;
         let is_pickle = path.extension().is_some_and(|extension| extension == "bin");
-        let directory = if is_pickle { pytorch::directory(&bytes) } else { container::directory(&bytes) };
+        let directory = if is_pickle { pytorch::directory(&bytes) } else { safetensors::directory(&bytes) };
         let tensors = directory.map_err(|message| Error::Weights { path: path.to_owned(), message })?;
         let container = match (is_pickle, bytes.starts_with(pytorch::ZIP)) {
             (false, _) => "safetensors",
@@ -62,12 +44,12 @@ impl TensorFile {
         &self.path
     }
 
-    /// What kind of file it is.
+    /// The file's format.
     pub fn container(&self) -> &'static str {
         self.container
     }
 
-    /// What the file holds.
+    /// The tensors that the file holds.
     pub fn tensors(&self) -> &Directory {
         &self.tensors
     }
@@ -87,39 +69,10 @@ impl TensorFile {
                 path: self.path.clone(),
                 message: format!("tensor {name} {message}"),
             };
-            // Mapped alone, so that the pages of one tensor are gone when the next one comes.
+            // Each tensor has its own map, so that its pages are freed before the next one is read.
             let bytes = map(&self.file, stored.bytes.clone()).map_err(Error::io("map", &self.path))?;
             stored.read(&bytes).map_err(broken)
         })
-    }
-}
-
-impl Stored {
-    /// The tensor as float32 in row-major order, from its `bytes`.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn read(&self, bytes: &[u8]) -> Result<ArrayD<f32>, String> {
-        let numbers = numbers(self.dtype, bytes)?;
-        let shape = IxDyn(&self.shape);
-        let layout: StrideShape<IxDyn> = match &self.strides {
-            Some(strides) => shape.strides(IxDyn(strides)),
-            None => shape.into(),
-        };
-        let array = ArrayD::from_shape_vec(layout, numbers).map_err(|error| {
-            let strides = self.strides.as_deref().unwrap_or_default();
-            format!("has shape {:?} and strides {strides:?}, which do not fit: {error}", self.shape)
-        })?;
-        Ok(if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() })
-    }
-}
-
-fn numbers(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, String> {
-    match dtype {
-        Dtype::F32 => Ok(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-        Dtype::F16 => Ok(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()),
-        Dtype::BF16 => Ok(bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect()),
-        other => Err(format!("holds {other:?}; expected F32, F16 or BF16")),
     }
 }
 

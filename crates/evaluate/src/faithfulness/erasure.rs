@@ -1,22 +1,27 @@
-//! Texts without some of their words, as ERASER asks for them (DeYoung et al. 2020).
+//! Texts without some of their units, as ERASER defines them (DeYoung et al. 2020).
 
+use midashi_artifacts::Replacement;
 use midashi_bert::TextIds;
-use midashi_pipeline::artifact::{Replacement, TokenizedText, Unit};
+use midashi_text::{Encoding, Unit};
 
-/// How units are taken from a text.
+/// Shares of a text's units that are erased. ERASER uses 1, 5, 10, 20 and 50 %; the first two round to the
+/// same single word in a headline.
+pub const SHARES: [f64; 3] = [0.1, 0.2, 0.5];
+
+/// How units are erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum How {
+pub enum Mode {
     /// Each of their tokens is replaced.
     Masked,
-    /// Their tokens are left out.
+    /// Their tokens are removed.
     Removed,
 }
 
-/// Which units of a text are taken, one flag for each.
-pub type Erased = Vec<bool>;
+/// Which units of a text are erased: one flag per unit.
+pub type Selection = Vec<bool>;
 
-/// Positions of each unit's tokens, in the order of the text; special tokens are in none.
-pub fn units_of(text: &TokenizedText, unit: Unit) -> Vec<Vec<usize>> {
+/// Positions of each unit's tokens, in the order of the text. Special tokens belong to no unit.
+pub fn units_of(text: &Encoding, unit: Unit) -> Vec<Vec<usize>> {
     let mut units: Vec<(i32, Vec<usize>)> = Vec::new();
     for (position, word) in text.word_ids.iter().enumerate() {
         let Some(word) = *word else { continue };
@@ -28,62 +33,72 @@ pub fn units_of(text: &TokenizedText, unit: Unit) -> Vec<Vec<usize>> {
     units.into_iter().map(|(_, positions)| positions).collect()
 }
 
-/// Ids and token types of the text without the `erased` units; special tokens stay.
+/// The weight of each unit: the sum over its tokens.
+pub fn sums_by_unit(units: &[Vec<usize>], weights: &[f32]) -> Vec<f64> {
+    units.iter().map(|positions| positions.iter().map(|&at| f64::from(weights[at])).sum()).collect()
+}
+
+/// Each unit's number divided evenly among its tokens; 0 for special tokens.
+pub fn divided_among_tokens(units: &[Vec<usize>], numbers: &[f64], tokens: usize) -> Vec<f32> {
+    let mut divided = vec![0.0; tokens];
+    for (positions, number) in units.iter().zip(numbers) {
+        positions.iter().for_each(|&at| divided[at] = (number / positions.len() as f64) as f32);
+    }
+    divided
+}
+
+/// Ids and token types of the text without the units of `selection`. Special tokens stay.
 pub fn erase(
     text: TextIds<'_>,
     units: &[Vec<usize>],
-    erased: &[bool],
-    how: How,
+    selection: &[bool],
+    mode: Mode,
     replacement: &Replacement,
 ) -> (Vec<i32>, Vec<i32>) {
-    let mut taken = vec![false; text.input_ids.len()];
-    for (positions, _) in units.iter().zip(erased).filter(|(_, erased)| **erased) {
-        positions.iter().for_each(|&position| taken[position] = true);
+    let mut erased = vec![false; text.input_ids.len()];
+    for (positions, _) in units.iter().zip(selection).filter(|(_, selected)| **selected) {
+        positions.iter().for_each(|&position| erased[position] = true);
     }
-    let tokens = text.input_ids.iter().zip(text.token_type_ids).zip(taken);
-    match how {
-        How::Masked => {
-            tokens.map(|((&id, &kind), taken)| (if taken { replacement.id } else { id }, kind)).unzip()
+    let tokens = text.input_ids.iter().zip(text.token_type_ids).zip(erased);
+    match mode {
+        Mode::Masked => {
+            tokens.map(|((&id, &kind), erased)| (if erased { replacement.id } else { id }, kind)).unzip()
         }
-        How::Removed => tokens.filter(|(_, taken)| !taken).map(|((&id, &kind), _)| (id, kind)).unzip(),
+        Mode::Removed => tokens.filter(|(_, erased)| !erased).map(|((&id, &kind), _)| (id, kind)).unzip(),
     }
 }
 
-/// The heaviest `share` of the units, at least one; of equally heavy ones the first.
-pub fn heaviest(weights: &[f64], share: f64) -> Erased {
+/// For each of [`SHARES`] the units with the highest weights.
+pub fn top_shares(weights: &[f64]) -> Vec<Selection> {
+    SHARES.iter().map(|&share| top_share(weights, share)).collect()
+}
+
+/// The `share` of the units with the highest weights, rounded up. Ties go to the earlier unit.
+fn top_share(weights: &[f64], share: f64) -> Selection {
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by(|&one, &other| weights[other].total_cmp(&weights[one]));
     let count = (share * weights.len() as f64).ceil() as usize;
-    let mut chosen = vec![false; weights.len()];
-    order.into_iter().take(count).for_each(|unit| chosen[unit] = true);
-    chosen
+    let mut selection = vec![false; weights.len()];
+    order.into_iter().take(count).for_each(|unit| selection[unit] = true);
+    selection
 }
 
-/// The units that `erased` leaves.
-pub fn others(erased: &[bool]) -> Erased {
-    erased.iter().map(|erased| !erased).collect()
+/// The units that `selection` does not hold.
+pub fn complement(selection: &[bool]) -> Selection {
+    selection.iter().map(|selected| !selected).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use midashi_pipeline::artifact::{CategoryId, Split};
-
     use super::*;
 
-    /// `[CLS] a ##b c [SEP] c [SEP]`, a pair whose second text goes on counting words.
-    fn text() -> TokenizedText {
-        TokenizedText {
-            id: String::new(),
-            label: CategoryId(0),
-            split: Split::Test,
-            original: String::new(),
-            text: String::new(),
+    /// `[CLS] a ##b c [SEP] c [SEP]`, a pair whose second text continues the word ids.
+    fn text() -> Encoding {
+        Encoding {
             input_ids: vec![2, 10, 11, 12, 3, 12, 3],
             token_type_ids: vec![0, 0, 0, 0, 0, 1, 1],
-            tokens: vec![],
             word_ids: vec![None, Some(0), Some(0), Some(1), None, Some(2), None],
-            offsets: vec![],
-            original_offsets: vec![],
+            ..Encoding::default()
         }
     }
 
@@ -94,22 +109,22 @@ mod tests {
     }
 
     #[test]
-    fn erased_units_are_replaced_or_left_out_token_by_token() {
+    fn erased_units_are_replaced_or_removed_token_by_token() {
         let text = text();
         let ids = TextIds { input_ids: &text.input_ids, token_type_ids: &text.token_type_ids };
         let replacement = Replacement { id: 4, token: "[MASK]".into() };
         let units = units_of(&text, Unit::Words);
-        let erase = |erased: &[bool], how| erase(ids, &units, erased, how, &replacement);
-        let masked = erase(&[true, false, true], How::Masked);
+        let erase = |selection: &[bool], mode| erase(ids, &units, selection, mode, &replacement);
+        let masked = erase(&[true, false, true], Mode::Masked);
         assert_eq!(masked, (vec![2, 4, 4, 12, 3, 4, 3], text.token_type_ids.clone()));
-        let removed = erase(&[true, false, true], How::Removed);
+        let removed = erase(&[true, false, true], Mode::Removed);
         assert_eq!(removed, (vec![2, 12, 3, 3], vec![0, 0, 0, 1]));
     }
 
     #[test]
-    fn the_heaviest_share_is_rounded_up_and_ties_go_to_the_first() {
-        assert_eq!(heaviest(&[0.1, 0.3, 0.3, -1.0], 0.1), [false, true, false, false]);
-        assert_eq!(heaviest(&[0.1, 0.3, 0.3, -1.0], 0.5), [false, true, true, false]);
-        assert_eq!(others(&[true, false]), [false, true]);
+    fn the_top_share_is_rounded_up_and_ties_go_to_the_first() {
+        assert_eq!(top_share(&[0.1, 0.3, 0.3, -1.0], 0.1), [false, true, false, false]);
+        assert_eq!(top_share(&[0.1, 0.3, 0.3, -1.0], 0.5), [false, true, true, false]);
+        assert_eq!(complement(&[true, false]), [false, true]);
     }
 }

@@ -1,7 +1,7 @@
-//! Whether two orders agree.
+//! Rank correlation.
 
-/// Kendall's τ-b (Kendall 1945): of all pairs, the share that both order alike minus the share that they order
-/// against each other, made larger for ties. 0 where one side is all ties, which orders nothing.
+/// Kendall's τ-b (Kendall 1945): concordant minus discordant pairs, normalised for ties. 0 when all values of
+/// one side are tied.
 pub fn tau_b(one: &[f64], other: &[f64]) -> f64 {
     let (mut agreement, mut of_one, mut of_other) = (0.0, 0.0, 0.0);
     for at in 0..one.len().min(other.len()) {

@@ -1,11 +1,11 @@
-//! What was measured, for the terminal.
+//! The measured faithfulness as a table for the terminal.
 
 use std::fmt::Write;
 
-use midashi_pipeline::artifact::{Faithfulness, Measure, Method, Unit};
+use midashi_artifacts::{Faithfulness, Measure, Method};
+use midashi_text::Unit;
 
-/// One line for each method, ending in a line break. A star is a difference to random weights that can be told
-/// from chance.
+/// One line per method, ending in a line break. A star marks a significant difference to random weights.
 pub fn table(faithfulness: &Faithfulness) -> String {
     let Faithfulness { texts, units, replacement, best_head, .. } = faithfulness;
     let units = match units {
@@ -13,7 +13,7 @@ pub fn table(faithfulness: &Faithfulness) -> String {
         Unit::Tokens => "tokens",
     };
     let mut table = format!(
-        "  faithfulness on {texts} texts, {units} replaced by {replacement} | left out (* not as random {units}):\n\
+        "  faithfulness on {texts} texts, {units} replaced by {replacement} | removed (* differs from random {units}):\n\
          {:24} comprehensiveness     sufficiency           leave-one-out τ\n",
         ""
     );

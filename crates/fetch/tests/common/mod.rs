@@ -1,4 +1,4 @@
-//! A web server for the tests: each request and its answer are in the test's hand.
+//! A web server for the tests, which determine each response.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,9 +7,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use midashi_fetch::client::Patience;
+use midashi_fetch::client::RetryPolicy;
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
@@ -17,17 +17,17 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
 }
 
-/// What the server answers.
+/// A response.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// The connection ends after so many bytes of the body.
+    /// The connection is closed after so many bytes of the body.
     pub cut_at: Option<usize>,
-    /// Silence after so many bytes of the body.
+    /// The server goes silent after so many bytes of the body.
     pub silent_at: Option<usize>,
-    /// Pause before the answer.
+    /// The delay of the response.
     pub delay: Duration,
 }
 
@@ -38,7 +38,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers each request with `answer(request, how many came before for this method and path)`.
+    /// Responds to each request with `answer(request, number of earlier requests with this method and path)`.
     pub fn start(answer: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -105,7 +105,7 @@ impl Answer {
         Self { status: 200, body: body.to_vec(), ..Self::default() }
     }
 
-    /// RFC 9110: the range asked for, unless `If-Range` names another version.
+    /// The requested range, unless `If-Range` names another version (RFC 9110).
     pub fn of_range(request: &Request, body: &[u8], etag: &str) -> Self {
         let start = request
             .header("range")
@@ -156,29 +156,29 @@ fn serve(
     head.push_str("\r\n");
     let body = if request.method == "HEAD" { &[] } else { &answer.body[..] };
     let end = answer.cut_at.or(answer.silent_at).unwrap_or(body.len()).min(body.len());
-    // The client may have hung up, which some tests are about.
+    // In some tests the client has closed the connection.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body[..end]));
     if answer.silent_at.is_some() {
         std::thread::sleep(Duration::from_secs(60));
     }
 }
 
-/// Bytes that differ from place to place, so that a wrong offset shows.
+/// Bytes that differ by position, so that a wrong offset shows.
 pub fn content(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 31 + index / 251) as u8).collect()
 }
 
-/// Short waits, for tests.
-pub fn impatient() -> Patience {
-    Patience {
-        connect: Duration::from_secs(5),
-        silence: Duration::from_millis(300),
+/// Short timeouts for tests.
+pub fn short_timeouts() -> RetryPolicy {
+    RetryPolicy {
+        connect_timeout: Duration::from_secs(5),
+        read_timeout: Duration::from_millis(300),
         retries: 2,
-        pause: Duration::from_millis(5),
+        backoff: Duration::from_millis(5),
     }
 }
 
-/// An address on which nobody listens.
+/// A URL without a server.
 pub fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

@@ -1,38 +1,43 @@
 //! The confusion matrix.
 
 use anyhow::ensure;
-use midashi_pipeline::artifact::Metrics;
+use midashi_artifacts::Metrics;
+use minijinja::Value;
+use minijinja::value::Serde;
 use serde::Serialize;
 
-use super::share;
+use crate::artifacts::Artifacts;
+use crate::share::share;
+use crate::strings::Strings;
 
-/// The texts of one category.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ConfusionRow {
+/// The texts of one true category.
+#[derive(Debug, Serialize)]
+struct ConfusionRow {
     /// The true category.
-    pub label: String,
-    /// What they were classified as, one per category.
-    pub cells: Vec<ConfusionCell>,
+    label: String,
+    /// One cell per predicted category.
+    cells: Vec<ConfusionCell>,
 }
 
-/// The texts of one category that were classified as one category.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ConfusionCell {
-    /// The category they were classified as.
-    pub predicted: String,
-    /// How many.
-    pub texts: u64,
-    /// Their share of the true category's texts; 0 when it has none.
-    pub share: f64,
-    /// Whether they were classified rightly.
-    pub correct: bool,
+/// The texts of one true and one predicted category.
+#[derive(Debug, Serialize)]
+struct ConfusionCell {
+    /// The predicted category.
+    predicted: String,
+    /// Number of texts.
+    texts: u64,
+    /// Share of the true category's texts; 0 if it has none.
+    share: f64,
+    /// Whether both categories are the same.
+    correct: bool,
 }
 
-/// One row per category, with the shares of its texts.
-///
-/// # Errors
-/// When `metrics.json` has no square matrix of as many rows as categories.
-pub fn confusion(metrics: &Metrics) -> anyhow::Result<Vec<ConfusionRow>> {
+/// One row per category.
+pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {
+    Ok(Some(Value::from(Serde(confusion(&artifacts.metrics)?))))
+}
+
+fn confusion(metrics: &Metrics) -> anyhow::Result<Vec<ConfusionRow>> {
     let Metrics { labels, confusion, .. } = metrics;
     let count = labels.len();
     ensure!(
@@ -55,9 +60,16 @@ pub fn confusion(metrics: &Metrics) -> anyhow::Result<Vec<ConfusionRow>> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub mod tests {
     use super::*;
-    use crate::sections::tests::metrics;
+
+    pub fn metrics(labels: &[&str], confusion: Vec<Vec<u64>>) -> Metrics {
+        Metrics {
+            confusion,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            ..Metrics::default()
+        }
+    }
 
     #[test]
     fn the_confusion_matrix_has_shares_of_its_rows() {

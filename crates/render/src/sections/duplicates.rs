@@ -1,46 +1,49 @@
-//! Near-duplicate titles: what the test split has almost the same in the training split is not
-//! evidence that the model generalises.
+//! Near-duplicate titles. A test text with a near-duplicate in the training split is no evidence that the model
+//! generalises.
 
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
-use midashi_pipeline::artifact::{Article, Split};
+use midashi_artifacts::{Article, Split};
+use midashi_text::is_invisible;
+use minijinja::Value;
+use minijinja::value::Serde;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
-use super::share;
 use crate::artifacts::Artifacts;
-use crate::printable::is_invisible;
+use crate::share::share;
+use crate::strings::Strings;
 
-/// Characters in a shingle: words need no boundaries then, which Japanese does not write.
+/// Characters in a shingle. Shingles of characters need no word boundaries, which Japanese does not write.
 const SHINGLE: usize = 3;
-/// Least Jaccard similarity of two titles' sets of shingles (Broder 1997).
+/// Minimum Jaccard similarity of two titles' sets of shingles (Broder 1997).
 const LEAST: f64 = 0.8;
-/// A longer table nobody reads.
+/// Rows of the table.
 const MOST_PAIRS: usize = 50;
 
-/// Test texts whose title the training split has almost the same.
+/// Test texts with a near-duplicate title in the training split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NearDuplicates {
-    /// Least similarity.
+    /// Minimum similarity.
     pub least: f64,
     /// Characters in a shingle.
     pub shingle: usize,
-    /// Pairs of a test title and a training title.
+    /// Number of pairs of a test title and a training title.
     pub pairs: usize,
-    /// Test texts in these pairs.
+    /// Number of test texts in these pairs.
     pub texts: usize,
-    /// Share of them classified rightly; none without one.
+    /// Accuracy on them; none if there are none.
     pub accuracy_of_these: Option<f64>,
-    /// All other test texts.
+    /// Number of the other test texts.
     pub others: usize,
-    /// Share of the others classified rightly; none without one.
+    /// Accuracy on the others; none if there are none.
     pub accuracy_of_others: Option<f64>,
-    /// Each text's most similar pair, the most similar first; not all where there are many.
+    /// Each text's most similar pair in descending order of similarity, at most [`MOST_PAIRS`].
     pub shown: Vec<TitlePair>,
 }
 
-/// A test title and the training title that is most similar to it.
+/// A test title and its most similar training title.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TitlePair {
     /// Jaccard similarity, in [0, 1].
@@ -51,22 +54,24 @@ pub struct TitlePair {
     pub test: String,
     /// Its category.
     pub test_label: String,
-    /// Whether it is classified rightly.
+    /// Whether it is classified correctly.
     pub correct: bool,
     /// The training article's title.
     pub train: String,
     /// Its category.
     pub train_label: String,
-    /// Training titles that are as similar or less, and similar enough.
+    /// Number of further near-duplicates in the training split.
     pub more: usize,
+}
+
+/// The near-duplicates.
+pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {
+    Ok(Some(Value::from(Serde(NearDuplicates::of(artifacts)?))))
 }
 
 impl NearDuplicates {
     /// Compares every title of the test split with every title of the training split.
-    ///
-    /// # Errors
-    /// When the artifacts do not belong together.
-    pub fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
+    fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
         let Artifacts { corpus, predictions, .. } = artifacts;
         let of_split = |split| corpus.articles.iter().filter(move |article| article.split == split);
         let train: Vec<&Article> = of_split(Split::Train).collect();
@@ -124,14 +129,13 @@ impl NearDuplicates {
     }
 }
 
-/// Without what may differ between two spellings of one title: width and case of letters, white space, and
-/// characters that have no shape.
+/// The title without differences of spelling: width and case of letters, white space, and invisible characters.
 fn normalised(title: &str) -> String {
     let folded = title.nfkc().flat_map(char::to_lowercase);
     folded.filter(|&c| !is_invisible(c)).collect()
 }
 
-/// Two texts that are similar, by their places.
+/// The indices of two similar texts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Pair {
     probe: usize,
@@ -139,16 +143,16 @@ struct Pair {
     similarity: f64,
 }
 
-/// All pairs of a text of `indexed` and one of `probes` whose sets of shingles have a Jaccard similarity
-/// of at least `least`; by probe, and for each the most similar first.
+/// All pairs of a text in `indexed` and a text in `probes` whose sets of shingles have a Jaccard similarity of at
+/// least `least`. Ordered by probe, then by descending similarity.
 ///
-/// Exact, by prefix filtering (Chaudhuri et al. 2006; Bayardo et al. 2007): with the rarest shingles first,
-/// two sets that are similar enough share one among the first `|x| − ⌈least·|x|⌉ + 1` of each. Only those
-/// are in the inverted index, which spares the long lists of frequent shingles.
+/// Exact, by prefix filtering (Chaudhuri et al. 2006; Bayardo et al. 2007): with the rarest shingles first, two sets
+/// that are similar enough share one of the first `|x| − ⌈least·|x|⌉ + 1` of each. The inverted index has only
+/// these shingles, so it has no long lists of frequent shingles.
 fn similar(indexed: &[String], probes: &[String], least: f64) -> Vec<Pair> {
     let sets = rarest_first(indexed.iter().chain(probes));
     let (indexed, probes) = sets.split_at(indexed.len());
-    // Rounding must not shorten a prefix: one shingle more costs nothing.
+    // Rounding must not shorten a prefix; one more shingle costs nothing.
     let prefix = |set: &[u32]| set.len() - ((least * set.len() as f64 - 1e-9).ceil() as usize).min(set.len());
     let mut index: HashMap<u32, Vec<usize>> = HashMap::new();
     for (at, set) in indexed.iter().enumerate() {
@@ -174,7 +178,7 @@ fn similar(indexed: &[String], probes: &[String], least: f64) -> Vec<Pair> {
     pairs
 }
 
-/// Each text's shingles by their ranks, ascending; the rarer, the smaller.
+/// Each text's shingles as ranks in ascending order; rarer shingles have smaller ranks.
 fn rarest_first<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<Vec<u32>> {
     let sets: Vec<Vec<u64>> = texts.map(|text| shingles(text)).collect();
     let mut counts: HashMap<u64, u32> = HashMap::new();
@@ -192,9 +196,9 @@ fn rarest_first<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<Vec<u32>> {
     ranked.collect()
 }
 
-/// Every run of [`SHINGLE`] characters once, ascending; of a shorter text the whole, of an empty one none.
+/// The distinct runs of [`SHINGLE`] characters in ascending order. A shorter text is one run, an empty text none.
 fn shingles(text: &str) -> Vec<u64> {
-    // A character has 21 bits, so that a shingle is a number; U+0000 is in no normalised text.
+    // A character has 21 bits, so three fit a number; no normalised text contains U+0000.
     let number = |run: &[char]| run.iter().fold(0, |number, &c| number << 21 | u64::from(u32::from(c)));
     let characters: Vec<char> = text.chars().collect();
     let mut shingles: Vec<u64> = match characters.len() {
@@ -207,7 +211,7 @@ fn shingles(text: &str) -> Vec<u64> {
     shingles
 }
 
-/// Share of two ascending sets' elements that both have.
+/// The Jaccard similarity of two ascending sets.
 fn jaccard(one: &[u32], other: &[u32]) -> f64 {
     let both = one.iter().filter(|shingle| other.binary_search(shingle).is_ok()).count();
     share(both as f64, (one.len() + other.len() - both) as f64)

@@ -1,58 +1,62 @@
-//! What the model is sure of and wrong about: its most confident mistakes, and labels that may
-//! themselves be wrong.
+//! Errors: the most confident mistakes of the model, and probable label errors.
 
 use std::collections::HashMap;
 
 use anyhow::Context;
-use midashi_pipeline::artifact::{CategoryId, Prediction, Predictions};
+use midashi_artifacts::{CategoryId, Prediction, Predictions};
+use minijinja::Value;
+use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
+use crate::strings::Strings;
 
-/// A longer table nobody reads; the explorer has all texts.
+/// Rows of each table; the explorer has all texts.
 const MOST_TEXTS: usize = 15;
 
-/// Test texts on which model and label disagree.
+/// Test texts whose label and prediction disagree.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Errors {
-    /// Texts classified wrongly.
+    /// Number of texts that are classified incorrectly.
     pub mistakes: usize,
-    /// Some of them, the most confident first.
+    /// The most confident of them, in descending order.
     pub most_confident: Vec<Disagreement>,
-    /// Texts whose label is probably wrong.
+    /// Number of texts whose label is probably wrong.
     pub label_errors: usize,
-    /// Some of them, the surest first.
+    /// The most probable of them, in descending order.
     pub surest_label_errors: Vec<Disagreement>,
-    /// What counts as confident in each category, in the order of the categories; none for one without test texts.
+    /// Each category with the probability from which the model counts as confident; none without test texts.
     pub thresholds: Vec<(String, Option<f64>)>,
 }
 
-/// One text and the category that the model takes it for.
+/// One text and the category that the model prefers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Disagreement {
     /// The article's id.
     pub id: String,
-    /// What was read, as its author wrote it.
+    /// The text that the model read, as its author wrote it.
     pub text: String,
     /// Its category in the corpus.
     pub label: String,
     /// Probability of `label`.
     pub label_probability: f32,
-    /// What the model takes it for.
+    /// The category that the model prefers.
     pub predicted: String,
     /// Probability of `predicted`.
     pub probability: f32,
 }
 
+/// The errors.
+pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {
+    Ok(Some(Value::from(Serde(Errors::of(artifacts)?))))
+}
+
 impl Errors {
     /// Joins predictions and texts by the articles' ids.
-    ///
-    /// # Errors
-    /// When the artifacts do not belong together.
-    pub fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
+    fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
         let Artifacts { predictions, tokens, .. } = artifacts;
         let texts: HashMap<&str, &str> =
-            tokens.texts.iter().map(|text| (text.id.as_str(), text.original.as_str())).collect();
+            tokens.texts.iter().map(|text| (text.id.as_str(), text.encoding.original.as_str())).collect();
         let name = |category: CategoryId| predictions.categories[category.index()].clone();
         let shown = |(row, category): &(&Prediction, CategoryId)| {
             let text = texts.get(row.id.as_str()).with_context(|| {
@@ -85,7 +89,7 @@ impl Errors {
     }
 }
 
-/// Texts classified wrongly, the most confident first.
+/// Incorrect predictions in descending order of confidence.
 fn mistakes(predictions: &Predictions) -> Vec<(&Prediction, CategoryId)> {
     let wrong = predictions.rows.iter().filter(|row| row.predicted != row.label);
     let mut wrong: Vec<_> = wrong.map(|row| (row, row.predicted)).collect();
@@ -93,8 +97,8 @@ fn mistakes(predictions: &Predictions) -> Vec<(&Prediction, CategoryId)> {
     wrong
 }
 
-/// How sure the model is on average of a category in the texts that are labelled so: above that it
-/// counts as confident (Northcutt et al. 2021, "Confident Learning", equation 2). None without texts.
+/// The mean probability of each category over the texts with its label. From there on the model counts as confident
+/// (Northcutt et al. 2021, "Confident Learning", equation 2). None without texts.
 fn thresholds(predictions: &Predictions) -> Vec<Option<f64>> {
     let mut sums = vec![(0.0, 0_u32); predictions.categories.len()];
     for row in &predictions.rows {
@@ -105,10 +109,10 @@ fn thresholds(predictions: &Predictions) -> Vec<Option<f64>> {
     sums.into_iter().map(|(sum, texts)| (texts > 0).then(|| sum / f64::from(texts))).collect()
 }
 
-/// Texts that the confident joint (ibid., equation 1) counts off its diagonal: of the categories in which
-/// the model is confident, the most probable one is not the label. The test texts were not learned from, so
-/// their probabilities are out-of-sample as the method asks. The surest come first, by how much more
-/// probable that category is than the label (its "normalized margin").
+/// Texts off the diagonal of the confident joint (ibid., equation 1): the most probable of the categories in which the
+/// model is confident is not the label. The model was not trained on the test texts, so their probabilities are
+/// out-of-sample, as the method requires. In descending order of the difference between the probabilities of that
+/// category and the label (the paper's "normalized margin").
 fn label_errors<'a>(
     predictions: &'a Predictions,
     thresholds: &[Option<f64>],
@@ -118,7 +122,7 @@ fn label_errors<'a>(
             (0..).zip(thresholds).zip(&row.probabilities).filter_map(|((category, &threshold), &p)| {
                 (f64::from(p) >= threshold?).then_some((CategoryId(category), p))
             });
-        // The first of equals, as everywhere.
+        // Ties go to the first category, as everywhere.
         reached.reduce(|best, other| if other.1 > best.1 { other } else { best })
     };
     let suspected = predictions.rows.iter().filter_map(|row| {
@@ -157,7 +161,7 @@ mod tests {
         found.iter().map(|(row, category)| (row.id.clone(), category.0)).collect()
     }
 
-    /// Category a is known well (mean self-confidence 0.75), b less so (0.5); c has no text.
+    /// Mean self-confidence: a 0.75, b 0.5; c has no text.
     fn two_known() -> Predictions {
         predictions(&[
             ("sure", 0, [0.9, 0.1, 0.0]),
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_category_counts_from_the_mean_confidence_of_its_own_texts() {
+    fn a_threshold_is_the_mean_probability_of_the_categorys_own_texts() {
         let thresholds = thresholds(&two_known());
         let expected = [Some(0.75), Some(0.5), None];
         for (found, expected) in thresholds.iter().zip(expected) {
@@ -180,9 +184,9 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_doubted_where_the_model_is_confident_of_another_category() {
+    fn a_label_is_doubted_if_the_model_is_confident_in_another_category() {
         let mut predictions = two_known();
-        // Its own category is below its threshold, b at its own: doubted although no mistake.
+        // a is below its threshold and b reaches its own: doubted although the prediction is correct.
         let doubted = |predictions: &Predictions| ids(&label_errors(predictions, &thresholds(predictions)));
         assert_eq!(
             doubted(&predictions),

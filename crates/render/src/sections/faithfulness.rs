@@ -1,91 +1,61 @@
-//! Whether the pictures say what the answers rest on: what was measured, and what that allows one to
-//! conclude, sentence by sentence, from the numbers.
+//! Whether the explanations are faithful: the measurements, and the conclusions that the numbers allow.
 
-use midashi_pipeline::artifact::{Faithfulness as Measured, Measure, Method, MethodFaithfulness, Unit};
-use serde::Serialize;
+use midashi_artifacts::{Faithfulness as Measured, Measure, Method, MethodFaithfulness, Unit};
+use minijinja::value::Serde;
+use minijinja::{Value, context};
 
-use crate::strings::{Sentence, Word};
+use crate::artifacts::Artifacts;
+use crate::strings::{Sentence, Strings, Word};
 
-/// The section on faithfulness.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Faithfulness {
-    /// What was measured.
-    pub measured: Measured,
-    /// The key of what is taken from texts.
-    pub units: &'static str,
-    /// The shares that are taken, for people.
-    pub shares: String,
-    /// One entry for each method, in the order of the table.
-    pub rows: Vec<Row>,
-    /// Whether gradient × input, which the table of words is made of, is better than random weights.
-    pub gradients_hold: bool,
-    /// What the numbers allow one to conclude.
-    pub conclusions: Vec<Sentence>,
-}
-
-/// One method.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// Its name.
-    pub name: Sentence,
-    /// What it scores.
-    pub scores: MethodFaithfulness,
-}
-
-/// What comprehensiveness and sufficiency together say of a method.
+/// A method compared with random weights by comprehensiveness and sufficiency together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Both are better than those of random weights.
+    /// Both are better.
     Better,
     /// One is better, and the other is not worse.
     Partly,
-    /// Neither can be told from random weights, or one is better and the other worse.
+    /// Neither differs significantly, or one is better and the other worse.
     Unclear,
     /// One is worse and the other not better.
     Worse,
 }
 
-impl Faithfulness {
-    /// Draws the conclusions.
-    pub fn of(measured: &Measured) -> Self {
-        let rows = measured.methods.iter().map(|scores| Row {
-            name: Sentence::new(name(scores.method), name_values(measured, scores.method)),
-            scores: *scores,
-        });
-        let shares = measured.shares.iter().map(|share| format!("{:.0}", 100.0 * share));
-        Self {
-            measured: measured.clone(),
-            units: match measured.units {
-                Unit::Words => "unit.words",
-                Unit::Tokens => "unit.tokens",
-            },
-            shares: shares.collect::<Vec<_>>().join(", ") + " %",
-            rows: rows.collect(),
-            gradients_hold: measured
-                .of(Method::GradientXInput)
-                .is_some_and(|row| matches!(verdict_of(row), Verdict::Better | Verdict::Partly)),
-            conclusions: conclusions(measured),
-        }
-    }
+/// The measurements and conclusions; left out if nothing was measured.
+pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {
+    let Some(measured) = &artifacts.metrics.faithfulness else { return Ok(None) };
+    let shares = measured.shares.iter().map(|share| format!("{:.0}", 100.0 * share));
+    let rows = measured.methods.iter().map(|scores| {
+        context! { name => Serde(name(measured, scores.method)), scores => Serde(scores) }
+    });
+    Ok(Some(context! {
+        measured => Serde(measured),
+        units => match measured.units {
+            Unit::Words => "unit.words",
+            Unit::Tokens => "unit.tokens",
+        },
+        shares => shares.collect::<Vec<_>>().join(", ") + " %",
+        rows => rows.collect::<Vec<_>>(),
+        conclusions => Serde(conclusions(measured)),
+    }))
 }
 
-/// The key of a method's name.
-fn name(method: Method) -> &'static str {
-    match method {
-        Method::Attention => "method.attention",
-        Method::BestHead => "method.best_head",
-        Method::Rollout => "method.rollout",
-        Method::GradientXInput => "method.gradient_x_input",
-        Method::IntegratedGradients => "method.integrated_gradients",
-        Method::Random => "method.random",
-    }
+/// Whether gradient × input is at least partly more faithful than random weights.
+pub fn gradients_are_faithful(measured: &Measured) -> bool {
+    let row = measured.of(Method::GradientXInput);
+    row.is_some_and(|row| matches!(verdict_of(row), Verdict::Better | Verdict::Partly))
 }
 
-fn name_values(measured: &Measured, method: Method) -> Vec<(&'static str, Word)> {
-    match method {
-        Method::BestHead => vec![("head", Word::Text(measured.best_head.head.to_string()))],
-        _ => vec![],
-    }
+fn name(measured: &Measured, method: Method) -> Sentence {
+    let head = || vec![("head", Word::Text(measured.best_head.head.to_string()))];
+    let (key, values) = match method {
+        Method::Attention => ("method.attention", vec![]),
+        Method::BestHead => ("method.best_head", head()),
+        Method::Rollout => ("method.rollout", vec![]),
+        Method::GradientXInput => ("method.gradient_x_input", vec![]),
+        Method::IntegratedGradients => ("method.integrated_gradients", vec![]),
+        Method::Random => ("method.random", vec![]),
+    };
+    Sentence::new(key, values)
 }
 
 fn conclusions(measured: &Measured) -> Vec<Sentence> {
@@ -93,37 +63,33 @@ fn conclusions(measured: &Measured) -> Vec<Sentence> {
     else {
         return vec![];
     };
-    let explaining = measured.methods.iter().filter(|row| row.method != Method::Random);
-    let best = explaining.clone().max_by(|one, other| {
-        let mean = |row: &MethodFaithfulness| row.masked.comprehensiveness.mean;
-        mean(one).total_cmp(&mean(other))
-    });
-    let mut sentences = vec![of_attention(attention, random)];
-    sentences.extend(best.map(|best| of_best(measured, best, attention)));
-    let named = |verdict: fn(Verdict) -> bool| -> Vec<Word> {
-        let rows = explaining.clone().filter(|row| verdict(verdict_of(row)));
-        rows.map(|row| Word::Said(Sentence::new(name(row.method), name_values(measured, row.method))))
-            .collect()
+    let methods = measured.methods.iter().filter(|row| row.method != Method::Random);
+    let best_by = |number: fn(&MethodFaithfulness) -> f64| {
+        methods.clone().max_by(|one, other| number(one).total_cmp(&number(other)))
     };
-    let like_random = named(|verdict| matches!(verdict, Verdict::Unclear | Verdict::Worse));
+    let names = |holds: fn(&MethodFaithfulness) -> bool| -> Vec<Word> {
+        let rows = methods.clone().filter(|row| holds(row));
+        rows.map(|row| Word::Sentence(name(measured, row.method))).collect()
+    };
+    let mut sentences = vec![of_attention(attention, random)];
+    let best = best_by(|row| row.masked.comprehensiveness.mean);
+    sentences.extend(best.map(|best| of_best(measured, best, attention)));
+    let like_random = names(|row| matches!(verdict_of(row), Verdict::Unclear | Verdict::Worse));
     if !like_random.is_empty() {
         sentences.push(Sentence::new("faithfulness.like_random", vec![("methods", Word::List(like_random))]));
     }
-    let differing = explaining.clone().filter(|row| depends_on_how(row));
-    let differing: Vec<Word> = differing
-        .map(|row| Word::Said(Sentence::new(name(row.method), name_values(measured, row.method))))
-        .collect();
+    let differing = names(depends_on_erasure);
     sentences.push(if differing.is_empty() {
         Sentence::new("faithfulness.either_way", vec![])
     } else {
         Sentence::new("faithfulness.depends", vec![("methods", Word::List(differing))])
     });
-    let order = explaining.max_by(|one, other| one.leave_one_out.mean.total_cmp(&other.leave_one_out.mean));
-    sentences.extend(order.map(|row| of_order(measured, row, attention)));
+    let best_order = best_by(|row| row.leave_one_out.mean);
+    sentences.extend(best_order.map(|row| of_order(measured, row, attention)));
     sentences
 }
 
-/// What can be said of the picture that the explorer opens with.
+/// The conclusion about summed attention, the explorer's initial colours.
 fn of_attention(attention: &MethodFaithfulness, random: &MethodFaithfulness) -> Sentence {
     let key = match verdict_of(attention) {
         Verdict::Better => "faithfulness.attention_better",
@@ -143,7 +109,7 @@ fn of_attention(attention: &MethodFaithfulness, random: &MethodFaithfulness) -> 
     )
 }
 
-/// Which method marks best what an answer needs, and whether attention can be told from it.
+/// The most comprehensive method, and whether it differs significantly from attention.
 fn of_best(measured: &Measured, best: &MethodFaithfulness, attention: &MethodFaithfulness) -> Sentence {
     if best.method == Method::Attention {
         return Sentence::new("faithfulness.attention_is_best", vec![]);
@@ -154,7 +120,7 @@ fn of_best(measured: &Measured, best: &MethodFaithfulness, attention: &MethodFai
     } else {
         "faithfulness.best_like_attention"
     };
-    let name = Word::Said(Sentence::new(name(best.method), name_values(measured, best.method)));
+    let name = Word::Sentence(name(measured, best.method));
     let points = |number: f64| Word::Text(format!("{:.0}", 100.0 * number));
     Sentence::new(
         key,
@@ -162,30 +128,30 @@ fn of_best(measured: &Measured, best: &MethodFaithfulness, attention: &MethodFai
     )
 }
 
-/// How far the order of weights is the order in which single words matter.
+/// How well the order of the weights agrees with the effect of single units.
 fn of_order(measured: &Measured, best: &MethodFaithfulness, attention: &MethodFaithfulness) -> Sentence {
-    // The usual words for rank correlations; there is no line in nature at these numbers.
+    // Conventional limits for rank correlations.
     let key = match best.leave_one_out.mean {
         tau if tau >= 0.5 => "faithfulness.order_strong",
         tau if tau >= 0.2 => "faithfulness.order_moderate",
         _ => "faithfulness.order_weak",
     };
     let tau = |row: &MethodFaithfulness| Word::Text(format!("{:.2}", row.leave_one_out.mean));
-    let name = Word::Said(Sentence::new(name(best.method), name_values(measured, best.method)));
+    let name = Word::Sentence(name(measured, best.method));
     Sentence::new(key, vec![("method", name), ("tau", tau(best)), ("attention_tau", tau(attention))])
 }
 
-/// With units masked, which is nearer to what the model has seen than leaving them out.
+/// The verdict with units masked, which is closer to the training data than removing them.
 fn verdict_of(row: &MethodFaithfulness) -> Verdict {
     verdict(&row.masked.comprehensiveness, &row.masked.sufficiency)
 }
 
-fn depends_on_how(row: &MethodFaithfulness) -> bool {
+fn depends_on_erasure(row: &MethodFaithfulness) -> bool {
     verdict_of(row) != verdict(&row.removed.comprehensiveness, &row.removed.sufficiency)
 }
 
 fn verdict(comprehensiveness: &Measure, sufficiency: &Measure) -> Verdict {
-    // Sufficiency is a loss: less is better.
+    // Lower sufficiency is better.
     let better = [better(comprehensiveness, 1.0), better(sufficiency, -1.0)];
     match better {
         [1, 1] => Verdict::Better,
@@ -195,16 +161,11 @@ fn verdict(comprehensiveness: &Measure, sufficiency: &Measure) -> Verdict {
     }
 }
 
-/// 1 if better than random weights beyond chance, −1 if worse, else 0.
+/// 1 if significantly better than random weights, −1 if significantly worse, else 0.
 fn better(measure: &Measure, sign: f64) -> i8 {
     match measure.over_random {
-        Some(difference) if difference.is_significant() => {
-            if difference.mean * sign > 0.0 {
-                1
-            } else {
-                -1
-            }
-        }
+        Some(difference) if difference.is_significant() && difference.mean * sign > 0.0 => 1,
+        Some(difference) if difference.is_significant() => -1,
         _ => 0,
     }
 }
@@ -212,11 +173,11 @@ fn better(measure: &Measure, sign: f64) -> i8 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_pipeline::artifact::{BestHead, Difference, Erasure, Interval};
+    use midashi_artifacts::{BestHead, Difference, Erasure, Interval};
 
     use super::*;
 
-    /// A mean with an interval of ±0.05 and its differences to a floor of 0.2 and to attention of 0.4.
+    /// A mean with an interval of ±0.05, and its differences to 0.2 (random) and to 0.4 (attention).
     fn measure(mean: f64) -> Measure {
         let around = |number: f64| Interval { low: number - 0.05, high: number + 0.05 };
         let over = |floor: f64| Some(Difference { mean: mean - floor, interval: around(mean - floor) });
@@ -252,13 +213,13 @@ mod tests {
             methods,
             best_head: BestHead { head: 3, texts: 5 },
         };
-        Faithfulness::of(&measured).conclusions.into_iter().map(|sentence| sentence.key).collect()
+        conclusions(&measured).into_iter().map(|sentence| sentence.key).collect()
     }
 
     #[test]
     fn conclusions_follow_the_numbers() {
         let random = row(Method::Random, 0.2, 0.2, 0.2, 0.0);
-        // Attention better in both, gradients far better than it, the same either way.
+        // Attention is better in both, gradients are far better still, and both ways of erasing agree.
         let found = keys(vec![
             row(Method::Attention, 0.4, 0.1, 0.4, 0.1),
             row(Method::IntegratedGradients, 0.7, 0.0, 0.7, 0.6),
@@ -273,7 +234,7 @@ mod tests {
                 "faithfulness.order_strong"
             ]
         );
-        // Attention like random, gradients better with words masked alone, and not told from attention.
+        // Attention is like random. Gradients are better only with words masked, and not different from attention.
         let found = keys(vec![
             row(Method::Attention, 0.21, 0.2, 0.2, 0.1),
             row(Method::GradientXInput, 0.41, 0.2, 0.2, 0.3),

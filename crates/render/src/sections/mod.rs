@@ -1,41 +1,52 @@
-//! The report's sections, each a part of [`crate::report::Report`] made from the artifacts, and in
-//! `templates/sections/` how it looks.
+//! The report's sections. Each has a file here, with the function `section`, and a template of the same name in
+//! `templates/sections/`, which begins with the section's strings. A new section is a line in the lists below.
 
+mod attention;
+mod calibration;
 pub mod classification;
-pub mod confusion;
-pub mod duplicates;
-pub mod errors;
-pub mod faithfulness;
-pub mod lengths;
-pub mod training;
-pub mod words;
+mod confusion;
+mod duplicates;
+mod errors;
+mod faithfulness;
+pub mod run;
+mod training;
+mod words;
 
-/// `part` of `whole`; 0 of nothing.
-fn share(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole } else { 0.0 }
+use minijinja::Value;
+
+use crate::artifacts::Artifacts;
+use crate::strings::Strings;
+
+/// One section of the report.
+pub struct Section {
+    /// Its id in the page and the name of its template. The string `<name>.heading` is its heading.
+    pub name: &'static str,
+    /// The template, which may begin with strings.
+    pub template: &'static str,
+    /// The value that the template knows as `section.data`; without one the section is left out.
+    pub data: fn(&Artifacts, &Strings) -> anyhow::Result<Option<Value>>,
 }
 
-#[cfg(test)]
-pub mod tests {
-    use midashi_pipeline::artifact::{Averages, Metrics};
-
-    pub fn metrics(labels: &[&str], confusion: Vec<Vec<u64>>) -> Metrics {
-        Metrics {
-            accuracy: 0.5,
-            macro_f1: 0.5,
-            weighted_f1: 0.5,
-            macro_average: Averages::default(),
-            weighted_average: Averages::default(),
-            per_class: vec![],
-            confusion,
-            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-            test_rows: 0,
-            intervals: None,
-            calibration: None,
-            baseline: None,
-            ensemble: None,
-            faithfulness: None,
-            article: None,
+macro_rules! section {
+    ($name:ident) => {
+        Section {
+            name: stringify!($name),
+            template: include_str!(concat!("../../templates/sections/", stringify!($name), ".html")),
+            data: $name::section,
         }
-    }
+    };
 }
+
+/// All sections in the order of the page.
+pub const SECTIONS: [Section; 10] = [
+    section!(run),
+    section!(training),
+    section!(classification),
+    section!(confusion),
+    section!(calibration),
+    section!(errors),
+    section!(duplicates),
+    section!(words),
+    section!(attention),
+    section!(faithfulness),
+];

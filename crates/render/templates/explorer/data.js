@@ -1,6 +1,6 @@
-// The texts and weights that the page carries, and how a text is cut and coloured.
+// The page's texts and weights, and how a text is cut and coloured.
 
-/** The JSON of the data block `id`, which no policy forbids, since nothing runs it. */
+/** The JSON of the data block `id`. The page's policy allows it because it is not executed. */
 const embedded = (id) => JSON.parse(document.getElementById(id).textContent);
 
 function bytesOf(base64) {
@@ -11,9 +11,9 @@ function bytesOf(base64) {
 }
 
 /**
- * Texts, categories and sources of weights, ready to be asked.
+ * Opens texts, categories and sources of weights.
  *
- * Arrays are little-endian, as every processor that runs a browser today.
+ * Arrays are little-endian, like all processors that run browsers today.
  */
 function openData(data) {
   const count = data.categories.length;
@@ -34,7 +34,7 @@ function openData(data) {
   return { ...data, texts, sources };
 }
 
-/** The text as its author wrote it, as far as the page has it. */
+/** The text as its author wrote it, without the end that the page does not have. */
 const written = (text) => text.parts.map(writtenPart).join("");
 
 function writtenPart(part) {
@@ -43,7 +43,7 @@ function writtenPart(part) {
   return part.map((piece) => (typeof piece === "string" ? piece : piece.text)).join("");
 }
 
-/** A source of weights; its numbers are decoded when they are first asked for. */
+/** A source of weights. Its numbers are decoded when they are first needed. */
 function openSource(row, texts) {
   let numbers = null;
   let starts = null;
@@ -70,8 +70,8 @@ function openSource(row, texts) {
       return starts.has(text.at);
     },
     /**
-     * Weights of the tokens of `text`, which must have some: from the token `from` (0 is `[CLS]`), in one layer (null for
-     * the last) and one head (null for their sum).
+     * Weights of the tokens of `text`, which must have weights. `from` is the token that attends (0 is `[CLS]`), `layer`
+     * is null for the last layer, and `head` is null for the sum of all heads.
      */
     weightsOf(text, layer, head, from = 0) {
       if (starts === null) find();
@@ -90,12 +90,12 @@ function openSource(row, texts) {
 }
 
 /**
- * A text as it is shown: `parts` are `{plain}`, `{unread}` or `{word}`, a list of units that stand together, and
- * `special` the tokens that stand for nothing in the text.
+ * Lays out a text. `parts` are `{plain}`, `{unread}` or `{word}`, a list of units that are shown together. `special` are
+ * the special tokens.
  *
- * A unit is a piece or, with `joined`, all pieces of a word. Its `weight` is the sum of its tokens', `share` relative to
- * the sum of all tokens' absolute weights, `strength` relative to the text's strongest unit; null where `weights` is. All
- * have the sign of the weight.
+ * A unit is a piece or, with `joined`, all pieces of a word. Its `weight` is the sum of its tokens' weights, `share` is
+ * relative to the sum of all tokens' absolute weights, and `strength` is relative to the text's strongest unit. All have
+ * the sign of the weight, and are null if `weights` is null.
  */
 function layOut(text, vocabulary, weights, joined) {
   const total = weights ? weights.reduce((sum, weight) => sum + Math.abs(weight), 0) : 0;

@@ -1,6 +1,6 @@
-// The explorer: controls, list and open text follow one view, and the view follows them and the page's address.
+// The explorer. Controls, list and open text show one view; the controls and the page's address change it.
 
-/** How long a view must last before it is written into the address: browsers refuse when that happens too often. */
+/** A view is written into the address when it has not changed for this long: browsers limit the rate. */
 const SETTLED_MS = 200;
 
 function openExplorer() {
@@ -18,8 +18,8 @@ function openExplorer() {
 
   const usualSource = data.sources[0]?.name ?? "";
   const source = () => data.sources.find((source) => source.name === (view.source || usualSource));
-  /** A link need not name what is usual. */
-  const nameInView = (source) => (source.name === usualSource ? "" : source.name);
+  /** A link leaves out the default source. */
+  const sourceInView = (source) => (source.name === usualSource ? "" : source.name);
   const units = () => view.units || data.units;
   const layoutOf = (text) => {
     const weights = source()?.has(text) ? source().weightsOf(text, view.layer, view.head) : null;
@@ -33,7 +33,7 @@ function openExplorer() {
 
   const layerName = (layer, layers) => say(layer === layers - 1 ? "layer.last" : "layer.one", { layer });
   const headName = (head, heads) => (head === null ? say("head.sum", { heads }) : say("head.one", { head }));
-  /** Says in words what colours `text`. */
+  /** Describes the weights that colour `text`. */
   const note = (text) => {
     const current = source();
     if (!current) return "";
@@ -53,14 +53,14 @@ function openExplorer() {
       data.vocabulary,
       (layer, head) =>
         [layerName(layer ?? whole.layers - 1, whole.layers), headName(head, whole.heads)].join(say("note.comma")),
-      (layer, head) => change({ source: nameInView(whole), layer, head }),
+      (layer, head) => change({ source: sourceInView(whole), layer, head }),
     );
 
   const options = (select, choices) => {
     select.replaceChildren(...choices.map(([value, text]) => element("option", { value }, text)));
   };
 
-  /** Puts the controls in the state of the view; their words depend on the language. */
+  /** Sets the controls to the view, in the current language. */
   const showControls = () => {
     const categories = data.categories.map((name) => [name, name]);
     options(control("true"), [["", say("filter.any")], ...categories]);
@@ -106,7 +106,7 @@ function openExplorer() {
     }
   };
 
-  /** What the weights are, and for how many texts there are some. */
+  /** Describes the weights and how many texts have them. */
   const showSource = () => {
     const current = source();
     const number = (count) => count.toLocaleString("en");
@@ -123,7 +123,7 @@ function openExplorer() {
     part("about-source").textContent = said.filter(Boolean).join(say("note.space"));
   };
 
-  /** Pictures of all heads are drawn when all else is there: they take longer than that. */
+  /** The pictures of all heads are drawn last, because they take the longest. */
   let drawing = 0;
   const showHeads = (fresh) => {
     const there = Boolean(open && whole?.has(open));
@@ -162,10 +162,10 @@ function openExplorer() {
   };
 
   let settled = 0;
-  /** The fragment that was read or written last. */
+  /** The last fragment that was read or written. */
   let address = location.hash;
   const writeAddress = () => {
-    // A link was followed meanwhile, and is about to be read.
+    // The reader followed a link in the meantime; it is read next.
     if (location.hash !== address) return;
     const shown = { ...view, text: open === listed[0] ? "" : (open?.id ?? "") };
     const fragment = fragmentOf(shown, chosenLanguage);
@@ -196,7 +196,7 @@ function openExplorer() {
     const share = (name, usual) =>
       control(name).validity.valid && control(name).value !== "" ? Number(control(name).value) : usual;
     const [named, layer, head] = ["source", "layer", "head"].map((name) => control(name).value);
-    // Another source has other layers and heads.
+    // Sources differ in their layers and heads.
     const same = named === (view.source || usualSource);
     const wanted = control("pieces").checked ? "tokens" : "words";
     change({
@@ -212,7 +212,7 @@ function openExplorer() {
       units: wanted === data.units ? "" : wanted,
     });
   });
-  /** No filters, in the order of the corpus, but with the same colours. */
+  /** The view without filters, in the order of the corpus, with the same colours. */
   const unfiltered = () => {
     const { source, layer, head, units, rows } = view;
     return { ...VIEW, source, layer, head, units, rows };
@@ -220,7 +220,7 @@ function openExplorer() {
   part("clear").addEventListener("click", () => change(unfiltered()));
   part("only-cls").addEventListener("change", (event) => change({ rows: event.target.checked ? "cls" : "" }));
   part("list-heads").addEventListener("click", () => {
-    change({ ...VIEW, units: view.units, rows: view.rows, source: nameInView(whole), weighted: "yes" });
+    change({ ...VIEW, units: view.units, rows: view.rows, source: sourceInView(whole), weighted: "yes" });
     part("heads").scrollIntoView({ block: "nearest" });
   });
   part("save-csv").addEventListener("click", () => save(`${run}.csv`, "text/csv", textsCsv(listed, data.categories)));
@@ -243,7 +243,7 @@ function openExplorer() {
     });
   }
 
-  // A cell of the confusion matrix shows its texts.
+  // A cell of the confusion matrix lists its texts.
   for (const cell of document.querySelectorAll("#confusion td[data-true]")) {
     const { true: label, predicted } = cell.dataset;
     const button = element("button", { type: "button", "data-true": label, "data-predicted": predicted });
@@ -292,10 +292,10 @@ function openExplorer() {
   readAddress();
   addEventListener("hashchange", () => {
     address = location.hash;
-    // A link to a section says nothing of the view.
+    // A link to a section does not change the view.
     if (location.hash.startsWith(VIEW_MARK)) readAddress();
   });
-  // Pictures are drawn in the style's colours.
+  // Pictures use the colours of the current style.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(true));
   performance.mark("explorer-ready");
   setTimeout(() => prepareSearch(data.texts, () => performance.mark("explorer-searchable")));

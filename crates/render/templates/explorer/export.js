@@ -1,9 +1,9 @@
-// Files for elsewhere: a text's picture as SVG and PNG, the listed texts as CSV.
+// Export: a text's picture as SVG and PNG, the listed texts and the weights as CSV.
 
 const SVG = "http://www.w3.org/2000/svg";
-/** In pixels. */
+/** Sizes in pixels. */
 const PICTURE = { width: 800, margin: 28, text: 22, small: 14, line: 42, gap: 4 };
-/** A PNG has so many pixels for each of the picture's, for print and fine screens. */
+/** Resolution of a PNG relative to the picture, for print and high-resolution screens. */
 const PNG_SCALE = 2;
 
 /** An element of a picture. */
@@ -14,19 +14,19 @@ function svgElement(name, attributes, content) {
   return made;
 }
 
-/** A picture as a file of its own, with a title. */
+/** A picture as a standalone file with a title. */
 function alone(svg, title) {
   svg.prepend(svgElement("title", {}, title));
   return new XMLSerializer().serializeToString(svg);
 }
 
-/** The page's colours and font as they are now, light or dark. */
+/** The page's current colours and font, light or dark. */
 function pageStyle() {
   const page = getComputedStyle(document.body);
   return { ink: page.color, paper: page.backgroundColor, font: page.fontFamily };
 }
 
-/** How wide a line of text is in letters of `size`. */
+/** Returns a function that measures the width of a line of text at `size`. */
 function measure(size, font, weight = 400) {
   const brush = document.createElement("canvas").getContext("2d");
   brush.font = `${weight} ${size}px ${font}`;
@@ -34,8 +34,8 @@ function measure(size, font, weight = 400) {
 }
 
 /**
- * The picture of a text in the colours of the page: right or wrong, the text, its special tokens, and `note`, which says
- * what coloured it. It stands alone: no style sheet, no font but the system's.
+ * The picture of a text in the page's colours: the outcome, the text, its special tokens, and `note`, which describes the
+ * weights. It needs no style sheet and uses the system's fonts.
  */
 function pictureOf(text, layout, source, categories, note) {
   const { ink, paper, font } = pageStyle();
@@ -80,7 +80,7 @@ function pictureOf(text, layout, source, categories, note) {
     x += wide + (colours ? 3 : 0);
   };
   for (const part of layout.parts) {
-    // Words are never broken but where they are longer than a line; what has no colour is, between its characters.
+    // Lines break between words and between uncoloured characters; a longer word overflows.
     if (part.plain !== undefined) {
       for (const line of part.plain.split(/(\n)/)) {
         if (line === "\n") [x, y] = [margin, y + PICTURE.line];
@@ -99,7 +99,7 @@ function pictureOf(text, layout, source, categories, note) {
   y += line;
   write(margin, y, PICTURE.small, ink, special.join("  "));
   y += PICTURE.small * 1.7;
-  // The note is the longest line; where the page has room for its words, so has the picture.
+  // The note is the longest line, so it is broken to fit the picture.
   for (const line of brokenLines(note, smallWidth, width - 2 * margin)) {
     write(margin, y, PICTURE.small, ink, line);
     y += PICTURE.small * 1.7;
@@ -122,7 +122,7 @@ function brokenLines(content, widthOf, room) {
   return lines;
 }
 
-/** Colours as the style sheet has them now, light or dark; null for a unit without. */
+/** The style sheet's current colours of a unit, light or dark; null for a unit without weights. */
 function coloursOf(unit) {
   if (unit.strength === null) return null;
   const shade = shadeOf(unit);
@@ -134,7 +134,7 @@ function coloursOf(unit) {
   return colours;
 }
 
-/** The same as pixels. */
+/** The picture as a PNG. */
 async function pngOf(svg) {
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
@@ -145,7 +145,7 @@ async function pngOf(svg) {
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
-/** A table as RFC 4180 has it, with the byte order mark that spreadsheets know UTF-8 by. */
+/** A table in the format of RFC 4180, with a byte order mark, by which spreadsheets detect UTF-8. */
 function csvOf(head, rows) {
   const field = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
   return `\uFEFF${[head, ...rows].map((row) => row.map(field).join(",")).join("\r\n")}\r\n`;
@@ -168,7 +168,7 @@ function textsCsv(texts, categories) {
   return csvOf(head, rows);
 }
 
-/** What each unit of a text weighs, then its special tokens. */
+/** The weights of a text's units and of its special tokens. */
 function weightsCsv(layout) {
   const units = layout.units.map((unit) => [unit.shown, unit.tokens.join(" "), unit.weight, unit.share]);
   const special = layout.special.map((token) => ["", token.token, token.weight, token.share]);

@@ -1,14 +1,14 @@
-// The head view: of a text whose whole attention was kept, every head of every layer in small, and one of them token by
-// token.
+// The head view of a text whose attention was kept for all heads: a small picture of every head, and one head's matrix
+// token by token.
 
-/** Sides of the matrix's cells and letters in pixels; many tokens make them smaller. */
+/** Sizes of the matrix's cells and letters in pixels. Many tokens make them smaller. */
 const MATRIX = { cell: 18, smallest: 8, most: 460, letters: 12, longest: 120, margin: 12 };
-/** In the picture of all heads, in pixels: one head, what is between two, and their numbers. */
+/** Sizes in the picture of all heads, in pixels. */
 const OVERVIEW = { head: 56, row: 14, gap: 4, label: 28, letters: 12, margin: 16 };
-/** Colours that a weight can have. */
+/** Number of colours for weights. */
 const COLOURS = 256;
 
-/** The scale of the style sheet, light or dark as it is now, in fine steps from none to the full colour. */
+/** The style sheet's current scale, light or dark, in fine steps from no colour to the full colour. */
 function finePalette() {
   const style = getComputedStyle(document.documentElement);
   const shades = [...Array(LEVELS + 1).keys()].map((level) => {
@@ -46,13 +46,13 @@ function paint(canvas, rows, palette) {
   brush.putImageData(image, 0, 0);
 }
 
-/** What each token attends to, `[tokens, tokens]`, or what `[CLS]` alone does. */
+/** Attention from each token, `[tokens, tokens]`, or from `[CLS]` only. */
 function rowsOf(text, source, layer, head, onlyCls) {
   const from = onlyCls ? [0] : [...text.tokens.keys()];
   return from.map((token) => source.weightsOf(text, layer, head, token));
 }
 
-/** A matrix with its tokens on both axes as an SVG element; `cellAt(x, y)` and `place(cell)` relate it to its cells. */
+/** A matrix with its tokens on both axes as an SVG element, with functions for its cells. */
 function matrixPicture(labels, rows, note) {
   const { margin, longest } = MATRIX;
   const count = labels.length;
@@ -100,7 +100,7 @@ function matrixPicture(labels, rows, note) {
   });
   return {
     svg,
-    /** The cell, as [from, to], at a point relative to the picture's corner; null beside them. */
+    /** The cell [from, to] at a point relative to the picture's corner; null outside the cells. */
     cellAt(x, y) {
       const [to, from] = [Math.floor((x - left) / side), Math.floor((y - top) / side)];
       return Math.min(from, to) >= 0 && Math.max(from, to) < count ? [from, to] : null;
@@ -114,7 +114,7 @@ function matrixPicture(labels, rows, note) {
   };
 }
 
-/** All heads as one SVG picture, made of the pictures in the page. */
+/** All heads as one SVG picture, composed of the page's pictures. */
 function overviewPicture(canvases, heads, note, onlyCls) {
   const { head: wide, gap, label, letters, margin } = OVERVIEW;
   const high = onlyCls ? OVERVIEW.row : wide;
@@ -143,13 +143,13 @@ function overviewPicture(canvases, heads, note, onlyCls) {
 }
 
 /**
- * The head view in the page. `choose(layer, head)` is called when a reader picks one; `noteOf(layer, head)` says in words
- * which.
+ * Opens the head view in the page. `choose(layer, head)` is called when the reader selects a head; `noteOf(layer, head)`
+ * names it.
  */
 function openHeads(source, vocabulary, noteOf, choose) {
   const part = (id) => document.getElementById(id);
   const [small, matrix, readout] = ["all-heads", "matrix", "cell"].map(part);
-  /** What is drawn, and from what: other small pictures are needed only where that changes. */
+  /** Identifies the small pictures that are drawn; they are redrawn only when it changes. */
   let drawn = null;
   let buttons = [];
   let picture = null;
@@ -251,7 +251,7 @@ function openHeads(source, vocabulary, noteOf, choose) {
   });
 
   return {
-    /** Another text, head, or way of showing; `fresh` draws all of it again. */
+    /** Shows a text, head and mode; `fresh` redraws everything. */
     show(wanted, fresh) {
       shown = wanted;
       const small = [shown.text.at, shown.onlyCls, language].join();
@@ -260,9 +260,9 @@ function openHeads(source, vocabulary, noteOf, choose) {
       mark();
       drawMatrix();
     },
-    /** The chosen head's matrix, to be saved. */
+    /** The selected head's matrix as a file. */
     matrix: () => alone(matrixNow().svg, written(shown.text)),
-    /** All heads, to be saved. */
+    /** All heads as a file. */
     overview() {
       const canvases = buttons.map((button) => button.firstChild);
       const note = say(shown.onlyCls ? "heads.saved_cls" : "heads.saved");

@@ -1,4 +1,4 @@
-// The page's words in the reader's language: strings.json holds each of them in English and Japanese.
+// The page's strings in the reader's language.
 
 let strings = {};
 let language = "en";
@@ -9,9 +9,9 @@ function say(key, values = {}) {
 }
 
 /**
- * Puts the page into `wanted`. What stands in the page is there in both languages, and the style sheet shows that of the
- * whole; a chart has an alternative text in each. What the script has made gets its words here, and `root` is for what
- * is yet to be made.
+ * Switches the page to the language `wanted`. The page has its strings in both languages, and the style sheet shows those
+ * of the document's language. Charts have a text alternative in each language. Elements made by the script get their
+ * strings here; `root` contains those that are made later.
  */
 function speak(wanted, root) {
   document.documentElement.lang = wanted;
@@ -27,5 +27,5 @@ function speak(wanted, root) {
     element.setAttribute("aria-label", say(element.dataset.label));
 }
 
-/** The language of the reader's browser, if the page has it. */
+/** Japanese if the reader's browser uses it, otherwise English. */
 const usualLanguage = () => (navigator.language.toLowerCase().startsWith("ja") ? "ja" : "en");

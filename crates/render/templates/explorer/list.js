@@ -1,13 +1,13 @@
-// A list of any length, of which only the rows in sight are there.
+// A list of any length that contains only the visible rows.
 
-/** Rows above and below the visible ones, so that scrolling shows no gaps. */
+/** Extra rows above and below the visible ones, so that scrolling shows no gaps. */
 const SPARE_ROWS = 4;
-/** A printed page has no scroll bar: this many rows, and no more. */
+/** Maximum number of rows in print. */
 const PRINTED_ROWS = 200;
 
 /**
- * Fills `box`, which scrolls, with rows that `makeRow(item)` makes and that the style sheet gives one height.
- * `choose(item)` is called when a reader clicks one.
+ * Fills the scrolling `box` with rows from `makeRow(item)`. The style sheet gives all rows the same height.
+ * `choose(item)` is called when the reader clicks a row.
  */
 function openList(box, makeRow, choose) {
   const sheet = element("div", { class: "sheet", role: "presentation" });
@@ -15,9 +15,9 @@ function openList(box, makeRow, choose) {
   let items = [];
   let chosen = null;
   let height = 0;
-  /** Rows that are there, by place. */
+  /** The rows in the list, by place. */
   let rows = new Map();
-  /** On paper the box is as high as its rows, which must not bring more of them. */
+  /** In print the box grows with its rows, which must not add more rows. */
   let printing = false;
 
   const rowAt = (place) => {
@@ -30,7 +30,7 @@ function openList(box, makeRow, choose) {
     return row;
   };
 
-  /** Where rows begin is a matter of their height, which depends on the reader's fonts. */
+  /** Measures the height of a row, which depends on the reader's fonts. */
   const measure = () => {
     if (items.length === 0 || printing) return;
     const row = makeRow(items[0]);
@@ -81,7 +81,7 @@ function openList(box, makeRow, choose) {
   });
 
   return {
-    /** Other items, of which `open` is chosen. */
+    /** Shows other items and selects `open`. */
     show(newItems, open) {
       if (newItems.length !== items.length || newItems.some((item, at) => item !== items[at])) box.scrollTop = 0;
       items = newItems;
@@ -90,9 +90,9 @@ function openList(box, makeRow, choose) {
       reveal();
       draw();
     },
-    /** The item `step` places from the chosen one, as far as there is one. */
+    /** The item `step` places from the selected one, or the first or last item. */
     beside: (step) => items[Math.min(items.length - 1, Math.max(0, items.indexOf(chosen) + step))],
-    /** Rows that fit. */
+    /** The number of rows that fit. */
     page: () => Math.max(1, Math.floor(box.clientHeight / (height || 1)) - 1),
   };
 }

@@ -1,9 +1,9 @@
-// How texts look: a row of the list, and the open text with all that is known of it.
+// Renders texts: a row of the list, and the open text with its details.
 
-/** Shades in the style sheet: l0 is none, l10 the full colour. */
+/** Shades in the style sheet, from l0 (none) to l10 (the full colour). */
 const LEVELS = 10;
 
-/** An element with attributes, and children that are text or elements; what is null is left out. */
+/** An element with attributes and children, which are text or elements. Null values are left out. */
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [attribute, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(attribute, value);
@@ -11,7 +11,7 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** How strongly a unit is coloured, as classes; none without a weight. */
+/** The classes of a unit's colour; empty without a weight. */
 function shadeOf(unit) {
   if (unit.strength === null) return "";
   const level = Math.round(LEVELS * Math.abs(unit.strength));
@@ -19,9 +19,9 @@ function shadeOf(unit) {
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
-/** A signed number says so, unless it is 0. */
+/** A number with its sign, unless it is 0. */
 const signed = (number, text) => (number > 0 ? `+${text}` : text.replace("-", "−"));
-/** The first digits of a signed weight, however small it is. */
+/** A weight as text; small signed weights in scientific notation. */
 function weightText(weight, source) {
   if (!source.signed) return weight.toFixed(4);
   const isSmall = weight !== 0 && Math.abs(weight) < 0.001;
@@ -29,19 +29,19 @@ function weightText(weight, source) {
 }
 const shareText = (share, source) => (source.signed ? signed(share, percent(share)) : percent(share));
 const decimal = (number, digits) => (Number.isFinite(number) ? number.toFixed(digits) : "∞");
-/** A stretch of text whose direction does not touch its neighbours'. */
+/** Text isolated from the direction of its neighbours. */
 const isolated = (text) => element("bdi", { lang: "ja" }, text);
 const FIRST_STRONG = "\u2068",
   POP = "\u2069";
 
-/** What a unit weighs, in words, for a tooltip. */
+/** A unit's tokens, weight and share for its tooltip. */
 function describe(unit, source) {
   const spelling = unit.tokens.map((token) => FIRST_STRONG + token + POP).join(" + ");
   if (unit.weight === null) return spelling;
   return `${spelling} · ${weightText(unit.weight, source)} · ${shareText(unit.share, source)}`;
 }
 
-/** The text itself, coloured by `source`. `made` is told each unit and its element. */
+/** The text coloured by `source`. `made` is called with each unit and its element. */
 function colouredText(layout, source, made = () => {}) {
   const line = element("p", { class: "tokens", lang: "ja" });
   for (const part of layout.parts) {
@@ -65,7 +65,7 @@ function colouredText(layout, source, made = () => {}) {
   return line;
 }
 
-/** Right or wrong, and which categories. */
+/** The outcome and both categories. */
 function outcome(text, categories) {
   const predicted = element(
     "span",
@@ -92,7 +92,7 @@ function outcome(text, categories) {
   );
 }
 
-/** One row of the list: the outcome in short, with the words that a screen reader needs. */
+/** One row of the list, with a short outcome and hidden words for screen readers. */
 function rowOf(text, layout, source, categories) {
   const spoken = (key) => element("span", { class: "hidden" }, say(key));
   const category = (at) => element("b", {}, isolated(categories[at]));
@@ -122,7 +122,7 @@ function rowOf(text, layout, source, categories) {
 }
 
 /**
- * Everything about the open text. `note` says what colours it, by `source`; `position` is its place in the list, from 1.
+ * The details of the open text. `note` describes the weights of `source`; `position` is the place in the list, from 1.
  */
 function detailOf(text, layout, source, note, data, position, count) {
   const readout = element("p", { class: "readout", "aria-hidden": "true" }, say("detail.hover"));
@@ -154,7 +154,7 @@ function detailOf(text, layout, source, note, data, position, count) {
   ].filter((part) => part !== null);
 }
 
-/** Why a text has no colour. */
+/** The reason why a text has no colour. */
 const uncoloured = (source) =>
   source ? say("detail.uncoloured", { setting: source.setting }) : say("detail.sourceless");
 
@@ -186,7 +186,7 @@ function probabilities(text, categories) {
   return element("table", { class: "probabilities" }, caption, element("tbody", {}, ...rows));
 }
 
-/** The weights as numbers, for whoever cannot see colours or wants to copy them. */
+/** The weights as numbers, for readers who cannot see the colours or want to copy them. */
 function weightTable(layout, source, note) {
   const heading = (name) => element("th", { scope: "col" }, say(name));
   const codePoint = (character) => `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;

@@ -1,4 +1,4 @@
-// What a reader chose to see: filters, order, colours and the open text, as a value that a link can carry.
+// The view: filters, order, colours and the open text, as a value that fits in a link.
 
 const VIEW = {
   true: "",
@@ -8,22 +8,22 @@ const VIEW = {
   high: 100,
   search: "",
   order: "corpus",
-  /** Whether only texts with weights are listed: `yes`, or empty. */
+  /** `yes` to list only texts with weights, or empty. */
   weighted: "",
   source: "",
-  /** A number, or null for the last. */
+  /** A number, or null for the last layer. */
   layer: null,
-  /** A number, or null for the sum over all heads. */
+  /** A number, or null for the sum of all heads. */
   head: null,
-  /** `words` or `tokens`; empty for what suits the tokenizer. */
+  /** `words` or `tokens`, or empty for the tokenizer's default. */
   units: "",
-  /** What the small pictures of all heads show: `cls`, or empty for what all tokens attend to. */
+  /** The small pictures of all heads: `cls` for attention from `[CLS]` only, or empty for all tokens. */
   rows: "",
-  /** The id of the open text; empty for the first of the list. */
+  /** The id of the open text, or empty for the first in the list. */
   text: "",
 };
 
-/** Distinguishes a view in the page's address from the name of a section. */
+/** Distinguishes a view in the page's address from a link to a section. */
 const VIEW_MARK = "#texts?";
 
 const ORDERS = {
@@ -34,7 +34,7 @@ const ORDERS = {
   fitting: (a, b) => a.loss - b.loss,
 };
 
-/** The end of an address that restores `view`, and the language where it was chosen. */
+/** The fragment that restores `view`, and the language if it was chosen. */
 function fragmentOf(view, language) {
   const words = new URLSearchParams();
   for (const [name, usual] of Object.entries(VIEW)) {
@@ -45,7 +45,7 @@ function fragmentOf(view, language) {
   return text ? VIEW_MARK + text : "";
 }
 
-/** The view that an address asks for, with the parts of it that this report does not have. */
+/** The view in a fragment, and the values that this report does not have. */
 function viewOf(fragment, data) {
   const view = { ...VIEW };
   const unknown = [];
@@ -81,10 +81,10 @@ function viewOf(fragment, data) {
   return { view: rest, unknown, language };
 }
 
-/** Letters as a search compares them: full width is half width, capitals are small. */
+/** Text normalised for search: width and case are ignored. */
 const comparable = (text) => text.normalize("NFKC").toLowerCase();
 
-/** The texts that `view` asks for, in its order; `source` is what colours them. */
+/** The texts that match `view`, in its order. `source` has the weights. */
 function selectTexts(view, data, source) {
   const label = data.categories.indexOf(view.true);
   const predicted = data.categories.indexOf(view.predicted);
@@ -107,10 +107,10 @@ function searched(text) {
   return text.searched;
 }
 
-/** Texts that are made ready for a search at a time, a few milliseconds' work. */
+/** Number of texts that are prepared for search at a time, which takes a few milliseconds. */
 const PREPARED = 200;
 
-/** Makes all texts ready for the first search, while the reader does other things; `done` is called at the end. */
+/** Prepares all texts for the first search in the background; `done` is called at the end. */
 function prepareSearch(texts, done, from = 0) {
   for (const text of texts.slice(from, from + PREPARED)) searched(text);
   if (from + PREPARED < texts.length) setTimeout(() => prepareSearch(texts, done, from + PREPARED));

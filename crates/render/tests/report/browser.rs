@@ -1,9 +1,8 @@
-//! A Chromium without a window, driven over its DevTools pipe.
+//! A headless Chromium, driven over its DevTools pipe.
 //!
-//! The protocol is JSON messages that end in a zero byte, from and to two file descriptors, so all
-//! this needs is `serde_json`. The crates for it (`chromiumoxide`, `headless_chrome`) bring an
-//! asynchronous runtime or a WebSocket and the whole protocol as types; `fantoccini` and `thirtyfour`
-//! need a chromedriver of the browser's very version besides.
+//! The protocol is JSON messages that end in a zero byte, on two file descriptors, so this module only needs
+//! `serde_json`. The crates for it (`chromiumoxide`, `headless_chrome`) bring an asynchronous runtime or a WebSocket,
+//! and the whole protocol as types. `fantoccini` and `thirtyfour` need a chromedriver of the browser's exact version.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
@@ -14,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long a page may take to become what a test waits for; it takes a few milliseconds.
+/// Timeout of a wait for a page, which normally takes a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A child that is just starting holds this process's locks on folders for a moment, so none
-/// starts while a test has one.
+/// A child process that is starting briefly holds this process's folder locks, so no child is started while a test
+/// holds such a lock.
 pub static STARTING: RwLock<()> = RwLock::new(());
 
 /// A browser with one page.
@@ -28,12 +27,12 @@ pub struct Browser {
     output: BufReader<ChildStdout>,
     session: Option<String>,
     sent: u64,
-    /// What the browser reported while it was asked something else.
+    /// Events that arrived while the browser answered calls.
     events: Vec<Value>,
     profile: PathBuf,
 }
 
-/// The browser that tests use: `CHROMIUM`, or the first of Debian's and Chrome's names in the path.
+/// The browser for tests: `CHROMIUM`, or the first of Debian's and Chrome's names in the path.
 pub fn installed() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("CHROMIUM").filter(|named| !named.is_empty()) {
         return Some(named.into());
@@ -45,17 +44,17 @@ pub fn installed() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// Says a line past the test harness, which hides what passing tests print.
+/// Prints a line without the test harness, which hides the output of passing tests.
 pub fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Browser {
-    /// Starts `program` with a profile of its own, `name`, and a window of `size` pixels.
+    /// Starts `program` with its own profile `name` and a window of `size` pixels.
     pub fn start(program: &Path, name: &str, (width, height): (u32, u32)) -> Self {
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
         let _ = std::fs::remove_dir_all(&profile);
-        // DevTools' pipe is descriptors 3 and 4, which the standard library cannot name; a shell can.
+        // DevTools' pipe uses descriptors 3 and 4, which a shell can set and the standard library cannot.
         let starting = STARTING.write();
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"])
@@ -90,7 +89,7 @@ impl Browser {
         browser
     }
 
-    /// Asks the browser and waits for its answer.
+    /// Calls a method and waits for its result.
     pub fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.sent += 1;
         let mut message = json!({"id": self.sent, "method": method, "params": parameters});
@@ -112,16 +111,16 @@ impl Browser {
         }
     }
 
-    /// Opens the file `page` with `fragment`, and waits until its script has run.
+    /// Opens the file `page` with `fragment` and waits until its script has run.
     pub fn open(&mut self, page: &Path, fragment: &str) {
-        // The same file with another fragment would be no new page.
+        // The same file with another fragment would not be loaded again.
         self.call("Page.navigate", &json!({"url": "about:blank"}));
         self.wait_until("location.href === 'about:blank'");
         self.call("Page.navigate", &json!({"url": format!("file://{}{fragment}", page.display())}));
         self.wait_until("document.readyState === 'complete' && document.getElementById('explorer') !== null");
     }
 
-    /// The value of a JavaScript expression, awaited if it is a promise.
+    /// The value of a JavaScript expression; promises are awaited.
     pub fn evaluate(&mut self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let answer = self.call("Runtime.evaluate", &asked);
@@ -129,7 +128,7 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// The same for an expression that is a string.
+    /// The value of an expression that is a string.
     pub fn text(&mut self, expression: &str) -> String {
         let value = self.evaluate(expression);
         assert!(value.is_string(), "{expression} is {value}");
@@ -145,19 +144,19 @@ impl Browser {
         }
     }
 
-    /// Presses and releases a key, as a person does: `j`, `?` or `Escape`.
+    /// Presses and releases a key, such as `j`, `?` or `Escape`.
     pub fn press(&mut self, key: &str) {
         let text = if key.chars().count() == 1 { key } else { "" };
         self.call("Input.dispatchKeyEvent", &json!({"type": "keyDown", "key": key, "text": text}));
         self.call("Input.dispatchKeyEvent", &json!({"type": "keyUp", "key": key}));
     }
 
-    /// Types into what has the focus.
+    /// Types into the focused element.
     pub fn write(&mut self, text: &str) {
         self.call("Input.insertText", &json!({"text": text}));
     }
 
-    /// Clicks the middle of the element `selector` with a mouse.
+    /// Clicks the middle of the element `selector` with the mouse.
     pub fn click(&mut self, selector: &str) {
         let place = self.evaluate(&format!(
             "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{block: 'center'}});
@@ -171,7 +170,7 @@ impl Browser {
         }
     }
 
-    /// Chooses `value` in the control `name` of the explorer.
+    /// Sets the explorer's control `name` to `value`.
     pub fn choose(&mut self, name: &str, value: &str) {
         self.evaluate(&format!(
             "(() => {{ const it = document.getElementById('view').elements.namedItem({}); it.value = {};
@@ -181,7 +180,7 @@ impl Browser {
         ));
     }
 
-    /// Errors and warnings in the console, alerts, and all that was asked of a network, since the start.
+    /// Errors and warnings in the console, alerts, and network requests since the start.
     pub fn complaints(&mut self) -> Vec<String> {
         self.evaluate("0");
         let harmless = HashSet::from(["file", "data", "blob", "about"]);

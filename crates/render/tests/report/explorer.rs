@@ -1,9 +1,9 @@
-//! The explorer as its reader meets it: in a browser, with a mouse and a keyboard.
+//! Tests of the explorer in a browser, with mouse and keyboard.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use midashi_pipeline::artifact::TokenizedText;
+use midashi_artifacts::TokenizedText;
 use roxmltree::Document;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::{BIDI, CATEGORIES, Run, SCRIPT, TITLES, attention, explanation, token
 
 const DESKTOP: (u32, u32) = (1280, 800);
 
-/// A browser and the report of the invented run `name`, or `None` after saying that it is skipped.
+/// A browser and the report of the invented run `name`, or `None` and a message that the test is skipped.
 pub fn page(name: &str) -> Option<(Browser, PathBuf)> {
     page_of(name, Run::invented)
 }
@@ -33,7 +33,7 @@ fn page_of(name: &str, run: impl FnOnce(&str) -> Run) -> Option<(Browser, PathBu
 const COUNT: &str = "document.getElementById('count').textContent";
 const OPEN: &str = "document.querySelector('#list [aria-selected=true] .tokens').textContent";
 
-/// How the texts are told to stand: their number, and the first of them.
+/// The listed texts: their count and the first text.
 fn listed(browser: &mut Browser) -> (String, String) {
     (browser.text(COUNT), browser.text("document.querySelector('#list .row .tokens')?.textContent ?? ''"))
 }
@@ -43,7 +43,7 @@ fn shown(title: &str) -> String {
     title.replace('|', "").replace('\u{1B}', "␛")
 }
 
-/// What the button `button` saves under `name`.
+/// The file `name` that `button` saves.
 fn saved_bytes(browser: &mut Browser, report: &Path, button: &str, name: &str) -> Vec<u8> {
     let folder = report.with_file_name("saved");
     std::fs::create_dir_all(&folder).unwrap();
@@ -61,14 +61,14 @@ fn saved(browser: &mut Browser, report: &Path, button: &str, name: &str) -> Stri
     String::from_utf8(saved_bytes(browser, report, button, name)).unwrap()
 }
 
-/// What is written in an SVG picture.
+/// All text elements of an SVG picture.
 fn texts_of(svg: &str) -> Vec<String> {
     let svg = Document::parse(svg).unwrap();
     let texts = svg.descendants().filter(|node| node.has_tag_name("text"));
     texts.filter_map(|node| node.text().map(str::to_owned)).collect()
 }
 
-/// What pointing at the pieces of the open text says, without marks of direction.
+/// The tooltips of the open text's pieces, without marks of direction.
 fn tooltips(browser: &mut Browser) -> Vec<String> {
     let titles =
         browser.evaluate("[...document.querySelectorAll('#detail .piece')].map((piece) => piece.title)");
@@ -76,7 +76,7 @@ fn tooltips(browser: &mut Browser) -> Vec<String> {
     titles.map(|title| title.as_str().unwrap().replace(['\u{2068}', '\u{2069}'], "")).collect()
 }
 
-/// The value of a control, and whether a reader sees it.
+/// The value of a control, and whether it is visible.
 fn control(browser: &mut Browser, name: &str) -> (String, bool) {
     let control = format!("document.getElementById('view').elements.namedItem({})", json!(name));
     let value = browser.text(&format!("{control}.value"));
@@ -84,7 +84,7 @@ fn control(browser: &mut Browser, name: &str) -> (String, bool) {
 }
 
 #[test]
-fn the_explorer_lists_every_test_text_and_complains_of_nothing() {
+fn the_explorer_lists_every_test_text_without_errors() {
     let Some((mut browser, report)) = page("explorer-open") else { return };
     browser.open(&report, "");
     assert_eq!(listed(&mut browser), ("20 of 20 test texts".into(), shown(TITLES[0])));
@@ -127,7 +127,7 @@ fn texts_are_filtered_ordered_and_found() {
     assert_eq!(browser.text(COUNT), "13 of 20 test texts");
     browser.choose("high", "70");
     assert_eq!(listed(&mut browser), ("0 of 20 test texts".into(), String::new()));
-    assert!(browser.text("document.getElementById('detail').textContent").contains("No text fits"));
+    assert!(browser.text("document.getElementById('detail').textContent").contains("No text matches"));
     browser.click("#clear");
 
     browser.choose("order", "loss");
@@ -148,7 +148,7 @@ fn a_cell_of_the_confusion_matrix_shows_its_texts() {
     browser.open(&report, "");
     let cell = format!("#confusion button[data-true={}][data-predicted={}]", CATEGORIES[0], CATEGORIES[1]);
     browser.click(&cell);
-    // Texts 0, 9 and 18 are of the first category, and every third text is taken for the next one's.
+    // Texts 0, 9 and 18 are in the first category, and every third text is classified as the next category.
     assert_eq!(listed(&mut browser), ("3 of 20 test texts".into(), shown(TITLES[0])));
     let state =
         browser.text(&format!("document.querySelector({}).getAttribute('aria-pressed')", json!(cell)));
@@ -187,7 +187,7 @@ fn colours_are_the_attention_of_all_heads_or_of_one_in_words_or_in_pieces() {
 }
 
 #[test]
-fn the_interface_speaks_japanese_too() {
+fn the_interface_can_be_japanese() {
     let Some((mut browser, report)) = page("explorer-language") else { return };
     browser.open(&report, "");
     assert_eq!(browser.text("document.getElementById('explorer').lang"), "en");
@@ -224,7 +224,7 @@ fn a_link_restores_the_view() {
     let count = browser.text(COUNT);
     assert_eq!(
         count,
-        "20 of 20 test texts The link asks for what this report does not have: true=nonsense, head=99."
+        "20 of 20 test texts The link contains values that this report does not have: true=nonsense, head=99."
     );
     browser.open(&report, "#confusion");
     assert_eq!(browser.text("location.hash"), "#confusion", "sections are linked to as before");
@@ -263,7 +263,7 @@ fn the_keyboard_is_enough() {
 }
 
 #[test]
-fn what_looks_like_markup_is_text_and_directions_stay_inside() {
+fn markup_in_titles_is_text_and_directions_are_isolated() {
     let Some((mut browser, report)) = page("explorer-escaped") else { return };
     browser.open(&report, "");
     let scripts = browser.evaluate("document.scripts.length");
@@ -309,7 +309,7 @@ fn every_method_colours_the_texts_that_it_has_weights_for() {
     browser.open(&report, "");
     let text = tokenized((0, &TITLES[0]));
     let explained = explanation((0, &text));
-    // スマートフォン again, and what is said of it.
+    // スマートフォン again, with its weight and share.
     let phone = |weights: &[f32]| {
         let (weight, sum) = (weights[2] + weights[3], weights.iter().sum::<f32>());
         format!("スマート + ##フォン · {weight:.4} · {:.1}%", 100.0 * weight / sum)
@@ -386,7 +386,7 @@ fn what_speaks_against_the_answer_has_a_sign_and_another_colour() {
     let underlined = underlined.descendants().filter(|node| node.attribute("text-decoration").is_some());
     assert!(underlined.filter_map(|node| node.text()).any(|text| text == "新型"));
     let note = texts_of(&svg).concat();
-    assert!(note.contains("gradient × input; blue speaks for") && note.contains("it-life-hack"), "{note}");
+    assert!(note.contains("gradient × input; blue supports") && note.contains("it-life-hack"), "{note}");
     let csv = saved(&mut browser, &report, "#save-weights", "text-0.csv");
     let rows: Vec<Vec<&str>> = csv.trim().split("\r\n").map(|row| row.split(',').collect()).collect();
     assert_eq!(rows[0], ["\u{FEFF}text", "tokens", "weight", "share"]);
@@ -407,13 +407,13 @@ fn every_head_of_a_text_is_shown_and_one_token_by_token() {
     browser.open(&report, "");
     browser.wait_until("document.querySelectorAll('#all-heads canvas').length === 24");
     let text = tokenized((0, &TITLES[0]));
-    let (count, all) = (text.tokens.len(), explanation((0, &text)).attentions.unwrap());
+    let (count, all) = (text.encoding.tokens.len(), explanation((0, &text)).attentions.unwrap());
     let weight = |layer: usize, head: usize, from: usize, to: usize| {
         all[((layer * 12 + head) * count + from) * count + to]
     };
     let cell = "document.getElementById('cell').textContent";
     let said = |from: usize, to: usize, weight: f32| {
-        format!("{from} {} → {to} {}: {weight:.4}", text.tokens[from], text.tokens[to])
+        format!("{from} {} → {to} {}: {weight:.4}", text.encoding.tokens[from], text.encoding.tokens[to])
     };
     let read = |browser: &mut Browser| browser.text(cell).replace(['\u{2068}', '\u{2069}'], "");
 
@@ -449,7 +449,7 @@ fn every_head_of_a_text_is_shown_and_one_token_by_token() {
     assert_eq!(browser.text("document.activeElement.ariaLabel"), "layer 0, head 4");
     assert_eq!(browser.evaluate("document.querySelectorAll('#all-heads [tabindex=\"0\"]').length"), 1);
 
-    // A picture is what it shows: as many pixels as weights, the strongest in the full colour.
+    // A picture has one pixel per weight, the strongest in the full colour.
     let size = "(() => { const {width, height} = document.querySelectorAll('#all-heads canvas')[15]; return [width, height]; })()";
     assert_eq!(browser.evaluate(size), json!([count, count]));
     browser.click("#only-cls");
@@ -479,7 +479,7 @@ fn every_head_of_a_text_is_shown_and_one_token_by_token() {
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
-/// Twenty thousand texts of 13 titles, each with a number of its own.
+/// Twenty thousand texts from 13 titles, each with its own number.
 fn many(name: &str) -> Run {
     let texts = (0..20_000).map(|at| {
         let title = format!("第 {at} 回 {}", TITLES[at % 13]);
@@ -488,8 +488,8 @@ fn many(name: &str) -> Run {
     Run::of(name, &texts.collect::<Vec<_>>())
 }
 
-/// Measured on a quiet machine of two cores: 1.1 s until it is there, and 18 to 38 ms; a busy one may take ten times the
-/// 100 ms that a reader takes for at once.
+/// Measured on an idle machine with two cores: 1.1 s to open, and 18 to 38 ms per change. A busy machine may take ten
+/// times the 100 ms that readers perceive as immediate.
 #[test]
 fn twenty_thousand_texts_are_searched_and_filtered_at_once() {
     let Some((mut browser, report)) = page_of("explorer-many", many) else { return };
@@ -515,7 +515,7 @@ fn twenty_thousand_texts_are_searched_and_filtered_at_once() {
         ("source", "gradient_x_input", "6,667 of 20,000 test texts"),
         ("true", CATEGORIES[3], "2,222 of 20,000 test texts"),
     ] {
-        // Until the answer is laid out, to be painted next.
+        // Until the result is laid out.
         let took = browser.evaluate(&format!(
             "(() => {{ const it = document.getElementById('view').elements.namedItem('{name}'); it.value = {};
                const start = performance.now(); it.dispatchEvent(new Event('input', {{bubbles: true}}));
@@ -529,11 +529,11 @@ fn twenty_thousand_texts_are_searched_and_filtered_at_once() {
     }
     browser.choose("source", "cls_attention");
     let about = browser.text("document.getElementById('about-source').textContent");
-    assert!(about.contains("Of 20,000 texts with these weights "), "{about}");
+    assert!(about.contains(" of 20,000 texts, to stay small"), "{about}");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
-/// axe-core, which `make test` brings.
+/// axe-core, which `make test` downloads.
 fn axe() -> Option<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache/axe/axe.min.js");
     let script = std::fs::read_to_string(&path).ok();
@@ -543,7 +543,7 @@ fn axe() -> Option<String> {
     script
 }
 
-/// What axe-core complains of in the page as it stands, by rule and place.
+/// axe-core's violations in the current page, by rule and place.
 fn inaccessible(browser: &mut Browser) -> Vec<String> {
     let found = browser.evaluate(
         "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.flatMap((rule) =>

@@ -1,6 +1,6 @@
-//! The report's sections: what stands in them, and in a browser their language, their width and their tables.
+//! Tests of the report's sections: their content, and in a browser their language, width and tables.
 
-use midashi_pipeline::artifact::{Article, Corpus};
+use midashi_artifacts::{Article, Corpus};
 use serde_json::json;
 
 use crate::explorer::page;
@@ -14,7 +14,7 @@ fn table(html: &str, id: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_baselines_and_the_articles_figures_stand_beside_each_category() {
+fn the_scores_of_the_baseline_and_the_article_are_shown_per_category() {
     let run = Run::invented("beside");
     let path = run.folder.join("metrics.json");
     let mut metrics: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -38,11 +38,11 @@ fn the_baselines_and_the_articles_figures_stand_beside_each_category() {
 }
 
 #[test]
-fn confident_mistakes_come_first_and_lead_to_their_texts() {
+fn confident_mistakes_come_first_and_link_to_their_texts() {
     let run = Run::invented("mistakes");
     let html = run.report();
     let rows = table(&html, "mistakes");
-    // Every third text is wrong with 59 %, of which the true category has 20 %.
+    // Every third text is wrong with 59 %; its true category has 20 %.
     assert_eq!(rows.len(), 1 + 7);
     assert_eq!(rows[7][0], SCRIPT);
     assert_eq!(&rows[7][1..], ["dokujo-tsushin", "it-life-hack", "59.0%", "20.0%"]);
@@ -52,7 +52,7 @@ fn confident_mistakes_come_first_and_lead_to_their_texts() {
 }
 
 #[test]
-fn titles_that_are_in_both_splits_are_listed_as_text_whatever_they_hold() {
+fn near_duplicate_titles_are_listed_as_plain_text() {
     let run = Run::invented("twins");
     assert!(english_of(parse(&run.report()).root_element()).contains("None of the 20 test titles"));
     let path = run.folder.join("corpus.parquet");
@@ -74,14 +74,14 @@ fn titles_that_are_in_both_splits_are_listed_as_text_whatever_they_hold() {
     assert_eq!(&rows[1][2..], ["1.000", "1", "✓ right"], "text 18 has that title too");
     assert!(rows[2][0].starts_with("右から|[U+200B]|左へ[U+2069][U+2069]家族👨\u{200D}👩"), "{rows:?}");
     assert!(rows[2][1].starts_with("右から|[U+202E]|左へ") && rows[2][1].contains("␛文字"), "{rows:?}");
-    // Texts 1 and 3, of which every third is wrong.
+    // Texts 1 and 3; every third text is wrong.
     let accuracy = table(&html, "with-duplicates");
     assert_eq!(accuracy[2][1..], ["2", "0.5000"]);
     assert_eq!(accuracy[3][1..], ["8", "0.7500"]);
 }
 
 #[test]
-fn the_configuration_that_makes_the_run_again_stands_in_the_page() {
+fn the_page_has_the_configuration_that_repeats_the_run() {
     let run = Run::invented("configuration");
     let html = run.report();
     let page = parse(&html);
@@ -148,7 +148,7 @@ fn the_whole_report_speaks_the_chosen_language() {
         .split(' ').map((id) => document.getElementById(id).textContent).join(' ')";
     assert!(browser.text(named).starts_with("損失 最適化ステップごとの"), "screen readers hear it too");
 
-    // A link in the page keeps the language, and the view that it does not speak of.
+    // A link in the page keeps the language and the view.
     browser.choose("outcome", "wrong");
     browser.click("nav a[href='#errors']");
     browser.wait_until("location.hash === '#errors'");
@@ -177,7 +177,7 @@ fn a_table_is_copied_as_tab_separated_values_of_what_is_shown() {
     browser
         .evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'pasted'}))");
     let copied = |browser: &mut crate::browser::Browser, table: &str| {
-        // What was said of the copy before.
+        // Clear the status of the previous copy.
         browser.evaluate(&format!(
             "document.querySelector('.table:has({table}) [role=status]').textContent = ''"
         ));

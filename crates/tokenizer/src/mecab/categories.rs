@@ -1,23 +1,23 @@
-//! `char.bin`: the characters' categories, which say how unknown words are made.
+//! `char.bin`: the categories of characters, which determine unknown words.
 
 use std::fmt::Write as _;
 
-use super::Source;
+use super::source::Source;
 use crate::error::Result;
 
-/// `char.bin` has an entry for U+0000 to U+FFFE.
+/// `char.bin` has an entry for each of U+0000 to U+FFFE.
 pub(super) const CHARACTERS: usize = 0xffff;
-/// Bytes of a category's name.
+/// Bytes of the name of a category.
 pub(super) const CATEGORY_NAME: usize = 32;
-/// A character's categories are a set of 18 bits.
-const MOST_CATEGORIES: usize = 18;
+/// The categories of a character are a set of 18 bits.
+const MAX_CATEGORIES: usize = 18;
 
-/// `char.bin`: the number of categories (u32), their names (32 bytes each), then 32 bits for each of U+0000 to
-/// U+FFFE: its set of categories (18 bits), its first category (8), how many characters of it make an unknown word
-/// (4), whether runs of it are grouped (1), whether unknown words are tried beside known ones (1).
+/// Layout: the number of categories (u32), their names (32 bytes each), then 32 bits for each of U+0000 to U+FFFE: the set
+/// of categories (18 bits), the first category (8), and that category's settings: LENGTH, the longest ungrouped unknown
+/// word (4), GROUP, whether runs are grouped (1), and INVOKE, whether unknown words compete with known ones (1).
 pub(super) struct Categories<'a> {
     pub(super) names: Vec<&'a str>,
-    /// `INVOKE GROUP LENGTH` of the categories that are some character's first.
+    /// LENGTH, GROUP and INVOKE of the categories that are the first one of a character.
     settings: Vec<Option<u32>>,
     characters: Vec<CharacterInfo>,
 }
@@ -34,7 +34,7 @@ impl CharacterInfo {
         (self.0 >> 18 & 0xff) as usize
     }
 
-    /// Length, group and invoke, which are the first category's.
+    /// LENGTH, GROUP and INVOKE of the first category.
     fn settings(self) -> u32 {
         self.0 >> 26
     }
@@ -43,28 +43,22 @@ impl CharacterInfo {
 impl<'a> Categories<'a> {
     pub(super) fn new(source: &Source<'a>) -> Result<Self> {
         let count = source.u32(0)? as usize;
-        if !(1..=MOST_CATEGORIES).contains(&count)
-            || source.bytes.len() != 4 + count * CATEGORY_NAME + 4 * CHARACTERS
-        {
-            return Err(source.malformed(
-                "byte 0",
-                format!("{count} categories in {} bytes", source.bytes.len()),
-                format!("1 to {MOST_CATEGORIES} categories and {CHARACTERS} characters"),
-            ));
-        }
+        source.check(
+            (1..=MAX_CATEGORIES).contains(&count)
+                && source.bytes.len() == 4 + count * CATEGORY_NAME + 4 * CHARACTERS,
+            "byte 0",
+            format!("{count} categories in {} bytes", source.bytes.len()),
+            format!("1 to {MAX_CATEGORIES} categories and {CHARACTERS} characters"),
+        )?;
         let mut names = Vec::with_capacity(count);
         for at in (0..count).map(|category| 4 + category * CATEGORY_NAME) {
             let name = source.name(at, CATEGORY_NAME)?;
             let plain = !name.is_empty()
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-            // The text format tells a category from a range of characters by its first letters.
-            if !plain || name.starts_with("0x") || names.contains(&name) {
-                return Err(source.malformed(
-                    format!("byte {at}"),
-                    format!("category {name:?}"),
-                    "a name of its own",
-                ));
-            }
+            // In the text format, a line that starts with 0x is a range of characters and no category.
+            let sound = plain && !name.starts_with("0x") && !names.contains(&name);
+            let (place, found) = (format!("byte {at}"), format!("category {name:?}"));
+            source.check(sound, &place, found, "a unique name of letters, digits, _ and -")?;
             names.push(name);
         }
         let mut settings = vec![None; count];
@@ -78,7 +72,7 @@ impl<'a> Categories<'a> {
                 return Err(source.malformed(
                     format!("byte {at}, U+{code:04X}"),
                     format!("{:#010x}", info.0),
-                    "categories that exist, with the settings that their other characters have",
+                    "existing categories with the same settings as at their other characters",
                 ));
             }
             characters.push(info);
@@ -86,11 +80,12 @@ impl<'a> Categories<'a> {
         Ok(Self { names, settings, characters })
     }
 
-    /// As `char.def`: `NAME INVOKE GROUP LENGTH` a category, `0xFROM..0xTO NAME…` a run of equal characters.
+    /// The categories as MeCab's `char.def`: a line `NAME INVOKE GROUP LENGTH` for a category, and `0xFROM..0xTO NAME…` for
+    /// a run of equal characters.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for (name, settings) in self.names.iter().zip(&self.settings) {
-            // No character asks for the settings of a category that is nowhere the first.
+            // The settings of a category that is never the first one have no effect.
             let settings = settings.unwrap_or(0);
             let (length, group, invoke) = (settings & 0xf, settings >> 4 & 1, settings >> 5 & 1);
             let _ = writeln!(text, "{name} {invoke} {group} {length}");

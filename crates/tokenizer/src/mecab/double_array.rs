@@ -1,13 +1,13 @@
-//! The double array that maps a word's bytes to its tokens.
+//! The double array that maps the bytes of a word to its tokens.
 
-use super::Source;
+use super::source::Source;
 use crate::error::Result;
 
-/// Two 32-bit numbers: base and check.
+/// Bytes of a unit: two 32-bit numbers, base and check.
 const UNIT: usize = 8;
 
-/// A Darts double array: from a node with base `b`, byte `c` leads to unit `b + c + 1` if that unit's check is `b`;
-/// unit `b` itself, if its check is `b` and its base negative, ends a key and holds `-value - 1`.
+/// A Darts double array. From a node with base `b`, byte `c` leads to unit `b + c + 1` if that unit's check is `b`. If unit
+/// `b` itself has check `b` and a negative base, a key ends there, and the base is `-value - 1`.
 pub(super) struct DoubleArray<'s, 'b> {
     source: &'s Source<'b>,
     start: usize,
@@ -15,7 +15,7 @@ pub(super) struct DoubleArray<'s, 'b> {
 }
 
 impl<'s, 'b> DoubleArray<'s, 'b> {
-    /// The array in `length` bytes from `start` on.
+    /// The array in the `length` bytes from `start` on.
     pub(super) fn new(source: &'s Source<'b>, start: usize, length: usize) -> Self {
         Self { source, start, units: length / UNIT }
     }
@@ -24,18 +24,19 @@ impl<'s, 'b> DoubleArray<'s, 'b> {
         self.source.array(self.start + unit * UNIT).map(i32::from_le_bytes)
     }
 
-    /// The unit `offset` behind `base`, if it belongs to the node with that base.
+    /// The unit at `base + offset`, if it belongs to the node with that base.
     fn unit(&self, base: u32, offset: usize) -> Result<Option<usize>> {
         let unit = base as usize + offset;
         let belongs = unit < self.units && self.source.u32(self.start + unit * UNIT + 4)? == base;
         Ok(belongs.then_some(unit))
     }
 
-    /// Calls `found` with every key, in the order of their bytes.
+    /// Calls `found` with every key and its value, in byte order.
     pub(super) fn walk(&self, mut found: impl FnMut(&[u8], u32) -> Result<()>) -> Result<()> {
-        /// A node on the way to the current key, and the byte to try next.
+        /// A node on the path to the current key.
         struct Step {
             base: u32,
+            /// The next offset to try.
             next: usize,
         }
         let corrupt = |unit: usize| {
@@ -70,7 +71,7 @@ impl<'s, 'b> DoubleArray<'s, 'b> {
                 key.pop();
                 continue;
             };
-            // In a sound array every unit has one parent. Without this, a damaged one could go round for ever.
+            // In a sound array every unit has one parent. A damaged one could have cycles.
             if std::mem::replace(&mut seen[unit], true) {
                 return Err(corrupt(unit));
             }

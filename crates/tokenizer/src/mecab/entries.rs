@@ -2,20 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::Source;
 use super::double_array::DoubleArray;
 use super::matrix::Matrix;
+use super::source::Source;
 use crate::error::Result;
 
-/// XORed with the file's length, this is the first number of a `.dic` (`DictionaryMagicID`).
+/// `DictionaryMagicID`. XORed with the file's length, it is the first number of a `.dic`.
 pub(super) const MAGIC: u32 = 0xef71_8f77;
-/// The only version there has been since 2006 (`DIC_VERSION`).
+/// `DIC_VERSION`, the only one since 2006.
 pub(super) const VERSION: u32 = 102;
 /// Ten 32-bit numbers and 32 bytes of charset name.
 pub(super) const HEADER: usize = 10 * 4 + 32;
 /// left id, right id, part of speech (u16), cost (i16), feature, compound (u32).
 const TOKEN: usize = 16;
-/// Vibrato's CSV reader holds a field in a buffer of 4,096 bytes.
+/// Vibrato's CSV reader has a buffer of 4,096 bytes for a field.
 const LONGEST_SURFACE: usize = 4095;
 
 /// The words of `sys.dic` or `unk.dic`.
@@ -38,53 +38,36 @@ impl<'s, 'b> Entries<'s, 'b> {
     pub(super) fn new(source: &'s Source<'b>, matrix: &Matrix) -> Result<Self> {
         let length = source.bytes.len();
         let magic = source.u32(0)?;
-        if u64::from(magic ^ MAGIC) != length as u64 {
-            return Err(source.malformed(
-                "byte 0",
-                format!("a dictionary of {} bytes in a file of {length}", magic ^ MAGIC),
-                "a complete MeCab dictionary",
-            ));
-        }
+        source.check(
+            u64::from(magic ^ MAGIC) == length as u64,
+            "byte 0",
+            format!("a dictionary of {} bytes in a file of {length}", magic ^ MAGIC),
+            "a complete MeCab dictionary",
+        )?;
         let version = source.u32(4)?;
-        if version != VERSION {
-            return Err(source.malformed(
-                "byte 4",
-                format!("version {version}"),
-                format!("version {VERSION}"),
-            ));
-        }
+        let expected = format!("version {VERSION}");
+        source.check(version == VERSION, "byte 4", format!("version {version}"), expected)?;
         let charset = source.name(40, 32)?;
-        if !["utf8", "utf-8"].contains(&charset.to_ascii_lowercase().as_str()) {
-            return Err(source.malformed(
-                "byte 40",
-                format!("charset {charset:?}"),
-                "a dictionary compiled to UTF-8",
-            ));
-        }
+        let is_utf8 = ["utf8", "utf-8"].contains(&charset.to_ascii_lowercase().as_str());
+        let found = format!("charset {charset:?}");
+        source.check(is_utf8, "byte 40", found, "a dictionary compiled to UTF-8")?;
         for (at, side, ids) in [(16, "left", matrix.right_ids), (20, "right", matrix.left_ids)] {
             let found = source.u32(at)?;
-            if found as usize != ids {
-                let expected = format!("{ids}, as in matrix.bin");
-                return Err(source.malformed(
-                    format!("byte {at}"),
-                    format!("{found} ids on the {side}"),
-                    expected,
-                ));
-            }
+            let (place, expected) = (format!("byte {at}"), format!("{ids}, as in matrix.bin"));
+            source.check(found as usize == ids, &place, format!("{found} ids on the {side}"), expected)?;
         }
         let part = |at| source.u32(at).map(|bytes| bytes as usize);
         let (count, array, tokens, features) = (part(12)?, part(24)?, part(28)?, part(32)?);
-        if HEADER as u64 + array as u64 + tokens as u64 + features as u64 != length as u64 {
-            return Err(source.malformed(
-                "byte 24",
-                format!("parts of {array}, {tokens} and {features} bytes"),
-                format!("parts that fill the file's {length} bytes"),
-            ));
-        }
+        source.check(
+            HEADER as u64 + array as u64 + tokens as u64 + features as u64 == length as u64,
+            "byte 24",
+            format!("parts of {array}, {tokens} and {features} bytes"),
+            format!("parts that fill the file's {length} bytes"),
+        )?;
         let tokens = Tokens { source, start: HEADER + array, count: tokens / TOKEN };
         let array = DoubleArray::new(source, HEADER, array);
         let mut words = Vec::with_capacity(tokens.count);
-        // Keys may share bytes and tokens: without a limit, a small file could spell out gigabytes of words.
+        // Keys may share bytes and tokens: without a limit, a small file could expand to gigabytes of words.
         let mut spelled = 0;
         array.walk(|surface, value| {
             let before = words.len();
@@ -99,13 +82,8 @@ impl<'s, 'b> Entries<'s, 'b> {
             }
             Ok(())
         })?;
-        if words.len() != count {
-            return Err(source.malformed(
-                "words",
-                format!("{} words", words.len()),
-                format!("{count}, as the header says"),
-            ));
-        }
+        let expected = format!("{count}, the number in the header");
+        source.check(words.len() == count, "words", format!("{} words", words.len()), expected)?;
         Ok(Self { source, words })
     }
 
@@ -113,7 +91,7 @@ impl<'s, 'b> Entries<'s, 'b> {
         self.words.iter().any(|(word, _)| word == surface)
     }
 
-    /// As `lex.csv`: surface, left id, right id, cost.
+    /// The words as MeCab's `lex.csv`: surface, left id, right id, cost.
     pub(super) fn csv(&self) -> String {
         let mut csv = String::with_capacity(self.words.len() * 32);
         for (surface, Entry { left_id, right_id, cost }) in &self.words {
@@ -132,10 +110,8 @@ struct Tokens<'s, 'b> {
 }
 
 impl Tokens<'_, '_> {
-    /// Adds the words that are spelled `surface`.
-    ///
-    /// Last first: of two words with the same spelling and the same cost, MeCab's path goes through the one
-    /// compiled first, Vibrato's through the one read last.
+    /// Adds the words with this surface in reverse order: of two words with equal surface and cost, MeCab chooses the one
+    /// compiled first, and Vibrato the one read last.
     fn add(&self, surface: &[u8], value: u32, words: &mut Vec<(String, Entry)>) -> Result<()> {
         let (first, count) = ((value >> 8) as usize, (value & 0xff) as usize);
         let surface = std::str::from_utf8(surface).map_err(|_| {

@@ -1,13 +1,13 @@
-//! `matrix.bin`: what it costs that one word follows another.
+//! `matrix.bin`: the costs of connections between words.
 
 use std::fmt::Write as _;
 use std::io::Read;
 
-use super::Source;
+use super::source::Source;
 use crate::error::Result;
 
-/// `matrix.bin`: the number of right ids, the number of left ids (u16), then the cost (i16) of a word with right id
-/// r before one with left id l at `r + right_ids * l`.
+/// Layout: the numbers of right ids and of left ids (u16), then the costs (i16). The cost of a word with right id r before
+/// one with left id l is at index `r + right_ids * l`.
 pub(super) struct Matrix<'a> {
     pub(super) right_ids: usize,
     pub(super) left_ids: usize,
@@ -18,24 +18,23 @@ impl<'a> Matrix<'a> {
     pub(super) fn new(source: &Source<'a>) -> Result<Self> {
         let (right_ids, left_ids) = (usize::from(source.u16(0)?), usize::from(source.u16(2)?));
         let costs = source.bytes.get(4..).unwrap_or_default();
-        if right_ids == 0 || left_ids == 0 || costs.len() != 2 * right_ids * left_ids {
-            return Err(source.malformed(
-                "byte 0",
-                format!("{right_ids} × {left_ids} costs in {} bytes", source.bytes.len()),
-                "as many costs as the header says, two bytes each",
-            ));
-        }
+        source.check(
+            right_ids > 0 && left_ids > 0 && costs.len() == 2 * right_ids * left_ids,
+            "byte 0",
+            format!("{right_ids} × {left_ids} costs in {} bytes", source.bytes.len()),
+            "the number of costs in the header, two bytes each",
+        )?;
         Ok(Self { right_ids, left_ids, costs })
     }
 
-    /// As `matrix.def`, a piece at a time: written out, that of UniDic is half a gigabyte.
+    /// The costs as MeCab's `matrix.def`. The text is made while it is read, because UniDic's is half a gigabyte.
     pub(super) fn text(&self) -> MatrixText<'_> {
         let header = format!("{} {}\n", self.right_ids, self.left_ids).into_bytes();
         MatrixText { matrix: self, next_left_id: 0, text: std::io::Cursor::new(header) }
     }
 }
 
-/// Reads as `matrix.def`: a header, then `right_id left_id cost` a line, zero costs left out.
+/// The text of `matrix.def`: a header, then lines of `right_id left_id cost`, without zero costs.
 pub(super) struct MatrixText<'a> {
     matrix: &'a Matrix<'a>,
     next_left_id: usize,

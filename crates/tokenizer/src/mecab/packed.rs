@@ -1,14 +1,15 @@
-//! A dictionary small enough for a fuzzer to change: `char.bin` is a quarter of a megabyte of almost equal numbers.
+//! A packed dictionary for the fuzzer, which works on small inputs: `char.bin` is a quarter of a megabyte of almost equal
+//! numbers.
 
-use super::CompiledDictionary;
 use super::categories::CHARACTERS;
+use super::compiled::CompiledDictionary;
 use super::entries::MAGIC;
 
-/// A dictionary's files, written small: the lengths (u16) of `sys.dic`, `unk.dic`, `matrix.bin` and of what stands
-/// before the characters in `char.bin`; these four; then how many characters (u16) have which 32 bits, the last for all
-/// that are left. The lengths that the `.dic` files say of themselves are made right, for nothing else would be read.
+/// Unpacks a dictionary. Layout: the lengths (u16) of `sys.dic`, `unk.dic`, `matrix.bin` and of the start of `char.bin` up
+/// to its characters; these four; then pairs of a count (u16) and the 32 bits of so many characters. The last pair is for
+/// all remaining characters. The lengths within the `.dic` files are corrected, because wrong ones would end every run.
 pub(crate) fn unpack(mut input: &[u8]) -> CompiledDictionary {
-    /// As many bytes as there are, up to `length`.
+    /// Up to `length` bytes from the front of `input`.
     fn take<'a>(input: &mut &'a [u8], length: usize) -> &'a [u8] {
         let (bytes, rest) = input.split_at(length.min(input.len()));
         *input = rest;

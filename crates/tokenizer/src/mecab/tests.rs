@@ -1,11 +1,13 @@
-//! A dictionary of a few words, compiled as MeCab does it, read back whole and damaged.
+//! Reading a dictionary of a few words that is compiled as MeCab does, whole and damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use super::categories::{CATEGORY_NAME, CHARACTERS};
-use super::entries::{HEADER, MAGIC, VERSION};
-use super::*;
+use super::CompiledDictionary;
+use super::categories::{CATEGORY_NAME, CHARACTERS, Categories};
+use super::entries::{Entries, HEADER, MAGIC, VERSION};
+use super::matrix::Matrix;
+use super::source::Source;
 use crate::words::WordSplitter;
 
 /// A word of the test dictionary: left id, right id, cost.
@@ -21,7 +23,7 @@ const WORDS: [Word; 6] = [
 ];
 const UNKNOWN_WORDS: [Word; 3] = [("ALPHA", (1, 1, 500)), ("DEFAULT", (0, 0, 1000)), ("SPACE", (0, 0, 1000))];
 
-/// A Darts double array, each node at the first place where it fits.
+/// A Darts double array, with each node at the first position where it fits.
 fn double_array(words: &BTreeMap<&[u8], u32>) -> Vec<u8> {
     #[derive(Default)]
     struct Builder {
@@ -64,7 +66,7 @@ fn double_array(words: &BTreeMap<&[u8], u32>) -> Vec<u8> {
         .collect()
 }
 
-/// A `.dic` file of words in the order of their bytes.
+/// A `.dic` file of words in byte order.
 fn dictionary(words: &[Word]) -> Vec<u8> {
     let mut values = BTreeMap::<&[u8], u32>::new();
     for (token, (surface, _)) in words.iter().enumerate() {
@@ -73,7 +75,7 @@ fn dictionary(words: &[Word]) -> Vec<u8> {
     dictionary_of(&values, words.len(), words)
 }
 
-/// A `.dic` file with these keys, which says that it has `count` words, and these words' tokens.
+/// A `.dic` file with these keys, `count` as the number of words in its header, and these words' tokens.
 fn dictionary_of(keys: &BTreeMap<&[u8], u32>, count: usize, words: &[Word]) -> Vec<u8> {
     let array = double_array(keys);
     let tokens: Vec<u8> = words
@@ -92,13 +94,13 @@ fn dictionary_of(keys: &BTreeMap<&[u8], u32>, count: usize, words: &[Word]) -> V
     [file, array, tokens, features.to_vec()].concat()
 }
 
-/// Two ids on either side; after a word with right id 1, another with left id 1 costs 5.
+/// Two ids on either side. The connection of right id 1 and left id 1 costs 5.
 fn matrix() -> Vec<u8> {
     let header = [2u16, 2].into_iter().flat_map(u16::to_le_bytes);
     header.chain([0i16, 0, 0, 5].into_iter().flat_map(i16::to_le_bytes)).collect()
 }
 
-/// White space, Latin letters in groups, and everything else one by one.
+/// White space, Latin letters in groups, and all other characters one by one.
 fn characters() -> Vec<u8> {
     const GROUP: u32 = 1 << 30;
     let mut file = 3u32.to_le_bytes().to_vec();
@@ -186,7 +188,7 @@ fn an_error_names_file_place_and_both_sides() {
 }
 
 #[test]
-fn words_that_share_tokens_or_are_longer_than_their_file_are_refused() {
+fn words_that_share_tokens_or_are_longer_than_their_file_are_rejected() {
     let text = "a".repeat(600);
     let word: Word = ("", (1, 1, 1));
     let refusal = |keys: &BTreeMap<&[u8], u32>, words: &[Word]| {
@@ -205,14 +207,14 @@ fn words_that_share_tokens_or_are_longer_than_their_file_are_refused() {
     assert!(message.contains("shorter together than the file"), "{message}");
 }
 
-/// Every byte of the small files and of the large one's beginning is changed, every file cut short: there may be an
-/// error or other words, but no panic and no endless loop.
+/// Changes every byte of the small files and of the start of the large one, and truncates every file. Errors and other
+/// words are fine; panics and endless loops are not.
 #[test]
 fn a_damaged_dictionary_does_no_harm() {
     let sound = compiled();
     for (index, file) in sound.files.iter().enumerate() {
         let changed = (0..file.len().min(1200)).flat_map(|at| [0x01, 0x80, 0xff].map(|bits| (at, bits)));
-        // Reading 65,535 characters takes a while: fewer of their bytes.
+        // Reading 65,535 characters is slow, so fewer of their bytes are changed.
         let changed = changed.filter(|(at, bits)| index < 3 || *bits == 0xff && (*at < 110 || at % 16 == 3));
         for (at, bits) in changed {
             let mut damaged = compiled();

@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+
+mod attention;
+mod category;
+mod column;
+mod corpus;
+mod error;
+mod explanations;
+mod faithfulness;
+mod features;
+mod files;
+mod interval;
+mod metrics;
+mod predictions;
+mod sources;
+mod sweep;
+mod tokens;
+mod training;
+
+pub use attention::{AttentionRow, read_attention, write_attention};
+pub use category::{CategoryId, Split};
+pub use corpus::{Article, Corpus, Timestamp};
+pub use error::{Error, Result};
+pub use explanations::{Explanation, Explanations};
+pub use faithfulness::{BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness};
+pub use features::{Features, FeaturesKey, FeaturesWriter, round_to};
+pub use interval::Interval;
+pub use metrics::{
+    ArticleMetrics, Averages, BaselineMetrics, Calibration, CalibrationBin, ClassMetrics,
+    ClassificationReport, EnsembleMetrics, Intervals, MaskedMetrics, McNemar, Metrics, PaddingShares, Scores,
+};
+pub use midashi_text::{Encoding, Unit};
+pub use predictions::{Prediction, Predictions};
+pub use sources::Sources;
+pub use sweep::{Sweep, SweepRow, SweepScores};
+pub use tokens::{Replacement, TokenizedCorpus, TokenizedText};
+pub use training::{StepRow, read_training, write_training};

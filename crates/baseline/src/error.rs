@@ -1,0 +1,17 @@
+//! Errors of fitting.
+
+/// Why the baseline could not be fitted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No n-gram occurs in two texts.
+    #[error(
+        "no character n-gram occurs in two of the {texts} training texts: there is nothing to learn from"
+    )]
+    NoFeatures {
+        /// Number of training texts.
+        texts: usize,
+    },
+    /// The optimiser failed, with its reason.
+    #[error("the linear baseline's optimiser failed: {0}")]
+    Optimiser(String),
+}

@@ -1,0 +1,197 @@
+//! A fine-tuned model that classifies texts.
+
+use midashi_bert::{
+    Batch, Graph, Start, Storage, TextIds, WORD_EMBEDDINGS, Weights, batches_by_length, classifier,
+};
+use midashi_config::{Config, Evaluate, TextChoice, Tokenize};
+use midashi_runtime::{Engine, Session};
+use midashi_tokenizer::{Dictionaries, Encoded, Tokenizer};
+use ndarray::{Array2, ArrayD, Axis, s};
+use std::path::Path;
+
+use crate::{Error, ModelFolder, Prediction, Result};
+
+/// How texts are read and computed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where a MeCab dictionary is looked for.
+    pub dictionaries: Dictionaries,
+    /// The part of an article that the model was trained on. With [`TextChoice::TitleAndBody`] the first line of a text is
+    /// the title.
+    pub text: TextChoice,
+    /// Longest input in tokens; a model with fewer positions reads fewer.
+    pub max_length: usize,
+    /// Most tokens of a batch, padding included.
+    pub batch_tokens: usize,
+    /// Points of the path over which integrated gradients are averaged.
+    pub integration_points: usize,
+}
+
+/// A fine-tuned model: `model/` of a run, computed as a whole in float32 like `classifier.onnx`.
+///
+/// Its graphs start at word embeddings, because integrated gradients need points between texts. The embeddings lie
+/// beside the graphs, once.
+pub struct Classifier<'e> {
+    pub(crate) engine: &'e Engine,
+    pub(crate) model: ModelFolder,
+    pub(crate) options: Options,
+    /// `[vocabulary, hidden_size]`
+    embeddings: ArrayD<f32>,
+    session: Session,
+    /// The graph with all attention and gradients, opened by the first explanation that needs it.
+    pub(crate) explanation: Option<Session>,
+    /// Loaded by the first text that is not tokenised yet.
+    tokenizer: Option<Tokenizer>,
+}
+
+impl Default for Options {
+    /// The defaults of a run's configuration, with dictionaries in `cache/`.
+    fn default() -> Self {
+        Self::of(&Config::default())
+    }
+}
+
+impl Options {
+    /// The options that a run's configuration states.
+    pub fn of(config: &Config) -> Self {
+        let Evaluate { batch_tokens, ref explain, .. } = config.evaluate;
+        let Tokenize { max_length } = config.tokenize;
+        Self {
+            dictionaries: Dictionaries::below(&config.run.cache),
+            text: config.corpus.text,
+            max_length,
+            batch_tokens,
+            integration_points: explain.integration_points,
+        }
+    }
+}
+
+impl<'e> Classifier<'e> {
+    /// Opens the folder `model/` of a run with the default [`Options`].
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or ONNX Runtime refuses the graph.
+    pub fn open(folder: &Path, engine: &'e Engine) -> Result<Self> {
+        Self::with_options(ModelFolder::open(folder)?, engine, Options::default())
+    }
+
+    /// Opens a model whose small files have been read.
+    ///
+    /// # Errors
+    /// When a weight is missing or damaged, or ONNX Runtime refuses the graph.
+    pub fn with_options(model: ModelFolder, engine: &'e Engine, options: Options) -> Result<Self> {
+        let mut weights = model.weights()?;
+        let graph = classifier(model.config(), model.labels().len(), Start::InputsEmbeds)?;
+        let session = session(engine, &graph, "classifier", &weights)?;
+        let embeddings = weights
+            .remove(WORD_EMBEDDINGS)
+            .ok_or_else(|| midashi_bert::Error::Unfilled(WORD_EMBEDDINGS.to_owned()))?;
+        Ok(Self { engine, model, options, embeddings, session, explanation: None, tokenizer: None })
+    }
+
+    /// The model's folder.
+    pub fn model(&self) -> &ModelFolder {
+        &self.model
+    }
+
+    /// Category names, in the order of the probabilities.
+    pub fn labels(&self) -> &[String] {
+        self.model.labels()
+    }
+
+    /// Classifies texts, however many.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot be loaded, a text has no words, or the graph fails.
+    pub fn classify<S: AsRef<str>>(&mut self, texts: &[S]) -> Result<Vec<Prediction>> {
+        let encoded = self.encode(texts)?;
+        self.classify_ids(&encoded.iter().map(|text| crate::text_ids(&text.encoding)).collect::<Vec<_>>())
+    }
+
+    /// Classifies tokenised texts, however many.
+    ///
+    /// # Errors
+    /// When an id is not in the vocabulary or the graph fails.
+    pub fn classify_ids(&mut self, texts: &[TextIds<'_>]) -> Result<Vec<Prediction>> {
+        let mut predictions: Vec<Option<Prediction>> = vec![None; texts.len()];
+        for batch in self.batches(texts, self.options.batch_tokens) {
+            let chosen: Vec<TextIds<'_>> = batch.iter().map(|&text| texts[text]).collect();
+            let inputs = self.batch(&self.word_embeddings(&chosen)?, &chosen);
+            let outputs = self.session.run(inputs.inputs())?;
+            let lengths: Vec<usize> = chosen.iter().map(|text| text.input_ids.len()).collect();
+            for (text, prediction) in batch.into_iter().zip(Prediction::of_batch(&outputs, &lengths)?) {
+                predictions[text] = Some(prediction);
+            }
+        }
+        Ok(predictions.into_iter().flatten().collect())
+    }
+
+    /// Tokenises texts as the stage `tokenize` does.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot be loaded or a text has no words.
+    pub fn encode<S: AsRef<str>>(&mut self, texts: &[S]) -> Result<Vec<Encoded>> {
+        let max_length = self.options.max_length.min(self.model.config().max_tokens());
+        let choice = self.options.text;
+        let mut encoder = self.tokenizer()?.encoder();
+        let encode = |text: &S| {
+            let text = text.as_ref();
+            let encoded = match choice {
+                TextChoice::Title | TextChoice::Body => encoder.encode(text, max_length)?,
+                TextChoice::TitleAndBody => {
+                    let (title, body) = text.split_once('\n').unwrap_or((text, ""));
+                    encoder.encode_pair(title, body, max_length)?
+                }
+            };
+            if !encoded.encoding.has_words() {
+                return Err(Error::NoWords { text: text.to_owned() });
+            }
+            Ok(encoded)
+        };
+        texts.iter().map(encode).collect()
+    }
+
+    /// The model's tokenizer, loaded at the first call.
+    ///
+    /// # Errors
+    /// When its files are damaged or its dictionary is not installed.
+    pub fn tokenizer(&mut self) -> Result<&Tokenizer> {
+        let tokenizer = match self.tokenizer.take() {
+            Some(tokenizer) => tokenizer,
+            None => self.model.tokenizer(&self.options.dictionaries)?,
+        };
+        Ok(self.tokenizer.insert(tokenizer))
+    }
+
+    /// `texts` in batches of similar length, of at most `batch_tokens` tokens each.
+    pub(crate) fn batches(&self, texts: &[TextIds<'_>], batch_tokens: usize) -> Vec<Vec<usize>> {
+        let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+        batches_by_length(&lengths, batch_tokens)
+    }
+
+    /// The texts' word embeddings, each `[tokens, hidden_size]`.
+    pub(crate) fn word_embeddings(&self, texts: &[TextIds<'_>]) -> Result<Vec<Array2<f32>>> {
+        let rows = self.embeddings.len_of(Axis(0));
+        let row =
+            |&id: &i32| usize::try_from(id).ok().filter(|&row| row < rows).ok_or(Error::Id { id, rows });
+        let of_text = |text: &TextIds<'_>| {
+            let ids = text.input_ids.iter().map(row).collect::<Result<Vec<usize>>>()?;
+            Ok(self.embeddings.select(Axis(0), &ids).slice(s![.., ..]).to_owned())
+        };
+        texts.iter().map(of_text).collect()
+    }
+
+    /// The inputs of a graph that starts at word embeddings.
+    pub(crate) fn batch(&self, embeddings: &[Array2<f32>], texts: &[TextIds<'_>]) -> Batch {
+        let numbers: Vec<Vec<f32>> = embeddings.iter().map(|text| text.iter().copied().collect()).collect();
+        let rows: Vec<(&[f32], &[i32])> =
+            numbers.iter().zip(texts).map(|(numbers, text)| (&numbers[..], text.token_type_ids)).collect();
+        Batch::of_embeddings(&rows, self.model.config().hidden_size)
+    }
+}
+
+/// A session of `graph` with all its parameters from `weights`.
+pub(crate) fn session(engine: &Engine, graph: &Graph, name: &str, weights: &Weights) -> Result<Session> {
+    let parameters = weights.for_graph(graph, |_| true)?;
+    Ok(engine.session(&graph.to_model(name, |_| Storage::External), parameters)?)
+}

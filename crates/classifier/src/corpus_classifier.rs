@@ -1,0 +1,70 @@
+//! A fine-tuned model that classifies the texts of the corpus that it was trained on, as it was trained.
+
+use std::path::Path;
+
+use midashi_artifacts::TokenizedCorpus;
+use midashi_bert::{PaddingRule, Start, Storage, classifier};
+use midashi_runtime::{Engine, Session};
+
+use crate::{CorpusInputs, HiddenStates, ModelFolder, Prediction, Result, Trunk};
+
+/// A model that computes a corpus's texts as its training did: with the frozen layers in the same precision, and from
+/// their cached hidden states where these still exist.
+pub struct CorpusClassifier<'a> {
+    inputs: CorpusInputs<'a>,
+    session: Session,
+}
+
+impl<'a> CorpusClassifier<'a> {
+    /// Opens `model` for the texts of `corpus`. `features` is where the hidden states of the frozen layers may be
+    /// cached; without them the frozen layers compute `batch_tokens` tokens at a time.
+    ///
+    /// # Errors
+    /// When a weight is missing or damaged, ONNX Runtime refuses a graph, or the device cannot compute the frozen layers
+    /// in their precision.
+    pub fn open(
+        model: &ModelFolder,
+        engine: &Engine,
+        corpus: &'a TokenizedCorpus,
+        features: &Path,
+        batch_tokens: usize,
+    ) -> Result<Self> {
+        let (config, weights) = (model.config(), model.weights()?);
+        let record = model.training().trunk.as_ref();
+        let start = record.map_or(Start::InputIds, |record| Start::AfterLayers(record.features.trunk_layers));
+        let hidden_states = record.map(|record| {
+            let key = &record.features;
+            let is_cached = record.kept && key.input_ids_sha256 == corpus.input_ids_sha256();
+            if let Some(cached) = is_cached.then(|| HiddenStates::cached(features, key, corpus)).flatten() {
+                return Ok(cached);
+            }
+            let reason = if record.kept { "the cached ones of the training are gone" } else { "not cached" };
+            println!("  features of {} frozen layers: {reason}, computed", key.trunk_layers);
+            Trunk::prepare(engine, config, &weights, key, batch_tokens).map(HiddenStates::Computed)
+        });
+        let inputs = CorpusInputs {
+            corpus,
+            pad_token_id: config.pad_token_id,
+            hidden_states: hidden_states.transpose()?,
+        };
+        let graph = classifier(config, model.labels().len(), start)?;
+        let parameters = weights.for_graph(&graph, |_| true)?;
+        let session = engine.session(&graph.to_model("classifier", |_| Storage::External), parameters)?;
+        Ok(Self { inputs, session })
+    }
+
+    /// The texts of the corpus as the graph reads them.
+    pub fn inputs(&self) -> &CorpusInputs<'a> {
+        &self.inputs
+    }
+
+    /// Classifies the texts in the rows `rows` of the corpus as one batch.
+    ///
+    /// # Errors
+    /// When a graph fails, or padding is to be attended to although there are frozen layers.
+    pub fn classify(&mut self, rows: &[usize], padding: PaddingRule) -> Result<Vec<Prediction>> {
+        let batch = self.inputs.batch(rows, padding)?;
+        let outputs = self.session.run(batch.inputs())?;
+        Prediction::of_batch(&outputs, &self.inputs.lengths(rows))
+    }
+}

@@ -1,0 +1,108 @@
+//! The errors of this crate.
+
+use std::path::{Path, PathBuf};
+
+/// Result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a text cannot be classified or a prediction cannot be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A graph or its weights are wrong.
+    #[error(transparent)]
+    Bert(#[from] midashi_bert::Error),
+    /// A graph could not be run.
+    #[error(transparent)]
+    Runtime(#[from] midashi_runtime::Error),
+    /// The tokenizer's files are damaged, or it refuses a text.
+    #[error(transparent)]
+    Tokenizer(#[from] midashi_tokenizer::Error),
+    /// A file of `model/` or `features.arrow` is missing or damaged.
+    #[error(transparent)]
+    Artifact(#[from] midashi_artifacts::Error),
+    /// A file operation failed.
+    #[error(transparent)]
+    Stage(#[from] midashi_stage::Error),
+    /// 8-bit integers were requested on a device that does not compute them.
+    #[error(
+        "train.trunk_precision is \"int8\", which needs the CPU, but the device is cuda; \
+         set train.device and evaluate.device to \"cpu\", or train.trunk_precision to \"f32\""
+    )]
+    Int8OnCuda,
+    /// Cached or precomputed hidden states have no padding to attend to.
+    #[error("the hidden states of the frozen layers hold no padding that could be attended to")]
+    AttendedPadding,
+    /// The model was trained on other categories than the corpus has.
+    #[error(
+        "{} has the categories {found:?}, tokens.arrow has {expected:?}; run `make train` again",
+        folder.display()
+    )]
+    Categories {
+        /// `model/`.
+        folder: PathBuf,
+        /// The model's categories.
+        found: Vec<String>,
+        /// The corpus's categories.
+        expected: Vec<String>,
+    },
+    /// A text without words.
+    #[error("the tokenizer finds no tokens in {text:?}; expected a text with words")]
+    NoWords {
+        /// The text.
+        text: String,
+    },
+    /// Integrated gradients have no baseline.
+    #[error(
+        "{}: the tokenizer has neither a mask token nor an unknown token for the baseline of integrated gradients; \
+         choose another method",
+        folder.display()
+    )]
+    NoMaskToken {
+        /// `model/`.
+        folder: PathBuf,
+    },
+    /// The baseline of integrated gradients belongs to another text.
+    #[error("the baseline has {found} tokens, the text {expected}; expected as many")]
+    Baseline {
+        /// Tokens of the baseline.
+        found: usize,
+        /// Tokens of the text.
+        expected: usize,
+    },
+    /// A category that the classifier does not have.
+    #[error("category {category} is to be explained, of {labels}; expected a smaller number")]
+    Category {
+        /// Its number, from 0.
+        category: usize,
+        /// Number of categories.
+        labels: usize,
+    },
+    /// An id without a word embedding.
+    #[error(
+        "token id {id} has no word embedding, of which there are {rows}; tokenize with the model's own tokenizer"
+    )]
+    Id {
+        /// The id.
+        id: i32,
+        /// Rows of the word embeddings.
+        rows: usize,
+    },
+    /// The model has no such attention layer or head.
+    #[error("{what} is {found}; the model has {count} {what}s, expected 0 to {}", count - 1)]
+    NoSuch {
+        /// "layer" or "head".
+        what: &'static str,
+        /// The number that was asked for.
+        found: usize,
+        /// How many the model has.
+        count: usize,
+    },
+}
+
+impl Error {
+    /// A damaged file of `model/`, which `train` makes.
+    pub(crate) fn bad_model(path: &Path, message: impl ToString) -> Self {
+        let (path, message) = (path.to_owned(), message.to_string());
+        midashi_artifacts::Error::BadArtifact { path, stage: "train", message }.into()
+    }
+}

@@ -1,0 +1,131 @@
+//! A corpus's texts as the inputs of a graph: token ids, or the hidden states of the frozen layers, cached in
+//! `features.arrow` or computed batch by batch.
+
+use std::path::Path;
+use std::time::Instant;
+
+use midashi_artifacts::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
+use midashi_bert::{Batch, PaddingRule, TextIds, batches_by_length};
+use midashi_stage::Progress;
+use midashi_text::Encoding;
+
+use crate::{Error, Result, Trunk};
+
+/// Hidden states of a corpus's texts after the frozen layers.
+pub enum HiddenStates {
+    /// Those of all texts, computed before.
+    Cached(Features),
+    /// Computed for each batch.
+    Computed(Trunk),
+}
+
+/// The texts of a corpus, ready to be fed to a graph.
+pub struct CorpusInputs<'a> {
+    /// The texts.
+    pub corpus: &'a TokenizedCorpus,
+    /// Fills up the token ids of a batch.
+    pub pad_token_id: i64,
+    /// The hidden states of the frozen layers, where there are any: the graph then starts after them.
+    pub hidden_states: Option<HiddenStates>,
+}
+
+impl HiddenStates {
+    /// The hidden states in `path`, if they were computed under `key`. A damaged file is a cache miss, which is printed.
+    pub fn cached(path: &Path, key: &FeaturesKey, corpus: &TokenizedCorpus) -> Option<Self> {
+        let features = Features::open(path, key, &names_and_lengths(corpus)).unwrap_or_else(|error| {
+            println!("  {error}");
+            None
+        });
+        features.map(Self::Cached)
+    }
+
+    /// The hidden states in `path`, computed with `trunk` and written there unless they were before.
+    ///
+    /// # Errors
+    /// When the trunk cannot be prepared or run, or the file cannot be written.
+    pub fn cache(
+        path: &Path,
+        key: &FeaturesKey,
+        corpus: &TokenizedCorpus,
+        trunk: impl FnOnce() -> Result<Trunk>,
+    ) -> Result<Self> {
+        let layers = key.trunk_layers;
+        if let Some(cached) = Self::cached(path, key, corpus) {
+            println!("  features of {layers} frozen layers: read from {}", path.display());
+            return Ok(cached);
+        }
+        let started = Instant::now();
+        let (trunk, names) = (trunk()?, names_and_lengths(corpus));
+        let ids: Vec<TextIds<'_>> = corpus.texts.iter().map(|text| text_ids(&text.encoding)).collect();
+        let mut writer = FeaturesWriter::create(path, key)?;
+        let mut progress = Progress::new(format!("{layers} frozen layers"), ids.len() as u64, "texts");
+        for batch in trunk.batches(&ids) {
+            let batch_ids: Vec<TextIds<'_>> = batch.iter().map(|&text| ids[text]).collect();
+            let sizes: Vec<usize> =
+                batch_ids.iter().map(|ids| ids.input_ids.len() * key.hidden_size).collect();
+            let names: Vec<&str> = batch.iter().map(|&text| names[text].0).collect();
+            writer.add(&names, &sizes, trunk.compute_batch(&batch_ids)?)?;
+            progress.advance(batch.len() as u64);
+        }
+        progress.finish();
+        writer.finish()?;
+        let seconds = started.elapsed().as_secs_f64();
+        println!(
+            "  features of {layers} frozen layers: {} texts in {seconds:.1} s ({:.0}/s)",
+            names.len(),
+            names.len() as f64 / seconds
+        );
+        Self::cached(path, key, corpus)
+            .ok_or_else(|| Error::bad_model(path, "the file was written but cannot be read"))
+    }
+
+    /// The texts in the rows `rows` of `corpus` as the inputs of a graph that starts after the frozen layers.
+    fn batch(&self, corpus: &TokenizedCorpus, rows: &[usize]) -> Result<Batch> {
+        match self {
+            Self::Cached(features) => {
+                let hidden: Vec<_> = rows.iter().map(|&row| features.hidden(row)).collect();
+                Ok(Batch::of_hidden(&hidden, features.hidden_size()))
+            }
+            Self::Computed(trunk) => trunk.batch(&ids_of(corpus, rows)),
+        }
+    }
+}
+
+impl CorpusInputs<'_> {
+    /// The texts in the rows `rows` as the inputs of a graph.
+    ///
+    /// # Errors
+    /// When hidden states have to be computed and that fails, or padding is to be attended to although there are
+    /// hidden states.
+    pub fn batch(&self, rows: &[usize], padding: PaddingRule) -> Result<Batch> {
+        match &self.hidden_states {
+            None => Ok(Batch::of_ids(&ids_of(self.corpus, rows), self.pad_token_id, padding)),
+            Some(_) if padding == PaddingRule::Attended => Err(Error::AttendedPadding),
+            Some(hidden_states) => hidden_states.batch(self.corpus, rows),
+        }
+    }
+
+    /// `rows` in batches of similar length, of at most `batch_tokens` tokens each.
+    pub fn batches_by_length(&self, rows: &[usize], batch_tokens: usize) -> Vec<Vec<usize>> {
+        let batches = batches_by_length(&self.lengths(rows), batch_tokens);
+        batches.into_iter().map(|batch| batch.into_iter().map(|at| rows[at]).collect()).collect()
+    }
+
+    /// The texts' lengths in tokens.
+    pub fn lengths(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().map(|&row| self.corpus.texts[row].encoding.len()).collect()
+    }
+}
+
+/// The part of an encoding that a graph reads.
+pub fn text_ids(encoding: &Encoding) -> TextIds<'_> {
+    TextIds { input_ids: &encoding.input_ids, token_type_ids: &encoding.token_type_ids }
+}
+
+fn ids_of<'a>(corpus: &'a TokenizedCorpus, rows: &[usize]) -> Vec<TextIds<'a>> {
+    rows.iter().map(|&row| text_ids(&corpus.texts[row].encoding)).collect()
+}
+
+fn names_and_lengths(corpus: &TokenizedCorpus) -> Vec<(&str, usize)> {
+    corpus.texts.iter().map(|text| (text.id.as_str(), text.encoding.len())).collect()
+}

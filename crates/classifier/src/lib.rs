@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod classifier;
+mod corpus_classifier;
+mod error;
+mod explanation;
+mod hidden_states;
+mod method;
+mod model_folder;
+mod prediction;
+mod rollout;
+mod trunk;
+
+pub use midashi_bert::BertConfig;
+pub use midashi_tokenizer::{Dictionaries, Encoded};
+
+pub use classifier::{Classifier, Options};
+pub use corpus_classifier::CorpusClassifier;
+pub use error::{Error, Result};
+pub use explanation::{Attribution, Explanation};
+pub use hidden_states::{CorpusInputs, HiddenStates, text_ids};
+pub use method::Method;
+pub use model_folder::{ModelFolder, NewModel, Training};
+pub use prediction::Prediction;
+pub use rollout::{head_mean, rollout};
+pub use trunk::{Trunk, TrunkRecord, computed_by};

@@ -1,0 +1,151 @@
+//! The frozen layers: their hidden states, computed in batches of similar length.
+
+use std::cell::RefCell;
+
+use midashi_artifacts::{FeaturesKey, round_to};
+use midashi_bert::{
+    Batch, BertConfig, Graph, HIDDEN_STATES, MatmulPrecision, PaddingRule, Storage, TextIds, Weights,
+    batches_by_length,
+};
+use midashi_config::{FeaturePrecision, TrunkPrecision};
+use midashi_runtime::{Device, Engine, Session};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Raised when the trunk's arithmetic changes, so that cached features are computed again.
+const REVISION: u32 = 2;
+
+/// The frozen layers that a model was trained with, in `model/midashi.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrunkRecord {
+    /// Everything their hidden states depend on.
+    pub features: FeaturesKey,
+    /// Whether the hidden states were cached in `features.arrow`.
+    pub kept: bool,
+}
+
+/// The frozen layers as a session.
+pub struct Trunk {
+    session: RefCell<Session>,
+    pad_token_id: i64,
+    hidden_size: usize,
+    precision: FeaturePrecision,
+    batch_tokens: usize,
+}
+
+impl Trunk {
+    /// Prepares the frozen layers that `key` describes, to compute at most `batch_tokens` tokens at a time.
+    ///
+    /// # Errors
+    /// When a weight is missing, or int8 is requested on CUDA.
+    pub fn prepare(
+        engine: &Engine,
+        config: &BertConfig,
+        weights: &Weights,
+        key: &FeaturesKey,
+        batch_tokens: usize,
+    ) -> Result<Self> {
+        let graph = midashi_bert::trunk(
+            config,
+            key.trunk_layers,
+            matmul_precision(key.trunk_precision, engine.device())?,
+        )?;
+        Ok(Self {
+            session: RefCell::new(session(engine, &graph, weights)?),
+            pad_token_id: config.pad_token_id,
+            hidden_size: config.hidden_size,
+            precision: key.precision,
+            batch_tokens,
+        })
+    }
+
+    /// Texts as the inputs of a graph that starts after the trunk.
+    ///
+    /// # Errors
+    /// When the graph fails, or a hidden state is too large for the features' precision.
+    pub fn batch(&self, texts: &[TextIds<'_>]) -> Result<Batch> {
+        let mut hidden = vec![Vec::new(); texts.len()];
+        for batch in self.batches(texts) {
+            let ids: Vec<TextIds<'_>> = batch.iter().map(|&text| texts[text]).collect();
+            let numbers = self.compute_batch(&ids)?;
+            let mut rest = &numbers[..];
+            for &text in &batch {
+                let (of_text, others) = rest.split_at(texts[text].input_ids.len() * self.hidden_size);
+                hidden[text] = of_text.to_vec();
+                rest = others;
+            }
+        }
+        Ok(Batch::of_hidden(&hidden, self.hidden_size))
+    }
+
+    /// `texts` in batches of similar length.
+    pub fn batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
+        let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+        batches_by_length(&lengths, self.batch_tokens)
+    }
+
+    /// Hidden states of one batch, text after text, `[all tokens, hidden_size]`, rounded to the features' precision.
+    ///
+    /// # Errors
+    /// As [`Trunk::batch`].
+    pub fn compute_batch(&self, texts: &[TextIds<'_>]) -> Result<Vec<f32>> {
+        let batch = Batch::of_ids(texts, self.pad_token_id, PaddingRule::Masked);
+        let mut session = self.session.borrow_mut();
+        let outputs = session.run(batch.inputs())?;
+        let hidden = outputs.float32(HIDDEN_STATES)?.iter().copied().collect();
+        Ok(round_to(self.precision, hidden)?)
+    }
+}
+
+/// The library, device and code that determine the last digits of hidden states, for [`FeaturesKey::computed_by`].
+pub fn computed_by(engine: &Engine, precision: TrunkPrecision) -> String {
+    let description = engine.description();
+    let weights = match precision {
+        TrunkPrecision::F32 => String::new(),
+        TrunkPrecision::Int8 => format!(", weights of {} bits", weight_bits()),
+    };
+    format!("{} on {}{weights}, revision {REVISION}", description.onnxruntime, description.device)
+}
+
+/// A session of the trunk's graph with all its weights; those of int8 matrix products are quantised.
+fn session(engine: &Engine, graph: &Graph, weights: &Weights) -> Result<Session> {
+    let mut quantized = weights.quantized(graph, weight_bits())?;
+    let floats = weights.for_graph(graph, |name| !quantized.contains_key(name))?;
+    let model = graph.to_model("trunk", |name| match quantized.remove(name) {
+        Some(bytes) => Storage::Embedded(bytes.into()),
+        None => Storage::External,
+    });
+    Ok(engine.session(&model, floats)?)
+}
+
+fn matmul_precision(precision: TrunkPrecision, device: Device) -> Result<MatmulPrecision> {
+    match (precision, device) {
+        (TrunkPrecision::F32, _) => Ok(MatmulPrecision::Float32),
+        (TrunkPrecision::Int8, Device::Cpu) => Ok(MatmulPrecision::Int8),
+        (TrunkPrecision::Int8, Device::Cuda) => Err(Error::Int8OnCuda),
+    }
+}
+
+/// Bits of an int8 weight. x86 processors without VNNI add two products of uint8 and int8 in 16 bits (`vpmaddubsw`),
+/// which overflow with weights of more than 7 bits.
+fn weight_bits() -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    let has_room = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has_room = true;
+    if has_room { 8 } else { 7 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn int8_is_refused_on_cuda_by_name() {
+        let message = matmul_precision(TrunkPrecision::Int8, Device::Cuda).unwrap_err().to_string();
+        assert!(message.contains("train.trunk_precision is \"int8\""), "{message}");
+        assert_eq!(matmul_precision(TrunkPrecision::Int8, Device::Cpu).unwrap(), MatmulPrecision::Int8);
+        assert_eq!(matmul_precision(TrunkPrecision::F32, Device::Cuda).unwrap(), MatmulPrecision::Float32);
+    }
+}

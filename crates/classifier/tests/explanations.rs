@@ -1,0 +1,388 @@
+//! Predictions and explanations of a small BERT, compared with PyTorch.
+//!
+//! The truth is `tests/fixtures/explanation_reference.safetensors`, written by
+//! `tests/parity/explanation_reference.py` with transformers in float64, each text alone; weights and texts are those
+//! of `gradient_reference.safetensors`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use midashi_bert::{INPUT_IDS, TOKEN_TYPE_IDS, TextIds, Weights, softmax};
+use midashi_classifier::{Attribution, Classifier, Error, Method, ModelFolder, Options};
+use midashi_runtime::{DeviceChoice, Engine};
+use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, s};
+use safetensors::SafeTensors;
+
+/// Largest difference accepted, relative to the largest number of the tensor.
+const TOLERANCE: f32 = 1e-4;
+/// The same between two ways of computing one thing here.
+const AGREEMENT: f32 = 1e-5;
+
+/// The fixture's cases, and their `hidden_act`.
+const CASES: [(&str, &str); 4] =
+    [("gelu", "gelu"), ("gelu_new", "gelu_new"), ("relu", "relu"), ("pairs", "gelu")];
+const LABELS: usize = 5;
+const POINTS: usize = 20;
+/// Enough for all texts of the fixture in one batch, with gradients too.
+const ONE_BATCH: usize = 4 * 9 * POINTS;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        Engine::open(&root().join("cache/onnxruntime"), DeviceChoice::Cpu, 1)
+            .unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+/// The bytes of a fixture.
+fn fixture(name: &str) -> Vec<u8> {
+    let path = root().join("tests/fixtures").join(name);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn floats(bytes: &[u8], name: &str) -> ArrayD<f32> {
+    let tensors = SafeTensors::deserialize(bytes).unwrap();
+    let tensor = tensors.tensor(name).unwrap();
+    let numbers = tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    ArrayD::from_shape_vec(tensor.shape(), numbers).unwrap()
+}
+
+fn integers(bytes: &[u8], name: &str) -> ArrayD<i64> {
+    let tensors = SafeTensors::deserialize(bytes).unwrap();
+    let tensor = tensors.tensor(name).unwrap();
+    let numbers = tensor.data().as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+    ArrayD::from_shape_vec(tensor.shape(), numbers).unwrap()
+}
+
+/// Ids of one text.
+struct Text {
+    input_ids: Vec<i32>,
+    token_type_ids: Vec<i32>,
+    baseline: Vec<i32>,
+    category: usize,
+}
+
+/// One case of the fixture: a checkpoint in a folder, texts, and the truth about them.
+struct Case {
+    name: &'static str,
+    folder: tempfile::TempDir,
+    texts: Vec<Text>,
+    model: Vec<u8>,
+    truth: Vec<u8>,
+}
+
+impl Case {
+    fn read((name, activation): (&'static str, &str)) -> Self {
+        let (model, truth) =
+            (fixture("gradient_reference.safetensors"), fixture("explanation_reference.safetensors"));
+        let (ids, mask) = (integers(&model, INPUT_IDS), integers(&model, "attention_mask"));
+        let types = match name {
+            "pairs" => integers(&fixture("gradient_reference_pairs.safetensors"), TOKEN_TYPE_IDS),
+            _ => ArrayD::zeros(ids.raw_dim()),
+        };
+        let (baselines, categories) = (integers(&truth, "baseline_ids"), integers(&truth, "categories"));
+        let text = |row: usize| {
+            let length = mask.index_axis(Axis(0), row).sum() as usize;
+            let of = |ids: &ArrayD<i64>| {
+                ids.index_axis(Axis(0), row).iter().take(length).map(|&id| id as i32).collect()
+            };
+            Text {
+                input_ids: of(&ids),
+                token_type_ids: of(&types),
+                baseline: of(&baselines),
+                category: categories[row] as usize,
+            }
+        };
+        let texts = (0..ids.shape()[0]).map(text).collect();
+        Self { name, folder: checkpoint(&model, activation), texts, model, truth }
+    }
+
+    fn main() -> Self {
+        Self::read(CASES[0])
+    }
+
+    fn classifier(&self, batch_tokens: usize) -> Classifier<'static> {
+        let model = ModelFolder::open(self.folder.path()).unwrap();
+        Classifier::with_options(model, engine(), Options { batch_tokens, ..Options::default() }).unwrap()
+    }
+
+    fn ids(&self) -> Vec<TextIds<'_>> {
+        self.texts.iter().map(Text::ids).collect()
+    }
+
+    fn categories(&self) -> Vec<usize> {
+        self.texts.iter().map(|text| text.category).collect()
+    }
+
+    /// What PyTorch has of one text: the last axis is cut to the text's tokens.
+    fn truth(&self, name: &str, row: usize) -> ArrayD<f32> {
+        let all = floats(&self.truth, &format!("{}.{name}", self.name));
+        let mut of_text = all.index_axis_move(Axis(0), row);
+        let last = Axis(of_text.ndim() - 1);
+        of_text.slice_axis_inplace(last, (..self.texts[row].input_ids.len()).into());
+        of_text
+    }
+
+    fn logits(&self, name: &str) -> Array2<f32> {
+        floats(&self.truth, &format!("{}.{name}", self.name)).into_dimensionality::<Ix2>().unwrap()
+    }
+
+    #[track_caller]
+    fn assert_close(
+        &self,
+        what: &str,
+        row: usize,
+        found: ArrayD<f32>,
+        expected: ArrayD<f32>,
+        tolerance: f32,
+    ) {
+        let what = format!("{}, text {row}: {what}", self.name);
+        assert_eq!(found.shape(), expected.shape(), "{what}");
+        let largest = expected.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
+        for (found, expected) in found.iter().zip(&expected) {
+            // Where all is 0, so must be what is found.
+            assert!((found - expected).abs() <= tolerance * largest, "{what}: {found}, expected {expected}");
+        }
+    }
+}
+
+impl Text {
+    fn ids(&self) -> TextIds<'_> {
+        TextIds { input_ids: &self.input_ids, token_type_ids: &self.token_type_ids }
+    }
+}
+
+/// A folder with the fixture's weights as a fine-tuned model.
+fn checkpoint(model: &[u8], activation: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(model).unwrap();
+    let config = &metadata.metadata().as_ref().unwrap()["config"];
+    let mut config: serde_json::Value = serde_json::from_str(config).unwrap();
+    config["hidden_act"] = activation.into();
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let mut weights = Weights::default();
+    for name in SafeTensors::deserialize(model).unwrap().names() {
+        if ["bert.", "classifier."].iter().any(|prefix| name.starts_with(prefix)) {
+            weights.insert(name.to_string(), floats(model, name));
+        }
+    }
+    weights.write(&folder.path().join("model.safetensors")).unwrap();
+    fs::write(folder.path().join("labels.json"), r#"["a", "b", "c", "d", "e"]"#).unwrap();
+    fs::write(folder.path().join("midashi.json"), r#"{"trunk": null}"#).unwrap();
+    folder
+}
+
+fn vector(numbers: Vec<f32>) -> ArrayD<f32> {
+    Array1::from(numbers).into_dyn()
+}
+
+fn matrix(rows: Vec<Vec<f32>>) -> ArrayD<f32> {
+    let shape = (rows.len(), rows[0].len());
+    Array2::from_shape_vec(shape, rows.concat()).unwrap().into_dyn()
+}
+
+/// Everything that an attribution holds, by name.
+fn parts(attribution: &Attribution) -> [(&'static str, ArrayD<f32>); 3] {
+    [
+        ("layer_attention", matrix(attribution.layer_attention())),
+        ("rollout", vector(attribution.rollout())),
+        ("gradient_x_input", vector(attribution.gradient_x_input.clone())),
+    ]
+}
+
+#[test]
+fn attention_of_layers_rollout_and_gradient_x_input_are_pytorchs() {
+    for case in CASES.map(Case::read) {
+        let attributions = case.classifier(ONE_BATCH).attributions(&case.ids(), &case.categories()).unwrap();
+        assert_eq!(attributions.len(), case.texts.len());
+        for (row, attribution) in attributions.iter().enumerate() {
+            for (what, found) in parts(attribution) {
+                case.assert_close(what, row, found, case.truth(what, row), TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
+fn all_attention_is_transformers() {
+    let case = Case::main();
+    let attributions = case.classifier(ONE_BATCH).attributions(&case.ids(), &case.categories()).unwrap();
+    for (row, attribution) in attributions.iter().enumerate() {
+        let tokens = case.texts[row].input_ids.len();
+        for (layer, found) in attribution.attentions.outer_iter().enumerate() {
+            let what = format!("attention.{layer}");
+            let expected = floats(&case.model, &what);
+            let expected = expected.slice(s![row, .., ..tokens, ..tokens]).to_owned().into_dyn();
+            case.assert_close(&what, row, found.to_owned().into_dyn(), expected, TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn integrated_gradients_are_pytorchs() {
+    for case in CASES.map(Case::read) {
+        let mut classifier = case.classifier(ONE_BATCH);
+        for (row, text) in case.texts.iter().enumerate() {
+            let found = classifier.integrated_gradients(text.ids(), &text.baseline, text.category, POINTS);
+            let expected = case.truth("integrated_gradients", row);
+            case.assert_close("integrated gradients", row, vector(found.unwrap()), expected, TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn integrated_gradients_sum_to_the_difference_of_the_logits() {
+    for case in CASES.map(Case::read) {
+        let (logits, baseline) = (case.logits("logits"), case.logits("baseline_logits"));
+        let mut classifier = case.classifier(ONE_BATCH);
+        for (row, text) in case.texts.iter().enumerate() {
+            let found = classifier.integrated_gradients(text.ids(), &text.baseline, text.category, 200);
+            let total: f32 = found.unwrap().iter().sum();
+            let difference = logits[[row, text.category]] - baseline[[row, text.category]];
+            // The gradient of a ReLU jumps on the way.
+            let tolerance = if case.name == "relu" { 1e-3 } else { 1e-5 };
+            let name = case.name;
+            assert!(
+                (total - difference).abs() < tolerance,
+                "{name}, text {row}: {total}, logits {difference}"
+            );
+        }
+    }
+}
+
+#[test]
+fn integrated_gradients_do_not_depend_on_how_many_points_go_together() {
+    let case = Case::main();
+    let (mut together, mut alone) = (case.classifier(ONE_BATCH), case.classifier(1));
+    // Seven points of the longest text fit, so that the last of three batches has six.
+    let mut some = case.classifier(4 * 9 * 7);
+    for (row, text) in case.texts.iter().enumerate() {
+        let of = |classifier: &mut Classifier<'_>| {
+            let found = classifier.integrated_gradients(text.ids(), &text.baseline, text.category, POINTS);
+            vector(found.unwrap())
+        };
+        let expected = of(&mut together);
+        for found in [of(&mut alone), of(&mut some)] {
+            case.assert_close("integrated gradients", row, found, expected.clone(), AGREEMENT);
+        }
+    }
+}
+
+#[test]
+fn padding_does_not_change_an_explanation() {
+    for case in CASES.map(Case::read) {
+        let mut classifier = case.classifier(ONE_BATCH);
+        let padded = classifier.attributions(&case.ids(), &case.categories()).unwrap();
+        for (row, (text, padded)) in case.texts.iter().zip(&padded).enumerate() {
+            let alone = classifier.attributions(&[text.ids()], &[text.category]).unwrap().remove(0);
+            for ((what, padded), (_, alone)) in parts(padded).into_iter().zip(parts(&alone)) {
+                case.assert_close(what, row, padded, alone, AGREEMENT);
+            }
+            let (padded, alone) = (padded.attentions.clone().into_dyn(), alone.attentions.into_dyn());
+            case.assert_close("attention", row, padded, alone, AGREEMENT);
+        }
+    }
+}
+
+#[test]
+fn an_explanation_is_of_the_category_that_is_asked_for() {
+    let case = Case::main();
+    let text = case.texts[0].ids();
+    let mut classifier = case.classifier(ONE_BATCH);
+    let other = (case.texts[0].category + 1) % LABELS;
+    let both = classifier.attributions(&[text, text], &[case.texts[0].category, other]).unwrap();
+    assert_eq!(both[0].attentions, both[1].attentions, "attention says nothing about a category");
+    let expected = case.truth("gradient_x_input", 0);
+    case.assert_close("gradient_x_input", 0, vector(both[0].gradient_x_input.clone()), expected, TOLERANCE);
+    let mut alone = classifier.attributions(&[text], &[other]).unwrap();
+    let [found, alone] = [&both[1], &alone.remove(0)].map(|of| vector(of.gradient_x_input.clone()));
+    assert_ne!(found, vector(both[0].gradient_x_input.clone()));
+    case.assert_close("gradient_x_input of another category", 0, found, alone, AGREEMENT);
+}
+
+#[test]
+fn predictions_are_pytorchs_in_the_order_of_the_texts() {
+    for case in CASES.map(Case::read) {
+        let logits = case.logits("logits");
+        // One batch, three, and each text alone; the shortest come first.
+        for batch_tokens in [ONE_BATCH, 14, 1] {
+            let predictions = case.classifier(batch_tokens).classify_ids(&case.ids()).unwrap();
+            assert_eq!(predictions.len(), case.texts.len());
+            for (row, prediction) in predictions.into_iter().enumerate() {
+                let expected = vector(softmax(logits.row(row)));
+                case.assert_close(
+                    "probabilities",
+                    row,
+                    vector(prediction.probabilities),
+                    expected,
+                    TOLERANCE,
+                );
+                let heads = prediction.attention.mean_axis(Axis(0)).unwrap().into_dyn();
+                let expected = case.truth("layer_attention", row);
+                let last = expected.index_axis(Axis(0), expected.shape()[0] - 1).to_owned();
+                case.assert_close("attention", row, heads, last, TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_hold_every_text_once_and_a_quarter_of_the_tokens() {
+    let case = Case::main();
+    let classifier = case.classifier(4 * 14);
+    // Lengths are 9, 7, 3 and 1.
+    assert_eq!(classifier.explanation_batches(&case.ids()), [vec![3, 2], vec![1], vec![0]]);
+    assert_eq!(classifier.explanation_batches(&[]), Vec::<Vec<usize>>::new());
+}
+
+#[test]
+fn an_id_outside_the_vocabulary_is_named() {
+    let case = Case::main();
+    let mut classifier = case.classifier(ONE_BATCH);
+    let text = case.texts[2].ids();
+    for wrong in [50, -1] {
+        let ids = [2, wrong, 3];
+        let other = TextIds { input_ids: &ids, ..text };
+        let errors = [
+            classifier.classify_ids(&[text, other]).err(),
+            classifier.attributions(&[text, other], &[0, 0]).err(),
+            classifier.integrated_gradients(other, text.input_ids, 0, 2).err(),
+            classifier.integrated_gradients(text, &ids, 0, 2).err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, Some(Error::Id { id, rows: 50 }) if id == wrong), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_baseline_of_another_length_and_an_unknown_category_are_refused() {
+    let case = Case::main();
+    let mut classifier = case.classifier(ONE_BATCH);
+    let text = case.texts[2].ids();
+    let error = classifier.integrated_gradients(text, &[2], 0, 2).err();
+    assert!(matches!(error, Some(Error::Baseline { found: 1, expected: 3 })), "{error:?}");
+    let error = classifier.attributions(&[text], &[5]).err();
+    assert!(matches!(error, Some(Error::Category { category: 5, labels: 5 })), "{error:?}");
+}
+
+#[test]
+fn a_layer_or_head_that_the_model_lacks_is_refused() {
+    let case = Case::main();
+    let mut classifier = case.classifier(ONE_BATCH);
+    let config = classifier.model().config();
+    let (layers, heads) = (config.num_hidden_layers, config.num_attention_heads);
+    let mut message = |layer, head| {
+        classifier.explain(&["text"], Method::Attention { layer, head }).unwrap_err().to_string()
+    };
+    let expected = format!("head is {heads}; the model has {heads} heads, expected 0 to {}", heads - 1);
+    assert_eq!(message(None, Some(heads)), expected);
+    let expected = format!("layer is {layers}; the model has {layers} layers, expected 0 to {}", layers - 1);
+    assert_eq!(message(Some(layers), Some(0)), expected);
+}

@@ -1,0 +1,89 @@
+//! Section `[evaluate]`: predictions, metrics and explanations.
+
+use serde::{Deserialize, Serialize};
+
+use crate::all;
+use crate::device::DeviceChoice;
+
+/// What is computed on the test split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evaluate {
+    /// Number of test texts whose attention is stored, evenly spaced over the split, or `"all"`.
+    pub attention_texts: TextCount,
+    /// Tokens per batch.
+    pub batch_tokens: usize,
+    /// Device of evaluation.
+    pub device: DeviceChoice,
+    /// Whether the baseline, a linear model on character n-grams, is fitted on the same texts.
+    pub baseline: bool,
+    /// Whether the mean of both models' probabilities is scored too.
+    pub ensemble: bool,
+    /// Weight of the fine-tuned model in that mean, in [0, 1]; the rest is the baseline's.
+    pub ensemble_weight: f64,
+    /// Explanations of the predictions.
+    pub explain: Explain,
+}
+
+/// How much each token mattered for a prediction, and how faithful these explanations are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explain {
+    /// Number of test texts that are explained by every layer's attention, attention rollout and gradient
+    /// × input, evenly spaced over the split, or `"all"`.
+    pub texts: TextCount,
+    /// Number of those for which integrated gradients and faithfulness are computed.
+    pub faithfulness_texts: usize,
+    /// Number of those for which the attention of every token to every token in every head is stored.
+    pub matrices: usize,
+    /// Number of integration points of integrated gradients, between the masked baseline and the text.
+    pub integration_points: usize,
+}
+
+/// A number of texts, or all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of texts, or \"all\"")]
+pub enum TextCount {
+    /// No more than these.
+    AtMost(usize),
+    /// All.
+    #[serde(with = "all")]
+    All,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self {
+            attention_texts: TextCount::All,
+            batch_tokens: 2048,
+            device: DeviceChoice::default(),
+            baseline: true,
+            ensemble: false,
+            ensemble_weight: 0.5,
+            explain: Explain::default(),
+        }
+    }
+}
+
+impl Default for Explain {
+    fn default() -> Self {
+        Self { texts: TextCount::All, faithfulness_texts: 50, matrices: 12, integration_points: 20 }
+    }
+}
+
+impl Explain {
+    /// No explanations.
+    pub fn nothing() -> Self {
+        Self { texts: TextCount::AtMost(0), faithfulness_texts: 0, matrices: 0, ..Self::default() }
+    }
+}
+
+impl TextCount {
+    /// The number of texts if there are `texts`.
+    pub fn of(self, texts: usize) -> usize {
+        match self {
+            Self::AtMost(count) => count.min(texts),
+            Self::All => texts,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod all;
+mod compat;
+mod config;
+mod corpus;
+mod device;
+mod error;
+mod evaluate;
+mod load;
+mod model;
+mod render;
+mod run;
+mod tokenize;
+mod train;
+mod validate;
+
+pub use compat::Compat;
+pub use config::Config;
+pub use corpus::{BadFiles, Corpus, Layout, SplitShares, TextChoice};
+pub use device::DeviceChoice;
+pub use error::{Error, Result};
+pub use evaluate::{Evaluate, Explain, TextCount};
+pub use model::{Model, Scratch};
+pub use render::Render;
+pub use run::Run;
+pub use tokenize::Tokenize;
+pub use train::{
+    ClassWeights, Dropout, FeaturePrecision, FeatureStorage, LearningRates, Optimiser, Schedule, Train,
+    TrainableLayers, TrunkPrecision,
+};

@@ -1,0 +1,326 @@
+//! Reads the configuration file and applies overrides of single keys.
+
+use std::fs;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::validate::validate;
+
+/// Keys that hold a number or a word; their own types check the value.
+const NUMBER_OR_WORD: [&str; 3] =
+    ["train.trainable_layers", "evaluate.attention_texts", "evaluate.explain.texts"];
+
+/// Former names of keys.
+const RENAMED: [(&str, &str); 3] = [
+    ("train.accumulation", "train.gradient_accumulation_steps"),
+    ("train.clip_norm", "train.max_grad_norm"),
+    ("train.length_grouped", "train.group_by_length"),
+];
+
+impl Config {
+    /// Reads the file `path` and applies `overrides`, each of the form `section.key=value`.
+    ///
+    /// The value is TOML; anything else is a string, which needs no quotes.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not TOML, or when it or an override has an unknown key or an
+    /// impossible value.
+    pub fn load(path: &Path, overrides: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
+        let text =
+            fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let mut origin = path.display().to_string();
+        let wrong = |origin: &str, message: String| Error::Invalid { origin: origin.to_owned(), message };
+        let table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&origin, on_one_line(&e)))?;
+        let mut given = Value::Table(table);
+        let known = Value::try_from(Self::default())
+            .map_err(|e| wrong(&origin, format!("the default configuration is broken: {e}")))?;
+        check_keys("", &given, &known).map_err(|message| wrong(&origin, message))?;
+        for (number, word) in overrides.into_iter().enumerate() {
+            let word = word.as_ref();
+            apply_override(&mut given, &known, word)
+                .map_err(|message| wrong(&format!("SET {word}"), message))?;
+            if number == 0 {
+                origin.push_str(" with SET");
+            }
+        }
+        let config: Self = given.try_into().map_err(|e| wrong(&origin, on_one_line(&e)))?;
+        validate(&config).map_err(|message| wrong(&origin, message))?;
+        Ok(config)
+    }
+}
+
+/// Refuses keys that `known`, the default of `path`, does not have, and values of another type than its own.
+fn check_keys(path: &str, given: &Value, known: &Value) -> Result<(), String> {
+    match (known, given) {
+        (Value::Table(known), Value::Table(given)) => given.iter().try_for_each(|(key, value)| {
+            let inner = join(path, key);
+            let known = known.get(key).ok_or_else(|| unknown(&inner, known, path))?;
+            check_keys(&inner, value, known)
+        }),
+        (Value::Table(_), other) => Err(format!("{path} is a section, but {} was given", describe(other))),
+        (_, Value::Table(_)) => Err(format!("{path} is a key and has no keys of its own")),
+        (Value::Float(_), Value::Integer(_)) => Ok(()),
+        _ if known.same_type(given) || NUMBER_OR_WORD.contains(&path) => Ok(()),
+        _ => Err(format!("{path} is {}; expected {}", describe(given), with_article(known.type_str()))),
+    }
+}
+
+fn apply_override(table: &mut Value, known: &Value, word: &str) -> Result<(), String> {
+    let (path, written) =
+        word.split_once('=').ok_or("expected section.key=value, without spaces around =")?;
+    let expected = path.split('.').try_fold(known, |section, key| section.get(key));
+    let is_text = expected.is_some_and(Value::is_str) && !NUMBER_OR_WORD.contains(&path);
+    let value = match parse_value(written) {
+        // A key that holds a string takes the text as it is, even if it could be a number; quotes are TOML's.
+        value if is_text && !value.is_str() => Value::String(written.to_owned()),
+        value => value,
+    };
+    let nest = |value, key: &str| Value::Table(Table::from_iter([(key.to_owned(), value)]));
+    check_keys("", &path.rsplit('.').fold(value.clone(), nest), known)?;
+    let mut place = table;
+    for key in path.split('.') {
+        let section = place.as_table_mut().ok_or_else(|| format!("{key} is in no section"))?;
+        place = section.entry(key).or_insert_with(|| Value::Table(Table::new()));
+    }
+    *place = value;
+    Ok(())
+}
+
+/// A TOML value, or any other text as a string.
+fn parse_value(written: &str) -> Value {
+    let table = format!("value = {written}").parse::<Table>().ok();
+    table.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(written.to_owned()))
+}
+
+fn join(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}
+
+fn unknown(path: &str, known: &Table, section: &str) -> String {
+    if let Some((_, name)) = RENAMED.iter().find(|(former, _)| *former == path) {
+        return format!("{path} is now called {name}; rename the key");
+    }
+    let key = path.rsplit('.').next().unwrap_or(path);
+    let nearest =
+        known.keys().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+    let kind = if section.is_empty() { "section" } else { "key" };
+    match nearest {
+        Some(nearest) => format!("unknown {kind} {path}; did you mean {}?", join(section, nearest)),
+        None => format!("unknown {kind} {path}"),
+    }
+}
+
+fn describe(value: &Value) -> String {
+    format!("{} {value}", with_article(value.type_str()))
+}
+
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
+fn on_one_line(error: &toml::de::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::TextChoice;
+    use crate::train::{Dropout, LearningRates, Schedule, Train, TrainableLayers};
+
+    const NONE: [&str; 0] = [];
+
+    fn load(text: &str, overrides: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipeline.toml");
+        fs::write(&path, text).unwrap();
+        Config::load(&path, overrides.split_whitespace()).map_err(|error| error.to_string())
+    }
+
+    fn message(text: &str, overrides: &str) -> String {
+        load(text, overrides).unwrap_err()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(load("", "").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_articles_recipe_leaves_nothing_of_training_to_the_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipeline.toml");
+        let train = Config::load(&path, NONE).unwrap().train;
+        assert_eq!((train.trainable_layers, train.epochs), (TrainableLayers::Last(1), 5));
+        let LearningRates { encoder, classifier, schedule, warmup, layer_decay } = train.learning_rate;
+        assert_eq!((encoder, classifier, schedule), (5e-5, 1e-4, Schedule::Constant));
+        assert_eq!((warmup, layer_decay, train.weight_decay, train.max_grad_norm), (0.0, 1.0, 0.0, 0.0));
+        assert_eq!(train.dropout, Dropout { hidden: 0.0, attention: 0.0 });
+    }
+
+    #[test]
+    fn the_configurations_in_data_are_read() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
+        assert_eq!(Config::load(&data.join("sample.toml"), NONE).unwrap().run.name, "sample");
+        let train = Config::load(&data.join("all-layers.toml"), NONE).unwrap().train;
+        assert_eq!(train.trainable_layers, TrainableLayers::All);
+        assert_eq!(train.dropout, Train::default().dropout);
+    }
+
+    #[test]
+    fn an_override_wins_over_the_file() {
+        let config = load(
+            "[run]\nname = \"a\"\n[train]\nepochs = 3\n",
+            "run.name=7 train.trainable_layers=all train.learning_rate.encoder=1e-3 train.learning_rate.classifier=1",
+        )
+        .unwrap();
+        assert_eq!(config.run.name, "7", "a string key takes any word");
+        assert_eq!(load("", "run.name=\"e5\"").unwrap().run.name, "e5", "quotes are not part of it");
+        assert_eq!(config.train.epochs, 3);
+        assert_eq!(config.train.trainable_layers, TrainableLayers::All);
+        assert_eq!(config.train.learning_rate.encoder, 1e-3);
+        assert_eq!(config.train.learning_rate.classifier, 1.0);
+    }
+
+    #[test]
+    fn texts_are_chosen_by_name() {
+        for (set, expected) in [
+            ("", TextChoice::Title),
+            ("corpus.text=title", TextChoice::Title),
+            ("corpus.text=body", TextChoice::Body),
+            ("corpus.text=title+body", TextChoice::TitleAndBody),
+        ] {
+            assert_eq!(load("", set).unwrap().corpus.text, expected, "{set}");
+        }
+        assert_eq!(
+            load("[corpus]\ntext = \"title+body\"", "").unwrap().corpus.text,
+            TextChoice::TitleAndBody
+        );
+    }
+
+    #[test]
+    fn a_written_configuration_is_read_as_what_it_was() {
+        let overrides = "train.trainable_layers=all train.learning_rate.encoder=1e-3 corpus.source=a\"b";
+        let config = load("", overrides).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipeline.toml");
+        fs::write(&path, config.to_toml().unwrap()).unwrap();
+        assert_eq!(Config::load(&path, NONE).unwrap(), config);
+    }
+
+    #[test]
+    fn the_changes_are_a_configuration_of_nothing_but_what_is_no_default() {
+        let config =
+            load("[run]\nname = \"a\"\n[train]\nepochs = 7\n", "train.learning_rate.encoder=1e-3").unwrap();
+        let changes = config.changes().unwrap();
+        assert_eq!(
+            changes,
+            "[run]\nname = \"a\"\n\n[train]\nepochs = 7\n\n[train.learning_rate]\nencoder = 0.001\n"
+        );
+        assert_eq!(load(&changes, "").unwrap(), config);
+        assert_eq!(Config::default().changes().unwrap(), "");
+    }
+
+    #[test]
+    fn compatibility_is_set_by_name() {
+        assert!(load("", "").unwrap().compat.is_off());
+        assert!(!load("", "compat.article=true").unwrap().compat.is_off());
+        assert!(message("", "compat.artcle=true").ends_with("did you mean compat.article?"));
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_nearest() {
+        assert!(
+            message("[train]\nepoch = 3", "")
+                .ends_with("unknown key train.epoch; did you mean train.epochs?")
+        );
+        assert!(message("[trian]\nepochs = 3", "").ends_with("unknown section trian; did you mean train?"));
+        assert_eq!(
+            message("", "train.learning_rate.encodr=1"),
+            "SET train.learning_rate.encodr=1: unknown key train.learning_rate.encodr; \
+             did you mean train.learning_rate.encoder?"
+        );
+        assert!(message("", "tran.epochs=1").contains("did you mean train?"));
+        assert!(message("", "epochs").contains("expected section.key=value"));
+    }
+
+    #[test]
+    fn a_former_name_is_refused_with_the_new_one() {
+        for (former, name) in RENAMED {
+            let expected = format!("{former} is now called {name}; rename the key");
+            assert_eq!(message("", &format!("{former}=1")), format!("SET {former}=1: {expected}"));
+            let (section, key) = former.split_once('.').unwrap();
+            assert!(message(&format!("[{section}]\n{key} = 1\n"), "").ends_with(&expected));
+            assert!(!message("", &format!("{name}=none")).contains("unknown"), "{name} exists");
+        }
+    }
+
+    #[test]
+    fn the_value_of_an_override_may_hold_spaces_and_equals_signs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipeline.toml");
+        fs::write(&path, "").unwrap();
+        let config = Config::load(&path, ["render.title=Two words = one title", "run.name=a b"]).unwrap();
+        assert_eq!(
+            (config.render.title.as_str(), config.run.name.as_str()),
+            ("Two words = one title", "a b")
+        );
+    }
+
+    #[test]
+    fn an_override_replaces_a_whole_section() {
+        let train = load("[train.dropout]\nattention = 0.5\n", "train.dropout={hidden=0.2}").unwrap().train;
+        assert_eq!(train.dropout, Dropout { hidden: 0.2, ..Dropout::default() });
+    }
+
+    #[test]
+    fn wrong_types_are_refused_by_name() {
+        assert!(
+            message("[train]\nepochs = \"five\"", "")
+                .contains("train.epochs is a string \"five\"; expected an integer")
+        );
+        assert!(message("", "train.epochs=2.5").contains("train.epochs is a float 2.5; expected an integer"));
+        assert!(message("", "train.epochs=-1").contains("epochs"));
+        assert!(message("", "train.trainable_layers=most").contains("\"all\""));
+        assert!(message("", "train.trainable_layers=1.5").contains("\"all\""));
+        let layers = |word: &str| load("", word).unwrap().train.trainable_layers;
+        assert_eq!(layers("train.trainable_layers=2"), TrainableLayers::Last(2));
+        assert_eq!(layers("train.trainable_layers=all"), TrainableLayers::All);
+        let texts = |word: &str| load("", word).unwrap().evaluate.attention_texts;
+        assert_eq!((texts("").of(7), texts("evaluate.attention_texts=3").of(7)), (7, 3));
+        assert!(
+            message("", "evaluate.attention_texts=some").contains("expected a number of texts, or \"all\"")
+        );
+        assert!(message("", "train.device=gpu").contains("device"));
+        assert!(message("", "corpus.text=titel").contains("expected one of `title`, `body`, `title+body`"));
+        assert!(message("", "train.trunk_precision=int4").contains("expected `f32` or `int8`"));
+        assert!(message("", "train.features.precision=int8").contains("expected `f32` or `f16`"));
+        assert!(
+            message("", "compat.article=1").contains("compat.article is an integer 1; expected a boolean")
+        );
+        assert!(message("", "corpus=x").contains("corpus is a section"));
+        assert!(message("", "train.epochs.x=1").contains("train.epochs is a key"));
+        assert_eq!(message("[train\n", "").lines().count(), 1);
+        assert!(message("train = 3", "").contains("train is a section"));
+    }
+
+    #[test]
+    fn impossible_values_are_refused_by_name() {
+        assert!(message("", "corpus.split.test=1.5").contains("corpus.split.test is 1.5"));
+        assert!(message("", "corpus.split.test=0.6 corpus.split.validation=0.5").contains("nothing is left"));
+        assert!(message("", "train.batch_size=0").contains("train.batch_size is 0; expected at least 1"));
+        assert!(message("", "run.name=../x").contains("plain folder name"));
+        assert!(
+            message("", "train.features.disk_budget_gib=-1").contains("train.features.disk_budget_gib is -1")
+        );
+        assert!(message("", "evaluate.ensemble_weight=1.5").contains("evaluate.ensemble_weight is 1.5"));
+        assert!(message("", "evaluate.ensemble=true evaluate.baseline=false").contains("expected both"));
+        assert!(message("", "model.scratch.attention_heads=3").contains("not a multiple"));
+        assert!(
+            message("", "train.learning_rate.encoder=nan").contains("train.learning_rate.encoder is NaN")
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! Section `[model]`: the pretrained checkpoint, or the size of a model without one.
+
+use serde::{Deserialize, Serialize};
+
+/// The checkpoint that is fine-tuned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Model {
+    /// Hub id (`owner/name`), path of a folder, URL of a folder, or `"scratch"`.
+    pub checkpoint: String,
+    /// Branch, tag or commit of a hub checkpoint.
+    pub revision: String,
+    /// MeCab dictionary for a tokenizer whose own settings name none.
+    pub dictionary: String,
+    /// Size of a model that is trained from scratch.
+    pub scratch: Scratch,
+}
+
+/// The size of a model that is trained from scratch, with `model.checkpoint = "scratch"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scratch {
+    /// Number of Transformer layers.
+    pub layers: usize,
+    /// Width of the hidden states.
+    pub hidden_size: usize,
+    /// Number of attention heads; must divide `hidden_size`.
+    pub attention_heads: usize,
+    /// Width of the feed-forward layers.
+    pub intermediate_size: usize,
+    /// Longest input in tokens.
+    pub max_positions: usize,
+    /// Size of the WordPiece vocabulary learned from the training split; smaller if the texts have fewer
+    /// pieces.
+    pub vocabulary_size: usize,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            checkpoint: String::new(),
+            revision: "main".into(),
+            dictionary: "ipadic".into(),
+            scratch: Scratch::default(),
+        }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            layers: 2,
+            hidden_size: 128,
+            attention_heads: 4,
+            intermediate_size: 512,
+            max_positions: 128,
+            vocabulary_size: 2000,
+        }
+    }
+}

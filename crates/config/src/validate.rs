@@ -1,0 +1,76 @@
+//! Refuses values that have the right type but are impossible.
+
+use crate::config::Config;
+
+/// Checks the values of `config` that its types allow too much of; an error names the key.
+pub(crate) fn validate(config: &Config) -> Result<(), String> {
+    let Config { run, corpus, model, tokenize, train, evaluate, .. } = config;
+    let (split, scratch, rates) = (&corpus.split, &model.scratch, &train.learning_rate);
+    require(!run.name.is_empty() && !run.name.starts_with('.') && !run.name.contains(['/', '\\']), || {
+        format!("run.name is {:?}; expected a plain folder name", run.name)
+    })?;
+    for (key, share) in [
+        ("corpus.split.test", split.test),
+        ("corpus.split.validation", split.validation),
+        ("train.learning_rate.warmup", rates.warmup),
+        ("train.dropout.hidden", train.dropout.hidden),
+        ("train.dropout.attention", train.dropout.attention),
+        ("train.label_smoothing", train.label_smoothing),
+    ] {
+        require((0.0..1.0).contains(&share), || format!("{key} is {share}; expected a share in [0, 1)"))?;
+    }
+    let held_out = split.test + split.validation;
+    require(held_out < 1.0, || {
+        format!("corpus.split.test + corpus.split.validation is {held_out}; nothing is left for training")
+    })?;
+    for (key, value, least) in [
+        ("tokenize.max_length", tokenize.max_length, 3),
+        ("train.epochs", train.epochs, 1),
+        ("train.batch_size", train.batch_size, 1),
+        ("train.gradient_accumulation_steps", train.gradient_accumulation_steps, 1),
+        ("train.trunk_batch_tokens", train.trunk_batch_tokens, 1),
+        ("evaluate.batch_tokens", evaluate.batch_tokens, 1),
+        ("evaluate.explain.integration_points", evaluate.explain.integration_points, 1),
+        ("model.scratch.layers", scratch.layers, 1),
+        ("model.scratch.hidden_size", scratch.hidden_size, 1),
+        ("model.scratch.attention_heads", scratch.attention_heads, 1),
+        ("model.scratch.intermediate_size", scratch.intermediate_size, 1),
+        ("model.scratch.max_positions", scratch.max_positions, 3),
+        ("model.scratch.vocabulary_size", scratch.vocabulary_size, 100),
+    ] {
+        require(value >= least, || format!("{key} is {value}; expected at least {least}"))?;
+    }
+    require(scratch.hidden_size.is_multiple_of(scratch.attention_heads), || {
+        format!(
+            "model.scratch.hidden_size is {}, not a multiple of model.scratch.attention_heads, {}",
+            scratch.hidden_size, scratch.attention_heads
+        )
+    })?;
+    require(evaluate.baseline || !evaluate.ensemble, || {
+        "evaluate.ensemble is true, but evaluate.baseline, the other half of it, is false; expected both or no \
+         ensemble"
+            .to_owned()
+    })?;
+    let weight = evaluate.ensemble_weight;
+    require((0.0..=1.0).contains(&weight), || {
+        format!("evaluate.ensemble_weight is {weight}; expected a share in [0, 1]")
+    })?;
+    for (key, number) in [
+        ("learning_rate.encoder", rates.encoder),
+        ("learning_rate.classifier", rates.classifier),
+        ("learning_rate.layer_decay", rates.layer_decay),
+        ("weight_decay", train.weight_decay),
+        ("max_grad_norm", train.max_grad_norm),
+        ("save_interval", train.save_interval),
+        ("features.disk_budget_gib", train.features.disk_budget_gib),
+    ] {
+        require(number.is_finite() && number >= 0.0, || {
+            format!("train.{key} is {number}; expected a number of at least 0")
+        })?;
+    }
+    Ok(())
+}
+
+fn require(holds: bool, message: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(message()) }
+}

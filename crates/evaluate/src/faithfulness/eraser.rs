@@ -1,0 +1,56 @@
+//! Classifies texts without some of their units.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use midashi_artifacts::{Replacement, TokenizedText};
+use midashi_bert::TextIds;
+use midashi_classifier::{Classifier, Prediction, text_ids};
+use midashi_text::Unit;
+
+use super::erasure::{Mode, Selection, erase};
+
+/// Erases units from texts and classifies the rest.
+pub struct Eraser<'a> {
+    /// The model, computed in float32.
+    pub classifier: &'a mut Classifier<'a>,
+    /// What is erased.
+    pub unit: Unit,
+    /// The token that replaces masked ones.
+    pub replacement: &'a Replacement,
+}
+
+impl Eraser<'_> {
+    /// Classifies a whole text.
+    pub fn classify(&mut self, text: &TokenizedText) -> Result<Prediction> {
+        Ok(self.classifier.classify_ids(&[text_ids(&text.encoding)])?.remove(0))
+    }
+
+    /// For each of `erasures`, in their order, the drop in the probability of `category` that it causes.
+    pub fn drops(
+        &mut self,
+        text: &TokenizedText,
+        category: usize,
+        units: &[Vec<usize>],
+        erasures: &[(Mode, Selection)],
+    ) -> Result<Vec<f64>> {
+        let mut variants = vec![(text.encoding.input_ids.clone(), text.encoding.token_type_ids.clone())];
+        let mut known = HashMap::new();
+        let mut variant_of = |erasure| {
+            *known.entry(erasure).or_insert_with(|| {
+                let (mode, selection): &(Mode, Selection) = erasure;
+                variants.push(erase(text_ids(&text.encoding), units, selection, *mode, self.replacement));
+                variants.len() - 1
+            })
+        };
+        // Short texts have few subsets: equal erasures are classified once.
+        let places: Vec<usize> = erasures.iter().map(&mut variant_of).collect();
+        let texts: Vec<TextIds<'_>> = variants
+            .iter()
+            .map(|(input_ids, token_type_ids)| TextIds { input_ids, token_type_ids })
+            .collect();
+        let predictions = self.classifier.classify_ids(&texts)?;
+        let probability = |variant: usize| f64::from(predictions[variant].probabilities[category]);
+        Ok(places.into_iter().map(|variant| probability(0) - probability(variant)).collect())
+    }
+}

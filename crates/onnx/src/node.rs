@@ -1,0 +1,210 @@
+//! Operators with their attributes, and nodes: operators applied to tensors.
+
+/// Element type of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementType {
+    /// 32-bit float.
+    Float32,
+    /// 8-bit unsigned integer.
+    Uint8,
+    /// 8-bit integer.
+    Int8,
+    /// 32-bit integer.
+    Int32,
+    /// 64-bit integer.
+    Int64,
+}
+
+impl ElementType {
+    /// `TensorProto.DataType` of onnx.proto3.
+    pub(crate) fn data_type(self) -> i32 {
+        match self {
+            Self::Float32 => 1,
+            Self::Uint8 => 2,
+            Self::Int8 => 3,
+            Self::Int32 => 6,
+            Self::Int64 => 7,
+        }
+    }
+}
+
+/// Which formula of GELU (Hendrycks & Gimpel 2016).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gelu {
+    /// `x·Φ(x)` with the error function: Hugging Face's `gelu`.
+    Exact,
+    /// The approximation with tanh: Hugging Face's `gelu_new`.
+    Tanh,
+}
+
+/// Number of a tensor in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Id(pub(crate) usize);
+
+/// The tensors of [`UnpaddedRows`](crate::UnpaddedRows).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowIds {
+    pub(crate) mask: Id,
+    pub(crate) padded: Id,
+    pub(crate) unpadded: Id,
+}
+
+/// How numbers along axes become one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reduction {
+    Max,
+    Mean,
+    Sum,
+    SumSquare,
+}
+
+/// An operator: the ONNX operator of the same name unless said otherwise.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Abs,
+    Add,
+    Cast(ElementType),
+    Concat,
+    ConstantOfShape,
+    CumSum,
+    Div,
+    Erf,
+    Exp,
+    Expand,
+    Gather,
+    Gelu(Gelu),
+    Gemm {
+        transpose_a: bool,
+        transpose_b: bool,
+    },
+    Identity,
+    LayerNormalization {
+        epsilon: f32,
+    },
+    LogSoftmax,
+    MatMul,
+    MatMulInteger,
+    Mod,
+    Mul,
+    NonZero,
+    Pad,
+    /// `Gather` of padded rows from unpadded ones.
+    PadRows(RowIds),
+    QuantizeLinear,
+    Reduce {
+        how: Reduction,
+        axes: Vec<usize>,
+        keep: bool,
+    },
+    Relu,
+    Reshape,
+    /// `ScatterElements` that adds.
+    ScatterAdd,
+    /// The sizes of all axes.
+    Shape,
+    Sign,
+    /// `Shape` of one axis.
+    Size {
+        axis: usize,
+    },
+    Slice,
+    Softmax,
+    Sqrt,
+    Sub,
+    Sum,
+    Tanh,
+    Transpose {
+        perm: Vec<usize>,
+    },
+    /// `Gather` of unpadded rows from padded ones.
+    UnpadRows(RowIds),
+}
+
+/// An attribute as ONNX has it.
+#[derive(Clone, Debug)]
+pub(crate) enum Attribute {
+    Int(i64),
+    Ints(Vec<i64>),
+    Float(f32),
+    Text(&'static str),
+}
+
+impl Op {
+    /// The ONNX operator's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.to_onnx().0
+    }
+
+    /// The ONNX operator's name and its attributes.
+    pub(crate) fn to_onnx(&self) -> (&'static str, Vec<(&'static str, Attribute)>) {
+        use Attribute::{Float, Int, Ints, Text};
+        let flag = |flag: bool| Int(flag.into());
+        match self {
+            Self::Abs => ("Abs", vec![]),
+            Self::Add => ("Add", vec![]),
+            Self::Cast(to) => ("Cast", vec![("to", Int(to.data_type().into()))]),
+            Self::Concat => ("Concat", vec![("axis", Int(0))]),
+            Self::ConstantOfShape => ("ConstantOfShape", vec![]),
+            Self::CumSum => ("CumSum", vec![]),
+            Self::Div => ("Div", vec![]),
+            Self::Erf => ("Erf", vec![]),
+            Self::Exp => ("Exp", vec![]),
+            Self::Expand => ("Expand", vec![]),
+            Self::Gather | Self::PadRows(_) | Self::UnpadRows(_) => ("Gather", vec![("axis", Int(0))]),
+            Self::Gelu(Gelu::Exact) => ("Gelu", vec![("approximate", Text("none"))]),
+            Self::Gelu(Gelu::Tanh) => ("Gelu", vec![("approximate", Text("tanh"))]),
+            Self::Gemm { transpose_a, transpose_b } => {
+                ("Gemm", vec![("transA", flag(*transpose_a)), ("transB", flag(*transpose_b))])
+            }
+            Self::Identity => ("Identity", vec![]),
+            Self::LayerNormalization { epsilon } => {
+                ("LayerNormalization", vec![("axis", Int(-1)), ("epsilon", Float(*epsilon))])
+            }
+            Self::LogSoftmax => ("LogSoftmax", vec![("axis", Int(-1))]),
+            Self::MatMul => ("MatMul", vec![]),
+            Self::MatMulInteger => ("MatMulInteger", vec![]),
+            Self::Mod => ("Mod", vec![("fmod", Int(0))]),
+            Self::Mul => ("Mul", vec![]),
+            Self::NonZero => ("NonZero", vec![]),
+            Self::Pad => ("Pad", vec![("mode", Text("constant"))]),
+            Self::QuantizeLinear => ("QuantizeLinear", vec![]),
+            Self::Reduce { how, keep, .. } => {
+                let name = match how {
+                    Reduction::Max => "ReduceMax",
+                    Reduction::Mean => "ReduceMean",
+                    Reduction::Sum => "ReduceSum",
+                    Reduction::SumSquare => "ReduceSumSquare",
+                };
+                // Without the second attribute no axes would mean all axes.
+                (name, vec![("keepdims", flag(*keep)), ("noop_with_empty_axes", Int(1))])
+            }
+            Self::Relu => ("Relu", vec![]),
+            Self::Reshape => ("Reshape", vec![]),
+            Self::ScatterAdd => ("ScatterElements", vec![("axis", Int(0)), ("reduction", Text("add"))]),
+            Self::Shape => ("Shape", vec![]),
+            Self::Sign => ("Sign", vec![]),
+            Self::Size { axis } => {
+                let axis = *axis as i64;
+                ("Shape", vec![("start", Int(axis)), ("end", Int(axis + 1))])
+            }
+            Self::Slice => ("Slice", vec![]),
+            Self::Softmax => ("Softmax", vec![("axis", Int(-1))]),
+            Self::Sqrt => ("Sqrt", vec![]),
+            Self::Sub => ("Sub", vec![]),
+            Self::Sum => ("Sum", vec![]),
+            Self::Tanh => ("Tanh", vec![]),
+            Self::Transpose { perm } => {
+                ("Transpose", vec![("perm", Ints(perm.iter().map(|&axis| axis as i64).collect()))])
+            }
+        }
+    }
+}
+
+/// An operator applied to tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) op: Op,
+    pub(crate) name: String,
+    pub(crate) inputs: Vec<Id>,
+    pub(crate) outputs: Vec<Id>,
+}

@@ -1,0 +1,13 @@
+//! Attention to each word: the explorer, or for a page without a script the gallery.
+
+use minijinja::Value;
+use minijinja::value::Serde;
+
+use crate::artifacts::Artifacts;
+use crate::gallery::Gallery;
+use crate::strings::Strings;
+
+/// The gallery.
+pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {
+    Ok(Some(Value::from(Serde(Gallery::of(artifacts)?))))
+}

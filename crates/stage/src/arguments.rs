@@ -1,0 +1,58 @@
+//! The options that every program has.
+
+use std::path::PathBuf;
+
+/// The options that every program has. The help is clap's, made from the comments below.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StageArguments {
+    /// The configuration
+    #[arg(long, env = "MIDASHI_CONFIG", value_name = "FILE", default_value = "pipeline.toml")]
+    pub config: PathBuf,
+    /// Overrides one key of the configuration; can be repeated. Without it, MIDASHI_SET holds overrides,
+    /// separated by spaces; quotes, as in a shell, keep spaces in a value
+    #[arg(
+        long,
+        value_name = "SECTION.KEY=VALUE",
+        default_values_t = words(&std::env::var_os("MIDASHI_SET").unwrap_or_default().to_string_lossy()),
+        hide_default_value = true
+    )]
+    pub set: Vec<String>,
+}
+
+/// Splits like a shell. A text with an unmatched quote is split at its spaces.
+fn words(text: &str) -> Vec<String> {
+    shlex::split(text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        stage: StageArguments,
+    }
+
+    #[test]
+    fn an_override_is_one_option_and_may_hold_spaces() {
+        let words = ["program", "--set", "render.title=Two words", "--set", "train.epochs=1"];
+        let set = Arguments::try_parse_from(words).unwrap().stage.set;
+        assert_eq!(set, ["render.title=Two words", "train.epochs=1"]);
+    }
+
+    #[test]
+    fn a_list_of_overrides_is_split_like_in_a_shell() {
+        assert_eq!(words(" train.epochs=1  train.seed=2 "), ["train.epochs=1", "train.seed=2"]);
+        assert_eq!(
+            words("render.title='Two words' train.epochs=1"),
+            ["render.title=Two words", "train.epochs=1"]
+        );
+        assert_eq!(words(r#"run.name="e5""#), ["run.name=e5"]);
+        assert_eq!(words("train.dropout={hidden=0.1}"), ["train.dropout={hidden=0.1}"]);
+        assert_eq!(words("render.title=it's one"), ["render.title=it's", "one"], "an unmatched quote");
+        assert!(words("").is_empty());
+    }
+}

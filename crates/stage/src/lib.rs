@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod arguments;
+pub mod atomic;
+mod digest;
+mod error;
+mod folder;
+mod lock;
+mod program;
+mod progress;
+mod record;
+mod stage;
+
+pub use arguments::StageArguments;
+pub use digest::{DigestMemory, sha256_of_bytes};
+pub use error::{Error, Interrupted, Result};
+pub use folder::{RunFolder, entries, require};
+pub use lock::lock;
+pub use program::main;
+pub use progress::Progress;
+pub use record::{FileDigest, Provenance, RunRecord, StageRecord};
+pub use stage::{Stage, Work};

@@ -1,0 +1,191 @@
+//! Runs that differ only in later settings share the artifacts of earlier stages: one file, several names.
+
+use std::fs::{self, DirEntry, File};
+use std::path::Path;
+
+use midashi_stage::{DigestMemory, Error, Result, RunFolder, RunRecord, atomic, entries, lock};
+
+/// Shares the work of `stages` in the run `from` with the run `to`: their artifacts, their entries in `run.json`
+/// and the known digests, so that these stages are up to date in `to`. The stages still check, and make again
+/// what does not fit. The caches `features.arrow` and `baseline.parquet` are shared if `to` has none or older
+/// ones.
+///
+/// Artifacts are hard links, or copies if the file system has none. A link is safe because artifacts are
+/// replaced by renaming and never written in place.
+///
+/// # Errors
+/// When a stage works in one of the folders, or a file can be neither linked nor copied.
+pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
+    let _locks = (lock(from)?, lock(to)?);
+    let (theirs, mut ours) = (RunRecord::read(from), RunRecord::read(to));
+    for &stage in stages {
+        let Some(record) = theirs.stage(stage) else { continue };
+        for output in &record.outputs {
+            let name = output.name();
+            share_artifact(&from.path().join(&name), &to.path().join(&name))?;
+        }
+        if ours.stages.get(stage) != theirs.stages.get(stage) {
+            ours.stages.insert(stage.to_owned(), theirs.stages[stage].clone());
+            ours.write(to)?;
+        }
+    }
+    for (theirs, ours) in [(from.features(), to.features()), (from.baseline(), to.baseline())] {
+        let is_newer = || -> Result<bool> { Ok(!ours.exists() || modified(&theirs)? > modified(&ours)?) };
+        if theirs.exists() && is_newer()? {
+            share_file(&theirs, &ours)?;
+        }
+    }
+    let mut digests = DigestMemory::open(to.digests());
+    digests.learn(DigestMemory::open(from.digests()), from.path(), to.path())?;
+    digests.save()
+}
+
+/// Shares a file, or a flat folder of files.
+fn share_artifact(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return if is_same(from, to) { Ok(()) } else { share_file(from, to) };
+    }
+    let names = |folder: &Path| -> Result<Vec<_>> {
+        let mut names: Vec<_> = entries(folder)?.iter().map(DirEntry::file_name).collect();
+        names.sort();
+        Ok(names)
+    };
+    let files = names(from)?;
+    if to.is_dir()
+        && names(to)? == files
+        && files.iter().all(|name| is_same(&from.join(name), &to.join(name)))
+    {
+        return Ok(());
+    }
+    atomic::write_folder(to, |folder| {
+        files.iter().try_for_each(|name| link_or_copy(&from.join(name), &folder.join(name)))
+    })
+}
+
+/// Replaces `to`. It must not be the same file as `from`: a rename between two names of one file does nothing.
+fn share_file(from: &Path, to: &Path) -> Result<()> {
+    let temporary = atomic::create_folder(to)?;
+    let linked = temporary.path().join("file");
+    link_or_copy(from, &linked)?;
+    fs::rename(&linked, to).map_err(Error::io("rename to", to))
+}
+
+/// Makes a hard link, or else a copy of the same modification time, so that the known digest stays valid.
+fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
+    let Err(refused) = fs::hard_link(from, to) else { return Ok(()) };
+    println!("  {} is copied, because it cannot be linked: {refused}", from.display());
+    copy(from, to)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).map_err(Error::io("copy", from))?;
+    let file = File::options().write(true).open(to).map_err(Error::io("write", to))?;
+    file.set_modified(modified(from)?).map_err(Error::io("write", to))?;
+    file.sync_all().map_err(Error::io("flush", to))
+}
+
+/// Whether both have the same size and modification time, by which digests are stored.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let state = |path| fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?))).ok();
+    state(one).is_some_and(|one| Some(one) == state(other))
+}
+
+fn modified(path: &Path) -> Result<std::time::SystemTime> {
+    fs::metadata(path).and_then(|file| file.modified()).map_err(Error::io("read", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use midashi_stage::{Stage, StageArguments};
+
+    use super::*;
+
+    /// A stage that writes a file and a folder; what it did is what it returns.
+    fn work(artifacts: &Path, name: &str, seed: u64) -> (RunFolder, bool) {
+        let config = artifacts.join("pipeline.toml");
+        fs::write(&config, "").unwrap();
+        let set = vec![format!("run.artifacts={}", artifacts.display()), format!("run.name={name}")];
+        let stage = Stage::open("tokenize", 1, &StageArguments { config, set }).unwrap();
+        let folder = stage.folder().clone();
+        let outputs = [folder.tokens(), folder.tokenizer()];
+        let Some(work) = stage.begin(&seed, &[], &outputs).unwrap() else { return (folder, false) };
+        atomic::write_bytes(&outputs[0], format!("tokens of seed {seed}").as_bytes()).unwrap();
+        let vocabulary = |inside: &Path| atomic::write_bytes(&inside.join("vocab.txt"), b"[PAD]");
+        atomic::write_folder(&outputs[1], vocabulary).unwrap();
+        work.finish(&()).unwrap();
+        (folder, true)
+    }
+
+    #[test]
+    fn a_stage_is_up_to_date_with_what_another_run_made() {
+        let artifacts = tempfile::tempdir().unwrap();
+        let (one, worked) = work(artifacts.path(), "one", 1);
+        assert!(worked);
+        fs::write(one.features(), "features").unwrap();
+        let other = RunFolder::new(artifacts.path(), "other");
+        share(&one, &other, &["tokenize"]).unwrap();
+        let mut digests = DigestMemory::open(other.digests());
+        digests.of(&other.tokens()).unwrap();
+        assert!(!digests.is_changed(), "its digest was known before it was read");
+        assert!(!work(artifacts.path(), "other", 1).1);
+        assert_eq!(fs::read(other.tokenizer().join("vocab.txt")).unwrap(), b"[PAD]");
+        assert_eq!(fs::read(other.features()).unwrap(), b"features");
+
+        let made = fs::metadata(other.tokens()).unwrap();
+        share(&one, &other, &["tokenize"]).unwrap();
+        #[cfg(unix)]
+        assert_eq!(
+            std::os::unix::fs::MetadataExt::ino(&made),
+            std::os::unix::fs::MetadataExt::ino(&fs::metadata(one.tokens()).unwrap()),
+            "one file"
+        );
+        assert_eq!(fs::metadata(other.tokens()).unwrap().modified().unwrap(), made.modified().unwrap());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_made_again_and_never_through_a_link() {
+        let artifacts = tempfile::tempdir().unwrap();
+        let (one, _) = work(artifacts.path(), "one", 1);
+        let other = RunFolder::new(artifacts.path(), "other");
+        share(&one, &other, &["tokenize"]).unwrap();
+        assert!(work(artifacts.path(), "other", 2).1, "another seed is another stage's work");
+        assert_eq!(fs::read(one.tokens()).unwrap(), b"tokens of seed 1");
+        assert_eq!(fs::read(other.tokens()).unwrap(), b"tokens of seed 2");
+        assert!(!work(artifacts.path(), "one", 1).1);
+
+        // And back: what differs is replaced.
+        share(&one, &other, &["tokenize"]).unwrap();
+        assert!(!work(artifacts.path(), "other", 1).1);
+    }
+
+    #[test]
+    fn a_cache_is_replaced_by_a_newer_one_only() {
+        let artifacts = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| RunFolder::new(artifacts.path(), name));
+        for (run, text, age) in [(&one, "older", 60), (&other, "newer", 0)] {
+            fs::create_dir_all(run.path()).unwrap();
+            fs::write(run.features(), text).unwrap();
+            let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+            File::options().write(true).open(run.features()).unwrap().set_modified(time).unwrap();
+        }
+        share(&one, &other, &[]).unwrap();
+        assert_eq!(fs::read(other.features()).unwrap(), b"newer");
+        share(&other, &one, &[]).unwrap();
+        assert_eq!(fs::read(one.features()).unwrap(), b"newer");
+    }
+
+    #[test]
+    fn a_copy_is_as_good_as_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&from, "text").unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_700_000_000, 123_456_789);
+        File::options().write(true).open(&from).unwrap().set_modified(time).unwrap();
+        copy(&from, &to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"text");
+        assert!(is_same(&from, &to));
+        fs::write(&to, "another text").unwrap();
+        assert!(!is_same(&from, &to));
+        assert_eq!(fs::read(&from).unwrap(), b"text");
+    }
+}

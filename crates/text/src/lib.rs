@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod encoding;
+mod parts;
+mod printable;
+mod unit;
+
+pub use encoding::{Encoding, PAIR_SEPARATOR};
+pub use parts::{Error, Part, Piece, SpecialToken, parts, special_tokens};
+pub use printable::{is_invisible, is_shapeless, lines, printable, shaped, spelled, visible};
+pub use unit::Unit;

@@ -1,0 +1,95 @@
+//! The training loop: in each epoch a step per batch, then the validation split.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use midashi_artifacts::{Split, TokenizedCorpus};
+use midashi_config::Train;
+use midashi_stage::{Interrupted, Progress};
+
+use crate::data::Batches;
+use crate::optimiser::LearningRateSchedule;
+use crate::training::history::{History, Totals};
+use crate::training::interrupt;
+use crate::training::state_file::StateFile;
+use crate::training::tail::{BatchResult, Tail};
+use crate::training::tensorboard::EventFile;
+
+/// Trains for `train.epochs` epochs, resuming from the state of an interrupted training. TensorBoard's
+/// files are written to the folder `events`.
+///
+/// # Errors
+/// [`Error::Interrupted`] after a signal: the state is then saved.
+pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: &Path) -> Result<History> {
+    let batches = Batches { texts: texts_of(tail.corpus(), Split::Train), train };
+    let validation = texts_of(tail.corpus(), Split::Validation);
+    let validation: Vec<usize> = validation.into_iter().map(|(text, _)| text).collect();
+    let texts = batches.texts.len();
+    if texts == 0 {
+        bail!("the training split is empty; lower corpus.split.test or corpus.split.validation");
+    }
+    let (parameters, epochs) = (tail.trainable_parameters(), train.epochs);
+    println!("  {parameters} trainable parameters, {texts} texts, {epochs} epochs");
+    let steps = (1..=epochs).map(|epoch| batches.epoch(epoch).len()).sum();
+    let schedule = LearningRateSchedule::new(&train.learning_rate, steps);
+
+    let mut history = History::default();
+    if let Some((saved, tensors)) = state.read() {
+        tail.optimiser.restore(tensors, saved.steps)?;
+        history = saved;
+        println!("  going on after step {} of {steps}", history.steps);
+    }
+    let mut events = EventFile::create(events, history.steps)?;
+    interrupt::install_handler()?;
+    while !history.is_finished(train) {
+        let epoch = history.epochs.len() + 1;
+        let mut progress = Progress::new(format!("epoch {epoch}/{epochs}"), texts as u64, "texts");
+        progress.advance(history.totals.sums.texts as u64);
+        for batch in batches.epoch(epoch).into_iter().skip(history.steps_of_epoch) {
+            let started = Instant::now();
+            let factor = schedule.factor(history.steps);
+            let result = tail.step(&batch, factor)?;
+            history.add_step(train, factor, &batch, &result)?;
+            events.add(history.steps, &history.step_scalars())?;
+            history.totals.seconds += started.elapsed().as_secs_f64();
+            progress.advance(batch.len() as u64);
+            let is_interrupted = interrupt::is_requested();
+            if is_interrupted || state.is_due() {
+                state.save(&history, &tail.optimiser.state()?)?;
+            }
+            if is_interrupted {
+                let at = format!("the state after step {} of {steps} is saved", history.steps);
+                bail!(Interrupted(format!("{at}; the same command goes on from there")));
+            }
+        }
+        progress.finish();
+        let validated = validate(tail, train, &validation)?;
+        history.add_epoch(train, schedule.factor(history.steps), validated);
+        if history.best().is_some_and(|best| best.epoch == epoch) {
+            tail.optimiser.save_best();
+        }
+        events.add(history.steps, &history.epoch_scalars())?;
+    }
+    if let Some(best) = history.best() {
+        let accuracy = best.validation_accuracy.unwrap_or_default();
+        println!("  restored the weights of epoch {}, validation accuracy {accuracy:.4}", best.epoch);
+        tail.optimiser.restore_best();
+    }
+    Ok(history)
+}
+
+/// The texts of a split and their lengths in tokens.
+fn texts_of(corpus: &TokenizedCorpus, split: Split) -> Vec<(usize, usize)> {
+    let texts = corpus.texts.iter().enumerate().filter(|(_, text)| text.split == split);
+    texts.map(|(index, text)| (index, text.encoding.input_ids.len())).collect()
+}
+
+/// Results on the validation split; `None` if it is empty.
+fn validate(tail: &mut Tail<'_>, train: &Train, texts: &[usize]) -> Result<Option<BatchResult>> {
+    let mut totals = Totals::default();
+    for batch in texts.chunks(train.batch_size) {
+        totals.add(&tail.validate(batch)?);
+    }
+    Ok((totals.sums.texts > 0).then(|| totals.mean()))
+}

@@ -1,0 +1,95 @@
+//! From the corpus to the report: what each stage hands on is what the others know.
+
+use midashi_artifacts::Split;
+use midashi_baseline::Baseline;
+
+use crate::runs::finished;
+
+fn articles_of(split: Split) -> usize {
+    finished().corpus().articles.iter().filter(|article| article.split == split).count()
+}
+
+#[test]
+fn every_article_is_tokenised_in_the_order_of_the_corpus() {
+    let (corpus, tokens) = (finished().corpus(), finished().tokens());
+    assert_eq!(corpus.categories.len(), 9);
+    assert_eq!(tokens.texts.len(), corpus.articles.len());
+    for (text, article) in tokens.texts.iter().zip(&corpus.articles) {
+        assert_eq!((&text.id, text.label, text.split), (&article.id, article.category, article.split));
+        assert_eq!(text.encoding.tokens.first().map(String::as_str), Some("[CLS]"));
+        assert_eq!(text.encoding.tokens.last().map(String::as_str), Some("[SEP]"));
+    }
+}
+
+#[test]
+fn training_takes_every_text_once_an_epoch_and_the_loss_falls() {
+    let steps = finished().training();
+    let per_epoch = articles_of(Split::Train).div_ceil(32);
+    assert_eq!(steps.iter().filter(|row| row.split == Split::Train).count(), 2 * per_epoch);
+    assert_eq!(steps.iter().filter(|row| row.split == Split::Validation).count(), 2);
+    let (first, last) = (&steps[0], &steps[steps.len() - 2]);
+    assert!(last.loss < first.loss, "the loss falls: {} … {}", first.loss, last.loss);
+}
+
+#[test]
+fn metrics_count_the_predictions_of_the_test_split() {
+    let (predictions, metrics) = (finished().predictions(), finished().metrics());
+    let test = articles_of(Split::Test);
+    let right = predictions.rows.iter().filter(|row| row.label == row.predicted).count();
+    assert_eq!((predictions.rows.len(), metrics.test_rows), (test, test as u64));
+    assert!((metrics.accuracy - right as f64 / test as f64).abs() < 1e-12);
+    assert_eq!(metrics.labels, finished().corpus().categories);
+    assert_eq!(metrics.confusion.iter().flatten().sum::<u64>(), test as u64);
+    let interval = metrics.intervals.expect("intervals").accuracy;
+    assert!(interval.low < metrics.accuracy && metrics.accuracy < interval.high);
+    for row in &predictions.rows {
+        assert!((row.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn the_baseline_is_fitted_to_the_same_training_texts() {
+    let tokens = finished().tokens();
+    let split = |split| {
+        let texts = tokens.texts.iter().filter(move |text| text.split == split);
+        texts
+            .map(|text| (text.encoding.original.as_str(), text.label.index()))
+            .unzip::<_, _, Vec<_>, Vec<_>>()
+    };
+    let ((texts, labels), (test_texts, answers)) = (split(Split::Train), split(Split::Test));
+    let probabilities = Baseline::fit(&texts, &labels, 9).unwrap().probabilities(&test_texts);
+    let argmax = |row: &Vec<f64>| (0..9).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let right: Vec<bool> =
+        probabilities.iter().zip(&answers).map(|(row, answer)| argmax(row) == *answer).collect();
+
+    let found = finished().metrics().baseline.expect("a linear baseline");
+    let count = right.iter().filter(|right| **right).count();
+    assert!((found.scores.accuracy - count as f64 / answers.len() as f64).abs() < 1e-12);
+    let predictions = finished().predictions();
+    let alone = predictions.rows.iter().zip(&right);
+    let alone = alone.filter(|(row, baseline)| row.label == row.predicted && !**baseline).count();
+    assert_eq!(found.mcnemar.only_first_right, alone as u64);
+}
+
+#[test]
+fn attention_of_20_texts_is_written_and_a_heads_row_sums_to_1() {
+    let attention = finished().attention();
+    assert_eq!(attention.len(), 20);
+    for row in &attention {
+        assert_eq!(row.attention.len(), 2, "heads");
+        for head in &row.attention {
+            assert_eq!(head.len(), row.tokens.len());
+            assert!((head.iter().sum::<f32>() - 1.0).abs() < 1e-5, "a head's row sums to 1");
+        }
+    }
+}
+
+#[test]
+fn the_report_shows_the_run_and_loads_nothing_from_outside() {
+    let report = finished().text("report.html");
+    assert!(report.contains("Sample headlines") && report.contains("sports-watch"));
+    assert!(report.contains("the linear baseline alone on"));
+    for scheme in ["src=\"http", "href=\"http", "url(http"] {
+        assert!(!report.contains(scheme), "the report loads something from outside: {scheme}");
+    }
+}

@@ -1,0 +1,73 @@
+//! The exported classifier, run without the rest of Midashi.
+
+use midashi_artifacts::{Split, TokenizedText};
+use midashi_bert::{
+    ATTENTION, ATTENTION_MASK, Batch, INPUT_IDS, LOGITS, PaddingRule, TOKEN_TYPE_IDS, TextIds,
+};
+use midashi_runtime::{Device, Runtime, Session, SessionOptions};
+use midashi_tests::{Run, root};
+use ndarray::Axis;
+
+use crate::runs::finished;
+
+fn classifier(run: &Run) -> Session {
+    let runtime = Runtime::load(&root().join("cache/onnxruntime")).unwrap();
+    let model = run.bytes("model/classifier.onnx");
+    runtime.session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap()
+}
+
+fn softmax<'a>(logits: impl Iterator<Item = &'a f32> + Clone) -> Vec<f32> {
+    let total: f32 = logits.clone().map(|logit| logit.exp()).sum();
+    logits.map(|logit| logit.exp() / total).collect()
+}
+
+fn ids(texts: &[TokenizedText]) -> Vec<TextIds<'_>> {
+    texts
+        .iter()
+        .map(|TokenizedText { encoding, .. }| TextIds {
+            input_ids: &encoding.input_ids,
+            token_type_ids: &encoding.token_type_ids,
+        })
+        .collect()
+}
+
+/// The classifier's probabilities for `texts` as one batch.
+pub fn probabilities(run: &Run, texts: &[TokenizedText], padding: PaddingRule) -> Vec<Vec<f32>> {
+    let batch = Batch::of_ids(&ids(texts), 0, padding);
+    let mut session = classifier(run);
+    let outputs = session.run(batch.inputs()).unwrap();
+    outputs.float32(LOGITS).unwrap().rows().into_iter().map(|row| softmax(row.into_iter())).collect()
+}
+
+/// Asserts that the classifier, in batches of other texts, gives the run's predictions and attention.
+pub fn assert_gives_the_predictions(run: &Run) {
+    let mut session = classifier(run);
+    let (predictions, attention) = (run.predictions(), run.attention());
+    for (texts, rows) in run.texts(Split::Test).chunks(7).zip(predictions.rows.chunks(7)) {
+        let batch = Batch::of_ids(&ids(texts), 0, PaddingRule::Masked);
+        let inputs = batch.inputs();
+        let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, [INPUT_IDS, TOKEN_TYPE_IDS, ATTENTION_MASK]);
+        let outputs = session.run(inputs).unwrap();
+        let logits = outputs.float32(LOGITS).unwrap();
+        let weights = outputs.float32(ATTENTION).unwrap();
+        for (at, row) in rows.iter().enumerate() {
+            assert_eq!(row.id, texts[at].id);
+            let found = softmax(logits.index_axis(Axis(0), at).iter());
+            for (found, expected) in found.iter().zip(&row.probabilities) {
+                assert!((found - expected).abs() < 1e-5);
+            }
+            let shown = attention.iter().find(|shown| shown.id == row.id);
+            for (head, expected) in shown.iter().flat_map(|shown| shown.attention.iter().enumerate()) {
+                for (token, expected) in expected.iter().enumerate() {
+                    assert!((weights[[at, head, token]] - expected).abs() < 1e-5);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_exported_classifier_gives_the_predictions() {
+    assert_gives_the_predictions(finished());
+}

@@ -1,0 +1,13 @@
+//! Whole runs on the sample corpus at reduced size: what the stages hand on, repetition, reuse, exchange, the
+//! article's choices.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
+mod article;
+mod chain;
+mod checkpoint;
+mod exported;
+mod own_corpus;
+mod pairs;
+mod recipe;
+mod repetition;
+mod runs;
