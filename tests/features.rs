@@ -69,7 +69,7 @@ fn features_are_taken_again_where_nothing_that_they_depend_on_changes() {
         "corpus.split.test=0.3",
         "corpus.split.validation=0.1",
     ] {
-        run.clone().set(set).stages(&STAGES[..4]).says("frozen layers: taken from");
+        run.clone().set(set).stages(&STAGES[..4]).says("frozen layers: read from");
         assert_eq!(run.modified("features.arrow"), made, "{set}");
     }
 }
@@ -119,7 +119,7 @@ fn over_the_budget_nothing_is_written_and_the_model_is_the_same() {
             .stages(&STAGES[..5])
             .says("features of 2 frozen layers: ")
             .says("more than train.features.disk_budget_gib = 0.0001: not kept, computed for every batch")
-            .says("features of 2 frozen layers: not kept, computed");
+            .says("features of 2 frozen layers: not cached, computed");
         assert!(!computed.artifact("features.arrow").exists());
 
         let (steps, computed_steps) = (written.training(), computed.training());
@@ -150,7 +150,7 @@ fn a_model_is_evaluated_with_the_trunk_it_was_trained_with() {
         fs::remove_file(gone.artifact("features.arrow")).unwrap();
         fs::remove_file(gone.artifact("predictions.parquet")).unwrap();
         gone.stages(&["evaluate"])
-            .says("features of 2 frozen layers: those of the training are gone, computed");
+            .says("features of 2 frozen layers: the cached ones of the training are gone, computed");
         assert!(difference(run, &gone) <= 1e-6, "{name}");
     }
 }

@@ -69,7 +69,7 @@ fn runs_share_what_they_have_in_common() {
     // Fetch, ingest and tokenize of both.
     outcome.up_to_date(6);
     // Features are computed once.
-    outcome.says_times(1, "1440 texts in").says_times(1, "taken from");
+    outcome.says_times(1, "1440 texts in").says_times(1, "frozen layers: read from");
     for name in ["sources.json", "corpus.parquet", "tokens.arrow", "tokenizer/vocab.txt"] {
         for path in of_seeds(name) {
             assert_eq!(inode(&path), inode(&base.artifact(name)), "{name} is one file");

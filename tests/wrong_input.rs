@@ -229,7 +229,7 @@ fn a_gpu_that_is_not_there() {
     if outcome.code == Some(0) {
         outcome.says("device cuda");
     } else {
-        outcome.refuses(["\"cuda\" was asked for"]);
+        outcome.refuses(["\"cuda\" was requested"]);
     }
     run(&folder).stage("train").set("train.device=cpu").ends().says("device cpu");
 }

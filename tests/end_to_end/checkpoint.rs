@@ -53,12 +53,12 @@ fn another_learning_rate_starts_from_the_same_features() {
     let copy = run.copy_to(&artifacts);
     let made = copy.modified("features.arrow");
     let changed = copy.clone().set("train.learning_rate.classifier=1e-2");
-    changed.stages(&STAGES[3..]).says("taken from");
+    changed.stages(&STAGES[3..]).says("frozen layers: read from");
     assert_eq!(changed.modified("features.arrow"), made);
     assert_ne!(changed.predictions(), run.predictions());
 
     // And the first learning rate again, which gives the first predictions again.
-    copy.stages(&STAGES[3..]).says("taken from");
+    copy.stages(&STAGES[3..]).says("frozen layers: read from");
     assert_eq!(copy.predictions(), run.predictions());
 }
 

@@ -136,13 +136,15 @@ impl<'e> Classifier<'e> {
         let mut encoder = self.tokenizer()?.encoder();
         let encode = |text: &S| {
             let text = text.as_ref();
-            let encoded = match choice {
+            let mut encoded = match choice {
                 TextChoice::Title | TextChoice::Body => encoder.encode(text, max_length)?,
                 TextChoice::TitleAndBody => {
                     let (title, body) = text.split_once('\n').unwrap_or((text, ""));
                     encoder.encode_pair(title, body, max_length)?
                 }
             };
+            // A title without a body is shown without the separator.
+            encoded.encoding.original = text.to_owned();
             if !encoded.encoding.has_words() {
                 return Err(Error::NoWords { text: text.to_owned() });
             }
