@@ -1,4 +1,4 @@
-# Midashi: fine-tune a Japanese BERT and see what it attends to. `make help` explains.
+# Midashi: fine-tunes a Japanese BERT and shows which words it uses. `make help` lists the commands.
 
 CONFIG ?= pipeline.toml
 SET ?=
@@ -13,49 +13,49 @@ CACHE := cache
 FUZZ ?= mecab settings pytorch safetensors config
 FUZZ_SECONDS ?= 600
 
-# Pinned: the numbers in the README were measured with these.
-# The wheel is taken for one version of Python whatever this machine has: only its library is used.
+# Pinned versions: the results in docs/results.md were measured with them.
+# The wheel is the one for Python 3.12, because only its library is used.
 ONNXRUNTIME := 1.31.1
-# What the library opens of CUDA, in the major version it was built for; the driver (580 or later) is the
-# machine's own.
+# The CUDA libraries that ONNX Runtime opens, in the major version that it was built for. The driver (580 or later)
+# must be installed on the machine.
 CUDA := nvidia-cublas==13.10.0.20 nvidia-cuda-nvrtc==13.5.37 nvidia-cuda-runtime==13.5.37 \
   nvidia-cudnn-cu13==9.28.1.4 nvidia-curand==10.4.5.25
-# Where `make setup` makes it possible to train: cpu or cuda (which can do both).
+# The device that `make setup` installs ONNX Runtime for: cpu, or cuda (which includes the CPU).
 DEVICE ?= cpu
 IPADIC := $(CACHE)/ipadic/1.0.0
 UNIDIC_LITE := $(CACHE)/unidic-lite/1.0.8
-# axe-core 4.12.1, which the report's accessibility is tested with, comes in this Python package.
+# This Python package contains axe-core 4.12.1, with which the report's accessibility is tested.
 AXE := $(CACHE)/axe/0.1.8
-# The MeCab dictionary that `make setup` brings: ipadic or unidic-lite.
+# The MeCab dictionary that `make setup` installs: ipadic or unidic-lite.
 DICTIONARY ?= ipadic
 
 .DEFAULT_GOAL := help
 .PHONY: help all demo sweep test fuzz setup build clean $(STAGES)
 
 help: ## This text
-	@echo 'Midashi: headlines in, fine-tuned Japanese BERT and its attention out.'
+	@echo 'Midashi fine-tunes a Japanese BERT to classify headlines and shows which words it uses.'
 	@echo
 	@grep -hE '^[a-z][a-z $$()]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
-	@printf '%-12s%s\n' $(foreach stage,$(STAGES),'$(stage)' 'one stage, if what it reads has changed')
+	@printf '%-12s%s\n' $(foreach stage,$(STAGES),'$(stage)' 'One stage, unless it is up to date')
 	@echo
-	@echo "$(BIN)/midashi-inspect CHECKPOINT --text '…'   what a checkpoint is and makes of a text"
-	@echo "$(BIN)/midashi-render --text '…'   what the run's model makes of a text, and why"
+	@echo "$(BIN)/midashi-inspect CHECKPOINT --text '…'   shows a checkpoint and its outputs for a text"
+	@echo "$(BIN)/midashi-predict '…'   classifies a text with a run's model and explains the prediction"
 	@echo
 	@echo "CONFIG=other.toml   another configuration (now: $(CONFIG))"
-	@echo "SET=\"section.key=value section.key='two words' ...\"   override single keys (docs/configuration.md)"
+	@echo "SET=\"section.key=value section.key='two words' ...\"   single keys (docs/configuration.md)"
 	@echo "DEVICE=cuda   ONNX Runtime with CUDA for setup (now: $(DEVICE))"
 	@echo "DICTIONARY=unidic-lite   the MeCab dictionary for setup (now: $(DICTIONARY))"
 
-all: setup build ## Every stage of CONFIG, in order (the article's reproduction)
+all: setup build ## All stages in order on CONFIG (pipeline.toml is the article's recipe)
 	@set -e; for stage in $(STAGES); do $(BIN)/midashi-$$stage; done
 
-demo: ## Set-up, then every stage on the sample corpus: needs no download but packages
+demo: ## Set-up, then all stages on the sample corpus; downloads only packages
 	@$(MAKE) --no-print-directory all CONFIG=data/sample.toml
 
 $(STAGES): setup build
 	@$(BIN)/midashi-$@
 
-sweep: setup build ## All combinations of SWEEP='section.key=value,value ...', their mean and spread
+sweep: setup build ## All combinations of SWEEP='section.key=value,value ...', with mean and deviation
 	@$(BIN)/midashi-sweep
 
 test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints and all tests
@@ -68,10 +68,10 @@ fuzz: | need-cargo ## Search for files that break a reader, FUZZ_SECONDS each; s
 	  cargo +nightly fuzz run --fuzz-dir . $$target corpus/$$target seeds/$$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -max_len=65536; done
 
-build: | need-cargo ## Compile the stages
+build: | need-cargo ## Compile the programs
 	@cargo build --release --locked --bins
 
-setup: runtime dictionary ## Bring ONNX Runtime for DEVICE and the MeCab dictionary DICTIONARY
+setup: runtime dictionary ## Download ONNX Runtime for DEVICE and the MeCab dictionary DICTIONARY
 
 .PHONY: runtime
 runtime: $(or $(and $(filter cpu,$(DEVICE)),$(CACHE)/onnxruntime/$(ONNXRUNTIME)), \
@@ -81,7 +81,7 @@ runtime: $(or $(and $(filter cpu,$(DEVICE)),$(CACHE)/onnxruntime/$(ONNXRUNTIME))
 unknown-device:
 	@echo 'setup: found DEVICE=$(DEVICE), expected cpu or cuda' >&2; exit 2
 
-# A library that is already installed is used as it is.
+# With ORT_DYLIB_PATH, an installed library is used and none is downloaded.
 ifneq ($(ORT_DYLIB_PATH),)
 $(CACHE)/onnxruntime/$(ONNXRUNTIME) $(CACHE)/onnxruntime/$(ONNXRUNTIME)-cuda:
 	@:
@@ -93,7 +93,7 @@ $(CACHE)/onnxruntime/$(ONNXRUNTIME):
 	  && rm -rf wheel *.whl && touch $(ONNXRUNTIME)
 	@$(call land)
 
-# All in one folder, and the same as without CUDA where that is not asked for.
+# All libraries in one folder. It also satisfies DEVICE=cpu, because the CUDA build includes the CPU.
 $(CACHE)/onnxruntime/$(ONNXRUNTIME)-cuda:
 	@echo 'setup: onnxruntime-gpu $(ONNXRUNTIME) and CUDA (1.4 GB to download, 2 GB unpacked)'
 	@$(call download,onnxruntime-gpu==$(ONNXRUNTIME) $(CUDA) --only-binary=:all: --python-version 3.12)
@@ -110,7 +110,7 @@ dictionary: $(or $(filter $(CACHE)/$(DICTIONARY)/%,$(IPADIC) $(UNIDIC_LITE)),unk
 unknown-dictionary:
 	@echo 'setup: found DICTIONARY=$(DICTIONARY), expected ipadic or unidic-lite' >&2; exit 2
 
-# Source packages with a compiled dictionary, of which nothing else is kept.
+# Source packages that contain a compiled dictionary; only the dictionary is kept.
 $(IPADIC) $(UNIDIC_LITE):
 	@echo 'setup: $(notdir $(@D)) $(@F)'
 	@$(call download,$(notdir $(@D))==$(@F) --no-binary=$(notdir $(@D)))
@@ -124,7 +124,7 @@ $(AXE):
 	  && rm -rf wheel *.whl && touch $(@F)
 	@$(call land)
 
-# A package is unpacked beside its place and takes it whole, so that a break leaves nothing half-made.
+# A package is unpacked into a temporary folder and renamed, so that an interruption leaves no incomplete folder.
 download = command -v python3 >/dev/null || \
     { echo 'setup: python3 is missing; install Python 3.9 or later (used only to download packages)' >&2; exit 2; }; \
   python3 -m pip --version >/dev/null 2>&1 || \
@@ -138,7 +138,7 @@ land = rm -rf $(@D) && mv $(@D).new $(@D)
 need-cargo:
 	@command -v cargo >/dev/null || { echo 'setup: cargo is missing; install Rust 1.92 or later (https://rustup.rs)' >&2; exit 2; }
 
-# Stages meet in files: they run one after the other, whatever -j says.
+# Stages exchange files, so they run one after the other even with -j.
 .NOTPARALLEL:
 
 clean: ## Remove artifacts; downloads stay
