@@ -61,6 +61,7 @@ sweep: setup build ## All combinations of SWEEP='section.key=value,value ...', w
 test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints and all tests
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked --quiet
 	cargo test --release --workspace --locked
 
 fuzz: | need-cargo ## Search for files that break a reader, FUZZ_SECONDS each; see tests/fuzz/README.md

@@ -30,8 +30,11 @@ fn saved(browser: &mut Browser, folder: &Path, button: &str) -> String {
     loop {
         let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
         let done = files.into_iter().find(|file| file.extension().is_some_and(|end| end != "crdownload"));
-        if let Some(file) = done {
-            return fs::read_to_string(file).unwrap();
+        // Chromium reserves the name with an empty file before it writes the content.
+        if let Some(saved) =
+            done.map(|file| fs::read_to_string(file).unwrap()).filter(|text| !text.is_empty())
+        {
+            return saved;
         }
         assert!(Instant::now() < deadline, "{button} saves nothing");
         std::thread::sleep(Duration::from_millis(10));

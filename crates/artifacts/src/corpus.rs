@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_says_what_to_do() {
+    fn a_broken_file_is_named_with_the_command_that_remakes_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("corpus.parquet");
         std::fs::write(&path, "not parquet").unwrap();

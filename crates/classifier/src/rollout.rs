@@ -1,4 +1,4 @@
-//! Attention through all layers.
+//! Attention rollout: attention through all layers.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis};
 
@@ -7,12 +7,12 @@ pub fn head_mean(attention: ArrayView3<'_, f32>) -> Array2<f32> {
     attention.mean_axis(Axis(0)).unwrap_or_else(|| Array2::zeros((0, 0)))
 }
 
-/// What `[CLS]` after the last layer is made of, token by token: attention rollout (Abnar and Zuidema 2020,
-/// section 3). Each layer's attention, mean over heads, `[tokens, tokens]`, is mixed half and half with the
-/// identity, which stands for the residual connections, and the layers' matrices are multiplied; this is the
-/// product's row of `[CLS]`. `layers` are in the order of the model. The result sums to 1.
+/// Attention rollout (Abnar and Zuidema 2020, section 3): the share of each token in `[CLS]` after the last layer. Each
+/// layer's attention, mean over heads, `[tokens, tokens]`, is averaged with the identity for the residual connection, and
+/// the layers' matrices are multiplied; the result is the product's row of `[CLS]`. `layers` are in the order of the
+/// model. The result sums to 1.
 pub fn rollout<'a>(layers: impl DoubleEndedIterator<Item = ArrayView2<'a, f32>>) -> Array1<f32> {
-    // A row from the left needs no matrix product: from the last layer to the first.
+    // From the last layer to the first, vector-matrix products suffice.
     let mut row: Option<Array1<f32>> = None;
     for layer in layers.rev() {
         let before = row.unwrap_or_else(|| {

@@ -146,12 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_the_default() {
+    fn an_empty_file_gives_the_defaults() {
         assert_eq!(load("", "").unwrap(), Config::default());
     }
 
     #[test]
-    fn the_articles_recipe_leaves_nothing_of_training_to_the_defaults() {
+    fn the_articles_recipe_does_not_depend_on_the_defaults_of_training() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipeline.toml");
         let train = Config::load(&path, NONE).unwrap().train;
         assert_eq!((train.trainable_layers, train.epochs), (TrainableLayers::Last(1), 5));
@@ -177,8 +177,8 @@ mod tests {
             "run.name=7 train.trainable_layers=all train.learning_rate.encoder=1e-3 train.learning_rate.classifier=1",
         )
         .unwrap();
-        assert_eq!(config.run.name, "7", "a string key takes any word");
-        assert_eq!(load("", "run.name=\"e5\"").unwrap().run.name, "e5", "quotes are not part of it");
+        assert_eq!(config.run.name, "7", "a string key takes any text");
+        assert_eq!(load("", "run.name=\"e5\"").unwrap().run.name, "e5", "quotes are not part of the value");
         assert_eq!(config.train.epochs, 3);
         assert_eq!(config.train.trainable_layers, TrainableLayers::All);
         assert_eq!(config.train.learning_rate.encoder, 1e-3);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_configuration_is_read_as_what_it_was() {
+    fn a_written_configuration_reads_back_the_same() {
         let overrides = "train.trainable_layers=all train.learning_rate.encoder=1e-3 corpus.source=a\"b";
         let config = load("", overrides).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_changes_are_a_configuration_of_nothing_but_what_is_no_default() {
+    fn the_changes_are_a_configuration_without_defaults() {
         let config =
             load("[run]\nname = \"a\"\n[train]\nepochs = 7\n", "train.learning_rate.encoder=1e-3").unwrap();
         let changes = config.changes().unwrap();

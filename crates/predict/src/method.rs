@@ -23,7 +23,7 @@ pub struct Arguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
-    /// Attention of [CLS] in one layer
+    /// Attention of `[CLS]` in one layer
     Attention,
     /// Attention through all layers (Abnar and Zuidema 2020)
     Rollout,

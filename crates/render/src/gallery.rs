@@ -1,5 +1,5 @@
-//! The attention gallery, which a reader without JavaScript sees: texts as their authors wrote them,
-//! coloured by what `[CLS]` gives their tokens in the last layer.
+//! The attention gallery, for readers without JavaScript: texts as their authors wrote them, coloured by the attention
+//! of `[CLS]` in the last layer.
 
 use std::collections::HashMap;
 
@@ -13,17 +13,17 @@ use crate::artifacts::Artifacts;
 /// The shown texts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gallery {
-    /// Attention heads that are summed; the sum over all tokens of a text is this number, less what
-    /// padding took where it was attended to.
+    /// Number of attention heads that are summed. The weights of a text sum to this number, less the attention to
+    /// padding.
     pub heads: usize,
-    /// Some of `attention.parquet`, in its order.
+    /// Texts of `attention.parquet`, in its order.
     pub texts: Vec<GalleryText>,
 }
 
 /// One text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GalleryText {
-    /// The article's headline, whether it was read or not.
+    /// The article's headline, even if the model reads the body.
     pub title: String,
     /// The true category.
     pub label: String,
@@ -35,15 +35,15 @@ pub struct GalleryText {
     pub probability: f32,
     /// Probability of `label`.
     pub label_probability: f32,
-    /// The text that was read, as its author wrote it, cut where its words and tokens part.
+    /// The text that the model read, as its author wrote it, cut at words and tokens.
     pub parts: Vec<Part>,
-    /// Tokens that stand for nothing in the text.
+    /// Tokens without a source in the text.
     pub special: Vec<SpecialToken>,
-    /// Share of all attention that special tokens take.
+    /// Share of the attention that goes to special tokens.
     pub special_share: f64,
 }
 
-/// A page without a script has no filters: more texts than these nobody reads.
+/// Most texts of the gallery: without a script it has no filters.
 const MOST_TEXTS: usize = 100;
 
 impl Gallery {
@@ -67,7 +67,7 @@ impl Gallery {
                 &predictions.categories,
             )
         };
-        // At equal distances: of texts sorted by category, every category is among them in its share.
+        // Evenly spaced, so that every category is represented: the texts are sorted by category.
         let count = attention.len().min(MOST_TEXTS);
         let rows = (0..count).map(|at| &attention[at * attention.len() / count]);
         let texts = rows.map(|row| {
@@ -116,10 +116,10 @@ impl GalleryText {
     }
 }
 
-/// That every head of `row` has a weight for every token of `tokenized`.
+/// Checks that every head of `row` has a weight for every token of `tokenized`.
 ///
 /// # Errors
-/// When it has not.
+/// When one has not.
 pub fn check(row: &AttentionRow, tokenized: &TokenizedText) -> anyhow::Result<()> {
     let count = row.tokens.len();
     for (head, attention) in row.attention.iter().enumerate() {
@@ -146,7 +146,7 @@ pub fn check(row: &AttentionRow, tokenized: &TokenizedText) -> anyhow::Result<()
     Ok(())
 }
 
-/// Attention of `[CLS]` per token; with 12 heads the sum of all is 12.
+/// Attention of `[CLS]` per token, summed over the heads: with 12 heads it sums to 12.
 fn summed_over_heads(row: &AttentionRow) -> Vec<f64> {
     let mut weights = vec![0.0; row.tokens.len()];
     for head in &row.attention {

@@ -28,10 +28,10 @@ pub fn write<E: From<Error>>(
     Ok(commit(temporary, path)?)
 }
 
-/// As [`write`], but `fill` gets the temporary file's path and writes or replaces it itself.
+/// As [`write()`], but `fill` gets the temporary file's path and writes or replaces it itself.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_at<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     let temporary = create(path)?.into_temp_path();
     fill(&temporary)?;
@@ -43,7 +43,7 @@ pub fn write_at<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<
 /// Writes bytes.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |file| file.write_all(bytes).map_err(Error::io("write", path)))
 }

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn mixed_values_are_what_the_configuration_says() {
+    fn values_have_the_types_of_the_configuration() {
         let grid = grid("train.trainable_layers=1,all", "").unwrap();
         let values: Vec<&Value> = grid.settings.iter().map(|setting| &setting.values[0]).collect();
         assert_eq!(values, [&Value::from(1), &Value::from("all")]);

@@ -29,10 +29,11 @@ pub fn scores(folder: &RunFolder) -> Result<SweepScores> {
 /// Validation accuracy of the best epoch; none without a validation split.
 fn validation_accuracy(folder: &RunFolder) -> Result<Option<f64>> {
     let record = RunRecord::read(folder);
-    let kept = record.stage("train").and_then(|train| train.details.get("best_epoch")?.as_i64());
-    let kept = kept.with_context(|| format!("{} does not say best_epoch", folder.record().display()))?;
+    let best = record.stage("train").and_then(|train| train.details.get("best_epoch")?.as_i64());
+    let missing = || format!("{} has no best_epoch of train; run the sweep again", folder.record().display());
+    let best = best.with_context(missing)?;
     let rows = read_training(&folder.training())?;
-    let row = rows.iter().find(|row| row.split == Split::Validation && row.epoch == kept);
+    let row = rows.iter().find(|row| row.split == Split::Validation && row.epoch == best);
     Ok(row.map(|row| row.correct as f64 / row.texts as f64))
 }
 

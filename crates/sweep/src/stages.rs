@@ -36,8 +36,7 @@ impl Stages {
             let binary = found.binary(stage);
             ensure!(binary.is_file(), "{} is missing: run `make build` first", binary.display());
         }
-        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))
-            .context("cannot watch for Ctrl-C")?;
+        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("cannot handle Ctrl-C")?;
         Ok(found)
     }
 

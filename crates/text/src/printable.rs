@@ -1,8 +1,8 @@
-//! Text as a page, a picture or a terminal can hold it.
+//! Escaping of text for pages, pictures and terminals.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Control characters have no place in HTML; their pictures (U+2400 to U+2421) do.
+/// Replaces control characters, which HTML does not allow, by their pictures (U+2400 to U+2421).
 pub fn printable(text: &str) -> String {
     let picture = |c: char| match c {
         '\0'..='\u{1F}' => char::from_u32(0x2400 + c as u32).unwrap_or(char::REPLACEMENT_CHARACTER),
@@ -13,13 +13,13 @@ pub fn printable(text: &str) -> String {
     text.chars().map(picture).collect()
 }
 
-/// The same for a text whose line feeds end lines.
+/// As [`printable`], but keeps line feeds.
 pub fn lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// A token as a vocabulary spells it, with the code points of characters that have no shape: what such a
-/// one does to its neighbours is no part of it.
+/// A token as the vocabulary spells it, with invisible characters as code points, so that they do not act on their
+/// neighbours.
 pub fn spelled(token: &str) -> String {
     let shown = |c: char| match c {
         c if is_invisible(c) && !c.is_control() => format!("U+{:04X}", c as u32),
@@ -28,11 +28,11 @@ pub fn spelled(token: &str) -> String {
     token.chars().map(shown).collect()
 }
 
-/// The same for one line in a table, with the code points of what has no shape, so that nothing hides in it
-/// and nothing turns its direction. Joiners and variation selectors of emoji stay: they are part of a shape.
+/// One line of a table, with invisible characters as code points, so that nothing hides in it or changes its direction.
+/// Joiners and variation selectors inside emoji stay, because they are part of a visible character.
 pub fn visible(text: &str) -> String {
     let mut shown = String::new();
-    // The last character with a shape.
+    // The last visible character.
     let mut shape = None;
     for c in text.chars() {
         let joins = matches!(c, '\u{200D}' | '\u{FE00}'..='\u{FE0F}');
@@ -49,7 +49,7 @@ pub fn visible(text: &str) -> String {
     printable(&shown)
 }
 
-/// White space, controls, and the default-ignorable characters that occur in running text.
+/// Whether `c` is white space, a control character, or a default-ignorable character that occurs in running text.
 pub fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -58,8 +58,8 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}')
 }
 
-/// Text in which every character has a shape: where nothing isolates it, as in a terminal, it cannot give commands,
-/// change the direction of what follows, or hide. Format characters are told by their code points.
+/// Text in which every character is visible, for output that does not isolate it, such as a terminal: it contains no
+/// terminal commands and no direction controls. Format characters are shown by their code points.
 pub fn shaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in printable(text).chars() {
@@ -71,7 +71,8 @@ pub fn shaped(text: &str) -> String {
     shown
 }
 
-/// Controls, format characters (those of direction, zero-width joiners, tags), and ends of lines and paragraphs.
+/// Whether `c` is a control character, a format character (direction controls, joiners, tags), or a line or paragraph
+/// separator.
 pub fn is_shapeless(c: char) -> bool {
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
     matches!(c.general_category(), Control | Format | LineSeparator | ParagraphSeparator)

@@ -1,4 +1,4 @@
-//! For a terminal: the answer, the text in colours, and a bar for each word.
+//! Terminal output: the prediction, the coloured text, and a bar for each word.
 
 use std::fmt::Write;
 
@@ -7,17 +7,17 @@ use crate::explained::{Coloured, Explained, percent};
 use crate::method::Method;
 use midashi_text::shaped;
 
-/// What is written for.
+/// The output device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminal {
     /// Width of a line.
     pub columns: usize,
-    /// Whether escape sequences are understood and wanted.
+    /// Whether to write colour escape sequences.
     pub colours: bool,
 }
 
 impl Terminal {
-    /// Where there is no terminal to ask.
+    /// Width of the output when it is not a terminal.
     pub const DEFAULT_COLUMNS: usize = 80;
 
     fn paint(self, text: &str, style: &str) -> String {
@@ -25,16 +25,16 @@ impl Terminal {
     }
 }
 
-/// Grounds of the 256 colours that terminals share, from no strength to the full. The first is paper, on which all
-/// of a text stands, so that the scale is the same on light and dark terminals.
+/// Backgrounds for positive weights, from none to the full strength, in the palette of 256 colours. The first is white:
+/// it lies under the whole text, so that the scale is the same on light and dark terminals.
 const FOR: [u8; 7] = [231, 195, 153, 117, 75, 32, 25];
-/// The same for what speaks against a category.
+/// Backgrounds for negative weights.
 const AGAINST: [u8; 7] = [231, 230, 223, 216, 208, 166, 130];
 const BLACK: u8 = 16;
 const WHITE: u8 = 231;
 
 const INDENT: &str = "  ";
-/// Columns for a word, in a line of the usual width.
+/// Columns for a word, in a line of the default width.
 const LONGEST_WORD: usize = 24;
 /// Columns of weight and share with the space before them.
 const NUMBERS: usize = 20;
@@ -86,7 +86,7 @@ fn line(out: &mut String, text: &str) {
     let _ = writeln!(out, "{}", text.trim_end_matches(' '));
 }
 
-/// The word as a row's name; white space by its code points.
+/// The word as the label of a row; white space is shown by its code points.
 fn label(word: &Coloured) -> String {
     if word.shown.chars().all(char::is_whitespace) {
         return word.shown.chars().map(|c| format!("<U+{:04X}>", c as u32)).collect();
@@ -94,7 +94,7 @@ fn label(word: &Coloured) -> String {
     word.shown.clone()
 }
 
-/// Ground and ink for a strength in [-1, 1].
+/// Background and text colour for a strength in [-1, 1].
 fn ground(strength: Option<f64>) -> String {
     let strength = strength.unwrap_or(0.0);
     let scale = if strength < 0.0 { AGAINST } else { FOR };
@@ -111,8 +111,8 @@ fn to_the_right(strength: f64, columns: usize) -> String {
     "█".repeat(eighths / 8) + PARTS[eighths % 8]
 }
 
-/// A bar from the middle of `columns`, to the left where the strength is negative: in halves there, for which alone
-/// there are characters that fill a column from its right.
+/// A bar from the middle of `columns`, to the left if the strength is negative. There it is drawn in halves, because
+/// Unicode has no finer blocks that fill a column from its right.
 fn both_sides(strength: f64, columns: usize) -> String {
     let side = columns.saturating_sub(1) / 2;
     let halves = (strength.clamp(-1.0, 0.0).abs() * 2.0 * side as f64).round() as usize;

@@ -1,4 +1,4 @@
-//! One page that asks nothing of the network and runs nothing, in the report's style.
+//! HTML output: one page in the style of the report, without scripts, that loads nothing from the network.
 
 use anyhow::Result;
 use base64::Engine;
@@ -16,7 +16,7 @@ const NAME: &str = "page.html";
 const TEMPLATE: &str = include_str!("../../templates/page.html");
 const STYLE: &str = include_str!("../../templates/page.css");
 
-/// A text and what is said of its weights.
+/// A text and the notes on its weights.
 #[derive(Serialize)]
 struct Card<'a> {
     text: &'a Explained,

@@ -1,4 +1,4 @@
-//! For programs: one JSON object a line for each text.
+//! JSON Lines output: one object per text.
 
 use std::io;
 
@@ -21,19 +21,19 @@ struct Document<'a> {
     /// By category, in the model's order; they sum to 1.
     #[serde(serialize_with = "as_object")]
     probabilities: &'a [Probability],
-    /// What says how much a token mattered.
+    /// The method that weighed the tokens.
     method: By,
-    /// The layer whose attention it is, from 0; null for other methods.
+    /// The layer of the attention, from 0; null for other methods.
     layer: Option<usize>,
-    /// The head whose attention it is, from 0; null for all heads summed, and for other methods.
+    /// The head of the attention, from 0; null for the sum of all heads, and for other methods.
     head: Option<usize>,
-    /// Whether the text's end was not read.
+    /// Whether the end of the text was truncated.
     truncated: bool,
     /// All tokens, special ones included.
     tokens: Vec<Token<'a>>,
-    /// What `words` are: `"words"`, or `"tokens"` where the tokenizer knows no words.
+    /// The unit of `words`: `"words"`, or `"tokens"` for a tokenizer without words.
     unit: Unit,
-    /// What the pictures colour, in the order of the text.
+    /// The coloured words, in the order of the text.
     words: Vec<Word<'a>>,
 }
 
@@ -43,9 +43,9 @@ struct Token<'a> {
     token: &'a str,
     /// The number of its word, from 0; null for special tokens.
     word: Option<i32>,
-    /// First character of `text` that it was made of and the one after the last; null for special tokens.
+    /// First character of its source in `text` and the one after the last; null for special tokens.
     characters: Option<(u32, u32)>,
-    /// How much it mattered.
+    /// Its weight.
     weight: f32,
 }
 
@@ -57,14 +57,14 @@ struct Word<'a> {
     characters: (usize, usize),
     /// Sum of its tokens' weights.
     weight: f32,
-    /// Share of all tokens' weights, special tokens included; of weights with a sign, of their magnitudes.
+    /// Share of the absolute weights of all tokens, special tokens included.
     share: f32,
 }
 
-/// One line for each text. Characters without a shape are escaped, so that lines can be looked at.
+/// One line for each text. Invisible characters are escaped, so that the lines are safe to print.
 ///
 /// # Errors
-/// When a number is none, which JSON has no word for.
+/// When a number is not finite, which JSON cannot express.
 pub fn json(texts: &[Explained], method: Method) -> Result<String> {
     let mut lines = Vec::new();
     for text in texts {
@@ -117,7 +117,7 @@ fn as_object<S: Serializer>(probabilities: &[Probability], serializer: S) -> Res
     object.end()
 }
 
-/// Compact JSON, in which only characters with a shape stand as themselves.
+/// Compact JSON that escapes invisible characters.
 struct Escaping;
 
 impl Formatter for Escaping {

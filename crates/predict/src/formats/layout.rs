@@ -1,25 +1,25 @@
-//! A text cut into lines of a fixed width, in columns as terminals count them: two for a wide character of East
-//! Asia, one for most others, none for a mark that stands on the character before.
+//! A text cut into lines of a fixed width, in terminal columns: two for East Asian wide characters, one for most
+//! others, none for combining marks.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::explained::{Explained, Stretch};
 use midashi_text::shaped;
 
-/// What stands in one line in one colour.
+/// Adjacent characters of one line in one colour.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Every character has a shape.
+    /// The characters; invisible ones are replaced.
     pub text: String,
-    /// Where it begins.
+    /// First column.
     pub column: usize,
-    /// How many columns it takes.
+    /// Number of columns.
     pub width: usize,
-    /// Its strength; none where no token was made of it.
+    /// The strength of its token; none for characters without a token.
     pub strength: Option<f64>,
 }
 
-/// Lines of at most `columns`. Words are broken only where they are longer than a line.
+/// Lines of at most `columns` columns. Only words longer than a line are broken.
 pub fn lines(explained: &Explained, columns: usize) -> Vec<Vec<Run>> {
     let mut lines = Lines { columns, lines: vec![Vec::new()] };
     for stretch in &explained.stretches {
@@ -44,12 +44,12 @@ pub fn lines(explained: &Explained, columns: usize) -> Vec<Vec<Run>> {
     lines.lines
 }
 
-/// How many columns a text takes.
+/// Number of columns of a text.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text, cut off with an ellipsis where it is wider than `columns`.
+/// The text, truncated with an ellipsis if it is wider than `columns`.
 pub fn shortened(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
@@ -77,8 +77,8 @@ impl Lines {
         }
     }
 
-    /// Puts `text` into this line, or the next if it has no room here; `continues` says that it is more of the
-    /// run before.
+    /// Adds `text` to this line, or to the next if there is no room. If it `continues` the previous run, the two are
+    /// joined.
     fn add(&mut self, text: &str, width: usize, strength: Option<f64>, continues: bool) {
         let end = |line: &Vec<Run>| line.last().map_or(0, |run| run.column + run.width);
         let column = self.lines.last().map_or(0, end);

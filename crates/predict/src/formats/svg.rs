@@ -1,7 +1,7 @@
-//! One picture, in the light page's colours: each text with its answer, its words coloured, and a bar for each.
+//! SVG output in the colours of a light page: each text with its prediction, its coloured words, and a bar for each word.
 //!
-//! Fonts are the reader's own, so nothing is measured: a column is half as wide as the letters are high, and every
-//! stretch of text is told its length, which viewers keep whatever font they take.
+//! The font is the viewer's, so text cannot be measured. A column is half as wide as the font size, and every run of text
+//! states its length, which viewers keep in any font.
 
 use anyhow::Result;
 use minijinja::context;
@@ -14,21 +14,21 @@ use crate::method::Method;
 use midashi_page::{environment, template_error};
 use midashi_text::shaped;
 
-/// The name's ending switches escaping on.
+/// The ending of the name switches escaping on.
 const NAME: &str = "text.xml";
 const TEMPLATE: &str = include_str!("../../templates/picture.svg");
 
-/// Grounds as the style sheet has them on a light page, from no strength to the full.
+/// Backgrounds for positive weights as in the style sheet of a light page, from none to the full strength.
 const FOR: [&str; 11] = [
     "#eff3f9", "#dde8f5", "#cadbf0", "#b6cdea", "#a1c0e3", "#8db2dd", "#749ac9", "#4b74a9", "#3d659a",
     "#28538b", "#123f7a",
 ];
-/// The same for what speaks against a category.
+/// Backgrounds for negative weights.
 const AGAINST: [&str; 11] = [
     "#eff3f9", "#f7e4cf", "#f3d4b4", "#eec398", "#eab27d", "#e5a061", "#da8235", "#b4590e", "#a34a0b",
     "#8b3a03", "#712900",
 ];
-/// From this level on ink is white.
+/// From this level on the text is white.
 const DARK: usize = 7;
 const INK: &str = "#1b2330";
 const MUTED: &str = "#5b6472";
@@ -42,12 +42,12 @@ const LARGE: usize = 22;
 const SMALL: usize = 14;
 const LINE: usize = 38;
 const ROW: usize = 22;
-/// Where a row's numbers end and its bar begins.
+/// The end of a row's numbers and the start of its bar.
 const NUMBERS: usize = 330;
 const BAR: usize = 350;
 /// Columns for a word in a row.
 const LONGEST_WORD: usize = 28;
-/// A text alternative names so many words.
+/// Number of words in the text alternative.
 const NAMED: usize = 5;
 
 #[derive(Serialize)]
@@ -72,7 +72,7 @@ struct Label {
     x: usize,
     y: usize,
     size: usize,
-    /// None where a font's own is taken.
+    /// None for the font's own width.
     length: Option<usize>,
     anchor: &'static str,
     fill: &'static str,
@@ -94,7 +94,7 @@ pub fn svg(texts: &[Explained], method: Method) -> Result<String> {
     template.render(context! { title, width => WIDTH, picture => Serde(picture) }).map_err(template_error)
 }
 
-/// What a reader who does not see the picture is told.
+/// The text alternative of a text's part of the picture.
 fn describe(text: &Explained, method: Method) -> String {
     let mut strongest: Vec<_> = text.coloured().collect();
     strongest.sort_by(|one, other| other.weight.abs().total_cmp(&one.weight.abs()));
@@ -138,7 +138,7 @@ impl Picture {
             self.small(MARGIN, "start", INK, shortened(&word.shown, LONGEST_WORD));
             self.small(NUMBERS, "end", INK, percent(word.share));
             let room = (WIDTH - MARGIN - BAR) as f64;
-            // Weights with a sign have their bars on both sides of the middle.
+            // Signed weights have bars on both sides of the middle.
             let (zero, side) = if method.is_signed() { (room / 2.0, room / 2.0) } else { (0.0, room) };
             let width = word.strength.abs() * side;
             let left = BAR as f64 + zero - if word.strength < 0.0 { width } else { 0.0 };
@@ -149,13 +149,13 @@ impl Picture {
         self.height += MARGIN;
     }
 
-    /// A small text on the line that `height` has come to.
+    /// Adds a small text at the current height.
     fn small(&mut self, x: usize, anchor: &'static str, fill: &'static str, text: String) {
         self.labels.push(Label { x, y: self.height, size: SMALL, length: None, anchor, fill, text });
     }
 }
 
-/// The scale and the place in it for a strength in [-1, 1].
+/// The scale and the index in it for a strength in [-1, 1].
 fn level(strength: f64) -> (&'static [&'static str; 11], usize) {
     let scale = if strength < 0.0 { &AGAINST } else { &FOR };
     let strongest = scale.len() - 1;

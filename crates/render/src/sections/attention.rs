@@ -1,4 +1,4 @@
-//! Attention to each word: the explorer, or for a page without a script the gallery.
+//! The explained texts: the explorer, or the gallery on a page without scripts.
 
 use minijinja::Value;
 use minijinja::value::Serde;

@@ -20,7 +20,7 @@ use crate::training::tensorboard::EventFile;
 /// files are written to the folder `events`.
 ///
 /// # Errors
-/// [`Error::Interrupted`] after a signal: the state is then saved.
+/// [`Interrupted`] after a signal: the state is then saved.
 pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: &Path) -> Result<History> {
     let batches = Batches { texts: texts_of(tail.corpus(), Split::Train), train };
     let validation = texts_of(tail.corpus(), Split::Validation);
