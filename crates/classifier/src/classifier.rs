@@ -1,5 +1,7 @@
 //! A fine-tuned model that classifies texts.
 
+use std::path::Path;
+
 use midashi_bert::{
     Batch, Graph, Start, Storage, TextIds, WORD_EMBEDDINGS, Weights, batches_by_length, classifier,
 };
@@ -7,7 +9,6 @@ use midashi_config::{Config, Evaluate, TextChoice, Tokenize};
 use midashi_runtime::{Engine, Session};
 use midashi_tokenizer::{Dictionaries, Encoded, Tokenizer};
 use ndarray::{Array2, ArrayD, Axis, s};
-use std::path::Path;
 
 use crate::{Error, ModelFolder, Prediction, Result};
 
