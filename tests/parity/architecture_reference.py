@@ -13,7 +13,7 @@ Writes ../fixtures/architectures/NAME/ for bert, roberta, xlm-roberta, camembert
   model.json                       of the bert alone: how PyTorch prints it, and its numbers of parameters
 
 They differ in the head beside the encoder, hence in prefixes and ignored tensors, in pad_token_id, activation and
-layer_norm_eps. What a model says of padding means nothing and differs between architectures.
+layer_norm_eps. A model's outputs at padding are meaningless and differ between architectures.
 
 --check runs the example `as_bert`, which reads a checkpoint with Midashi and writes it as a BERT, and loads
 that in transformers as a BertModel. Hidden states of tokens must agree to 1e-5.

@@ -1,4 +1,4 @@
-"""Checks what a finished run says of why its model answers as it does, from scratch in PyTorch.
+"""Checks the explanations of a finished run, computed from scratch in PyTorch.
 
 usage: explanations.py RUN [--texts 20]
 
