@@ -226,8 +226,8 @@ fn a_text_that_cannot_be_shown_is_refused() {
 #[test]
 fn an_option_that_does_not_fit_is_refused() {
     let shown = |options: &[&str]| show(evaluated_run(), ["本"]).arguments(options);
-    shown(&["--head", "2"]).fails_with(["head is 2", "2 heads, expected 0 to 1"]);
-    shown(&["--layer", "7"]).fails_with(["layer is 7", "2 layers, expected 0 to 1"]);
+    shown(&["--head", "2"]).fails_with(["--head is 2", "2 heads, expected 0 to 1"]);
+    shown(&["--layer", "7"]).fails_with(["--layer is 7", "2 layers, expected 0 to 1"]);
     shown(&["--by", "rollout", "--head", "0"]).fails_with(["--head 0", "only attention has heads"]);
 }
 

@@ -32,19 +32,6 @@ pub enum Error {
     /// Cached or precomputed hidden states have no padding to attend to.
     #[error("the hidden states of the frozen layers hold no padding that could be attended to")]
     AttendedPadding,
-    /// The model was trained on other categories than the corpus has.
-    #[error(
-        "{} has the categories {found:?}, tokens.arrow has {expected:?}; run `make train` again",
-        folder.display()
-    )]
-    Categories {
-        /// `model/`.
-        folder: PathBuf,
-        /// The model's categories.
-        found: Vec<String>,
-        /// The corpus's categories.
-        expected: Vec<String>,
-    },
     /// A text without words.
     #[error("the tokenizer finds no tokens in {text:?}; expected a text with words")]
     NoWords {

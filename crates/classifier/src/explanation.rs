@@ -55,8 +55,16 @@ impl Classifier<'_> {
     /// When the tokenizer cannot be loaded, a text has no words, the model lacks the method's layer or head, the
     /// tokenizer has no token for the baseline of integrated gradients, or a graph fails.
     pub fn explain<S: AsRef<str>>(&mut self, texts: &[S], method: Method) -> Result<Vec<Explanation>> {
-        method.check(&self.model)?;
         let encoded = self.encode(texts)?;
+        self.explain_encoded(encoded, method)
+    }
+
+    /// Classifies tokenised texts and weighs their tokens; the explained category is the predicted one.
+    ///
+    /// # Errors
+    /// As [`explain`](Self::explain), and when an id is not in the vocabulary.
+    pub fn explain_encoded(&mut self, encoded: Vec<Encoded>, method: Method) -> Result<Vec<Explanation>> {
+        method.check(&self.model)?;
         let ids: Vec<TextIds<'_>> = encoded.iter().map(|text| text_ids(&text.encoding)).collect();
         let predictions = self.classify_ids(&ids)?;
         let weights = self.weights(&encoded, &ids, &predictions, method)?;

@@ -33,7 +33,10 @@ impl Method {
     }
 
     /// Checks that the model has the layer and the head.
-    pub(crate) fn check(self, model: &ModelFolder) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::NoSuch`] when it has not.
+    pub fn check(self, model: &ModelFolder) -> Result<()> {
         let Self::Attention { layer, head } = self else { return Ok(()) };
         let config = model.config();
         for (what, found, count) in

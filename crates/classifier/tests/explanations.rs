@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_bert::{INPUT_IDS, TOKEN_TYPE_IDS, TextIds, Weights, softmax};
-use midashi_classifier::{Attribution, Classifier, Error, Method, ModelFolder, Options};
+use midashi_classifier::{
+    Attribution, Classifier, Encoded, Error, Explanation, Method, ModelFolder, Options,
+};
 use midashi_runtime::{DeviceChoice, Engine};
+use midashi_text::Encoding;
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, s};
 use safetensors::SafeTensors;
 
@@ -379,10 +382,38 @@ fn a_layer_or_head_that_the_model_lacks_is_refused() {
     let config = classifier.model().config();
     let (layers, heads) = (config.num_hidden_layers, config.num_attention_heads);
     let mut message = |layer, head| {
-        classifier.explain(&["text"], Method::Attention { layer, head }).unwrap_err().to_string()
+        let method = Method::Attention { layer, head };
+        classifier.explain_encoded(Vec::new(), method).unwrap_err().to_string()
     };
     let expected = format!("head is {heads}; the model has {heads} heads, expected 0 to {}", heads - 1);
     assert_eq!(message(None, Some(heads)), expected);
     let expected = format!("layer is {layers}; the model has {layers} layers, expected 0 to {}", layers - 1);
     assert_eq!(message(Some(layers), Some(0)), expected);
+}
+
+#[test]
+fn tokenised_texts_are_explained_as_the_predicted_category() {
+    let case = Case::main();
+    let encoded = |text: &Text| Encoded {
+        encoding: Encoding {
+            input_ids: text.input_ids.clone(),
+            token_type_ids: text.token_type_ids.clone(),
+            ..Encoding::default()
+        },
+        ..Encoded::default()
+    };
+    let mut classifier = case.classifier(ONE_BATCH);
+    let encoded: Vec<Encoded> = case.texts.iter().map(encoded).collect();
+    let rollouts = classifier.explain_encoded(encoded.clone(), Method::Rollout).unwrap();
+    let products = classifier.explain_encoded(encoded, Method::GradientXInput).unwrap();
+    for (row, text) in case.texts.iter().enumerate() {
+        let weights = |explanation: &Explanation| {
+            vector(explanation.weights.iter().map(|&weight| weight as f32).collect())
+        };
+        case.assert_close("rollout", row, weights(&rollouts[row]), case.truth("rollout", row), TOLERANCE);
+        let predicted = products[row].prediction.category.index();
+        let alone = classifier.attributions(&[text.ids()], &[predicted]).unwrap().remove(0);
+        let expected = vector(alone.gradient_x_input);
+        case.assert_close("gradient_x_input", row, weights(&products[row]), expected, AGREEMENT);
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use midashi_artifacts::{AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus};
 use midashi_bert::PaddingRule;
-use midashi_classifier::{CorpusClassifier, Error, ModelFolder};
+use midashi_classifier::{CorpusClassifier, ModelFolder};
 use midashi_runtime::Engine;
 use midashi_stage::{Progress, Work};
 
@@ -49,10 +49,13 @@ pub fn test_split(work: &Work, engine: &Engine, corpus: &TokenizedCorpus) -> Res
 fn open<'a>(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus) -> Result<CorpusClassifier<'a>> {
     let (folder, config) = (work.folder(), work.config());
     let model = ModelFolder::open(&folder.model())?;
-    if model.labels() != corpus.categories {
-        let (found, expected) = (model.labels().to_vec(), corpus.categories.clone());
-        return Err(Error::Categories { folder: folder.model(), found, expected }.into());
-    }
+    ensure!(
+        model.labels() == corpus.categories,
+        "{} has the categories {:?}, tokens.arrow has {:?}; run `make train` again",
+        folder.model().display(),
+        model.labels(),
+        corpus.categories
+    );
     let compat = model.training().compat;
     ensure!(
         compat == config.compat,

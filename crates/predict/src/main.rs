@@ -29,7 +29,7 @@ fn predict(arguments: &Arguments) -> Result<()> {
     let texts = texts::read(&arguments.texts)?;
 
     let model = ModelFolder::open(&RunFolder::of(&config).model())?;
-    let method = Method::new(arguments.method, model.config())?;
+    let method = Method::new(arguments.method, &model)?;
     let engine =
         Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
     // Standard output is for the predictions.

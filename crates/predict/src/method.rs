@@ -1,8 +1,8 @@
 //! The method that weighs the words, as the command line names it and as one model has it.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
-use midashi_classifier::BertConfig;
+use midashi_classifier::ModelFolder;
 use serde::Serialize;
 
 /// The method on the command line.
@@ -47,11 +47,19 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method for a model of this geometry; the classifier checks that the model has the layer and the head.
+    /// The method for `model`.
     ///
     /// # Errors
-    /// When a layer or a head is given for another method than attention.
-    pub fn new(Arguments { by, layer, head }: Arguments, bert: &BertConfig) -> Result<Self> {
+    /// When the model has no such layer or head, or one is given for another method than attention.
+    pub fn new(arguments: Arguments, model: &ModelFolder) -> Result<Self> {
+        let config = model.config();
+        let method = Self::resolve(arguments, config.num_hidden_layers, config.num_attention_heads)?;
+        // The message begins with "layer" or "head", which is the option's name.
+        midashi_classifier::Method::from(method).check(model).map_err(|error| anyhow!("--{error}"))?;
+        Ok(method)
+    }
+
+    fn resolve(Arguments { by, layer, head }: Arguments, layers: usize, heads: usize) -> Result<Self> {
         for (option, number, of) in [("--layer", layer, "layers"), ("--head", head, "heads")] {
             if let Some(number) = number.filter(|_| by != By::Attention) {
                 bail!("{option} {number}: only attention has {of}; omit it, or use --by attention");
@@ -59,9 +67,9 @@ impl Method {
         }
         Ok(match by {
             By::Attention => {
-                let last = bert.num_hidden_layers - 1;
+                let last = layers - 1;
                 let layer = layer.unwrap_or(last);
-                Self::Attention { layer, is_last: layer == last, head, heads: bert.num_attention_heads }
+                Self::Attention { layer, is_last: layer == last, head, heads }
             }
             By::Rollout => Self::Rollout,
             By::GradientXInput => Self::GradientXInput,
@@ -117,12 +125,7 @@ mod tests {
     use super::*;
 
     fn method(by: By, layer: Option<usize>, head: Option<usize>) -> Result<Method, String> {
-        let config = r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 3,
-            "num_attention_heads": 4, "intermediate_size": 4, "max_position_embeddings": 64}"#;
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("config.json"), config).unwrap();
-        let bert = BertConfig::read(&folder.path().join("config.json")).unwrap();
-        Method::new(Arguments { by, layer, head }, &bert).map_err(|error| error.to_string())
+        Method::resolve(Arguments { by, layer, head }, 3, 4).map_err(|error| error.to_string())
     }
 
     #[test]
