@@ -8,12 +8,13 @@ use toml::Table;
 
 /// Crates and the crates of this workspace that they may depend on, lower layers first. Development dependencies are
 /// free, since nobody else compiles them.
-pub const MAY_USE: [(&str, &[&str]); 20] = [
+pub const MAY_USE: [(&str, &[&str]); 22] = [
     // Libraries that know nothing of a run.
     ("onnx", &[]),
     ("text", &[]),
     ("page", &["text"]),
     ("baseline", &[]),
+    ("table", &[]),
     ("tokenizer", &["text"]),
     ("bert", &["onnx"]),
     // A run: its configuration, its folder, its artifacts.
@@ -24,7 +25,7 @@ pub const MAY_USE: [(&str, &[&str]); 20] = [
     ("classifier", &["bert", "runtime", "tokenizer", "text", "artifacts", "stage", "config"]),
     // Stages, which meet in artifacts only.
     ("fetch", &["artifacts", "stage", "config"]),
-    ("ingest", &["artifacts", "stage", "config"]),
+    ("ingest", &["table", "artifacts", "stage", "config"]),
     ("tokenize", &["tokenizer", "text", "bert", "artifacts", "stage", "config"]),
     ("train", &["classifier", "bert", "onnx", "runtime", "artifacts", "stage", "config"]),
     ("evaluate", &["classifier", "baseline", "bert", "text", "runtime", "artifacts", "stage", "config"]),
@@ -32,7 +33,8 @@ pub const MAY_USE: [(&str, &[&str]); 20] = [
     // Tools.
     ("sweep", &["artifacts", "stage", "config"]),
     ("inspect", &["bert", "tokenizer", "text", "runtime", "stage", "config"]),
-    ("predict", &["classifier", "page", "text", "runtime", "stage", "config"]),
+    ("predict", &["classifier", "table", "page", "text", "runtime", "stage", "config"]),
+    ("serve", &["classifier", "page", "text", "runtime", "stage", "config"]),
 ];
 
 /// The folders below `crates`, sorted.
