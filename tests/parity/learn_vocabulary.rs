@@ -6,6 +6,8 @@
 //!
 //! The vocabulary of `crates/tokenizer/tests/fixtures/wordpiece` was made with it.
 
+#![allow(clippy::print_stdout, reason = "nobody closes the output of an example early")]
+
 use std::io::Read;
 use std::path::Path;
 

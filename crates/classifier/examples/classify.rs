@@ -1,5 +1,7 @@
 //! Classifies the texts on the command line: `cargo run --release --example classify -- artifacts/sample/model TEXT…`
 
+#![allow(clippy::print_stdout, reason = "nobody closes the output of an example early")]
+
 use midashi_classifier::Classifier;
 use midashi_runtime::{DeviceChoice, Engine};
 

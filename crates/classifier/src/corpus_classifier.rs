@@ -39,7 +39,7 @@ impl<'a> CorpusClassifier<'a> {
                 return Ok(cached);
             }
             let reason = if record.kept { "the cached ones of the training are gone" } else { "not cached" };
-            println!("  features of {} frozen layers: {reason}, computed", key.trunk_layers);
+            midashi_stage::outln!("  features of {} frozen layers: {reason}, computed", key.trunk_layers);
             Trunk::prepare(engine, config, &weights, key, batch_tokens).map(HiddenStates::Computed)
         });
         let inputs = CorpusInputs {

@@ -33,7 +33,7 @@ impl HiddenStates {
     /// The hidden states in `path`, if they were computed under `key`. A damaged file is a cache miss, which is printed.
     pub fn cached(path: &Path, key: &FeaturesKey, corpus: &TokenizedCorpus) -> Option<Self> {
         let features = Features::open(path, key, &names_and_lengths(corpus)).unwrap_or_else(|error| {
-            println!("  {error}");
+            midashi_stage::outln!("  {error}");
             None
         });
         features.map(Self::Cached)
@@ -51,7 +51,7 @@ impl HiddenStates {
     ) -> Result<Self> {
         let layers = key.trunk_layers;
         if let Some(cached) = Self::cached(path, key, corpus) {
-            println!("  features of {layers} frozen layers: read from {}", path.display());
+            midashi_stage::outln!("  features of {layers} frozen layers: read from {}", path.display());
             return Ok(cached);
         }
         let started = Instant::now();
@@ -70,7 +70,7 @@ impl HiddenStates {
         progress.finish();
         writer.finish()?;
         let seconds = started.elapsed().as_secs_f64();
-        println!(
+        midashi_stage::outln!(
             "  features of {layers} frozen layers: {} texts in {seconds:.1} s ({:.0}/s)",
             names.len(),
             names.len() as f64 / seconds

@@ -59,7 +59,7 @@ fn compare_cached(
 ) -> Result<Comparison> {
     // An unreadable cache is reported and made again.
     let cached = Predictions::read_cache(&cache.path, &cache.key).unwrap_or_else(|error| {
-        println!("  {error}");
+        midashi_stage::outln!("  {error}");
         None
     });
     let baseline = match cached.filter(|cached| cached.is_of_the_same_texts(model)) {
@@ -75,7 +75,7 @@ fn compare_cached(
                 );
             }
             Err(error) => {
-                println!("  no linear baseline: {error}");
+                midashi_stage::outln!("  no linear baseline: {error}");
                 return Ok((None, None));
             }
         },

@@ -51,7 +51,7 @@ pub fn explain(
         return Ok((explanations, None));
     }
     let Some(replacement) = &corpus.replacement else {
-        println!(
+        midashi_stage::outln!(
             "  the tokenizer has neither a mask token nor an unknown token: \
              integrated gradients and faithfulness are left out"
         );

@@ -57,7 +57,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let (folder, config) = (stage.folder().clone(), stage.config().clone());
     let engine =
         Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
-    println!("  {engine}");
+    midashi_stage::outln!("  {engine}");
     let settings = Settings {
         evaluate: config.evaluate.clone(),
         engine: engine.description(),
@@ -72,11 +72,11 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let corpus = TokenizedCorpus::read(&tokens)?;
     let test = classify::test_split(&work, &engine, &corpus)?;
     let mut metrics = score::score(&test)?;
-    print!("{}", score::report(&metrics));
+    midashi_stage::out!("{}", score::report(&metrics));
     (metrics.baseline, metrics.ensemble) = comparison::compare(&work, &corpus, &test.predictions)?;
-    print!("{}", comparison::lines(&metrics));
+    midashi_stage::out!("{}", comparison::lines(&metrics));
     let (explanations, faithfulness) = explain::explain(&work, &engine, &corpus, &test)?;
-    print!("{}", faithfulness.as_ref().map(faithfulness::table).unwrap_or_default());
+    midashi_stage::out!("{}", faithfulness.as_ref().map(faithfulness::table).unwrap_or_default());
     metrics.faithfulness = faithfulness;
     let count = config.evaluate.attention_texts.of(test.attention.len());
     let attention = texts::evenly_spaced(&test.attention, count);

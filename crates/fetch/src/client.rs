@@ -115,7 +115,7 @@ impl Client {
             if failures == self.policy.retries {
                 return Err(error);
             }
-            eprintln!("  {error}; trying again");
+            midashi_stage::errln!("  {error}; trying again");
             thread::sleep(self.policy.backoff * 2_u32.saturating_pow(failures));
             failures += 1;
         }

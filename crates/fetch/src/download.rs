@@ -59,7 +59,7 @@ impl Download<'_> {
         let length = part.length;
         part.complete(self.destination)?;
         let (megabytes, seconds) = (length as f64 / 1e6, started.elapsed().as_secs_f64());
-        println!("  downloaded {} ({megabytes:.1} MB in {seconds:.1} s)", self.label);
+        midashi_stage::outln!("  downloaded {} ({megabytes:.1} MB in {seconds:.1} s)", self.label);
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Download<'_> {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
-                println!("  {}: waiting for another process that is fetching it", self.label);
+                midashi_stage::outln!("  {}: waiting for another process that is fetching it", self.label);
             }
             Err(TryLockError::Error(error)) => return Err(FileError::io("lock", self.lock)(error).into()),
         }

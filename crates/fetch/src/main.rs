@@ -44,10 +44,10 @@ fn fetch(arguments: &Arguments) -> anyhow::Result<()> {
         checkpoint,
         revision: config.model.revision.clone(),
     };
-    println!("  corpus: {}", sources.corpus.display());
+    midashi_stage::outln!("  corpus: {}", sources.corpus.display());
     match &sources.checkpoint {
-        Some(folder) => println!("  checkpoint: {}", folder.display()),
-        None => println!("  checkpoint: none, the model is trained from scratch"),
+        Some(folder) => midashi_stage::outln!("  checkpoint: {}", folder.display()),
+        None => midashi_stage::outln!("  checkpoint: none, the model is trained from scratch"),
     }
 
     let path = stage.folder().sources();

@@ -13,13 +13,18 @@ pub fn print_skipped(reading: &Reading) {
     if !reading.notes.is_empty() {
         let notes: Vec<_> = reading.notes.iter().map(|(name, count)| format!("{count} {name}")).collect();
         let count = reading.notes.values().sum::<usize>();
-        println!("  left out {count} notes about the corpus: {}", notes.join(", "));
+        midashi_stage::outln!("  left out {count} notes about the corpus: {}", notes.join(", "));
     }
     if reading.notes.contains_key("LICENSE") && reading.licences == 0 {
-        println!("    (the article that Midashi reproduces counted the nine licences as titles)");
+        midashi_stage::outln!(
+            "    (the article that Midashi reproduces counted the nine licences as titles)"
+        );
     }
     if reading.licences > 0 {
-        println!("  counted {} licences as titles, as the article did (compat.article)", reading.licences);
+        midashi_stage::outln!(
+            "  counted {} licences as titles, as the article did (compat.article)",
+            reading.licences
+        );
     }
     print_list("skipped", "files that are no .txt", reading.others.iter().map(String::clone));
     print_list(
@@ -41,22 +46,22 @@ fn print_list(doing: &str, what: &str, lines: impl ExactSizeIterator<Item = Stri
     if count == 0 {
         return;
     }
-    println!("  {doing} {count} {what}:");
-    lines.take(LISTED).for_each(|line| println!("    {line}"));
+    midashi_stage::outln!("  {doing} {count} {what}:");
+    lines.take(LISTED).for_each(|line| midashi_stage::outln!("    {line}"));
     if count > LISTED {
-        println!("    … and {} more", count - LISTED);
+        midashi_stage::outln!("    … and {} more", count - LISTED);
     }
 }
 
 /// Prints the table of categories and splits.
 pub fn print_splits(corpus: &Corpus) {
-    print!("{}", splits_table(corpus));
+    midashi_stage::out!("{}", splits_table(corpus));
 }
 
 /// Prints the categories that the model cannot learn, if there are any.
 pub fn print_untrained(categories: &[&str]) {
     if !categories.is_empty() {
-        println!(
+        midashi_stage::outln!(
             "  no training text in {}: the model cannot learn them; corpus.split.stratified=true divides \
              every category",
             categories.join(", ")

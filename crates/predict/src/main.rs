@@ -33,7 +33,7 @@ fn predict(arguments: &Arguments) -> Result<()> {
     let engine =
         Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
     // Standard output is for the predictions.
-    eprintln!("  {engine}");
+    midashi_stage::errln!("  {engine}");
     let mut classifier = Classifier::with_options(model, &engine, Options::of(&config))?;
     let explanations = classifier.explain(&texts, method.into())?;
 

@@ -67,7 +67,7 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
     let sources = explorer.sources.iter();
     let coloured: BTreeMap<_, _> = sources.map(|source| (source.kind.name, source.texts.len())).collect();
     let (texts, any) = (explorer.texts.len(), coloured.values().max().unwrap_or(&0));
-    println!("  {} · {texts} texts, {any} of them coloured", folder.report().display());
+    midashi_stage::outln!("  {} · {texts} texts, {any} of them coloured", folder.report().display());
     work.finish(&json!({"bytes": html.len(), "texts": texts, "coloured": coloured}))?;
     Ok(())
 }

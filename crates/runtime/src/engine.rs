@@ -1,6 +1,7 @@
 //! The engine: library, device and number of threads, chosen once per process.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::Path;
 
 use midashi_config::DeviceChoice;
@@ -63,7 +64,8 @@ impl Engine {
         let options = SessionOptions::new(self.device, self.threads).with_tf32(self.tf32);
         let session = self.runtime.session(model, options.with_initializers(initializers))?;
         if let Some(fallback) = session.fallback() {
-            eprintln!("  warning: {fallback}");
+            // Work goes on even if nobody reads the warning.
+            let _ = writeln!(io::stderr(), "  warning: {fallback}");
         }
         Ok(session)
     }

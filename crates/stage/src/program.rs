@@ -1,5 +1,6 @@
 //! The `main` function of every program.
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,9 +11,12 @@ use crate::error::Interrupted;
 const FAILED: u8 = 2;
 /// Exit code of a process that SIGINT ended: 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
+/// Exit code of a process that SIGPIPE ended.
+const CLOSED_PIPE: u8 = 141;
 
 /// Parses the command line and runs `recipe`. An error is printed on one line with its causes and gives exit
-/// code 2, an interruption exit code 130.
+/// code 2, an interruption exit code 130. If the reader of the output has ended, such as `head`, the program ends without
+/// a message.
 pub fn main<Arguments: Parser>(recipe: impl FnOnce(&Arguments) -> anyhow::Result<()>) -> ExitCode {
     exit_code(recipe(&Arguments::parse()))
 }
@@ -21,14 +25,20 @@ fn exit_code(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => {
-            eprintln!("{error}");
+            crate::errln!("{error}");
             ExitCode::from(INTERRUPTED)
         }
+        Err(error) if is_closed_pipe(&error) => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            crate::errln!("error: {error:#}");
             ExitCode::from(FAILED)
         }
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let of_io = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    of_io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]
@@ -44,5 +54,14 @@ mod tests {
         assert_eq!(exit_code(interrupted().context("training")), ExitCode::from(130));
         assert_eq!(exit_code(Err(anyhow::anyhow!("no"))), ExitCode::from(2));
         assert_eq!(exit_code(Ok(())), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn a_closed_pipe_has_the_exit_code_of_its_signal() {
+        let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(exit_code(Err(closed().into())), ExitCode::from(141));
+        assert_eq!(exit_code(Err(closed()).context("cannot write standard output")), ExitCode::from(141));
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(exit_code(Err(full.into())), ExitCode::from(2));
     }
 }

@@ -50,7 +50,7 @@ impl Progress {
             Some(bar) => bar.set_position(self.done),
             None if self.last_line.elapsed() >= LOG_INTERVAL => {
                 self.last_line = Instant::now();
-                eprintln!("  {}", self.line());
+                crate::errln!("  {}", self.line());
             }
             None => {}
         }
@@ -59,8 +59,8 @@ impl Progress {
     /// Prints a line above the bar.
     pub fn println(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{line}")),
-            None => println!("{line}"),
+            Some(bar) => bar.suspend(|| crate::outln!("{line}")),
+            None => crate::outln!("{line}"),
         }
     }
 

@@ -51,7 +51,7 @@ impl Stage {
         let lock = lock(&folder)?;
         remove_leftovers(folder.path())?;
         let digests = DigestMemory::open(folder.digests());
-        println!("{name} · {}", folder.path().display());
+        crate::outln!("{name} · {}", folder.path().display());
         let version = format!("{}+{revision}", env!("CARGO_PKG_VERSION"));
         Ok(Self { name, version, config, folder, digests, started, _lock: lock })
     }
@@ -88,7 +88,7 @@ impl Stage {
         let up_to_date = self.is_up_to_date(&settings, &digested, outputs)?;
         self.digests.save()?;
         if up_to_date {
-            println!("  up to date");
+            crate::outln!("  up to date");
             return Ok(None);
         }
         Ok(Some(Work { stage: self, settings, inputs: digested, outputs: outputs.to_vec() }))
@@ -189,7 +189,7 @@ impl Work {
             .peak_memory_bytes
             .map(|bytes| format!(", peak memory {:.0} MiB", bytes as f64 / f64::from(1 << 20)))
             .unwrap_or_default();
-        println!("  done in {:.1} s{memory}", record.wall_seconds);
+        crate::outln!("  done in {:.1} s{memory}", record.wall_seconds);
         Ok(())
     }
 }

@@ -50,7 +50,7 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let base = Config::load(file, set)?;
     let grid = Grid::new(&arguments.sweep, file, set)?;
     let stages = Stages::beside_this_program(SHARED.iter().chain(&OWN))?;
-    println!("sweep · {} · {}", RunFolder::of(&base).path().display(), grid.describe());
+    midashi_stage::outln!("sweep · {} · {}", RunFolder::of(&base).path().display(), grid.describe());
 
     for stage in SHARED {
         stages.run(stage, file, set)??;
@@ -58,16 +58,16 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let mut donors = Donors::new(&base);
     let mut failures = Vec::new();
     for (number, setting) in (1..).zip(&grid.settings) {
-        println!("\nrun {number}/{} · {}", grid.settings.len(), setting.name);
+        midashi_stage::outln!("\nrun {number}/{} · {}", grid.settings.len(), setting.name);
         failures.push(run(setting, &stages, &mut donors)?);
     }
 
     let rows = grid.settings.iter().zip(&failures).map(|(setting, failure)| row(setting, failure.as_ref()));
     let sweep = Sweep { keys: grid.keys(), rows: rows.collect::<Result<_>>()? };
-    println!();
+    midashi_stage::outln!();
     write(&sweep, &grid, &arguments.stage)?;
     let seconds = grid.settings.iter().map(|setting| results::seconds(&RunFolder::of(&setting.config), &OWN));
-    print!("\n{}", summary::table(&sweep, &seconds.collect::<Vec<_>>()));
+    midashi_stage::out!("\n{}", summary::table(&sweep, &seconds.collect::<Vec<_>>()));
     report(&grid, &failures)
 }
 
@@ -116,7 +116,7 @@ fn report(grid: &Grid, failures: &[Option<Failure>]) -> Result<()> {
     let mut failed = 0;
     for (setting, failure) in grid.settings.iter().zip(failures) {
         if let Some(failure) = failure {
-            eprintln!("{} failed in {failure}", setting.name);
+            midashi_stage::errln!("{} failed in {failure}", setting.name);
             failed += 1;
         }
     }

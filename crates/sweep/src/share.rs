@@ -73,7 +73,7 @@ fn share_file(from: &Path, to: &Path) -> Result<()> {
 /// Makes a hard link, or else a copy of the same modification time, so that the known digest stays valid.
 fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     let Err(refused) = fs::hard_link(from, to) else { return Ok(()) };
-    println!("  {} is copied, because it cannot be linked: {refused}", from.display());
+    midashi_stage::outln!("  {} is copied, because it cannot be linked: {refused}", from.display());
     copy(from, to)
 }
 

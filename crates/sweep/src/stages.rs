@@ -61,7 +61,7 @@ impl Stages {
         for line in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).split(b'\n')) {
             let line = line.with_context(started)?;
             let line = String::from_utf8_lossy(&line);
-            eprintln!("{line}");
+            midashi_stage::errln!("{line}");
             error = line.strip_prefix("error: ").map(str::to_owned).or(error);
         }
         let status = child.wait().with_context(started)?;

@@ -152,7 +152,7 @@ impl Plan {
                 let tokenizer = Tokenizer::load(folder, &self.dictionaries, Some(default_dictionary))?;
                 let unused = tokenizer.check_embeddings(*embeddings, folder)?;
                 if unused > 0 {
-                    println!("  {unused} of the model's {embeddings} embeddings have no token");
+                    midashi_stage::outln!("  {unused} of the model's {embeddings} embeddings have no token");
                 }
                 atomic::write_folder(copy, |folder| {
                     anyhow::Ok(requirements.copy_files(folder, &self.dictionaries)?)

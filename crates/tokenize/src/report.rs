@@ -87,35 +87,39 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 /// Prints the tokenizer and the statistics.
 pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
-    println!("  {}", tokenizer.describe());
+    midashi_stage::outln!("  {}", tokenizer.describe());
     if let Some(folder) = &plan.dictionary_folder {
-        println!("  MeCab dictionary in {}", folder.display());
+        midashi_stage::outln!("  MeCab dictionary in {}", folder.display());
     }
     let Statistics { texts, percentile_50, percentile_90, percentile_99, longest, .. } = statistics;
-    println!(
+    midashi_stage::outln!(
         "  {texts} texts; tokens: mean {:.1}, median {percentile_50}, 90 % up to {percentile_90}, \
          99 % up to {percentile_99}, longest {longest}",
         statistics.mean()
     );
-    println!("  truncated at {} tokens: {} texts", plan.settings.max_length, statistics.truncated);
+    midashi_stage::outln!(
+        "  truncated at {} tokens: {} texts",
+        plan.settings.max_length,
+        statistics.truncated
+    );
     if let (single, 0) = tokenizer.special_tokens()
         && plan.settings.text == TextChoice::TitleAndBody
     {
-        println!(
+        midashi_stage::outln!(
             "  tokenizer.json adds no special tokens to a pair (but {single} to a single text), as in transformers: the \
              classifier reads the first piece of the title; to change that, add a template for pairs to post_processor"
         );
     }
     if statistics.truncated_titles > 0 {
-        println!(
+        midashi_stage::outln!(
             "  among them with a title that is too long by itself: {} texts",
             statistics.truncated_titles
         );
     }
     if statistics.without_body > 0 {
-        println!("  articles without a body, read as empty texts: {}", statistics.without_body);
+        midashi_stage::outln!("  articles without a body, read as empty texts: {}", statistics.without_body);
     }
-    println!(
+    midashi_stage::outln!(
         "  unknown to the vocabulary: {} of {} pieces ({:.2} %)",
         statistics.unknown,
         statistics.pieces,

@@ -47,7 +47,7 @@ impl Setup {
                 .with_tf32(config.train.tf32);
         let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build_global();
         threads.context("cannot start run.threads threads")?;
-        println!("  {engine}");
+        midashi_stage::outln!("  {engine}");
         Ok(Self {
             settings: Settings {
                 // The results do not depend on how often the state is saved.
@@ -119,7 +119,7 @@ fn print_ignored(tensors: &[String]) {
     let shown = tensors.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if tensors.len() > SHOWN { ", …" } else { "" };
     if !tensors.is_empty() {
-        println!("  ignored tensors: {shown}{more} ({})", tensors.len());
+        midashi_stage::outln!("  ignored tensors: {shown}{more} ({})", tensors.len());
     }
 }
 

@@ -39,7 +39,7 @@ pub fn hidden_states(
     let hidden_states = if kept {
         HiddenStates::cache(&work.folder().features(), &key, corpus, prepare)?
     } else {
-        println!(
+        midashi_stage::outln!(
             "  features of {layers} frozen layers: {tokens} tokens × {} × {} bytes = {size:.3} GiB, more than \
              train.features.disk_budget_gib = {budget}: not kept, computed for every batch",
             key.hidden_size,

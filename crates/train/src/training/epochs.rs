@@ -30,7 +30,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
         bail!("the training split is empty; lower corpus.split.test or corpus.split.validation");
     }
     let (parameters, epochs) = (tail.trainable_parameters(), train.epochs);
-    println!("  {parameters} trainable parameters, {texts} texts, {epochs} epochs");
+    midashi_stage::outln!("  {parameters} trainable parameters, {texts} texts, {epochs} epochs");
     let steps = (1..=epochs).map(|epoch| batches.epoch(epoch).len()).sum();
     let schedule = LearningRateSchedule::new(&train.learning_rate, steps);
 
@@ -38,7 +38,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
     if let Some((saved, tensors)) = state.read() {
         tail.optimiser.restore(tensors, saved.steps)?;
         history = saved;
-        println!("  going on after step {} of {steps}", history.steps);
+        midashi_stage::outln!("  going on after step {} of {steps}", history.steps);
     }
     let mut events = EventFile::create(events, history.steps)?;
     interrupt::install_handler()?;
@@ -73,7 +73,10 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
     }
     if let Some(best) = history.best() {
         let accuracy = best.validation_accuracy.unwrap_or_default();
-        println!("  restored the weights of epoch {}, validation accuracy {accuracy:.4}", best.epoch);
+        midashi_stage::outln!(
+            "  restored the weights of epoch {}, validation accuracy {accuracy:.4}",
+            best.epoch
+        );
         tail.optimiser.restore_best();
     }
     Ok(history)

@@ -143,7 +143,7 @@ impl History {
         let since = self.epochs.len() - self.best_epoch();
         let stops = train.patience > 0 && since >= train.patience;
         if stops {
-            println!("  no better validation accuracy for {since} epochs: training stops early");
+            midashi_stage::outln!("  no better validation accuracy for {since} epochs: training stops early");
         }
         stops
     }
@@ -190,7 +190,7 @@ impl EpochRecord {
             (Some(loss), Some(accuracy)) => format!("  validation loss {loss:.4} accuracy {accuracy:.4}"),
             _ => String::new(),
         };
-        println!(
+        midashi_stage::outln!(
             "  epoch {}/{epochs}  loss {:.3} (mean {:.4})  training accuracy {:.4}{validation}  {:.1} s  {:.0} texts/s",
             self.epoch,
             self.summed_loss,

@@ -49,7 +49,7 @@ impl StateFile {
             return None;
         }
         self.try_read().unwrap_or_else(|error| {
-            println!("  {}: {error:#}; training starts from the beginning", self.path.display());
+            midashi_stage::outln!("  {}: {error:#}; training starts from the beginning", self.path.display());
             None
         })
     }
