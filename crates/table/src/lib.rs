@@ -1,1 +1,33 @@
 #![doc = include_str!("../README.md")]
+
+mod arrow_ipc;
+mod batch;
+mod columns;
+mod delimited;
+mod encoding;
+mod error;
+mod files;
+mod format;
+mod input;
+mod json_lines;
+mod json_schema;
+mod lines;
+mod options;
+mod parquet;
+mod quotes;
+mod reader;
+mod table;
+
+pub use batch::{BadRow, Batch};
+pub use columns::{Column, ColumnNames, Columns, Role};
+pub use error::{Error, Result};
+pub use files::find_files;
+pub use format::{Compression, Format};
+pub use lines::TEXT_COLUMN;
+pub use options::ReadOptions;
+pub use parquet::row_groups;
+pub use reader::Reader;
+pub use table::Table;
+
+/// The encodings that texts are converted from.
+pub use encoding_rs::Encoding;

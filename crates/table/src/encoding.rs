@@ -1,0 +1,178 @@
+//! Character encodings: UTF-8 is checked, others are named and converted.
+
+use std::io::{self, Read};
+
+use encoding_rs::{DecoderResult, EUC_JP, Encoding, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE};
+
+use crate::error::{Error, Result};
+use crate::options::ReadOptions;
+
+/// UTF-8's byte order mark.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Refuses an input whose beginning is in another encoding than UTF-8, and names the encoding.
+pub(crate) fn check(name: &str, head: &[u8], options: &ReadOptions) -> Result<()> {
+    if options.encoding.is_some_and(|encoding| encoding != UTF_8) {
+        return Ok(());
+    }
+    let Some(encoding) = recognise(head) else { return Ok(()) };
+    let reason =
+        format!("is encoded in {}, expected UTF-8; {}", display(encoding), advice(encoding, options));
+    Err(Error::content(name, reason))
+}
+
+/// What to set for an encoding.
+fn advice(encoding: &'static Encoding, options: &ReadOptions) -> String {
+    let label = encoding.name().to_ascii_lowercase();
+    format!("set {} to \"{label}\" to convert it", options.encoding_setting)
+}
+
+fn display(encoding: &'static Encoding) -> &'static str {
+    match encoding {
+        encoding if encoding == UTF_16LE => "UTF-16 (little-endian)",
+        encoding if encoding == UTF_16BE => "UTF-16 (big-endian)",
+        encoding => encoding.name(),
+    }
+}
+
+/// The encoding of a text that is not UTF-8, as far as its beginning shows it.
+fn recognise(head: &[u8]) -> Option<&'static Encoding> {
+    if let Some((encoding, _)) = Encoding::for_bom(head) {
+        return (encoding != UTF_8).then_some(encoding);
+    }
+    // UTF-16 without a mark: half of the bytes of markup, digits and line ends are zero.
+    if let Some(encoding) = utf16_without_mark(head) {
+        return Some(encoding);
+    }
+    match std::str::from_utf8(head) {
+        Ok(_) => None,
+        // A character that the beginning cuts is no error.
+        Err(error) if error.error_len().is_none() => None,
+        Err(_) => japanese(head),
+    }
+}
+
+fn utf16_without_mark(head: &[u8]) -> Option<&'static Encoding> {
+    let zeros = |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
+    let (even, odd) = (zeros(0), zeros(1));
+    match (even, odd) {
+        (0, 0) => None,
+        (0, _) => Some(UTF_16LE),
+        (_, 0) => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// Shift_JIS or EUC-JP, if the bytes are valid in one of them. Where both are possible, the one with fewer half-width
+/// katakana: EUC-JP that is read as Shift_JIS is full of them.
+pub(crate) fn japanese(bytes: &[u8]) -> Option<&'static Encoding> {
+    let score = |encoding: &'static Encoding| {
+        let mut decoder = encoding.new_decoder_without_bom_handling();
+        let mut text = String::with_capacity(decoder.max_utf8_buffer_length(bytes.len())?);
+        let (result, _) = decoder.decode_to_string_without_replacement(bytes, &mut text, false);
+        let half_width = text.chars().filter(|c| ('\u{ff61}'..='\u{ff9f}').contains(c)).count();
+        (result == DecoderResult::InputEmpty).then_some(half_width)
+    };
+    match (score(EUC_JP), score(SHIFT_JIS)) {
+        (Some(euc), Some(sjis)) => Some(if euc <= sjis { EUC_JP } else { SHIFT_JIS }),
+        (Some(_), None) => Some(EUC_JP),
+        (None, Some(_)) => Some(SHIFT_JIS),
+        (None, None) => None,
+    }
+}
+
+/// Why bytes are not UTF-8, for the reason of a bad row.
+pub(crate) fn explain(bytes: &[u8], error: std::str::Utf8Error, options: &ReadOptions) -> String {
+    let at = error.valid_up_to();
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    if let Some(encoding) = options.encoding {
+        return format!("holds bytes that are not {}", display(encoding));
+    }
+    let found = format!("is not UTF-8 (byte 0x{byte:02x} at offset {at})");
+    match japanese(bytes) {
+        Some(encoding) => format!("{found}; if it is {}, {}", display(encoding), advice(encoding, options)),
+        None => found,
+    }
+}
+
+/// The text of an input as UTF-8 without byte order mark.
+///
+/// With an encoding, malformed bytes become the byte 0xFF, which is never part of UTF-8: the row that holds them is
+/// then reported as every row that is not UTF-8.
+pub(crate) fn as_utf8(
+    reader: Box<dyn Read + Send>,
+    head: &[u8],
+    options: &ReadOptions,
+) -> io::Result<Box<dyn Read + Send>> {
+    match options.encoding {
+        Some(encoding) if encoding != UTF_8 => Ok(Box::new(Transcoder::new(reader, encoding))),
+        _ => {
+            let mut reader = reader;
+            if head.starts_with(BYTE_ORDER_MARK) {
+                io::copy(&mut reader.by_ref().take(BYTE_ORDER_MARK.len() as u64), &mut io::sink())?;
+            }
+            Ok(reader)
+        }
+    }
+}
+
+/// Converts to UTF-8 while reading.
+struct Transcoder {
+    inner: Box<dyn Read + Send>,
+    decoder: encoding_rs::Decoder,
+    input: Vec<u8>,
+    input_at: usize,
+    input_end: usize,
+    output: Vec<u8>,
+    output_at: usize,
+    ended: bool,
+}
+
+impl Transcoder {
+    fn new(inner: Box<dyn Read + Send>, encoding: &'static Encoding) -> Self {
+        Self {
+            inner,
+            decoder: encoding.new_decoder_with_bom_removal(),
+            input: vec![0; 64 << 10],
+            input_at: 0,
+            input_end: 0,
+            output: Vec::new(),
+            output_at: 0,
+            ended: false,
+        }
+    }
+
+    /// Converts the next part of the input into `output`, which was used up.
+    fn fill(&mut self) -> io::Result<()> {
+        if self.input_at == self.input_end {
+            self.input_end = self.inner.read(&mut self.input)?;
+            self.input_at = 0;
+        }
+        let is_last = self.input_end == 0;
+        self.output.resize(256 << 10, 0);
+        let input = &self.input[self.input_at..self.input_end];
+        let (result, read, written) =
+            self.decoder.decode_to_utf8_without_replacement(input, &mut self.output, is_last);
+        self.input_at += read;
+        self.output.truncate(written);
+        self.output_at = 0;
+        match result {
+            DecoderResult::Malformed(..) => self.output.push(0xff),
+            DecoderResult::InputEmpty => self.ended = is_last,
+            DecoderResult::OutputFull => {}
+        }
+        Ok(())
+    }
+}
+
+impl Read for Transcoder {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.output_at == self.output.len() && !self.ended {
+            self.fill()?;
+        }
+        let length = buffer.len().min(self.output.len() - self.output_at);
+        buffer[..length].copy_from_slice(&self.output[self.output_at..][..length]);
+        self.output_at += length;
+        Ok(length)
+    }
+}
