@@ -6,7 +6,7 @@ use std::path::Path;
 
 use midashi_artifacts::{Corpus, Split};
 use midashi_bert::{
-    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, LOGITS, MatmulPrecision, PaddingRule, Start, Storage,
+    ATTENTION, Batch, Checkpoint, HIDDEN_STATES, Head, LOGITS, MatmulPrecision, PaddingRule, Start, Storage,
     TextIds, Weights, classifier, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
@@ -62,7 +62,8 @@ fn logits_and_attention_of_real_titles_are_transformers() {
     for name in ["classifier.weight", "classifier.bias"] {
         weights.insert(name.to_owned(), floats(&reference, name));
     }
-    let mut model = session(&classifier(&config, logits.shape()[1], Start::InputIds).unwrap(), &weights);
+    let mut model =
+        session(&classifier(&config, Head::linear(logits.shape()[1]), Start::InputIds).unwrap(), &weights);
     let cache = folder();
     let tokenizer = Tokenizer::load(&path, &Dictionaries::new(cache.path()), None).unwrap();
     let corpus = titles(&corpus);

@@ -1,9 +1,10 @@
 """Loss, logits and every gradient of the small BERT of gradient_reference.py under given dropout masks.
 
-    python dropout_reference.py
+    python dropout_reference.py [--pooler]
 
 Reads weights and batch from ../fixtures/gradient_reference.safetensors and writes beside it
-gradient_reference_dropout.safetensors: config, `loss`, `logits`, `grad.NAME` as gradient_reference.py names them, and the
+gradient_reference_dropout.safetensors, or with --pooler gradient_reference_pooler.safetensors, where the classifier reads
+the pooler's output as in BertForSequenceClassification: config, `loss`, `logits`, `grad.NAME` as gradient_reference.py names them, and the
 masks as Midashi's training graph wants them, `dropout.PLACE`: a row for each token that is not padding, and in the last
 layer for [CLS] alone. PyTorch gets the same masks, spread over all rows, where it would draw its own.
 
@@ -11,6 +12,7 @@ Needs what gradient_reference.py needs.
 """
 
 import json
+import sys
 
 import numpy as np
 import torch
@@ -25,8 +27,8 @@ HEADS, LAYERS, WIDTH = (CONFIG[key] for key in ("num_attention_heads", "num_hidd
 class Dropping(Classifier):
     """The classifier with dropout before it, in training mode."""
 
-    def __init__(self):
-        super().__init__("gelu")
+    def __init__(self, pooled: bool):
+        super().__init__("gelu", pooled)
         self.dropout = nn.Dropout(HIDDEN)
         self.bert.config.hidden_dropout_prob = HIDDEN
         self.bert.config.attention_probs_dropout_prob = ATTENTION
@@ -38,7 +40,7 @@ class Dropping(Classifier):
     def forward(self, batch):
         self.calls = 0
         output = self.bert(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        logits = self.classifier(self.dropout(output.last_hidden_state[:, 0]))
+        logits = self.classifier(self.dropout(self.features(output)))
         return nn.functional.cross_entropy(logits, batch["labels"]), logits, output
 
 
@@ -46,7 +48,7 @@ def draw(random: np.random.Generator, share: float, shape) -> torch.Tensor:
     return torch.from_numpy((random.random(shape) >= share) / (1 - share)).double()
 
 
-def main() -> None:
+def main(pooled: bool) -> None:
     random = np.random.default_rng(20240603)
     reference = load_file(FIXTURES / "gradient_reference.safetensors")
     batch = {name: reference[name] for name in ("input_ids", "labels", "attention_mask")}
@@ -81,7 +83,7 @@ def main() -> None:
     ours["classifier"] = draw(random, HIDDEN, (texts, WIDTH))
     theirs.append(ours["classifier"])
 
-    model = Dropping()
+    model = Dropping(pooled)
     model.load_state_dict({name: reference[name] for name in model.state_dict()})
 
     def given(input, p=0.5, training=True, inplace=False):
@@ -101,10 +103,10 @@ def main() -> None:
     truth |= {f"grad.{name}": p.grad for name, p in model.named_parameters() if p.grad is not None}
     truth |= {f"dropout.{place}": mask for place, mask in ours.items()}
     tensors = {name: tensor.detach().float().clone() for name, tensor in truth.items()}
-    path = FIXTURES / "gradient_reference_dropout.safetensors"
+    path = FIXTURES / f"gradient_reference_{'pooler' if pooled else 'dropout'}.safetensors"
     save_file(tensors, path, {"config": json.dumps(CONFIG | {"hidden_act": "gelu"}, sort_keys=True)})
     print(f"{path.name}: loss {loss.item():.6f}, {compared} gradient entries confirmed")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] == ["--pooler"])

@@ -5,7 +5,8 @@
 Reads weights, batch and token types from ../fixtures/gradient_reference.safetensors and
 gradient_reference_pairs.safetensors and writes beside them explanation_reference.safetensors. Each text is explained
 alone, without padding; where the tensors have a place for it they hold 0. `config` in the metadata is that of gelu.
-CASE is an activation (`gelu`, `gelu_new`, `relu`) or `pairs` (gelu, with the token types of the pairs):
+CASE is an activation (`gelu`, `gelu_new`, `relu`), `pairs` (gelu, with the token types of the pairs) or `pooler` (gelu,
+with the pooler before the classifier):
   categories                  [texts] int64: which category's logit is explained
   baseline_ids                [texts, tokens] int64: where integrated gradients start: the text with id 4 for its words
   CASE.logits, CASE.baseline_logits
@@ -29,16 +30,17 @@ Needs what gradient_reference.py needs; captum 0.9 if it is there.
 import json
 
 import torch
-from gradient_reference import CONFIG, FIXTURES, SEP, Classifier
+from gradient_reference import CONFIG, FIXTURES, LABELS, SEP, Classifier
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import BertConfig, BertForSequenceClassification
 
 try:
     from captum.attr import InputXGradient, IntegratedGradients
 except ImportError:
     IntegratedGradients = None
 
-CASES = {"gelu": "gelu", "gelu_new": "gelu_new", "relu": "relu", "pairs": "gelu"}
+CASES = {"gelu": "gelu", "gelu_new": "gelu_new", "relu": "relu", "pairs": "gelu", "pooler": "gelu"}
 # None is the text's label.
 CATEGORIES = torch.tensor([1, 3, 0, 4])
 HIDDEN_ID = SEP + 1
@@ -60,7 +62,7 @@ class Embedded(nn.Module):
         return self.model.bert(inputs_embeds=words, token_type_ids=types, output_attentions=True)
 
     def forward(self, words: Tensor) -> Tensor:
-        return self.model.classifier(self.outputs(words).last_hidden_state[:, 0])
+        return self.model.classifier(self.model.features(self.outputs(words)))
 
     def gradients(self, words: Tensor, category: int) -> Tensor:
         """Of the category's logit at every point; one point's logit does not depend on another's words."""
@@ -123,6 +125,14 @@ def explain(text: Embedded, baseline: Tensor, words: Tensor, category: int) -> d
     }
 
 
+def stock_logits(model: Classifier, batch: dict[str, Tensor]) -> Tensor:
+    """What BertForSequenceClassification computes with the weights of `model`."""
+    stock = BertForSequenceClassification(BertConfig(**CONFIG, num_labels=LABELS)).double().eval()
+    stock.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        return stock(batch["input_ids"], batch["attention_mask"]).logits.float()
+
+
 def main() -> None:
     reference = load_file(FIXTURES / "gradient_reference.safetensors")
     pairs = load_file(FIXTURES / "gradient_reference_pairs.safetensors")
@@ -133,7 +143,7 @@ def main() -> None:
 
     tensors = {"categories": CATEGORIES, "baseline_ids": baselines}
     for case, activation in CASES.items():
-        model = Classifier(activation)
+        model = Classifier(activation, pooled=case == "pooler")
         model.load_state_dict({name: reference[name] for name in model.state_dict()})
         for parameter in model.parameters():
             parameter.requires_grad_(False)
@@ -150,8 +160,12 @@ def main() -> None:
             padded = nn.utils.rnn.pad_sequence([text[name] for text in texts], batch_first=True)
             padded = padded.transpose(1, 2) if name == "layer_attention" else padded
             tensors[f"{case}.{name}"] = padded.float().contiguous()
-        file = "pairs" if case == "pairs" else activation
-        stored = reference if case == "gelu" else load_file(FIXTURES / f"gradient_reference_{file}.safetensors")
+        if case == "pooler":
+            # transformers' own classifier, on the padded batch.
+            stored = {"logits": stock_logits(model, reference)}
+        else:
+            file = "pairs" if case == "pairs" else activation
+            stored = reference if case == "gelu" else load_file(FIXTURES / f"gradient_reference_{file}.safetensors")
         torch.testing.assert_close(tensors[f"{case}.logits"], stored["logits"])
 
     path = FIXTURES / "explanation_reference.safetensors"

@@ -56,15 +56,20 @@ LENGTHS = [9, 7, 3, 1]
 
 
 class Classifier(nn.Module):
-    """BERT and a linear layer on the last hidden state of [CLS]."""
+    """BERT and a linear layer on the last hidden state of [CLS], or on the pooler's output."""
 
-    def __init__(self, activation: str):
+    def __init__(self, activation: str, pooled: bool = False):
         super().__init__()
+        self.pooled = pooled
         config = BertConfig(**CONFIG, hidden_act=activation)
         config._attn_implementation = "eager"
         self.bert = BertModel(config)
         self.classifier = nn.Linear(config.hidden_size, LABELS)
         self.double().eval()
+
+    def features(self, output) -> Tensor:
+        """What the linear layer reads, [texts, hidden]."""
+        return output.pooler_output if self.pooled else output.last_hidden_state[:, 0]
 
     def forward(self, batch: dict[str, Tensor]):
         output = self.bert(
@@ -73,7 +78,7 @@ class Classifier(nn.Module):
             output_hidden_states=True,
             output_attentions=True,
         )
-        logits = self.classifier(output.last_hidden_state[:, 0])
+        logits = self.classifier(self.features(output))
         return nn.functional.cross_entropy(logits, batch["labels"]), logits, output
 
 

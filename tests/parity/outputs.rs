@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::Path;
 
 use midashi_bert::{
-    ATTENTION_MASK, Checkpoint, Graph, INPUT_IDS, Start, Storage, TOKEN_TYPE_IDS, Weights, classifier,
+    ATTENTION_MASK, Checkpoint, Graph, Head, INPUT_IDS, Start, Storage, TOKEN_TYPE_IDS, Weights, classifier,
     outputs,
 };
 use midashi_config::DeviceChoice;
@@ -40,7 +40,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             weights.insert(name.to_owned(), floats(&batch, name)?);
         }
         let labels = weights.get("classifier.bias").map_or(0, ArrayD::len);
-        run(&engine, &classifier(config, labels, Start::InputIds)?, &weights, &inputs, &mut all)?;
+        run(
+            &engine,
+            &classifier(config, Head::linear(labels), Start::InputIds)?,
+            &weights,
+            &inputs,
+            &mut all,
+        )?;
     }
     all.write(Path::new(result))?;
     Ok(())

@@ -33,5 +33,5 @@ pub use midashi_text::{Encoding, Unit};
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
 pub use sweep::{Sweep, SweepRow, SweepScores};
-pub use tokens::{Replacement, TokenizedCorpus, TokenizedText};
+pub use tokens::{Replacement, TextSettings, TokenizedCorpus, TokenizedText};
 pub use training::{StepRow, read_training, write_training};

@@ -5,6 +5,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::ipc::writer::FileWriter;
+use midashi_config::TextChoice;
 use midashi_stage::{Error as FileError, Provenance, atomic, sha256_of_bytes};
 use midashi_text::{Encoding, Unit};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ const STAGE: &str = "tokenize";
 const TOKENIZER: &str = "midashi.tokenizer";
 const VOCABULARY_SIZE: &str = "midashi.vocabulary_size";
 const REPLACEMENT: &str = "midashi.replacement";
+/// The settings of the stage, in the provenance.
+const SETTINGS: &str = "midashi.settings";
 
 /// One text with its article's id, category and split.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +74,29 @@ pub struct Replacement {
     pub id: i32,
     /// Its spelling.
     pub token: String,
+}
+
+/// How the texts were chosen and cut: the settings of `tokenize` that other texts for the same model need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct TextSettings {
+    /// Part of an article that the model reads.
+    pub text: TextChoice,
+    /// Longest input in tokens, special tokens included.
+    pub max_length: usize,
+}
+
+impl TextSettings {
+    /// Reads the settings in the metadata of `tokens.arrow`.
+    ///
+    /// # Errors
+    /// When the file is missing or does not follow the schema.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bad = bad_artifact(path, STAGE);
+        let file = MappedFile::open(path, STAGE)?;
+        let settings = file.schema.metadata().get(SETTINGS);
+        let settings = settings.ok_or_else(|| bad(&format!("the metadata has no {SETTINGS}")))?;
+        serde_json::from_str(settings).map_err(|error| bad(&format!("metadata {SETTINGS}: {error}")))
+    }
 }
 
 impl TokenizedCorpus {
@@ -188,6 +214,20 @@ mod tests {
             |corpus| drop(corpus.texts.pop()),
         ];
         assert!(other.into_iter().all(|change| digest_after(change) != before));
+    }
+
+    #[test]
+    fn the_settings_of_the_texts_are_those_of_the_stage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.arrow");
+        let settings = r#"{"text": "title+body", "max_length": 128, "dictionary": "ipadic"}"#;
+        let provenance = |settings: &str| Provenance(vec![(SETTINGS.into(), settings.into())]);
+        corpus().write(&path, &provenance(settings)).unwrap();
+        let expected = TextSettings { text: TextChoice::TitleAndBody, max_length: 128 };
+        assert_eq!(TextSettings::read(&path).unwrap(), expected);
+        corpus().write(&path, &provenance("{}")).unwrap();
+        let message = TextSettings::read(&path).unwrap_err().to_string();
+        assert!(message.contains("tokens.arrow") && message.contains("missing field `text`"), "{message}");
     }
 
     #[test]

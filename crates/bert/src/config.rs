@@ -148,9 +148,12 @@ impl BertConfig {
     }
 
     /// Whether the tensor `name` is trainable when the last `layers` layers are; with `None` all layers and
-    /// the embeddings are. Tensors outside of the encoder, those of the classifier, always are.
+    /// the embeddings are. The head, that is pooler and classifier, always is.
     pub fn is_trainable(&self, name: &str, layers: Option<usize>) -> bool {
         let (Some(layers), Some(name)) = (layers, name.strip_prefix("bert.")) else { return true };
+        if name.starts_with("pooler.") {
+            return true;
+        }
         let layer = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
         layer.is_some_and(|layer: usize| layer >= self.num_hidden_layers.saturating_sub(layers))
     }

@@ -66,6 +66,16 @@ pub enum Error {
         /// The shape it should have.
         expected: Vec<usize>,
     },
+    /// A model is recorded to have a linear head, but has a pooler that computes something.
+    #[error(
+        "{}: the pooler is not a power of two times the identity, as midashi.json implies with a linear head; if another \
+         program trained the model further, set \"head\" to \"pooler\" in midashi.json",
+        path.display()
+    )]
+    NotLinear {
+        /// The file of the weights.
+        path: PathBuf,
+    },
     /// A graph has a parameter for which there is no tensor.
     #[error("the weights hold no tensor {0}, which the graph needs")]
     Unfilled(String),

@@ -7,6 +7,7 @@ use midashi_onnx::{ElementType, Graph, GraphBuilder, Value};
 
 use crate::config::BertConfig;
 use crate::error::Result;
+use crate::head::Head;
 use crate::layers::{BATCH, Dropout, Encoder, MatmulPrecision, Padding, Rows, TOKENS, Words, positions};
 use crate::names::{
     ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS,
@@ -55,7 +56,7 @@ pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
     let by_text = [BATCH.into(), TOKENS.into(), config.hidden_size.into()];
     graph.output(LAST_HIDDEN_STATE, hidden.reshape(&by_text));
     if pooler {
-        graph.output(POOLER_OUTPUT, encoder.pooler(hidden));
+        graph.output(POOLER_OUTPUT, encoder.pooler(encoder.cls_rows(hidden)));
     }
     Ok(graph.finish()?)
 }
@@ -78,9 +79,27 @@ pub fn trunk(config: &BertConfig, layers: usize, precision: MatmulPrecision) -> 
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn classifier(config: &BertConfig, labels: usize, start: Start) -> Result<Graph> {
+pub fn classifier(config: &BertConfig, head: Head, start: Start) -> Result<Graph> {
     let graph = GraphBuilder::new();
-    let (logits, attention) = tail(&graph, config, labels, start, Padding::masked, Dropout::default());
+    let (logits, attention) = tail(&graph, config, head, start, Padding::masked, Dropout::default());
+    graph.output(LOGITS, logits);
+    graph.output(ATTENTION, attention);
+    Ok(graph.finish()?)
+}
+
+/// The whole classifier for other programs: inputs [`INPUT_IDS`], [`ATTENTION_MASK`] and [`TOKEN_TYPE_IDS`], which need
+/// not be fed, as tokenizers of RoBERTa's kind do not give them; outputs [`LOGITS`] and [`ATTENTION`].
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn exported_classifier(config: &BertConfig, head: Head) -> Result<Graph> {
+    let graph = GraphBuilder::new();
+    let [input_ids, attention_mask] = [INPUT_IDS, ATTENTION_MASK].map(|name| integers(&graph, name));
+    let token_type_ids = graph.optional_zeros(TOKEN_TYPE_IDS, input_ids);
+    let (padding, dropout) = (Padding::masked(&graph, attention_mask), Dropout::default());
+    let encoder = Encoder { graph: &graph, config, padding, dropout, precision: MatmulPrecision::Float32 };
+    let embeddings = encoder.embeddings(Words::Ids(input_ids), token_type_ids);
+    let (logits, attention) = classify(encoder, embeddings, 0, head);
     graph.output(LOGITS, logits);
     graph.output(ATTENTION, attention);
     Ok(graph.finish()?)
@@ -92,7 +111,7 @@ pub fn classifier(config: &BertConfig, labels: usize, start: Start) -> Result<Gr
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn explanation(config: &BertConfig, labels: usize) -> Result<Graph> {
+pub fn explanation(config: &BertConfig, head: Head) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let words = rows(&graph, INPUTS_EMBEDS, config);
     let token_type_ids = integers(&graph, TOKEN_TYPE_IDS);
@@ -100,16 +119,16 @@ pub fn explanation(config: &BertConfig, labels: usize) -> Result<Graph> {
     let (dropout, precision) = (Dropout::default(), MatmulPrecision::Float32);
     let encoder = Encoder { graph: &graph, config, padding, dropout, precision };
     let hidden = layers_with_attention(encoder, encoder.embeddings(Words::Embedded(words), token_type_ids));
-    let logits = encoder.classifier(encoder.cls_rows(hidden), labels);
+    let logits = encoder.head(encoder.cls_rows(hidden), head);
     graph.output(LOGITS, logits);
-    let score = (logits * targets(&graph, labels)).reduce_sum(&[0, 1], false);
+    let score = (logits * targets(&graph, head)).reduce_sum(&[0, 1], false);
     graph.output(&gradient_name(INPUTS_EMBEDS), graph.gradients(score, &[words])[0]);
     Ok(graph.finish()?)
 }
 
 /// Adds the input [`TARGETS`].
-pub(crate) fn targets(graph: &GraphBuilder, labels: usize) -> Value<'_> {
-    graph.input(TARGETS, ElementType::Float32, &[BATCH.into(), labels.into()])
+pub(crate) fn targets(graph: &GraphBuilder, head: Head) -> Value<'_> {
+    graph.input(TARGETS, ElementType::Float32, &[BATCH.into(), head.labels.into()])
 }
 
 /// An input of integers, `[batch, tokens]`.
@@ -145,12 +164,12 @@ fn layers_with_attention<'g>(encoder: Encoder<'g>, embeddings: Value<'g>) -> Val
     })
 }
 
-/// Layers from `start` on, the last for `[CLS]` alone, and the linear classifier. Returns logits
+/// Layers from `start` on, the last for `[CLS]` alone, and the head. Returns logits
 /// `[batch, labels]` and the last layer's attention `[batch, heads, tokens]`.
 pub(crate) fn tail<'g>(
     graph: &'g GraphBuilder,
     config: &'g BertConfig,
-    labels: usize,
+    head: Head,
     start: Start,
     padding: impl FnOnce(&'g GraphBuilder, Value<'g>) -> Padding<'g>,
     dropout: Dropout,
@@ -173,9 +192,15 @@ pub(crate) fn tail<'g>(
             (padding.unpad(hidden), layers.min(last))
         }
     };
+    classify(encoder, hidden, first, head)
+}
+
+/// The layers from `first` on, the last for `[CLS]` alone, and the head: logits and the last layer's attention.
+fn classify<'g>(encoder: Encoder<'g>, hidden: Value<'g>, first: usize, head: Head) -> (Value<'g>, Value<'g>) {
+    let last = encoder.config.num_hidden_layers - 1;
     let layer = |hidden, layer| encoder.layer(layer, hidden, Rows::All).hidden;
     let output = encoder.layer(last, (first..last).fold(hidden, layer), Rows::Cls);
-    let heads = config.num_attention_heads;
+    let heads = encoder.config.num_attention_heads;
     let attention = output.attention.reshape(&[BATCH.into(), heads.into(), TOKENS.into()]);
-    (encoder.classifier(output.hidden, labels), attention)
+    (encoder.head(output.hidden, head), attention)
 }

@@ -7,6 +7,7 @@
 use midashi_onnx::{Dim, ElementType, Gelu, GraphBuilder, UnpaddedRows, Value};
 
 use crate::config::{Activation, BertConfig, POOLER, layer_name};
+use crate::head::Head;
 use crate::names::dropout_name;
 use crate::quantize;
 
@@ -225,17 +226,17 @@ impl<'g> Encoder<'g> {
         }
     }
 
-    /// A linear layer on `[CLS]` and tanh: `[batch, hidden_size]`.
-    pub(crate) fn pooler(self, hidden: Value<'g>) -> Value<'g> {
+    /// A linear layer on the rows of `[CLS]` and tanh: `[batch, hidden_size]`.
+    pub(crate) fn pooler(self, cls: Value<'g>) -> Value<'g> {
         let width = self.config.hidden_size;
-        self.graph
-            .scope("bert.pooler", || linear(self.graph, POOLER, self.cls_rows(hidden), width, width).tanh())
+        self.graph.scope("bert.pooler", || linear(self.graph, POOLER, cls, width, width).tanh())
     }
 
-    /// The linear classifier on the rows of `[CLS]`: `[batch, labels]`.
-    pub(crate) fn classifier(self, cls: Value<'g>, labels: usize) -> Value<'g> {
+    /// The head on the rows of `[CLS]`: `[batch, labels]`.
+    pub(crate) fn head(self, cls: Value<'g>, Head { labels, pooler }: Head) -> Value<'g> {
         const NAME: &str = "classifier";
         let width = self.config.hidden_size;
+        let cls = if pooler { self.pooler(cls) } else { cls };
         self.graph.scope(NAME, || linear(self.graph, NAME, self.drop_hidden(NAME, cls), width, labels))
     }
 

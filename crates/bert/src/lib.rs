@@ -5,6 +5,7 @@ mod checkpoint;
 mod config;
 mod error;
 mod graphs;
+mod head;
 mod layers;
 mod logits;
 mod names;
@@ -17,10 +18,11 @@ pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
-pub use checkpoint::{Checkpoint, WeightsFile};
+pub use checkpoint::{Checkpoint, Pooler, WeightsFile};
 pub use config::{Activation, BertConfig, WORD_EMBEDDINGS};
 pub use error::{Error, Result};
-pub use graphs::{Start, classifier, explanation, outputs, trunk};
+pub use graphs::{Start, classifier, explanation, exported_classifier, outputs, trunk};
+pub use head::{Head, SCALE};
 pub use layers::{Dropout, MatmulPrecision};
 pub use logits::{argmax, softmax};
 pub use midashi_onnx::{Graph, Storage};

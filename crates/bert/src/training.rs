@@ -11,6 +11,7 @@ use crate::batch::BatchSizes;
 use crate::config::BertConfig;
 use crate::error::Result;
 use crate::graphs::{Start, tail, targets};
+use crate::head::Head;
 use crate::layers::{BATCH, Dropout, Padding, TOKENS};
 use crate::names::{
     BIAS_CORRECTION, GRADIENT_NORM, LOGITS, LOSS, RATE_FACTOR, STEP_SIZE, dropout_name, first_moment_name,
@@ -26,18 +27,18 @@ use crate::optimiser::{AdamW, LearningRate, Step, clipping};
 /// When the configuration does not fit together.
 pub fn training(
     config: &BertConfig,
-    labels: usize,
+    head: Head,
     start: Start,
     dropout: Dropout,
     trainable: impl Fn(&str) -> bool,
 ) -> Result<Graph> {
-    Training::new(config, labels, start, dropout, trainable).with_gradients()
+    Training::new(config, head, start, dropout, trainable).with_gradients()
 }
 
 /// A training graph whose use of the gradients is still to be chosen.
 pub struct Training<'a> {
     config: &'a BertConfig,
-    labels: usize,
+    head: Head,
     start: Start,
     dropout: Dropout,
     trainable: Box<dyn Fn(&str) -> bool + 'a>,
@@ -52,15 +53,15 @@ struct Trainable<'g> {
 }
 
 impl<'a> Training<'a> {
-    /// The tail from `start` for so many `labels`, and which of its parameters are `trainable`.
+    /// The tail from `start` with this `head`, and which of its parameters are `trainable`.
     pub fn new(
         config: &'a BertConfig,
-        labels: usize,
+        head: Head,
         start: Start,
         dropout: Dropout,
         trainable: impl Fn(&str) -> bool + 'a,
     ) -> Self {
-        Self { config, labels, start, dropout, trainable: Box::new(trainable), accumulates: false }
+        Self { config, head, start, dropout, trainable: Box::new(trainable), accumulates: false }
     }
 
     /// Every gradient includes the input [`gradient_sum_name`], the sum over the step's micro-batches so far.
@@ -127,9 +128,9 @@ impl<'a> Training<'a> {
 
     /// Adds the model and its loss; returns the trainable parameters in the order of the model.
     fn trainable<'g>(&'g self, graph: &'g GraphBuilder, accumulates: bool) -> Vec<Trainable<'g>> {
-        let Self { config, labels, start, dropout, .. } = *self;
-        let (logits, _) = tail(graph, config, labels, start, Padding::unpadded, dropout);
-        let targets = targets(graph, labels);
+        let Self { config, head, start, dropout, .. } = *self;
+        let (logits, _) = tail(graph, config, head, start, Padding::unpadded, dropout);
+        let targets = targets(graph, head);
         let loss = graph.scope("loss", || cross_entropy(logits, targets));
         graph.output(LOSS, loss);
         graph.output(LOGITS, logits);

@@ -45,6 +45,20 @@ impl Weights {
         self.insert("classifier.bias".to_owned(), normal(&mut rng, &[labels], 1.0));
     }
 
+    /// Adds a pooler as transformers initialises it: weights N(0, `initializer_range`), bias 0.
+    pub fn add_pooler(&mut self, config: &BertConfig, seed: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // Apart from the classifier's and the encoder's streams.
+        rng.set_stream(u64::MAX - 1);
+        for (name, shape) in config.pooler_tensors() {
+            let tensor = match shape.len() {
+                2 => normal(&mut rng, &shape, config.initializer_range as f32),
+                _ => ArrayD::zeros(shape),
+            };
+            self.insert(name, tensor);
+        }
+    }
+
     /// Adds or replaces a tensor.
     pub fn insert(&mut self, name: String, tensor: ArrayD<f32>) {
         self.0.insert(name, tensor);
@@ -53,6 +67,18 @@ impl Weights {
     /// The tensor `name`.
     pub fn get(&self, name: &str) -> Option<&ArrayD<f32>> {
         self.0.get(name)
+    }
+
+    /// The tensor `name`, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut ArrayD<f32>> {
+        self.0.get_mut(name)
+    }
+
+    /// Multiplies the tensor `name`, if there is one.
+    pub(crate) fn multiply(&mut self, name: &str, factor: f32) {
+        if let Some(tensor) = self.0.get_mut(name) {
+            tensor.mapv_inplace(|number| number * factor);
+        }
     }
 
     /// Whether there is a pooler.
@@ -96,9 +122,18 @@ impl Weights {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
+        self.write_with(&Self::default(), path)
+    }
+
+    /// As [`write`](Self::write), with the tensors of `others` in the place of those of the same name.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_with(&self, others: &Self, path: &Path) -> Result<()> {
         // transformers requires this key.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let tensors = self.iter().map(|(name, tensor)| (name, Float32(tensor.view())));
+        let own = self.iter().filter(|(name, _)| others.get(name).is_none());
+        let tensors = own.chain(others.iter()).map(|(name, tensor)| (name, Float32(tensor.view())));
         let bytes = safetensors::serialize(tensors, Some(metadata))
             .map_err(|error| Error::Weights { path: path.to_owned(), message: error.to_string() })?;
         // The library's own `serialize_to_file` makes files that only their owner may read.

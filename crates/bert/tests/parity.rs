@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_bert::{
-    ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, INPUT_IDS,
+    ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, Head, INPUT_IDS,
     INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS,
     TextIds, WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks, explanation,
     gradient_name, training, trunk,
@@ -90,6 +90,11 @@ impl Reference {
 
     fn labels(&self) -> usize {
         self.floats["classifier.bias"].len()
+    }
+
+    /// The head with a pooler if the fixture has the pooler's gradient.
+    fn head(&self) -> Head {
+        Head { labels: self.labels(), pooler: self.floats.contains_key("grad.bert.pooler.dense.weight") }
     }
 
     /// Targets for which the loss is the mean cross-entropy of the batch.
@@ -228,8 +233,7 @@ fn logits_and_attention_agree_with_transformers_for_every_start() {
     let attention = &reference.floats[&format!("attention.{last}")];
     let cls = attention.index_axis(Axis(2), 0);
     for start in reference.starts().into_iter().chain([Start::InputsEmbeds]) {
-        let mut session =
-            reference.session(&classifier(&reference.config, reference.labels(), start).unwrap());
+        let mut session = reference.session(&classifier(&reference.config, reference.head(), start).unwrap());
         let outputs = session.run(reference.inputs(start)).unwrap();
         assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
         assert_close("attention", outputs.float32(ATTENTION).unwrap(), cls.view());
@@ -247,7 +251,7 @@ fn all_attention_and_the_gradient_of_a_logit_agree_with_pytorch() {
     let targets = ArrayD::from_shape_fn(IxDyn(&[texts, labels]), |at| {
         if categories[at[0]] == at[1] as i64 { 1.0 } else { 0.0 }
     });
-    let mut session = reference.session(&explanation(&reference.config, labels).unwrap());
+    let mut session = reference.session(&explanation(&reference.config, reference.head()).unwrap());
     let mut inputs = reference.inputs(Start::InputsEmbeds);
     inputs.push((TARGETS, targets.view().into()));
     let outputs = session.run(inputs).unwrap();
@@ -262,7 +266,7 @@ fn all_attention_and_the_gradient_of_a_logit_agree_with_pytorch() {
 
 /// Compares loss, logits and all gradients, with the weights of the main fixture.
 fn compare_training(reference: &Reference, start: Start) {
-    let graph = training(&reference.config, reference.labels(), start, Dropout::default(), |_| true).unwrap();
+    let graph = training(&reference.config, reference.head(), start, Dropout::default(), |_| true).unwrap();
     let trainable = compare_outputs(reference, &graph, |reference| reference.inputs(start));
     let all = reference.config.tensors().len() + 2;
     if start == Start::InputIds {
@@ -320,7 +324,7 @@ fn logits_and_gradients_of_pairs_of_texts_agree_with_pytorch() {
     let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
     let expected = reference.hidden_states(0);
     assert_close("embeddings", outputs.float32(HIDDEN_STATES).unwrap(), expected.view());
-    let graph = classifier(&reference.config, reference.labels(), Start::InputIds).unwrap();
+    let graph = classifier(&reference.config, reference.head(), Start::InputIds).unwrap();
     let mut session = reference.session(&graph);
     let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
     assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
@@ -329,9 +333,22 @@ fn logits_and_gradients_of_pairs_of_texts_agree_with_pytorch() {
 
 #[test]
 fn with_dropout_loss_and_every_gradient_agree_with_pytorch() {
-    let reference = Reference::variant("gradient_reference_dropout.safetensors");
+    let trainable = compare_with_dropout(&Reference::variant("gradient_reference_dropout.safetensors"));
+    assert!(!trainable.iter().any(|name| name.contains("pooler")));
+}
+
+#[test]
+fn with_a_pooler_and_dropout_loss_and_every_gradient_agree_with_pytorch() {
+    let reference = Reference::variant("gradient_reference_pooler.safetensors");
+    assert!(reference.head().pooler);
+    let trainable = compare_with_dropout(&reference);
+    assert_eq!(trainable.len(), reference.config.tensors().len() + 4, "the pooler is trainable too");
+}
+
+/// Compares a training graph with masks at all places; returns the names of the trainable parameters.
+fn compare_with_dropout(reference: &Reference) -> Vec<String> {
     let dropout = Dropout { hidden: true, attention: true };
-    let graph = training(&reference.config, reference.labels(), Start::InputIds, dropout, |_| true).unwrap();
+    let graph = training(&reference.config, reference.head(), Start::InputIds, dropout, |_| true).unwrap();
     let mask = &reference.integers["attention_mask"];
     let sizes = BatchSizes { texts: mask.shape()[0], longest: mask.shape()[1], tokens: mask.sum() as usize };
     let masks = dropout_masks(&graph, sizes);
@@ -339,12 +356,12 @@ fn with_dropout_loss_and_every_gradient_agree_with_pytorch() {
     for (name, shape) in &masks {
         assert_eq!(reference.floats[name].shape(), shape, "{name}");
     }
-    compare_outputs(&reference, &graph, |reference| {
+    compare_outputs(reference, &graph, |reference| {
         let mut inputs = reference.inputs(Start::InputIds);
         let masks = reference.floats.iter().filter(|(name, _)| name.starts_with("dropout."));
         inputs.extend(masks.map(|(name, mask)| (name.as_str(), mask.view().into())));
         inputs
-    });
+    })
 }
 
 #[test]
@@ -352,7 +369,7 @@ fn only_trainable_parameters_have_gradients() {
     let reference = main_reference();
     let trainable = |name: &str| name.starts_with("classifier");
     let graph =
-        training(&reference.config, reference.labels(), Start::AfterLayers(2), Dropout::default(), trainable)
+        training(&reference.config, reference.head(), Start::AfterLayers(2), Dropout::default(), trainable)
             .unwrap();
     let outputs: Vec<&str> = graph.output_names().collect();
     assert_eq!(outputs, ["loss", "logits", "gradient.classifier.weight", "gradient.classifier.bias"]);
@@ -361,7 +378,7 @@ fn only_trainable_parameters_have_gradients() {
 #[test]
 fn padding_does_not_change_a_prediction() {
     let reference = main_reference();
-    let graph = classifier(&reference.config, reference.labels(), Start::InputIds).unwrap();
+    let graph = classifier(&reference.config, reference.head(), Start::InputIds).unwrap();
     let mut session = reference.session(&graph);
     let mask = &reference.integers["attention_mask"];
     for text in 0..mask.shape()[0] {
@@ -398,7 +415,7 @@ fn without_a_mask_padding_changes_predictions_as_in_pytorch() {
     let types = vec![0; ids.shape()[1]];
     let texts: Vec<TextIds<'_>> =
         texts.iter().map(|ids| TextIds { input_ids: ids, token_type_ids: &types[..ids.len()] }).collect();
-    let graph = classifier(&reference.config, reference.labels(), Start::InputIds).unwrap();
+    let graph = classifier(&reference.config, reference.head(), Start::InputIds).unwrap();
     let mut session = reference.session(&graph);
     let pad_id = reference.config.pad_token_id;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use midashi_bert::{
     Batch, Graph, Start, Storage, TextIds, WORD_EMBEDDINGS, Weights, batches_by_length, classifier,
 };
-use midashi_config::{Config, Evaluate, TextChoice, Tokenize};
+use midashi_config::{Config, Evaluate, TextChoice};
 use midashi_runtime::{Engine, Session};
 use midashi_tokenizer::{Dictionaries, Encoded, Tokenizer};
 use ndarray::{Array2, ArrayD, Axis, s};
@@ -17,11 +17,12 @@ use crate::{Error, ModelFolder, Prediction, Result};
 pub struct Options {
     /// Where a MeCab dictionary is looked for.
     pub dictionaries: Dictionaries,
-    /// The part of an article that the model was trained on. With [`TextChoice::TitleAndBody`] the first line of a text is
-    /// the title.
-    pub text: TextChoice,
-    /// Longest input in tokens; a model with fewer positions reads fewer.
-    pub max_length: usize,
+    /// The part of an article that a text is, if not the part that the model was trained on. With
+    /// [`TextChoice::TitleAndBody`] the first line of a text is the title.
+    pub text: Option<TextChoice>,
+    /// Longest input in tokens, if not the length that the model was trained on; a model with fewer positions reads
+    /// fewer.
+    pub max_length: Option<usize>,
     /// Most tokens of a batch, padding included.
     pub batch_tokens: usize,
     /// Points of the path over which integrated gradients are averaged.
@@ -53,14 +54,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The options that a run's configuration states.
+    /// The options that a run's configuration states. Texts are read as in the training, which `model/` records.
     pub fn of(config: &Config) -> Self {
         let Evaluate { batch_tokens, ref explain, .. } = config.evaluate;
-        let Tokenize { max_length } = config.tokenize;
         Self {
             dictionaries: Dictionaries::below(&config.run.cache),
-            text: config.corpus.text,
-            max_length,
+            text: None,
+            max_length: None,
             batch_tokens,
             integration_points: explain.integration_points,
         }
@@ -82,7 +82,7 @@ impl<'e> Classifier<'e> {
     /// When a weight is missing or damaged, or ONNX Runtime refuses the graph.
     pub fn with_options(model: ModelFolder, engine: &'e Engine, options: Options) -> Result<Self> {
         let mut weights = model.weights()?;
-        let graph = classifier(model.config(), model.labels().len(), Start::InputsEmbeds)?;
+        let graph = classifier(model.config(), model.head(), Start::InputsEmbeds)?;
         let session = session(engine, &graph, "classifier", &weights)?;
         let embeddings = weights
             .remove(WORD_EMBEDDINGS)
@@ -98,6 +98,17 @@ impl<'e> Classifier<'e> {
     /// Category names, in the order of the probabilities.
     pub fn labels(&self) -> &[String] {
         self.model.labels()
+    }
+
+    /// The part of an article that a text is.
+    pub fn text(&self) -> TextChoice {
+        self.options.text.unwrap_or(self.model.training().text)
+    }
+
+    /// Longest input in tokens; the rest of a longer text is not read.
+    pub fn max_length(&self) -> usize {
+        let longest = self.model.config().max_tokens();
+        self.options.max_length.map_or(self.model.max_length(), |length| length.min(longest))
     }
 
     /// Classifies texts, however many.
@@ -132,8 +143,7 @@ impl<'e> Classifier<'e> {
     /// # Errors
     /// When the tokenizer cannot be loaded or a text has no words.
     pub fn encode<S: AsRef<str>>(&mut self, texts: &[S]) -> Result<Vec<Encoded>> {
-        let max_length = self.options.max_length.min(self.model.config().max_tokens());
-        let choice = self.options.text;
+        let (choice, max_length) = (self.text(), self.max_length());
         let mut encoder = self.tokenizer()?.encoder();
         let encode = |text: &S| {
             let text = text.as_ref();

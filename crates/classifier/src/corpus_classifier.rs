@@ -47,7 +47,7 @@ impl<'a> CorpusClassifier<'a> {
             pad_token_id: config.pad_token_id,
             hidden_states: hidden_states.transpose()?,
         };
-        let graph = classifier(config, model.labels().len(), start)?;
+        let graph = classifier(config, model.head(), start)?;
         let parameters = weights.for_graph(&graph, |_| true)?;
         let session = engine.session(&graph.to_model("classifier", |_| Storage::External), parameters)?;
         Ok(Self { inputs, session })

@@ -193,7 +193,7 @@ impl Classifier<'_> {
         let opened = match self.explanation.take() {
             Some(opened) => opened,
             None => {
-                let graph = explanation(self.model.config(), labels)?;
+                let graph = explanation(self.model.config(), self.model.head())?;
                 session(self.engine, &graph, "explanation", &self.model.weights()?)?
             }
         };

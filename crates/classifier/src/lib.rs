@@ -20,7 +20,7 @@ pub use error::{Error, Result};
 pub use explanation::{Attribution, Explanation};
 pub use hidden_states::{CorpusInputs, HiddenStates, text_ids};
 pub use method::Method;
-pub use model_folder::{ModelFolder, NewModel, Training};
+pub use model_folder::{ModelFolder, NewModel, Training, bert_head};
 pub use prediction::Prediction;
 pub use rollout::{head_mean, rollout};
 pub use trunk::{Trunk, TrunkRecord, computed_by};

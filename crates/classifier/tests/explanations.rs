@@ -24,8 +24,8 @@ const TOLERANCE: f32 = 1e-4;
 const AGREEMENT: f32 = 1e-5;
 
 /// The fixture's cases, and their `hidden_act`.
-const CASES: [(&str, &str); 4] =
-    [("gelu", "gelu"), ("gelu_new", "gelu_new"), ("relu", "relu"), ("pairs", "gelu")];
+const CASES: [(&str, &str); 5] =
+    [("gelu", "gelu"), ("gelu_new", "gelu_new"), ("relu", "relu"), ("pairs", "gelu"), ("pooler", "gelu")];
 const LABELS: usize = 5;
 const POINTS: usize = 20;
 /// Enough for all texts of the fixture in one batch, with gradients too.
@@ -103,7 +103,8 @@ impl Case {
             }
         };
         let texts = (0..ids.shape()[0]).map(text).collect();
-        Self { name, folder: checkpoint(&model, activation), texts, model, truth }
+        let folder = checkpoint(&model, activation, name == "pooler");
+        Self { name, folder, texts, model, truth }
     }
 
     fn main() -> Self {
@@ -162,7 +163,7 @@ impl Text {
 }
 
 /// A folder with the fixture's weights as a fine-tuned model.
-fn checkpoint(model: &[u8], activation: &str) -> tempfile::TempDir {
+fn checkpoint(model: &[u8], activation: &str, pooler: bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let (_, metadata) = SafeTensors::read_metadata(model).unwrap();
     let config = &metadata.metadata().as_ref().unwrap()["config"];
@@ -171,13 +172,15 @@ fn checkpoint(model: &[u8], activation: &str) -> tempfile::TempDir {
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     let mut weights = Weights::default();
     for name in SafeTensors::deserialize(model).unwrap().names() {
-        if ["bert.", "classifier."].iter().any(|prefix| name.starts_with(prefix)) {
+        let is_weight = ["bert.", "classifier."].iter().any(|prefix| name.starts_with(prefix));
+        if is_weight && (pooler || !name.contains("pooler")) {
             weights.insert(name.to_string(), floats(model, name));
         }
     }
     weights.write(&folder.path().join("model.safetensors")).unwrap();
     fs::write(folder.path().join("labels.json"), r#"["a", "b", "c", "d", "e"]"#).unwrap();
-    fs::write(folder.path().join("midashi.json"), r#"{"trunk": null}"#).unwrap();
+    let record = if pooler { r#"{"trunk": null, "head": "pooler"}"# } else { r#"{"trunk": null}"# };
+    fs::write(folder.path().join("midashi.json"), record).unwrap();
     folder
 }
 

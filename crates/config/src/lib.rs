@@ -26,6 +26,6 @@ pub use render::Render;
 pub use run::Run;
 pub use tokenize::Tokenize;
 pub use train::{
-    ClassWeights, Dropout, FeaturePrecision, FeatureStorage, LearningRates, Optimiser, Schedule, Train,
+    ClassWeights, Dropout, FeaturePrecision, FeatureStorage, Head, LearningRates, Optimiser, Schedule, Train,
     TrainableLayers, TrunkPrecision,
 };

@@ -9,6 +9,8 @@ use crate::device::DeviceChoice;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Train {
+    /// What computes the categories' scores from the last hidden state of `[CLS]`.
+    pub head: Head,
     /// Number of the last layers that are trainable (`0`, `1`, …), or `"all"`, embeddings included.
     pub trainable_layers: TrainableLayers,
     /// Passes over the training split.
@@ -57,6 +59,18 @@ pub struct Train {
     pub features: FeatureStorage,
 }
 
+/// What computes the categories' scores from the last hidden state of `[CLS]`. It is always trainable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Head {
+    /// A linear layer, as in the article.
+    #[default]
+    Linear,
+    /// A linear layer, tanh, dropout and a linear layer, as in `BertForSequenceClassification`. The first starts from the
+    /// checkpoint's pooler if it has one.
+    Pooler,
+}
+
 /// Matmul precision of the frozen layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -96,7 +110,7 @@ pub enum FeaturePrecision {
 pub struct LearningRates {
     /// Learning rate of the encoder's last layer.
     pub encoder: f64,
-    /// Learning rate of the linear classifier.
+    /// Learning rate of the head: the linear classifier, and the pooler with `head = "pooler"`.
     pub classifier: f64,
     /// Schedule after the warm-up.
     pub schedule: Schedule,
@@ -167,6 +181,7 @@ pub enum TrainableLayers {
 impl Default for Train {
     fn default() -> Self {
         Self {
+            head: Head::default(),
             trainable_layers: TrainableLayers::All,
             epochs: 4,
             batch_size: 32,

@@ -51,6 +51,16 @@ impl GraphBuilder {
         value
     }
 
+    /// Adds an int64 input that need not be fed: without it every number is 0. `like` is another input of the same shape.
+    ///
+    /// ONNX has no default values of a size that is known only when the model runs. The default is one zero, under the
+    /// input's name among the initializers (allowed since IR version 4), and it is expanded in the graph.
+    pub fn optional_zeros<'g>(&'g self, name: &str, like: Value<'g>) -> Value<'g> {
+        let input = self.input(name, ElementType::Int64, &like.shape());
+        self.0.borrow_mut().graph.optional.push(input.id);
+        input.expand_like(like)
+    }
+
     /// Adds a float32 tensor of fixed shape whose numbers live elsewhere. Its name must not be taken.
     pub fn parameter(&self, name: &str, shape: &[usize]) -> Value<'_> {
         self.parameter_of(name, ElementType::Float32, shape)

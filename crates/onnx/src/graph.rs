@@ -24,6 +24,8 @@ pub struct Graph {
     pub(crate) inputs: Vec<Id>,
     pub(crate) parameters: Vec<Id>,
     pub(crate) constants: Vec<(Id, Bytes)>,
+    /// Inputs that are one zero, broadcast, where a run is not fed them.
+    pub(crate) optional: Vec<Id>,
     pub(crate) outputs: Vec<Id>,
 }
 

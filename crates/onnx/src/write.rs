@@ -29,11 +29,22 @@ pub enum Storage {
 
 impl Graph {
     /// The model as protobuf bytes; `storage` gives the place of each parameter's numbers by its name.
-    pub fn to_model(&self, name: &str, mut storage: impl FnMut(&str) -> Storage) -> Vec<u8> {
+    pub fn to_model(&self, name: &str, storage: impl FnMut(&str) -> Storage) -> Vec<u8> {
+        self.to_model_with(name, storage, &[])
+    }
+
+    /// As [`to_model`](Self::to_model), with `metadata` in the file: pairs of a key and a value, for other programs.
+    pub fn to_model_with(
+        &self,
+        name: &str,
+        mut storage: impl FnMut(&str) -> Storage,
+        metadata: &[(&str, String)],
+    ) -> Vec<u8> {
         let infos = |ids: &[Id]| ids.iter().map(|&id| self.value_info(id)).collect::<Vec<_>>();
         let mut input = infos(&self.inputs);
         let mut initializer: Vec<TensorProto> =
             self.constants.iter().map(|(id, bytes)| self.tensor(*id, Some(bytes.clone()))).collect();
+        initializer.extend(self.optional.iter().map(|&id| self.zero(id)));
         for &parameter in &self.parameters {
             match storage(self.name(parameter)) {
                 Storage::Input => input.push(self.value_info(parameter)),
@@ -56,6 +67,10 @@ impl Graph {
                 output: infos(&self.outputs),
                 value_info: infos(&inner),
             }),
+            metadata_props: metadata
+                .iter()
+                .map(|(key, value)| StringStringEntryProto { key: (*key).to_owned(), value: value.clone() })
+                .collect(),
         };
         model.encode_to_vec()
     }
@@ -85,6 +100,12 @@ impl Graph {
             name: self.name(id).to_owned(),
             r#type: Some(TypeProto { tensor_type: Some(tensor) }),
         }
+    }
+
+    /// One zero as the default of an int64 input.
+    fn zero(&self, id: Id) -> TensorProto {
+        let dims = vec![1; self.shape(id).len()];
+        TensorProto { dims, ..self.tensor(id, Some(Bytes::from_static(&[0; size_of::<i64>()]))) }
     }
 
     /// A tensor with its bytes, or one whose bytes the session gets.

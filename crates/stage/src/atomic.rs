@@ -72,7 +72,7 @@ pub fn commit(temporary: NamedTempFile, path: &Path) -> Result<()> {
     sync(parent(path)?)
 }
 
-/// Makes a flat folder: `fill` writes files into a temporary one beside it, which then replaces the old one.
+/// Makes a folder: `fill` writes files into a temporary one beside it, which then replaces the old one.
 ///
 /// # Errors
 /// When `fill` fails, or the folder cannot be made; the old folder is then still there.
@@ -80,8 +80,7 @@ pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     let parent = parent(path)?;
     let temporary = create_folder(path)?;
     fill(temporary.path())?;
-    entries(temporary.path())?.iter().try_for_each(|file| sync(&file.path()))?;
-    sync(temporary.path())?;
+    sync_all(temporary.path())?;
     // A folder cannot be renamed to the name of one that is not empty, so the old one is renamed first.
     let aside = parent.join(format!(".{}.old", path.file_name().unwrap_or_default().to_string_lossy()));
     remove_folder(&aside)?;
@@ -124,6 +123,15 @@ fn parent(path: &Path) -> Result<&Path> {
     };
     fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     Ok(folder)
+}
+
+/// Flushes a folder and everything in it to disk.
+fn sync_all(folder: &Path) -> Result<()> {
+    for entry in entries(folder)? {
+        let path = entry.path();
+        if path.is_dir() { sync_all(&path)? } else { sync(&path)? }
+    }
+    sync(folder)
 }
 
 /// Flushes a file or folder to disk. A folder needs it after a rename: a power cut may otherwise undo the rename.

@@ -1,7 +1,7 @@
 //! Runs that differ only in later settings share the artifacts of earlier stages: one file, several names.
 
-use std::fs::{self, DirEntry, File};
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
 use midashi_stage::{DigestMemory, Error, Result, RunFolder, RunRecord, atomic, entries, lock};
 
@@ -40,26 +40,41 @@ pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
     digests.save()
 }
 
-/// Shares a file, or a flat folder of files.
+/// Shares a file, or a folder of files and folders.
 fn share_artifact(from: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
         return if is_same(from, to) { Ok(()) } else { share_file(from, to) };
     }
-    let names = |folder: &Path| -> Result<Vec<_>> {
-        let mut names: Vec<_> = entries(folder)?.iter().map(DirEntry::file_name).collect();
-        names.sort();
-        Ok(names)
-    };
-    let files = names(from)?;
+    let files = files(from)?;
     if to.is_dir()
-        && names(to)? == files
+        && self::files(to)? == files
         && files.iter().all(|name| is_same(&from.join(name), &to.join(name)))
     {
         return Ok(());
     }
     atomic::write_folder(to, |folder| {
-        files.iter().try_for_each(|name| link_or_copy(&from.join(name), &folder.join(name)))
+        files.iter().try_for_each(|name| {
+            let place = folder.join(name);
+            if let Some(parent) = place.parent() {
+                fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+            }
+            link_or_copy(&from.join(name), &place)
+        })
     })
+}
+
+/// The paths of all files below `folder`, without its own, sorted.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in entries(folder)? {
+        let (path, name) = (entry.path(), PathBuf::from(entry.file_name()));
+        match path.is_dir() {
+            true => found.extend(files(&path)?.into_iter().map(|inside| name.join(inside))),
+            false => found.push(name),
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Replaces `to`. It must not be the same file as `from`: a rename between two names of one file does nothing.
@@ -110,7 +125,10 @@ mod tests {
         let outputs = [folder.tokens(), folder.tokenizer()];
         let Some(work) = stage.begin(&seed, &[], &outputs).unwrap() else { return (folder, false) };
         atomic::write_bytes(&outputs[0], format!("tokens of seed {seed}").as_bytes()).unwrap();
-        let vocabulary = |inside: &Path| atomic::write_bytes(&inside.join("vocab.txt"), b"[PAD]");
+        let vocabulary = |inside: &Path| {
+            atomic::write_bytes(&inside.join("vocab.txt"), b"[PAD]")?;
+            atomic::write_bytes(&inside.join("onnx/model.onnx"), b"graph")
+        };
         atomic::write_folder(&outputs[1], vocabulary).unwrap();
         work.finish(&()).unwrap();
         (folder, true)
@@ -129,6 +147,7 @@ mod tests {
         assert!(!digests.is_changed(), "its digest was known before it was read");
         assert!(!work(artifacts.path(), "other", 1).1);
         assert_eq!(fs::read(other.tokenizer().join("vocab.txt")).unwrap(), b"[PAD]");
+        assert_eq!(fs::read(other.tokenizer().join("onnx/model.onnx")).unwrap(), b"graph");
         assert_eq!(fs::read(other.features()).unwrap(), b"features");
 
         let made = fs::metadata(other.tokens()).unwrap();

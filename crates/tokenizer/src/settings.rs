@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
 use crate::dictionaries::setting;
 use crate::dictionary::MecabDictionary;
@@ -17,9 +18,9 @@ pub(crate) const SETTINGS: &str = "tokenizer_config.json";
 /// The vocabulary, one piece a line.
 pub(crate) const VOCABULARY: &str = "vocab.txt";
 /// Special tokens in a file of their own, as transformers 4 wrote them.
-const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+pub(crate) const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 /// Tokens added after the vocabulary, as transformers 4 wrote them.
-const ADDED_TOKENS: &str = "added_tokens.json";
+pub(crate) const ADDED_TOKENS: &str = "added_tokens.json";
 
 /// The advice for a tokenizer that is not supported.
 pub(crate) const OTHER_CHECKPOINT: &str =
@@ -165,6 +166,18 @@ impl AddedToken {
     /// A token that keeps the white space around it.
     pub(crate) fn plain(content: &str) -> Self {
         Self { content: content.to_owned(), ..Self::default() }
+    }
+
+    /// The token as transformers writes it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "content": self.content,
+            "lstrip": self.lstrip,
+            "normalized": false,
+            "rstrip": self.rstrip,
+            "single_word": self.single_word,
+            "special": self.special,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! other layers, and writes the model.
 
 mod data;
+mod head;
 mod model;
 mod optimiser;
 mod setup;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use midashi_artifacts::{Sources, TokenizedCorpus, write_training};
+use midashi_artifacts::{Sources, TextSettings, TokenizedCorpus, write_training};
 use midashi_classifier::{CorpusInputs, NewModel, Training};
 use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
@@ -22,7 +23,7 @@ use crate::setup::Setup;
 use crate::training::{StateFile, Tail, remove_state, train};
 
 /// Raise this number when the code gives other results for the same input.
-const REVISION: u32 = 7;
+const REVISION: u32 = 8;
 
 /// Fine-tunes the checkpoint on tokens.arrow and writes model/, features.arrow and training.parquet
 #[derive(Parser)]
@@ -50,16 +51,17 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         return Ok(remove_state(&folder)?);
     };
 
+    let TextSettings { text, max_length } = TextSettings::read(&tokens)?;
     let mut corpus = TokenizedCorpus::read(&tokens)?;
     let (model, mut weights) = setup.model(&corpus)?;
     let (trunk, hidden_states) = trunk::hidden_states(&work, &setup, &model, &weights, &corpus)?.unzip();
     let (reduced, used_rows) = UsedRows::select(&model, &mut weights, &mut corpus)?;
     let inputs = CorpusInputs { corpus: &corpus, pad_token_id: reduced.config.pad_token_id, hidden_states };
 
-    weights.add_classifier(model.labels.len(), model.config.hidden_size, setup.settings.train.seed);
     let mut tail = Tail::new(&setup, &reduced, &inputs, weights)?;
     let mut state = StateFile::new(&work);
-    let history = train(&mut tail, &setup.settings.train, &mut state, &folder.tensorboard())?;
+    let train_settings = &setup.settings.train;
+    let history = train(&mut tail, train_settings, &mut state, &folder.tensorboard())?;
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
     let parameters = tail.trainable_parameters();
@@ -71,10 +73,17 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         config: &model.config,
         labels: &model.labels,
         weights: &weights,
+        classifier_dropout: train_settings.dropout.hidden,
         training_graph: &model.training()?,
         is_trainable: &|name| model.is_trainable(name),
         tokenizer: &tokenizer,
-        training: Training { trunk, compat: setup.settings.compat },
+        training: Training {
+            head: train_settings.head,
+            text,
+            max_length,
+            trunk,
+            compat: setup.settings.compat,
+        },
     };
     new_model.write(&folder.model())?;
     let (epochs, best_epoch) = (&history.epochs, history.best_epoch());

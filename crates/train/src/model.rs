@@ -1,7 +1,7 @@
 //! The model to fine-tune, without its weights: its configuration and categories, where the trunk ends and
 //! which parameters are trainable.
 
-use midashi_bert::{BertConfig, Dropout, Graph, Result, Start, Storage, Training, Weights, classifier};
+use midashi_bert::{BertConfig, Dropout, Graph, Head, Result, Start, Storage, Training, Weights, classifier};
 use midashi_config::TrainableLayers;
 use midashi_runtime::{Engine, Session};
 
@@ -11,6 +11,8 @@ pub struct Model {
     pub config: BertConfig,
     /// Category names.
     pub labels: Vec<String>,
+    /// Whether the head has a pooler.
+    pub pooler: bool,
     /// Where the trainable part begins.
     pub start: Start,
     pub trainable: TrainableLayers,
@@ -24,9 +26,14 @@ impl Model {
         self.config.is_trainable(name, self.trainable.last())
     }
 
+    /// What computes the logits.
+    pub fn head(&self) -> Head {
+        Head { labels: self.labels.len(), pooler: self.pooler }
+    }
+
     /// From `start` to the logits.
     pub fn classifier(&self, start: Start) -> Result<Graph> {
-        classifier(&self.config, self.labels.len(), start)
+        classifier(&self.config, self.head(), start)
     }
 
     /// From the tail's start to the loss and its gradients.
@@ -37,7 +44,7 @@ impl Model {
     /// The same, with gradients that are not yet outputs or part of an optimiser.
     pub fn gradients(&self) -> Training<'_> {
         let trainable = |name: &str| self.is_trainable(name);
-        Training::new(&self.config, self.labels.len(), self.start, self.dropout, trainable)
+        Training::new(&self.config, self.head(), self.start, self.dropout, trainable)
     }
 
     /// A session of one of its graphs. Trainable parameters are inputs of every run; frozen ones are part

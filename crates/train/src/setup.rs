@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use midashi_artifacts::{Sources, TokenizedCorpus};
 use midashi_bert::{Activation, BertConfig, Checkpoint, Dropout, PaddingRule, Start, Weights};
-use midashi_config::{Compat, Config, Scratch, Train, TrainableLayers};
+use midashi_config::{Compat, Config, Head, Scratch, Train, TrainableLayers};
 use midashi_runtime::{Engine, EngineDescription};
 use rayon::ThreadPoolBuilder;
 use serde::Serialize;
 
+use crate::head;
 use crate::model::Model;
 
 /// Everything that the trained model depends on besides its inputs.
@@ -62,21 +63,21 @@ impl Setup {
         })
     }
 
-    /// The model and the weights of its encoder before training: from the checkpoint, or randomly
-    /// initialised for the vocabulary of the corpus.
+    /// The model and its weights before training: the encoder's from the checkpoint, or randomly initialised for the
+    /// vocabulary of the corpus; a pooler's from the checkpoint if it has one; the classifier's randomly initialised.
     pub fn model(&self, corpus: &TokenizedCorpus) -> Result<(Model, Weights)> {
-        let (config, weights) = match (&self.checkpoint, &self.settings.scratch) {
+        let (config, mut weights, mut unused) = match (&self.checkpoint, &self.settings.scratch) {
             (Some(checkpoint), _) => {
                 let weights = checkpoint.encoder()?;
-                print_ignored(&checkpoint.unused(&weights)?);
-                (checkpoint.config().clone(), weights)
+                let unused = checkpoint.unused(&weights)?;
+                (checkpoint.config().clone(), weights, unused)
             }
             (None, scratch) => {
                 let scratch =
                     scratch.as_ref().context("there is neither a checkpoint nor [model.scratch]")?;
                 let config = scratch_config(scratch, corpus.vocabulary_size);
                 let weights = Weights::scratch(&config, self.settings.train.seed);
-                (config, weights)
+                (config, weights, Vec::new())
             }
         };
         if corpus.vocabulary_size > config.vocab_size {
@@ -90,7 +91,14 @@ impl Setup {
         let (start, trainable) = (self.start(&config)?, self.settings.train.trainable_layers);
         let rates = self.settings.train.dropout;
         let dropout = Dropout { hidden: rates.hidden > 0.0, attention: rates.attention > 0.0 };
-        Ok((Model { config, labels: corpus.categories.clone(), start, trainable, dropout }, weights))
+        let pooler = self.settings.train.head == Head::Pooler;
+        let model = Model { config, labels: corpus.categories.clone(), pooler, start, trainable, dropout };
+        let (checkpoint, seed) = (self.checkpoint.as_ref(), self.settings.train.seed);
+        if let Some(pooler) = head::initialise(&mut weights, &model, checkpoint, seed)? {
+            unused.retain(|name| !name.starts_with(&format!("{pooler}.")));
+        }
+        print_ignored(&unused);
+        Ok((model, weights))
     }
 
     /// Whether padding is masked.

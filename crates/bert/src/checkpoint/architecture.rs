@@ -31,6 +31,11 @@ pub struct Architecture {
     positions_follow_padding: bool,
     /// Whether there are token type embeddings; zeros replace missing ones.
     has_token_types: bool,
+    /// The linear layer before tanh and classifier in its own head for classification, which computes what BERT's pooler
+    /// does.
+    pub pooler: Option<&'static str>,
+    /// The tensor of such a layer that another function than tanh follows, and that function.
+    pub other_head: Option<(&'static str, &'static str)>,
     /// Why a model with these settings computes something else than BERT, if it does.
     refusal: fn(&Map<String, Value>) -> Option<String>,
 }
@@ -45,6 +50,8 @@ const BERT: Architecture = Architecture {
     pad_token_id: 0,
     positions_follow_padding: false,
     has_token_types: true,
+    pooler: None,
+    other_head: None,
     refusal: |_| None,
 };
 
@@ -54,6 +61,7 @@ const ROBERTA: Architecture = Architecture {
     name: "roberta",
     pad_token_id: 1,
     positions_follow_padding: true,
+    pooler: Some("classifier.dense"),
     ..BERT
 };
 
@@ -90,6 +98,7 @@ const DISTILBERT: Architecture = Architecture {
         "tie_weights_",
     ],
     has_token_types: false,
+    other_head: Some(("pre_classifier.weight", "ReLU")),
     ..BERT
 };
 
@@ -104,6 +113,7 @@ const ELECTRA: Architecture = Architecture {
         "summary_type",
         "summary_use_proj",
     ],
+    other_head: Some(("classifier.dense.weight", "GELU")),
     refusal: |config| {
         // The default of transformers.
         const EMBEDDING_SIZE: u64 = 128;

@@ -10,6 +10,7 @@ mod directory;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod pickle;
+mod pooler;
 mod pytorch;
 mod safetensors;
 mod tensor_file;
@@ -20,9 +21,11 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayD, Axis, Slice};
 
 use self::architecture::{Architecture, Source};
+pub use self::pooler::Pooler;
 use self::tensor_file::TensorFile;
 use crate::config::BertConfig;
 use crate::error::{Error, Result};
+use crate::head::{Head, identity_scale};
 use crate::weights::Weights;
 
 const CONFIG: &str = "config.json";
@@ -99,29 +102,75 @@ impl Checkpoint {
         self.read(&self.config.tensors())
     }
 
-    /// Reads the encoder and the linear classifier of a model that Midashi has fine-tuned.
+    /// Reads the encoder and the head of a model that Midashi has fine-tuned. A linear head is returned without the
+    /// pooler in which it is written (see [`Head::to_bert`]); models of older versions have no such pooler.
     ///
     /// # Errors
-    /// As [`Checkpoint::encoder`].
-    pub fn encoder_and_classifier(&self, labels: usize) -> Result<Weights> {
+    /// As [`Checkpoint::encoder`], and when the head is linear but the file has a pooler of another kind.
+    pub fn fine_tuned(&self, head: Head) -> Result<Weights> {
         let mut tensors = self.config.tensors();
-        tensors.push(("classifier.weight".to_owned(), vec![labels, self.config.hidden_size]));
-        tensors.push(("classifier.bias".to_owned(), vec![labels]));
-        self.read(&tensors)
+        tensors.extend(head.tensors(&self.config));
+        if !head.pooler && self.has_pooler(&self.open_parts()?) {
+            tensors.extend(self.config.pooler_tensors());
+        }
+        let mut weights = self.read(&tensors)?;
+        if !head.pooler && !Head::undo(&mut weights) {
+            return Err(Error::NotLinear { path: self.weights.clone() });
+        }
+        Ok(weights)
     }
 
-    /// Reads the encoder and, if the checkpoint has one, the pooler.
+    /// Reads the encoder and, if the checkpoint has one, the pooler. The multiple of the identity that Midashi writes
+    /// beside a linear head is left out.
     ///
     /// # Errors
     /// As [`Checkpoint::encoder`].
     pub fn encoder_and_pooler(&self) -> Result<Weights> {
         let mut tensors = self.config.tensors();
-        let pooler = self.config.pooler_tensors();
-        let parts = self.open_parts()?;
-        if pooler.iter().any(|(name, _)| self.find(&parts, name).is_some()) {
-            tensors.extend(pooler);
+        if self.has_pooler(&self.open_parts()?) {
+            tensors.extend(self.config.pooler_tensors());
         }
-        self.read(&tensors)
+        let mut weights = self.read(&tensors)?;
+        // A pooler that cannot be undone stays.
+        Head::undo(&mut weights);
+        Ok(weights)
+    }
+
+    /// The pooler that a head of a pooler and a classifier starts from.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::encoder`].
+    pub fn pooler(&self) -> Result<Pooler> {
+        let parts = self.open_parts()?;
+        let holds = |name: &str| parts.iter().any(|part| part.tensors().contains_key(name));
+        if let Some((tensor, function)) = self.architecture.other_head
+            && holds(tensor)
+        {
+            return Ok(Pooler::Other { tensor, function });
+        }
+        let [weight, bias] = self.config.pooler_tensors();
+        let own = self.architecture.pooler.filter(|name| holds(&format!("{name}.weight")));
+        let read = |(name, shape): &(String, Vec<usize>), part: &str| match own {
+            Some(own) => self.stored(&parts, &format!("{own}.{part}"), shape),
+            None => self.stored(&parts, name, shape),
+        };
+        if own.is_none() && !self.has_pooler(&parts) {
+            return Ok(Pooler::None);
+        }
+        let tensors = [read(&weight, "weight")?, read(&bias, "bias")?];
+        if identity_scale(&tensors[0], &tensors[1]).is_some() {
+            return Ok(Pooler::Identity);
+        }
+        let stored =
+            self.find(&parts, &weight.0).map(|(_, name)| name.trim_end_matches(".weight").to_owned());
+        let name = own.map(str::to_owned).or(stored).unwrap_or_default();
+        let [weight, bias] = [weight, bias].map(|(name, _)| name);
+        let [weights, biases] = tensors;
+        Ok(Pooler::Stored { name, tensors: [(weight, weights), (bias, biases)] })
+    }
+
+    fn has_pooler(&self, parts: &[TensorFile]) -> bool {
+        self.config.pooler_tensors().iter().any(|(name, _)| self.find(parts, name).is_some())
     }
 
     /// The files that hold tensors.

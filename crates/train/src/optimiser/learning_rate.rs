@@ -14,10 +14,10 @@ pub fn learning_rate(model: &Model, train: &Train, name: &str) -> LearningRate {
     }
 }
 
-/// The classifier's rate, or the encoder's, which decays by `layer_decay` for each layer below the last.
+/// The head's rate, or the encoder's, which decays by `layer_decay` for each layer below the last.
 fn rate(model: &Model, train: &Train, name: &str) -> f64 {
     let rates = &train.learning_rate;
-    if name.starts_with("classifier.") {
+    if name.starts_with("classifier.") || name.starts_with("bert.pooler.") {
         return rates.classifier;
     }
     let layer =

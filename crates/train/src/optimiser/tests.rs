@@ -39,13 +39,14 @@ fn model() -> Model {
     .unwrap();
     let dropout = Dropout { hidden: true, attention: true };
     let labels = (0..LABELS).map(|label| label.to_string()).collect();
-    Model { config, labels, start: Start::InputIds, trainable: TrainableLayers::All, dropout }
+    Model { config, labels, pooler: true, start: Start::InputIds, trainable: TrainableLayers::All, dropout }
 }
 
 /// Weights of `model` before the first step.
 fn weights(model: &Model) -> Weights {
     let mut weights = Weights::scratch(&model.config, 0);
     weights.add_classifier(LABELS, model.config.hidden_size, 0);
+    weights.add_pooler(&model.config, 0);
     weights
 }
 

@@ -1,0 +1,84 @@
+//! An existing `model/`.
+
+use std::path::{Path, PathBuf};
+
+use midashi_bert::{BertConfig, Checkpoint, Head, Weights};
+use midashi_tokenizer::{Dictionaries, Tokenizer};
+
+use super::files::{LABELS, TRAINING, read_json};
+use super::training::{Training, bert_head};
+use crate::Result;
+
+/// An existing `model/`, of which only the small files have been read.
+pub struct ModelFolder {
+    path: PathBuf,
+    labels: Vec<String>,
+    training: Training,
+    checkpoint: Checkpoint,
+}
+
+impl ModelFolder {
+    /// Reads the small files of the folder `path`.
+    ///
+    /// # Errors
+    /// When the folder is missing or a file in it is missing or damaged.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(
+                midashi_stage::Error::MissingArtifact { path: path.to_owned(), stage: "train" }.into()
+            );
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            labels: read_json(&path.join(LABELS))?,
+            training: read_json(&path.join(TRAINING))?,
+            checkpoint: Checkpoint::open(path)?,
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Category names, in the order of the logits.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// The encoder's geometry.
+    pub fn config(&self) -> &BertConfig {
+        self.checkpoint.config()
+    }
+
+    /// How the model was trained.
+    pub fn training(&self) -> &Training {
+        &self.training
+    }
+
+    /// What computes the logits.
+    pub fn head(&self) -> Head {
+        bert_head(self.training.head, self.labels.len())
+    }
+
+    /// Longest input in tokens that the model was trained on and has positions for.
+    pub fn max_length(&self) -> usize {
+        self.training.max_length.min(self.config().max_tokens())
+    }
+
+    /// Reads all weights: the encoder's and the head's.
+    ///
+    /// # Errors
+    /// When a weight is missing or damaged.
+    pub fn weights(&self) -> Result<Weights> {
+        Ok(self.checkpoint.fine_tuned(self.head())?)
+    }
+
+    /// Loads the tokenizer; a MeCab dictionary is looked for in `dictionaries`.
+    ///
+    /// # Errors
+    /// When its files are damaged or its dictionary is not installed.
+    pub fn tokenizer(&self, dictionaries: &Dictionaries) -> Result<Tokenizer> {
+        Ok(Tokenizer::load(&self.path, dictionaries, None)?)
+    }
+}
