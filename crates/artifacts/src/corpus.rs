@@ -9,8 +9,10 @@ use midashi_stage::Provenance;
 
 use crate::category::{CategoryId, Split};
 use crate::column::{Cell, Row, row};
-use crate::error::Result;
-use crate::files::{categories_entry, read_categories, read_columns, read_parquet, write_parquet};
+use crate::error::{Error, Result};
+use crate::files::{
+    categories_entry, read_categories, read_columns, read_parquet, write_parquet, write_parquet_parts,
+};
 
 const STAGE: &str = "ingest";
 
@@ -27,7 +29,7 @@ row! {
     /// One article.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Article {
-        /// File name without `.txt`; unique in a corpus.
+        /// File name without `.txt`, or the id of a table's row; unique in a corpus.
         pub id: String,
         /// Its category.
         pub category: CategoryId,
@@ -49,7 +51,7 @@ row! {
 pub struct Corpus {
     /// Category names; a [`CategoryId`] is an index into them.
     pub categories: Vec<String>,
-    /// The articles, sorted by category and id; with `compat.article` in random order.
+    /// The articles, sorted by category and id, or in the order of a table; with `compat.article` in random order.
     pub articles: Vec<Article>,
 }
 
@@ -61,6 +63,24 @@ impl Corpus {
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
         let columns = Article::columns(self.articles.iter(), &self.categories);
         write_parquet(path, columns, provenance, &[categories_entry(&self.categories)])
+    }
+
+    /// Writes `corpus.parquet` with articles that come in parts: `next` returns them until there is none. Memory does not
+    /// grow with the number of articles. They have no URL and no time of publication, as the rows of a table.
+    ///
+    /// # Errors
+    /// When `next` fails or the file cannot be written.
+    pub fn write_parts<E: From<Error> + From<midashi_stage::Error>>(
+        path: &Path,
+        categories: &[String],
+        provenance: &Provenance,
+        mut next: impl FnMut() -> Result<Option<Vec<Article>>, E>,
+    ) -> Result<(), E> {
+        let columns = |articles: &[Article]| Article::columns(articles.iter(), categories);
+        let first = columns(&[]);
+        write_parquet_parts(path, first, provenance, &[categories_entry(categories)], || {
+            Ok(next()?.map(|articles| columns(&articles)))
+        })
     }
 
     /// Reads `corpus.parquet`.
@@ -165,6 +185,26 @@ mod tests {
         let first = std::fs::read(&path).unwrap();
         corpus.write(&path, &provenance).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), first, "the same rows are the same bytes");
+    }
+
+    #[test]
+    fn articles_in_parts_are_the_same_rows_as_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let categories = ["a", "unused", "c"].map(str::to_owned).to_vec();
+        let articles: Vec<Article> = (0..3000_u16)
+            .map(|at| Article { published_at: None, ..article(&at.to_string(), at % 2 * 2, 0, Split::Train) })
+            .collect();
+        let provenance = Provenance(vec![("midashi.stage".into(), "ingest".into())]);
+        let corpus = Corpus { categories, articles };
+        let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
+        corpus.write(&whole, &provenance).unwrap();
+        let mut chunks = corpus.articles.chunks(1024);
+        Corpus::write_parts::<Error>(&parts, &corpus.categories, &provenance, || {
+            Ok(chunks.next().map(<[_]>::to_vec))
+        })
+        .unwrap();
+        assert_eq!(Corpus::read(&parts).unwrap(), corpus);
+        assert_eq!(std::fs::read(&parts).unwrap(), std::fs::read(&whole).unwrap());
     }
 
     #[test]

@@ -70,17 +70,51 @@ pub(crate) fn write_parquet(
     more: &[(&str, String)],
 ) -> Result<()> {
     let batch = to_batch(path, columns, provenance, more)?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by(concat!("midashi ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build();
     atomic::write(path, |file| {
-        let mut writer =
-            ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(FileError::encode(path))?;
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties()))
+            .map_err(FileError::encode(path))?;
         writer.write(&batch).map_err(FileError::encode(path))?;
         writer.close().map_err(FileError::encode(path))?;
         Ok(())
     })
+}
+
+/// The memory of a row group at which the group is written.
+const ROW_GROUP_BYTES: usize = 64 << 20;
+
+/// As [`write_parquet`], but with rows that come in parts: `first` determines the columns' types, and `next` returns the other
+/// parts until there is none. Memory does not grow with the number of parts.
+pub(crate) fn write_parquet_parts<E: From<Error> + From<FileError>>(
+    path: &Path,
+    first: Vec<Column>,
+    provenance: &Provenance,
+    more: &[(&str, String)],
+    mut next: impl FnMut() -> Result<Option<Vec<Column>>, E>,
+) -> Result<(), E> {
+    let first = to_batch(path, first, provenance, more)?;
+    let schema = first.schema();
+    atomic::write(path, |file| {
+        let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties()))
+            .map_err(FileError::encode(path))?;
+        writer.write(&first).map_err(FileError::encode(path))?;
+        while let Some(columns) = next()? {
+            let arrays = columns.into_iter().map(|column| column.array).collect();
+            let batch = RecordBatch::try_new(schema.clone(), arrays).map_err(FileError::encode(path))?;
+            writer.write(&batch).map_err(FileError::encode(path))?;
+            if writer.memory_size() >= ROW_GROUP_BYTES {
+                writer.flush().map_err(FileError::encode(path))?;
+            }
+        }
+        writer.close().map_err(FileError::encode(path))?;
+        Ok(())
+    })
+}
+
+fn properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by(concat!("midashi ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
 }
 
 /// Reads a Parquet file made by `stage` into one batch, and that with `parse`.

@@ -6,18 +6,47 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Corpus {
-    /// URL of a `.tar.gz`, path of one, or path of a folder with one sub-folder per category.
+    /// Path or URL of a table (CSV, TSV, JSON Lines, Parquet, Arrow IPC, also with `.gz` or `.zst`) or an archive of texts
+    /// (`.tar.gz`, `.tar.zst`, `.tar`, `.zip`); path of a folder with one sub-folder per category, or with tables or category
+    /// folders for each split; `hf://datasets/owner/name[@revision][/path]`.
     pub source: String,
-    /// Expected SHA-256 of a downloaded archive; empty if it is not known.
+    /// Expected SHA-256 of a downloaded file; empty if it is not known.
     pub sha256: String,
-    /// Layout of a text file.
+    /// Layout of a text file of a folder or an archive.
     pub layout: Layout,
-    /// Treatment of a file that cannot be read as an article.
+    /// Treatment of a file that cannot be read as an article, and of a row of a table that cannot be used.
     pub bad_files: BadFiles,
+    /// Encoding of a CSV, TSV or JSON Lines file that is not UTF-8, such as `shift_jis` or `utf-16le`; empty is UTF-8, which is
+    /// checked.
+    pub encoding: String,
+    /// The character between the fields of CSV; empty recognises `,`, `;`, `|` and the tab.
+    pub delimiter: String,
+    /// Names of the categories. A table's labels 0, 1, … are numbers in this list; labels that are texts must be in it. Empty
+    /// takes the names from the dataset's features, or the labels themselves.
+    pub labels: Vec<String>,
+    /// Columns of a table.
+    pub columns: CorpusColumns,
     /// Part of an article that the model reads. `ingest` stores the whole article; `tokenize` selects.
     pub text: TextChoice,
     /// Sizes of the splits.
     pub split: SplitShares,
+}
+
+/// Names of a table's columns. An empty name is recognised among the usual ones, such as `text`, `title`, `label` and
+/// `category`; `ingest` prints which column is which.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CorpusColumns {
+    /// A unique name for each row; without such a column, rows are named by their numbers.
+    pub id: String,
+    /// The title, or the only text.
+    pub title: String,
+    /// The text below the title.
+    pub body: String,
+    /// The category: a text, or a number (see `corpus.labels`).
+    pub label: String,
+    /// The split: `train`, `validation` (or `valid`, `val`, `dev`) or `test`.
+    pub split: String,
 }
 
 /// Layout of a text file of the corpus.
@@ -35,10 +64,10 @@ pub enum Layout {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BadFiles {
-    /// Stop and name the file.
+    /// Stop and name the file or row.
     #[default]
     Error,
-    /// Skip the file, count it and list it.
+    /// Skip the file or row, count it and list it.
     Skip,
 }
 
@@ -56,7 +85,8 @@ pub enum TextChoice {
     TitleAndBody,
 }
 
-/// Shares of all articles; the rest is for training.
+/// Shares of all articles; the rest is for training. A split that the corpus gives is kept, and only a missing one is taken
+/// from the training texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SplitShares {

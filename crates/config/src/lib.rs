@@ -17,7 +17,7 @@ mod validate;
 
 pub use compat::Compat;
 pub use config::Config;
-pub use corpus::{BadFiles, Corpus, Layout, SplitShares, TextChoice};
+pub use corpus::{BadFiles, Corpus, CorpusColumns, Layout, SplitShares, TextChoice};
 pub use device::DeviceChoice;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluate, Explain, TextCount};

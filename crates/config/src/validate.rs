@@ -19,6 +19,14 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
     ] {
         require((0.0..1.0).contains(&share), || format!("{key} is {share}; expected a share in [0, 1)"))?;
     }
+    let delimiter = corpus.delimiter.as_bytes();
+    require(delimiter.len() <= 1 && !delimiter.iter().any(|byte| b"\"\r\n".contains(byte)), || {
+        format!(
+            "corpus.delimiter is {:?}; expected one ASCII character that is no quote and no line end, such as \";\" or \
+             \"\\t\"",
+            corpus.delimiter
+        )
+    })?;
     let held_out = split.test + split.validation;
     require(held_out < 1.0, || {
         format!("corpus.split.test + corpus.split.validation is {held_out}; nothing is left for training")

@@ -138,6 +138,7 @@ fn describe(kind: &str, items: &BTreeMap<String, Item>) -> (String, String) {
         "bool" => "boolean",
         "usize" | "u64" => "integer",
         "f64" => "number",
+        "Vec<String>" => "list of strings",
         "TrainableLayers" | "TextCount" => "integer or `\"all\"`",
         _ => "",
     };

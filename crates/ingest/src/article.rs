@@ -1,8 +1,11 @@
 //! Parsing the text of one file.
 
+use std::borrow::Cow;
+
 use jiff::fmt::temporal::Pieces;
 use midashi_artifacts::Timestamp;
 use midashi_config::Layout;
+use midashi_table::{Encoding, recognise_encoding};
 
 /// Some editors write it at the start of a UTF-8 file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -32,24 +35,20 @@ pub enum Published {
 }
 
 impl Text {
-    /// Parses the bytes of a file.
+    /// Parses the bytes of a file, which is in UTF-8 if `encoding` is none.
     ///
     /// # Errors
-    /// The reason why the file is not an article: it is not UTF-8, has too few lines or an empty title.
-    pub fn parse(bytes: &[u8], layout: Layout) -> Result<Self, String> {
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let at = error.valid_up_to();
-            let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
-            format!("line {line} is not UTF-8 (byte 0x{:02x} at offset {at})", bytes[at])
-        })?;
-        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    /// The reason why the file is not an article: it is not in the encoding, has too few lines or an empty title.
+    pub fn parse(bytes: &[u8], layout: Layout, encoding: Option<&'static Encoding>) -> Result<Self, String> {
+        let text = decode(bytes, encoding)?;
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
         let mut lines = text.lines();
         let (url, published) = match layout {
             Layout::Livedoor => (lines.next(), lines.next().map_or(Published::Missing, Published::parse)),
             Layout::TitleFirst => (None, Published::Missing),
         };
         let title = lines.next().ok_or_else(|| too_few_lines(text, layout))?;
-        let title = title.trim_matches(is_python_whitespace);
+        let title = stripped(title);
         if title.is_empty() {
             return Err(format!("the title, line {}, is empty", title_line(layout)));
         }
@@ -58,7 +57,7 @@ impl Text {
             url: url.map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned),
             published,
             title: title.to_owned(),
-            body: body.trim_end_matches(is_python_whitespace).to_owned(),
+            body: stripped_at_end(&body).to_owned(),
         })
     }
 }
@@ -74,6 +73,40 @@ impl Published {
         };
         moment().map_or_else(|| Self::Unreadable(line.to_owned()), Self::At)
     }
+}
+
+/// The text of a file.
+fn decode<'b>(bytes: &'b [u8], encoding: Option<&'static Encoding>) -> Result<Cow<'b, str>, String> {
+    if let Some(encoding) = encoding {
+        let (text, _, has_errors) = encoding.decode(bytes);
+        return if has_errors {
+            Err(format!("holds bytes that are not {}", encoding.name()))
+        } else {
+            Ok(text)
+        };
+    }
+    std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| {
+        let at = error.valid_up_to();
+        let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
+        let found = format!("line {line} is not UTF-8 (byte 0x{:02x} at offset {at})", bytes[at]);
+        match recognise_encoding(bytes).map(Encoding::name) {
+            Some(name) => {
+                let label = name.to_ascii_lowercase();
+                format!("{found}; if it is {name}, set corpus.encoding to \"{label}\"")
+            }
+            None => found,
+        }
+    })
+}
+
+/// A text without white space at both ends, as Python strips it.
+pub fn stripped(text: &str) -> &str {
+    text.trim_matches(is_python_whitespace)
+}
+
+/// A text without white space at its end.
+pub fn stripped_at_end(text: &str) -> &str {
+    text.trim_end_matches(is_python_whitespace)
 }
 
 fn title_line(layout: Layout) -> usize {
@@ -101,7 +134,7 @@ mod tests {
     use super::*;
 
     fn livedoor(text: &str) -> Result<Text, String> {
-        Text::parse(text.as_bytes(), Layout::Livedoor)
+        Text::parse(text.as_bytes(), Layout::Livedoor, None)
     }
 
     #[test]
@@ -120,13 +153,13 @@ mod tests {
 
     #[test]
     fn the_title_first_layout_has_no_url_and_no_date() {
-        let text = Text::parse("見出し\n本文\n".as_bytes(), Layout::TitleFirst).unwrap();
+        let text = Text::parse("見出し\n本文\n".as_bytes(), Layout::TitleFirst, None).unwrap();
         let expected =
             Text {
                 url: None, published: Published::Missing, title: "見出し".into(), body: "本文".into()
             };
         assert_eq!(text, expected);
-        assert_eq!(Text::parse("見出し".as_bytes(), Layout::TitleFirst).unwrap().body, "");
+        assert_eq!(Text::parse("見出し".as_bytes(), Layout::TitleFirst, None).unwrap().body, "");
     }
 
     #[test]
@@ -169,13 +202,26 @@ mod tests {
         );
         assert_eq!(livedoor("u\nd\n　\nbody").unwrap_err(), "the title, line 3, is empty");
         assert_eq!(
-            Text::parse(b"", Layout::TitleFirst).unwrap_err(),
+            Text::parse(b"", Layout::TitleFirst, None).unwrap_err(),
             "has too few lines: 0, expected the title and then the body"
         );
         // 見 in Shift_JIS is 0x8c 0xa9.
         assert_eq!(
-            Text::parse(b"u\nd\n\x8c\xa9", Layout::Livedoor).unwrap_err(),
-            "line 3 is not UTF-8 (byte 0x8c at offset 4)"
+            Text::parse(b"u\nd\n\x8c\xa9", Layout::Livedoor, None).unwrap_err(),
+            "line 3 is not UTF-8 (byte 0x8c at offset 4); if it is Shift_JIS, set corpus.encoding to \"shift_jis\""
         );
+        assert_eq!(
+            Text::parse(b"u\nd\n\xff", Layout::Livedoor, None).unwrap_err(),
+            "line 3 is not UTF-8 (byte 0xff at offset 4)"
+        );
+    }
+
+    #[test]
+    fn a_text_is_converted_from_its_encoding() {
+        let shift_jis = Encoding::for_label(b"shift_jis");
+        let text = Text::parse(b"\x8c\xa9\n\x96{", Layout::TitleFirst, shift_jis).unwrap();
+        assert_eq!((text.title.as_str(), text.body.as_str()), ("見", "本"));
+        let reason = Text::parse(b"\xfd\xfd", Layout::TitleFirst, shift_jis).unwrap_err();
+        assert_eq!(reason, "holds bytes that are not Shift_JIS");
     }
 }

@@ -1,40 +1,15 @@
-//! Reading the files of a corpus from a `.tar.gz` archive or a folder. Nothing is extracted to disk.
+//! Visiting the files of a corpus of text files, in a folder or an archive. Nothing is extracted to disk.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
-use std::path::{Component, Path};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use flate2::bufread::MultiGzDecoder;
-use tar::{Archive, EntryType};
 
-/// The largest size of an article. The longest one of the livedoor corpus has 0.03 MiB. The limit also protects against
-/// archives that hold gigabytes of zeros in a few kilobytes.
-const LARGEST_FILE: u64 = 16 << 20;
-
-/// Names of files beside the articles that are not articles, with or without `.txt`.
-const NOTES: [&str; 3] = [LICENCE, "README", "CHANGES"];
-
-/// The note in each category of the livedoor corpus.
-pub const LICENCE: &str = "LICENSE";
-
-/// One file of the corpus. Paths are relative and separated by `/`.
-#[derive(Debug, PartialEq)]
-pub enum CorpusFile {
-    /// A `.txt` file.
-    Text { path: String, bytes: Vec<u8> },
-    /// A note about the corpus: one of [`NOTES`].
-    Note(&'static str),
-    /// `LICENSE.txt`, if licences are read as texts.
-    Licence { path: String, bytes: Vec<u8> },
-    /// A file other than `.txt`.
-    Other(String),
-    /// A file that cannot be read, with the reason.
-    Bad { path: String, reason: String },
-}
-
-/// A function that gets each file.
-type Visit<'v> = dyn FnMut(CorpusFile) -> Result<()> + 'v;
+use crate::corpus_file::{CorpusFile, NAME_NOT_UTF8, Visit, classify};
+use crate::tar_archive::{BLOCK, BROKEN, visit_tar};
+use crate::zip_archive::visit_zip;
 
 /// Calls `visit` with every file of the archive or folder `source`. `LICENSE.txt` is a note, or a text if `licences` is
 /// true.
@@ -50,36 +25,34 @@ pub fn visit_files(source: &Path, licences: bool, visit: &mut Visit<'_>) -> Resu
         .with_context(|| format!("cannot read the corpus from {}", source.display()))
 }
 
-fn visit_archive(compressed: impl io::BufRead, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
-    const BROKEN: &str = "broken, or not a .tar.gz archive; fetch it again, or set corpus.source to a folder";
-    let mut archive = Archive::new(MultiGzDecoder::new(compressed));
-    for entry in archive.entries().context(BROKEN)? {
-        let mut entry = entry.context(BROKEN)?;
-        let kind = entry.header().entry_type();
-        if kind.is_dir() || kind == EntryType::XGlobalHeader {
-            continue;
-        }
-        let size = entry.size();
-        let path = inner_path(&entry.path_bytes());
-        let found = match path {
-            Err((path, reason)) => CorpusFile::Bad { path, reason: reason.into() },
-            Ok(path) if !matches!(kind, EntryType::Regular | EntryType::Continuous) => {
-                CorpusFile::Bad { path, reason: format!("is {}, not a plain file", kind_name(kind)) }
-            }
-            Ok(path) => classify(path, size, licences, || {
-                let mut bytes = Vec::new();
-                entry.read_to_end(&mut bytes)?;
-                Ok(bytes)
-            })
-            .context(BROKEN)?,
-        };
-        if let CorpusFile::Text { path, bytes } | CorpusFile::Licence { path, bytes } = &found {
-            ensure!(bytes.len() as u64 == size, "{path} is cut off; {BROKEN}");
-        }
-        visit(found)?;
+/// An archive is recognised by its first bytes.
+fn visit_archive(mut archive: impl BufRead + Seek, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
+    let mut start = Vec::new();
+    archive.by_ref().take(BLOCK as u64).read_to_end(&mut start).context(BROKEN)?;
+    archive.seek(SeekFrom::Start(0)).context(BROKEN)?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        visit_tar(MultiGzDecoder::new(archive), licences, visit)
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let tar = zstd::stream::read::Decoder::with_buffer(archive).context(BROKEN)?;
+        visit_tar(tar, licences, visit)
+    } else if start.starts_with(b"PK") {
+        visit_zip(archive, licences, visit)
+    } else if start.get(257..262) == Some(b"ustar") {
+        check_end(&mut archive)?;
+        visit_tar(archive, licences, visit)
+    } else {
+        bail!(BROKEN)
     }
-    // The tar format ends before the gzip format, whose checksum is at its end.
-    io::copy(&mut archive.into_inner(), &mut io::sink()).context(BROKEN)?;
+}
+
+/// Checks that a tar archive without compression, and so without a checksum, ends with the block of zeros that ends every
+/// archive.
+fn check_end(archive: &mut (impl Read + Seek)) -> Result<()> {
+    let mut end = [1; BLOCK];
+    archive.seek(SeekFrom::End(-(BLOCK as i64))).context(BROKEN)?;
+    archive.read_exact(&mut end).context(BROKEN)?;
+    ensure!(end == [0; BLOCK], "the archive is cut off: its last block is not empty; {BROKEN}");
+    archive.seek(SeekFrom::Start(0)).context(BROKEN)?;
     Ok(())
 }
 
@@ -111,77 +84,12 @@ fn visit_folder(folder: &Path, inside: &str, licences: bool, visit: &mut Visit<'
     Ok(())
 }
 
-/// Classifies a plain file by its name. Only `.txt` files up to [`LARGEST_FILE`] are read.
-fn classify(
-    path: String,
-    size: u64,
-    licences: bool,
-    read: impl FnOnce() -> io::Result<Vec<u8>>,
-) -> io::Result<CorpusFile> {
-    let name = path.rsplit_once('/').map_or(path.as_str(), |(_, name)| name);
-    let stem = text_stem(name);
-    let plain = stem.unwrap_or(name);
-    let note = NOTES.into_iter().find(|note| note.eq_ignore_ascii_case(plain));
-    let is_licence = licences && note == Some(LICENCE) && stem.is_some();
-    if let Some(note) = note
-        && !is_licence
-    {
-        return Ok(CorpusFile::Note(note));
-    }
-    let is_hidden = path.split('/').any(|part| part.starts_with('.'));
-    if is_hidden || stem.is_none() {
-        return Ok(CorpusFile::Other(path));
-    }
-    if size > LARGEST_FILE {
-        let reason = format!("has {size} bytes; an article has at most {LARGEST_FILE}");
-        return Ok(CorpusFile::Bad { path, reason });
-    }
-    let bytes = read()?;
-    Ok(if is_licence { CorpusFile::Licence { path, bytes } } else { CorpusFile::Text { path, bytes } })
-}
-
-/// A file name without `.txt` or `.TXT`; none if it has another extension.
-pub fn text_stem(name: &str) -> Option<&str> {
-    let (stem, extension) = name.rsplit_once('.')?;
-    extension.eq_ignore_ascii_case("txt").then_some(stem)
-}
-
-const NAME_NOT_UTF8: &str = "has a name that is not UTF-8";
-
-/// The path of an archive's entry; or, if it is rejected, its name as far as it can be displayed, and the reason.
-fn inner_path(path: &[u8]) -> Result<String, (String, &'static str)> {
-    let rejected = |reason| (String::from_utf8_lossy(path).into_owned(), reason);
-    let written = std::str::from_utf8(path).map_err(|_| rejected(NAME_NOT_UTF8))?;
-    let mut parts = Vec::new();
-    for component in Path::new(written).components() {
-        match component {
-            Component::Normal(part) => parts.push(part.to_string_lossy()),
-            Component::CurDir => {}
-            Component::ParentDir => return Err(rejected("leaves the archive (`..` in its path)")),
-            Component::RootDir | Component::Prefix(_) => {
-                return Err(rejected("leaves the archive (its path is absolute)"));
-            }
-        }
-    }
-    Ok(parts.join("/"))
-}
-
-fn kind_name(kind: EntryType) -> &'static str {
-    match kind {
-        EntryType::Symlink => "a symbolic link",
-        EntryType::Link => "a hard link",
-        EntryType::Char | EntryType::Block | EntryType::Fifo => "a device",
-        EntryType::GNUSparse => "a sparse file",
-        _ => "of an unknown type",
-    }
-}
-
 /// Archives in memory, for tests.
 #[cfg(test)]
 pub mod samples {
     use std::io::Write;
 
-    use super::EntryType;
+    use tar::EntryType;
 
     /// A tar archive of plain files.
     pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -213,8 +121,13 @@ pub mod samples {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use tar::EntryType;
+
     use super::samples::{gzip, tar, tar_of};
     use super::*;
+    use crate::corpus_file::LARGEST_FILE;
 
     fn files_of(archive: &[u8]) -> Result<Vec<CorpusFile>, String> {
         files_with(archive, false)
@@ -222,7 +135,7 @@ mod tests {
 
     fn files_with(archive: &[u8], licences: bool) -> Result<Vec<CorpusFile>, String> {
         let mut files = Vec::new();
-        visit_archive(archive, licences, &mut |file| {
+        visit_archive(Cursor::new(archive), licences, &mut |file| {
             files.push(file);
             Ok(())
         })
@@ -260,7 +173,10 @@ mod tests {
 
     #[test]
     fn files_are_classified_by_their_names() {
-        assert_eq!(files_of(&gzip(&tar(CORPUS))).unwrap(), corpus_files());
+        let tar = tar(CORPUS);
+        for archive in [gzip(&tar), zstd::encode_all(&*tar, 1).unwrap(), tar] {
+            assert_eq!(files_of(&archive).unwrap(), corpus_files());
+        }
     }
 
     #[test]
@@ -285,13 +201,6 @@ mod tests {
                 bad("c/LICENSE.txt", "has 16777217 bytes; an article has at most 16777216"),
             ]
         );
-    }
-
-    #[test]
-    fn a_note_is_not_read() {
-        let unreadable = || Err(io::Error::other("was read"));
-        let found = classify("a/LICENSE.txt".into(), 1, false, unreadable).unwrap();
-        assert_eq!(found, CorpusFile::Note(LICENCE));
     }
 
     #[test]
@@ -384,7 +293,7 @@ mod tests {
     fn a_broken_archive_is_an_error() {
         let broken = |bytes: &[u8]| {
             let message = files_of(bytes).unwrap_err();
-            assert!(message.contains("broken, or not a .tar.gz archive; fetch it again"), "{message}");
+            assert!(message.contains("archive; fetch it again"), "{message}");
         };
         let noise: Vec<u8> = (0..5000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let tarred = tar(&[("a/1.txt", &noise), ("a/2.txt", b"x")]);
@@ -392,7 +301,11 @@ mod tests {
         assert_eq!(files_of(&whole).unwrap().len(), 2);
         broken(b"");
         broken(b"no archive");
-        broken(&tarred);
+        for cut in [700, 1024, tarred.len() - 600] {
+            broken(&tarred[..cut]);
+        }
+        let zstd = zstd::encode_all(&*tarred, 1).unwrap();
+        broken(&zstd[..zstd.len() / 2]);
         broken(&gzip(&noise));
         for kept in [20, whole.len() / 2, whole.len() - 1] {
             broken(&whole[..kept]);
@@ -402,11 +315,5 @@ mod tests {
         let checksum = flipped.len() - 8;
         flipped[checksum] ^= 1;
         broken(&flipped);
-    }
-
-    #[test]
-    fn a_name_that_is_not_utf8_is_displayed_with_replacement_characters() {
-        let (shown, reason) = inner_path(b"a/\x8c\xa9.txt").unwrap_err();
-        assert_eq!((shown.as_str(), reason), ("a/\u{fffd}\u{fffd}.txt", "has a name that is not UTF-8"));
     }
 }

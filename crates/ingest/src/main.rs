@@ -1,42 +1,47 @@
 //! Stage 2, `midashi-ingest`: reads the corpus and writes `corpus.parquet`, with the split of each article.
 
 mod article;
+mod bad_rows;
+mod corpus_file;
 mod corpus_files;
+mod features;
+mod labels;
 mod reading;
 mod report;
+mod rows;
+mod settings;
+mod source;
 mod split;
+mod split_names;
+mod survey;
+mod table_corpus;
+mod tar_archive;
+mod zip_archive;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use midashi_artifacts::Sources;
-use midashi_config::{BadFiles, Compat, Corpus as CorpusSection, Layout, SplitShares};
-use midashi_stage::{Stage, StageArguments};
-use serde::Serialize;
+use midashi_artifacts::{CategoryId, Sources, Split};
+use midashi_stage::{Stage, StageArguments, Work};
 
 use crate::reading::Reading;
+use crate::rows::Tables;
+use crate::settings::Settings;
+use crate::source::{Source, TableFile};
+use crate::table_corpus::TableCorpus;
 
 /// Raise this when the stage's code gives other results for the same input.
 const REVISION: u32 = 1;
 
-/// Reads the corpus (a .tar.gz archive, or a folder with one sub-folder per category) and writes
-/// corpus.parquet, one row per article, split into train, validation and test
+/// Reads the corpus (a table such as CSV or Parquet, a folder with one sub-folder per category, or an archive of
+/// one) and writes corpus.parquet, one row per article, split into train, validation and test
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     #[command(flatten)]
     stage: StageArguments,
-}
-
-/// The settings that the output depends on, besides the corpus itself.
-#[derive(Serialize)]
-struct Settings {
-    layout: Layout,
-    bad_files: BadFiles,
-    split: SplitShares,
-    #[serde(skip_serializing_if = "Compat::is_off")]
-    compat: Compat,
 }
 
 fn main() -> ExitCode {
@@ -46,25 +51,59 @@ fn main() -> ExitCode {
 fn recipe(arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("ingest", REVISION, arguments)?;
     let sources = Sources::read(&stage.folder().sources(), stage.config())?;
-    let CorpusSection { layout, bad_files, split, .. } = stage.config().corpus.clone();
-    let compat = stage.config().compat;
-    let settings = Settings { layout, bad_files, split, compat };
+    let settings = Settings::of(stage.config())?;
     let output = stage.folder().corpus();
     let inputs = [(sources.corpus.as_path(), "fetch")];
     let Some(work) = stage.begin(&settings, &inputs, std::slice::from_ref(&output))? else {
         return Ok(());
     };
+    match Source::of(&sources.corpus)? {
+        Source::Texts => ingest_texts(&sources.corpus, &settings, &output, work),
+        Source::Tables(files) => ingest_tables(files, &settings, &output, work),
+    }
+}
 
-    let mut reading = Reading::of(&sources.corpus, layout, bad_files, compat)?;
+/// From text files, which are sorted by category and id.
+fn ingest_texts(source: &Path, settings: &Settings, output: &Path, work: Work) -> Result<()> {
+    let mut reading = Reading::of(source, settings.text_options()?)?;
     report::print_skipped(&reading);
-    split::assign(&mut reading.corpus, &settings.split)?;
-    if compat.article {
+    report::print_merged(&reading.merged);
+    if reading.has_splits {
+        report::print_origin_of_splits(&split::keep(&mut reading.corpus, &settings.split)?);
+    } else {
+        split::assign(&mut reading.corpus, &settings.split)?;
+    }
+    if settings.compat.article {
         split::shuffle(&mut reading.corpus, settings.split.seed);
     }
-    report::print_splits(&reading.corpus);
-    report::print_untrained(&split::untrained_categories(&reading.corpus));
-    reading.corpus.write(&output, &work.provenance())?;
-
+    let articles = reading.corpus.articles.iter();
+    let texts: Vec<_> = articles.map(|article| (article.category, article.split)).collect();
+    report_splits(&reading.corpus.categories, &texts, reading.has_splits);
+    reading.corpus.write(output, &work.provenance())?;
     work.finish(&report::details(&reading))?;
     Ok(())
+}
+
+/// From tables, whose rows stay in their order.
+fn ingest_tables(files: Vec<TableFile>, settings: &Settings, output: &Path, work: Work) -> Result<()> {
+    let (options, names) = (settings.read_options()?, settings.column_names());
+    let tables = Tables { files, options, names };
+    let corpus = TableCorpus::of(tables, settings.label_names(), settings.bad_files, &settings.split)?;
+    report::print_table(&corpus);
+    report::print_merged(&corpus.categories.merged);
+    if corpus.has_splits {
+        report::print_origin_of_splits(&corpus.made);
+    }
+    let texts: Vec<_> = corpus.category_of.iter().copied().zip(corpus.split_of.iter().copied()).collect();
+    report_splits(&corpus.categories.names, &texts, corpus.has_splits);
+    corpus.write(output, &work.provenance())?;
+    work.finish(&report::table_details(&corpus))?;
+    Ok(())
+}
+
+fn report_splits(names: &[String], texts: &[(CategoryId, Split)], has_splits: bool) {
+    report::print_splits(names, texts.iter().copied());
+    let (categories, splits): (Vec<_>, Vec<_>) = texts.iter().copied().unzip();
+    let without = |split| split::categories_without(split, &categories, &splits, names);
+    report::print_missing(&without(Split::Train), &without(Split::Test), has_splits);
 }

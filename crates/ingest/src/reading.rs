@@ -6,18 +6,36 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use midashi_artifacts::{Article, CategoryId, Corpus, Split};
 use midashi_config::{BadFiles, Compat, Layout};
+use midashi_table::{Encoding, Format};
 
 use crate::article::{Published, Text};
-use crate::corpus_files::{CorpusFile, LICENCE, text_stem, visit_files};
+use crate::corpus_file::{CorpusFile, LICENCE, text_stem};
+use crate::corpus_files::visit_files;
+use crate::labels::{MAX_CATEGORIES, Merged, merge};
+use crate::split_names::split_of_name;
 
-/// Categories are int16 in the artifacts.
-const MAX_CATEGORIES: usize = i16::MAX as usize;
+/// How text files are read.
+#[derive(Clone, Copy, Debug)]
+pub struct TextOptions {
+    /// The layout of a file.
+    pub layout: Layout,
+    /// The encoding of a file; UTF-8 if it is none.
+    pub encoding: Option<&'static Encoding>,
+    /// Whether a bad file stops the run.
+    pub bad_files: BadFiles,
+    /// Whether licences are texts.
+    pub compat: Compat,
+}
 
 /// A corpus that was read.
 #[derive(Debug)]
 pub struct Reading {
-    /// The articles, sorted by category and id. They are not split yet: all are `train`.
+    /// The articles, sorted by category and id. If the corpus gives no splits, all are `train`.
     pub corpus: Corpus,
+    /// Whether the corpus gives splits: folders `train` and `test` with category folders.
+    pub has_splits: bool,
+    /// Categories whose folders have names that look the same.
+    pub merged: Vec<Merged>,
     /// Number of skipped notes of each kind.
     pub notes: BTreeMap<&'static str, usize>,
     /// Number of licences among the articles, for `compat.article`.
@@ -43,6 +61,7 @@ pub struct Remark {
 struct Draft {
     place: Place,
     text: Text,
+    split: Option<Split>,
 }
 
 /// The path of an article: `<root>/<category>/<id>.txt`, or `.TXT`.
@@ -66,7 +85,9 @@ impl Reading {
     ///
     /// # Errors
     /// When `source` is broken, when a file is bad and `bad_files` is `error`, or when there are fewer than two categories.
-    pub fn of(source: &Path, layout: Layout, bad_files: BadFiles, compat: Compat) -> Result<Self> {
+    pub fn of(source: &Path, options: TextOptions) -> Result<Self> {
+        let TextOptions { layout, encoding, bad_files, compat } = options;
+        let parse = |bytes: &[u8]| Text::parse(bytes, layout, encoding);
         let mut drafts = Vec::new();
         let mut notes = BTreeMap::new();
         let mut licence_files = Vec::new();
@@ -74,8 +95,8 @@ impl Reading {
         let mut bad = BadList { source, policy: bad_files, files: Vec::new() };
         visit_files(source, compat.article, &mut |file| {
             match file {
-                CorpusFile::Text { path, bytes } => match (Place::of(&path), Text::parse(&bytes, layout)) {
-                    (Some(place), Ok(text)) => drafts.push(Draft { place, text }),
+                CorpusFile::Text { path, bytes } => match (Place::of(&path), parse(&bytes)) {
+                    (Some(place), Ok(text)) => drafts.push(Draft { place, text, split: None }),
                     (None, _) => bad.add(path, OUTSIDE.into())?,
                     (_, Err(reason)) => bad.add(path, reason)?,
                 },
@@ -87,19 +108,30 @@ impl Reading {
             Ok(())
         })?;
         let mut drafts = in_category_folders(drafts, &mut bad)?;
-        let (licences, other_licences) = licences_beside(&drafts, licence_files, layout, &mut bad)?;
+        let (licences, other_licences) = licences_beside(&drafts, licence_files, parse, &mut bad)?;
         if other_licences > 0 {
             *notes.entry(LICENCE).or_default() += other_licences;
         }
         let licence_count = licences.len();
         drafts.extend(licences);
+        let has_splits = drafts.iter().any(|draft| draft.split.is_some());
+        let merged = merge_categories(&mut drafts);
         let drafts = in_order(drafts, &mut bad)?;
         let undated = drafts.iter().filter_map(Draft::date_remark).collect();
         let corpus = number_categories(drafts);
-        check_categories(&corpus, source, bad.files.len())?;
+        check_categories(&corpus, source, bad.files.len(), &others)?;
         others.sort();
         bad.files.sort();
-        Ok(Self { corpus, notes, licences: licence_count, others, bad: bad.files, undated })
+        Ok(Self {
+            corpus,
+            has_splits,
+            merged,
+            notes,
+            licences: licence_count,
+            others,
+            bad: bad.files,
+            undated,
+        })
     }
 }
 
@@ -145,11 +177,15 @@ impl BadList<'_> {
     }
 }
 
-/// Keeps the articles whose category folders are in the folder with the most articles (`text/` in livedoor's archive).
+/// Keeps the articles whose category folders are in the folder with the most articles (`text/` in livedoor's archive), or
+/// in folders beside each other that are named after splits.
 fn in_category_folders(drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draft>> {
     let mut articles_below = BTreeMap::<&str, usize>::new();
     for draft in &drafts {
         *articles_below.entry(&draft.place.root).or_default() += 1;
+    }
+    if let Some(splits) = split_folders(&articles_below) {
+        return in_split_folders(drafts, &splits, bad);
     }
     let root = articles_below.into_iter().max_by_key(|&(_, articles)| articles);
     let root = root.map_or_else(String::new, |(root, _)| root.to_owned());
@@ -162,24 +198,77 @@ fn in_category_folders(drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draf
     Ok(inside)
 }
 
+/// The folders of splits, if there are `train` and another one beside it with most of the articles.
+fn split_folders(articles_below: &BTreeMap<&str, usize>) -> Option<BTreeMap<String, Split>> {
+    let mut beside = BTreeMap::<&str, BTreeMap<&str, Split>>::new();
+    for root in articles_below.keys() {
+        let (above, name) = root.rsplit_once('/').unwrap_or(("", root));
+        if let Some(split) = split_of_name(name) {
+            beside.entry(above).or_default().insert(root, split);
+        }
+    }
+    let articles =
+        |splits: &BTreeMap<&str, Split>| splits.keys().map(|root| articles_below[root]).sum::<usize>();
+    let complete = beside.into_values().filter(|splits| {
+        let has_training = splits.values().any(|split| *split == Split::Train);
+        has_training && splits.values().any(|split| *split != Split::Train)
+    });
+    let splits = complete.max_by_key(articles)?;
+    let is_most = articles(&splits) * 2 > articles_below.values().sum::<usize>();
+    is_most.then(|| splits.into_iter().map(|(root, split)| (root.to_owned(), split)).collect())
+}
+
+/// Gives articles the splits of their folders. File names may repeat between splits, so the split is part of the id.
+fn in_split_folders(
+    drafts: Vec<Draft>,
+    splits: &BTreeMap<String, Split>,
+    bad: &mut BadList,
+) -> Result<Vec<Draft>> {
+    let mut inside = Vec::with_capacity(drafts.len());
+    for mut draft in drafts {
+        let Some(split) = splits.get(&draft.place.root) else {
+            let names: Vec<&str> = splits.keys().map(String::as_str).collect();
+            let reason =
+                format!("lies elsewhere than most articles; expected it below {}", names.join(" or "));
+            bad.add(draft.place.path, reason)?;
+            continue;
+        };
+        draft.place.id = format!("{}-{}", split.name(), draft.place.id);
+        draft.split = Some(*split);
+        inside.push(draft);
+    }
+    Ok(inside)
+}
+
+/// Makes one category of those whose names are equal in Unicode's normalisation form C. Systems write か゛ differently.
+fn merge_categories(drafts: &mut [Draft]) -> Vec<Merged> {
+    let (names, merged) = merge(drafts.iter().map(|draft| draft.place.category.as_str()));
+    if !merged.is_empty() {
+        drafts.iter_mut().zip(names).for_each(|(draft, name)| draft.place.category = name);
+    }
+    merged
+}
+
 /// The licences beside articles, as articles of their category without URL and date, and the number of other licences.
 fn licences_beside(
     articles: &[Draft],
     files: Vec<(String, Vec<u8>)>,
-    layout: Layout,
+    parse: impl Fn(&[u8]) -> Result<Text, String>,
     bad: &mut BadList,
 ) -> Result<(Vec<Draft>, usize)> {
     let (mut licences, mut others) = (Vec::new(), 0);
     for (path, bytes) in files {
-        let is_beside = |place: &Place| articles.iter().any(|article| article.place.is_beside(place));
-        let Some(place) = Place::of_licence(&path).filter(is_beside) else {
+        let place = Place::of_licence(&path);
+        let beside =
+            place.as_ref().and_then(|place| articles.iter().find(|article| article.place.is_beside(place)));
+        let (Some(place), Some(beside)) = (place, beside) else {
             others += 1;
             continue;
         };
-        match Text::parse(&bytes, layout) {
+        match parse(&bytes) {
             Ok(text) => {
                 let text = Text { url: None, published: Published::Missing, ..text };
-                licences.push(Draft { place, text });
+                licences.push(Draft { place, text, split: beside.split });
             }
             Err(reason) => bad.add(path, reason)?,
         }
@@ -208,7 +297,7 @@ fn in_order(mut drafts: Vec<Draft>, bad: &mut BadList) -> Result<Vec<Draft>> {
 fn number_categories(drafts: Vec<Draft>) -> Corpus {
     let mut categories = Vec::<String>::new();
     let mut articles = Vec::with_capacity(drafts.len());
-    for Draft { place, text } in drafts {
+    for Draft { place, text, split } in drafts {
         if categories.last() != Some(&place.category) {
             categories.push(place.category);
         }
@@ -222,15 +311,20 @@ fn number_categories(drafts: Vec<Draft>) -> Corpus {
             },
             title: text.title,
             body: text.body,
-            split: Split::Train,
+            split: split.unwrap_or(Split::Train),
         });
     }
     Corpus { categories, articles }
 }
 
-fn check_categories(corpus: &Corpus, source: &Path, bad: usize) -> Result<()> {
+fn check_categories(corpus: &Corpus, source: &Path, bad: usize, others: &[String]) -> Result<()> {
     let source = source.display();
+    let is_table = |path: &&String| Format::of_path(Path::new(path)).is_some();
     match corpus.categories.as_slice() {
+        [] if others.iter().any(|path| is_table(&path)) => bail!(
+            "{source}: no article found, but {}; unpack the archive and set corpus.source to the table or its folder",
+            others.iter().filter(is_table).cloned().collect::<Vec<_>>().join(", ")
+        ),
         [] => bail!("{source}: no article found ({bad} bad files); {OUTSIDE}"),
         [only] => bail!(
             "{source}: all {} articles are of one category, {only:?}; there is nothing to tell apart, \
@@ -254,12 +348,17 @@ mod tests {
     const OURS: Compat = Compat { article: false };
     const THE_ARTICLES: Compat = Compat { article: true };
 
+    fn livedoor(compat: Compat) -> TextOptions {
+        TextOptions { layout: Layout::Livedoor, encoding: None, bad_files: BadFiles::Error, compat }
+    }
+
     fn read_with(files: &[(&str, &str)], bad_files: BadFiles, compat: Compat) -> Result<Reading, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("corpus.tar.gz");
         let files: Vec<_> = files.iter().map(|&(path, text)| (path, text.as_bytes())).collect();
         std::fs::write(&path, gzip(&tar(&files))).unwrap();
-        Reading::of(&path, Layout::TitleFirst, bad_files, compat).map_err(|error| format!("{error:#}"))
+        let options = TextOptions { layout: Layout::TitleFirst, encoding: None, bad_files, compat };
+        Reading::of(&path, options).map_err(|error| format!("{error:#}"))
     }
 
     fn read_as(files: &[(&str, &str)], bad_files: BadFiles) -> Result<Reading, String> {
@@ -320,6 +419,47 @@ mod tests {
     }
 
     #[test]
+    fn folders_named_after_splits_give_the_splits() {
+        for root in ["", "corpus/"] {
+            let files = ["train/a/1.txt", "train/b/2.txt", "test/a/1.txt", "dev/b/3.txt"];
+            let paths = files.map(|file| format!("{root}{file}"));
+            let files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "t")).collect();
+            let reading = read(&files).unwrap();
+            assert!(reading.has_splits);
+            assert_eq!(ids(&reading), [(0, "test-1"), (0, "train-1"), (1, "train-2"), (1, "validation-3")]);
+            let splits: Vec<Split> = reading.corpus.articles.iter().map(|article| article.split).collect();
+            assert_eq!(splits, [Split::Test, Split::Train, Split::Train, Split::Validation]);
+        }
+        let categories = read(&[("train/1.txt", "t"), ("test/2.txt", "t")]).unwrap();
+        assert_eq!(
+            (categories.has_splits, categories.corpus.categories),
+            (false, vec!["test".into(), "train".into()])
+        );
+        assert_bad(
+            &[("train/a/1.txt", "t"), ("test/b/1.txt", "t"), ("train/b/2.txt", "t"), ("c/d/3.txt", "t")],
+            "c/d/3.txt",
+            "lies elsewhere than most articles; expected it below test or train",
+        );
+    }
+
+    #[test]
+    fn folders_with_names_that_look_the_same_are_one_category() {
+        let (composed, decomposed) = ("が/1.txt", "か\u{3099}/2.txt");
+        let reading = read(&[(decomposed, "t"), ("a/3.txt", "t"), (composed, "t")]).unwrap();
+        assert_eq!(reading.corpus.categories, ["a", "が"]);
+        assert_eq!(ids(&reading), [(0, "3"), (1, "1"), (1, "2")]);
+        assert_eq!(reading.merged, [Merged { name: "が".into(), spellings: 2 }]);
+        let alone = read(&[(decomposed, "t"), ("a/3.txt", "t")]).unwrap();
+        assert_eq!(alone.corpus.categories, ["a", "か\u{3099}"], "a single spelling stays");
+    }
+
+    #[test]
+    fn an_archive_of_tables_is_refused_by_name() {
+        let message = read(&[("data/train.csv", "text,label\n")]).unwrap_err();
+        assert!(message.contains("no article found, but data/train.csv; unpack the archive"), "{message}");
+    }
+
+    #[test]
     fn unreadable_articles_are_bad() {
         assert_bad(
             &[("a/1.txt", "t"), ("b/2.txt", "t"), ("b/3.txt", " \n")],
@@ -350,7 +490,7 @@ mod tests {
             std::fs::create_dir(path.parent().unwrap()).unwrap();
             std::fs::write(path, format!("http://a/\n{date}\ntitle\n")).unwrap();
         }
-        let reading = Reading::of(folder.path(), Layout::Livedoor, BadFiles::Error, OURS).unwrap();
+        let reading = Reading::of(folder.path(), livedoor(OURS)).unwrap();
         assert_eq!(reading.undated, [Remark { path: "b/2.txt".into(), what: "yesterday".into() }]);
         let dated: Vec<_> = reading.corpus.articles.iter().map(|a| a.published_at.is_some()).collect();
         assert_eq!(dated, [true, false]);
@@ -372,7 +512,7 @@ mod tests {
         {
             std::fs::write(folder.path().join(path), LICENCE_TEXT).unwrap();
         }
-        let read = |compat| Reading::of(folder.path(), Layout::Livedoor, BadFiles::Error, compat).unwrap();
+        let read = |compat| Reading::of(folder.path(), livedoor(compat)).unwrap();
         let ours = read(OURS);
         assert_eq!(ids(&ours), [(0, "1"), (1, "2")]);
         assert_eq!((ours.licences, ours.notes), (0, BTreeMap::from([("LICENSE", 4), ("README", 1)])));
@@ -413,8 +553,8 @@ mod tests {
             articles: vec![],
         };
         let source = Path::new("corpus.tar.gz");
-        assert!(check_categories(&corpus(32_767), source, 0).is_ok());
-        let message = check_categories(&corpus(32_768), source, 0).unwrap_err().to_string();
+        assert!(check_categories(&corpus(32_767), source, 0, &[]).is_ok());
+        let message = check_categories(&corpus(32_768), source, 0, &[]).unwrap_err().to_string();
         assert_eq!(message, "corpus.tar.gz: 32768 categories; expected at most 32767");
     }
 }

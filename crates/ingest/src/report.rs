@@ -1,9 +1,12 @@
 //! Output on the terminal and details for `run.json`.
 
-use midashi_artifacts::{Corpus, Split};
+use midashi_artifacts::{CategoryId, Split};
+use midashi_table::Role;
 use serde_json::{Value, json};
 
+use crate::labels::Merged;
 use crate::reading::{Reading, Remark};
+use crate::table_corpus::TableCorpus;
 
 /// The largest number of printed lines of a list. Its length is always printed.
 const LISTED: usize = 20;
@@ -53,27 +56,94 @@ fn print_list(doing: &str, what: &str, lines: impl ExactSizeIterator<Item = Stri
     }
 }
 
-/// Prints the table of categories and splits.
-pub fn print_splits(corpus: &Corpus) {
-    midashi_stage::out!("{}", splits_table(corpus));
+/// Prints what was found in tables: columns, labels, and rows that are left out.
+pub fn print_table(corpus: &TableCorpus) {
+    let survey = &corpus.survey;
+    for file in &corpus.tables.files {
+        let split = file.split.map(|split| format!(" ({})", split.name())).unwrap_or_default();
+        println!("  table {}{split}", file.path.display());
+    }
+    let columns = Role::ALL.into_iter().filter_map(|role| Some((role, survey.columns.get(role)?)));
+    let columns: Vec<_> =
+        columns.map(|(role, column)| format!("{} {:?}", role.name(), column.name)).collect();
+    println!("  columns: {}", columns.join(", "));
+    match (&survey.columns.id, &survey.ids_repeat) {
+        (Some(column), Some(reason)) => {
+            println!("  ids are made from the rows' numbers: in the column {:?}, {reason}", column.name);
+        }
+        (None, _) => println!("  ids are made from the rows' numbers: no column has a usual name of ids"),
+        _ => {}
+    }
+    if let Some(names) = &survey.names {
+        println!("  names of the labels: {}", names.origin);
+    }
+    print_list("no text for", "expected labels", corpus.categories.unused.iter().map(|name| escaped(name)));
+    let (count, listed) = (survey.bad.count(), &survey.bad.listed);
+    if count > 0 {
+        println!("  left out {count} rows that cannot be used: {}", survey.bad.summary());
+        listed
+            .iter()
+            .take(LISTED)
+            .for_each(|Remark { path, what }| println!("    {}: {what}", escaped(path)));
+        if count > LISTED as u64 {
+            println!("    … and {} more (run.json lists up to 1000)", count - LISTED as u64);
+        }
+    }
+    let equal = survey.equal_texts(&corpus.split_of);
+    if equal > 0 {
+        println!("  {equal} test texts are also training texts; the report counts them and similar ones");
+    }
 }
 
-/// Prints the categories that the model cannot learn, if there are any.
-pub fn print_untrained(categories: &[&str]) {
-    if !categories.is_empty() {
-        midashi_stage::outln!(
-            "  no training text in {}: the model cannot learn them; corpus.split.stratified=true divides \
-             every category",
-            categories.join(", ")
+/// Prints the categories whose names were written in several ways.
+pub fn print_merged(merged: &[Merged]) {
+    for Merged { name, spellings } in merged {
+        println!(
+            "  {spellings} spellings of {:?} look the same (they are equal in Unicode's NFC); they are one category",
+            name
         );
     }
 }
 
+/// Prints where the splits are from, if the corpus gives them.
+pub fn print_origin_of_splits(made: &[Split]) {
+    if made.is_empty() {
+        println!("  the splits are those of the corpus");
+    }
+    for split in made {
+        println!(
+            "  the corpus has no {} split; it is made from the training texts (corpus.split)",
+            split.name()
+        );
+    }
+}
+
+/// Prints the table of categories and splits.
+pub fn print_splits(names: &[String], texts: impl Iterator<Item = (CategoryId, Split)>) {
+    print!("{}", splits_table(names, texts));
+}
+
+/// Prints the categories that the model cannot learn, and those that the report cannot measure, if there are any. `has_splits`
+/// tells whether the corpus gives its splits.
+pub fn print_missing(untrained: &[&str], untested: &[&str], has_splits: bool) {
+    let names = |names: &[&str]| names.iter().map(|name| escaped(name)).collect::<Vec<_>>().join(", ");
+    if !untrained.is_empty() {
+        let advice = match has_splits {
+            true => "the corpus has its texts in other splits only",
+            false => "corpus.split.stratified=true divides every category",
+        };
+        println!("  no training text in {}: the model cannot learn them; {advice}", names(untrained));
+    }
+    if !untested.is_empty() && has_splits {
+        println!("  no test text in {}: the report cannot measure them", names(untested));
+    }
+}
+
 /// One line a category. Names come last, because their width depends on the script.
-fn splits_table(corpus: &Corpus) -> String {
-    let mut counts = vec![[0_usize; Split::ALL.len()]; corpus.categories.len()];
-    for article in &corpus.articles {
-        counts[article.category.index()][article.split as usize] += 1;
+fn splits_table(names: &[String], texts: impl Iterator<Item = (CategoryId, Split)>) -> String {
+    let mut counts = vec![[0_usize; Split::ALL.len()]; names.len()];
+    for (category, split) in texts {
+        counts[category.index()][split as usize] += 1;
     }
     let line = |cells: [String; 4], name: &str| {
         let [train, validation, test, all] = cells;
@@ -84,11 +154,37 @@ fn splits_table(corpus: &Corpus) -> String {
         line([train, validation, test, counts.iter().sum::<usize>().to_string()], name)
     };
     let mut table = line(["train", "validation", "test", "all"].map(str::to_owned), "category");
-    for (counts, name) in counts.iter().zip(&corpus.categories) {
-        table += &row(counts, name);
+    for (counts, name) in counts.iter().zip(names) {
+        table += &row(counts, &escaped(name));
     }
     let total = counts.iter().fold([0; 3], |total, counts| [0, 1, 2].map(|at| total[at] + counts[at]));
     table + &row(&total, &format!("{} categories", counts.len()))
+}
+
+/// A name without control characters, which could command the terminal.
+fn escaped(name: &str) -> String {
+    name.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// The details of a corpus of tables for `run.json`.
+pub fn table_details(corpus: &TableCorpus) -> Value {
+    let in_split = |split| corpus.split_of.iter().filter(|found| **found == split).count();
+    let bad = &corpus.survey.bad;
+    let columns = Role::ALL.into_iter().filter_map(|role| Some((role, corpus.survey.columns.get(role)?)));
+    json!({
+        "articles": corpus.split_of.len(),
+        "categories": corpus.categories.names.len(),
+        "train": in_split(Split::Train),
+        "validation": in_split(Split::Validation),
+        "test": in_split(Split::Test),
+        "columns": columns
+            .map(|(role, column)| (role.name().to_owned(), json!(column.name)))
+            .collect::<serde_json::Map<_, _>>(),
+        "splits_made": corpus.made,
+        "bad_rows_skipped": bad.count(),
+        "bad_rows": bad.listed.iter().map(|Remark { path, what }| json!({"row": path, "reason": what})).collect::<Vec<_>>(),
+        "equal_texts": corpus.survey.equal_texts(&corpus.split_of),
+    })
 }
 
 /// The details for `run.json`.
@@ -120,13 +216,15 @@ fn bad_file(Remark { path, what }: &Remark) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_artifacts::{Article, CategoryId};
+    use midashi_artifacts::Corpus;
 
     #[test]
     fn the_record_lists_every_bad_file() {
         let bad = (0..LISTED + 5).map(|at| Remark { path: format!("a/{at}.txt"), what: "is empty".into() });
         let reading = Reading {
             corpus: Corpus { categories: vec![], articles: vec![] },
+            has_splits: false,
+            merged: vec![],
             notes: Default::default(),
             licences: 0,
             others: vec![],
@@ -142,6 +240,8 @@ mod tests {
     fn licences_are_recorded_only_if_they_are_rows() {
         let reading = |licences| Reading {
             corpus: Corpus { categories: vec![], articles: vec![] },
+            has_splits: false,
+            merged: vec![],
             notes: Default::default(),
             licences,
             others: vec![],
@@ -154,24 +254,14 @@ mod tests {
 
     #[test]
     fn the_table_counts_every_article_once() {
-        let article = |category, split| Article {
-            id: String::new(),
-            category: CategoryId(category),
-            url: None,
-            published_at: None,
-            title: String::new(),
-            body: String::new(),
-            split,
-        };
-        let corpus = Corpus {
-            categories: vec!["映画".into(), "smax".into()],
-            articles: vec![article(0, Split::Train), article(1, Split::Train), article(1, Split::Test)],
-        };
+        let names = ["映画", "smax\u{1b}"].map(str::to_owned);
+        let texts = [(0, Split::Train), (1, Split::Train), (1, Split::Test)];
+        let texts = texts.map(|(category, split)| (CategoryId(category), split));
         let expected = "     train validation     test      all  category
          1          0        0        1  映画
-         1          0        1        2  smax
+         1          0        1        2  smax\\u{1b}
          2          0        1        3  2 categories
 ";
-        assert_eq!(splits_table(&corpus), expected);
+        assert_eq!(splits_table(&names, texts.into_iter()), expected);
     }
 }

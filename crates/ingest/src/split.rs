@@ -1,7 +1,7 @@
 //! Splitting the articles into train, validation and test.
 
 use anyhow::{Result, ensure};
-use midashi_artifacts::{Article, Corpus, Split};
+use midashi_artifacts::{CategoryId, Corpus, Split};
 use midashi_config::SplitShares;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -16,24 +16,57 @@ use rand_chacha::rand_core::SeedableRng;
 /// # Errors
 /// When a split with a share above 0 gets no article, or a stratified split leaves a category without training articles.
 pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
+    let splits = divide(&categories_of(corpus), &corpus.categories, shares)?;
+    put(corpus, &splits);
+    Ok(())
+}
+
+/// Keeps the splits that the articles have, and takes a missing one from the training articles; see [`complete`].
+///
+/// # Errors
+/// As [`complete`].
+pub fn keep(corpus: &mut Corpus, shares: &SplitShares) -> Result<Vec<Split>> {
+    let given: Vec<Split> = corpus.articles.iter().map(|article| article.split).collect();
+    let (splits, made) = complete(&given, &categories_of(corpus), &corpus.categories, shares)?;
+    put(corpus, &splits);
+    Ok(made)
+}
+
+fn categories_of(corpus: &Corpus) -> Vec<CategoryId> {
+    corpus.articles.iter().map(|article| article.category).collect()
+}
+
+fn put(corpus: &mut Corpus, splits: &[Split]) {
+    corpus.articles.iter_mut().zip(splits).for_each(|(article, split)| article.split = *split);
+}
+
+/// The splits of texts with these categories, called `names`; see [`assign`].
+///
+/// # Errors
+/// As [`assign`].
+pub fn divide(categories: &[CategoryId], names: &[String], shares: &SplitShares) -> Result<Vec<Split>> {
     let mut random = ChaCha8Rng::seed_from_u64(shares.seed);
-    let mut divide = |articles: &mut [Article]| {
-        let sizes = Sizes::of(articles.len(), shares);
-        let mut order: Vec<usize> = (0..articles.len()).collect();
+    let mut splits = vec![Split::Train; categories.len()];
+    let mut divide = |texts: &[usize]| {
+        let sizes = Sizes::of(texts.len(), shares);
+        let mut order: Vec<usize> = (0..texts.len()).collect();
         order.shuffle(&mut random);
         for (rank, at) in order.into_iter().enumerate() {
-            articles[at].split = sizes.split_of(rank);
+            splits[texts[at]] = sizes.split_of(rank);
         }
     };
     if shares.stratified {
-        // The articles are sorted by category.
-        corpus.articles.chunk_by_mut(|one, next| one.category == next.category).for_each(divide);
+        let mut texts = vec![Vec::new(); names.len()];
+        categories.iter().enumerate().for_each(|(at, category)| texts[category.index()].push(at));
+        texts.iter().for_each(|texts| divide(texts));
     } else {
-        divide(&mut corpus.articles);
+        divide(&(0..categories.len()).collect::<Vec<_>>());
     }
-    check_not_empty(&corpus.articles, shares)?;
+    check_not_empty(&splits, shares)?;
     if shares.stratified {
-        let untrained = untrained_categories(corpus);
+        let mut untrained = categories_without(Split::Train, categories, &splits, names);
+        let occurs = |name: &&str| categories.iter().any(|category| names[category.index()] == *name);
+        untrained.retain(occurs);
         ensure!(
             untrained.is_empty(),
             "no article is left for training in: {}; expected more articles there, or smaller shares in \
@@ -41,7 +74,43 @@ pub fn assign(corpus: &mut Corpus, shares: &SplitShares) -> Result<()> {
             untrained.join(", ")
         );
     }
-    Ok(())
+    Ok(splits)
+}
+
+/// Keeps the splits that are `given`. Validation and test are taken from the training texts if none is given and
+/// their share is not 0. Returns the splits, and those that were made.
+///
+/// # Errors
+/// When no training text is given, or as [`divide`].
+pub fn complete(
+    given: &[Split],
+    categories: &[CategoryId],
+    names: &[String],
+    shares: &SplitShares,
+) -> Result<(Vec<Split>, Vec<Split>)> {
+    let training: Vec<usize> = (0..given.len()).filter(|&at| given[at] == Split::Train).collect();
+    ensure!(
+        !training.is_empty(),
+        "the corpus gives splits, but no text for training; expected texts of the split train"
+    );
+    let share = |split, share| if given.contains(&split) { 0.0 } else { share };
+    let shares = SplitShares {
+        test: share(Split::Test, shares.test),
+        validation: share(Split::Validation, shares.validation),
+        ..shares.clone()
+    };
+    let made: Vec<Split> = [(Split::Validation, shares.validation), (Split::Test, shares.test)]
+        .into_iter()
+        .filter_map(|(split, share)| (share > 0.0).then_some(split))
+        .collect();
+    let mut splits = given.to_vec();
+    if !made.is_empty() {
+        let of_training: Vec<CategoryId> = training.iter().map(|&at| categories[at]).collect();
+        for (at, split) in training.into_iter().zip(divide(&of_training, names, &shares)?) {
+            splits[at] = split;
+        }
+    }
+    Ok((splits, made))
 }
 
 /// Sorts the articles in the order of [`assign`]'s shuffle with the same seed, as in the reproduced article: first the
@@ -50,14 +119,20 @@ pub fn shuffle(corpus: &mut Corpus, seed: u64) {
     corpus.articles.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
 }
 
-/// The categories without training articles, which the model cannot learn.
-pub fn untrained_categories(corpus: &Corpus) -> Vec<&str> {
-    let mut is_trained = vec![false; corpus.categories.len()];
-    for article in corpus.articles.iter().filter(|article| article.split == Split::Train) {
-        is_trained[article.category.index()] = true;
+/// The names of the categories without texts in `split`. The model cannot learn a category without training texts, and the
+/// report cannot measure one without test texts.
+pub fn categories_without<'n>(
+    split: Split,
+    categories: &[CategoryId],
+    splits: &[Split],
+    names: &'n [String],
+) -> Vec<&'n str> {
+    let mut has_texts = vec![false; names.len()];
+    for (category, _) in categories.iter().zip(splits).filter(|(_, found)| **found == split) {
+        has_texts[category.index()] = true;
     }
-    let untrained = corpus.categories.iter().zip(is_trained).filter(|(_, is_trained)| !is_trained);
-    untrained.map(|(name, _)| name.as_str()).collect()
+    let without = names.iter().zip(has_texts).filter(|(_, has_texts)| !has_texts);
+    without.map(|(name, _)| name.as_str()).collect()
 }
 
 /// The sizes of the splits. The test gets the remaining articles.
@@ -92,16 +167,16 @@ fn share_of(articles: usize, share: f64) -> usize {
     (articles as f64 * share + ROUNDING) as usize
 }
 
-fn check_not_empty(articles: &[Article], shares: &SplitShares) -> Result<()> {
+fn check_not_empty(found: &[Split], shares: &SplitShares) -> Result<()> {
     let train = 1.0 - shares.test - shares.validation;
     let splits = [(Split::Train, train), (Split::Validation, shares.validation), (Split::Test, shares.test)];
     for (split, share) in splits {
         ensure!(
-            share <= 0.0 || articles.iter().any(|article| article.split == split),
+            share <= 0.0 || found.contains(&split),
             "the {} split, a share of {share:.3} of {} articles, is empty; expected more articles, or \
              other shares in [corpus.split]",
             split.name(),
-            articles.len()
+            found.len()
         );
     }
     Ok(())
@@ -110,7 +185,7 @@ fn check_not_empty(articles: &[Article], shares: &SplitShares) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use midashi_artifacts::CategoryId;
+    use midashi_artifacts::Article;
 
     /// A corpus with categories of these sizes.
     fn corpus(sizes: &[usize]) -> Corpus {
@@ -211,7 +286,11 @@ mod tests {
         let mut shuffled = corpus(&[1, 3, 96]);
         let untrained_with = |corpus: &mut Corpus, seed| {
             assign(corpus, &shares(0.5, 0.0, false, seed)).unwrap();
-            untrained_categories(corpus).into_iter().map(str::to_owned).collect::<Vec<_>>()
+            let splits: Vec<Split> = corpus.articles.iter().map(|article| article.split).collect();
+            categories_without(Split::Train, &categories_of(corpus), &splits, &corpus.categories)
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         let mut seen: Vec<_> = (0..20).map(|seed| untrained_with(&mut shuffled, seed)).collect();
         seen.sort();
@@ -230,5 +309,30 @@ mod tests {
         );
         assert!(message(&[1, 1], &shares(0.9, 0.0, false, 0)).starts_with("the train split"));
         assert_eq!(counts(&splits(&[4], &shares(0.0, 0.0, false, 0))), [4, 0, 0]);
+    }
+
+    fn completed(given: &[Split], shares: &SplitShares) -> Result<(Vec<Split>, Vec<Split>), String> {
+        let categories: Vec<CategoryId> = (0..given.len()).map(|at| CategoryId(at as u16 % 2)).collect();
+        let names = ["a", "b"].map(str::to_owned);
+        complete(given, &categories, &names, shares).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn given_splits_are_kept_and_only_missing_ones_are_made() {
+        let given = [vec![Split::Train; 80], vec![Split::Test; 20]].concat();
+        let kept = completed(&given, &shares(0.5, 0.0, false, 0)).unwrap();
+        assert_eq!(kept, (given.clone(), vec![]), "the share of the test does not matter");
+
+        let (splits, made) = completed(&given, &shares(0.5, 0.1, true, 0)).unwrap();
+        assert_eq!((counts(&splits), made), ([72, 8, 20], vec![Split::Validation]));
+        assert_eq!(splits[80..], given[80..]);
+
+        let given = [vec![Split::Train; 80], vec![Split::Validation; 20]].concat();
+        let (splits, made) = completed(&given, &shares(0.25, 0.1, false, 0)).unwrap();
+        assert_eq!((counts(&splits), made), ([60, 20, 20], vec![Split::Test]));
+        assert_eq!(completed(&given, &shares(0.0, 0.0, false, 0)).unwrap().1, [], "a share of 0 makes none");
+
+        let message = completed(&[Split::Test; 4], &shares(0.2, 0.0, false, 0)).unwrap_err();
+        assert!(message.contains("no text for training"), "{message}");
     }
 }

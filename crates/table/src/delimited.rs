@@ -113,10 +113,7 @@ fn cells<'r>(
             record.len()
         ));
     }
-    // The text of all fields is checked at once; single fields can still begin or end inside a character.
-    if let Err(error) = check_utf8(record, schema, options) {
-        return Err(error);
-    }
+    check_utf8(record, schema, options)?;
     Ok(record.iter().map(|field| std::str::from_utf8(field).unwrap_or_default()))
 }
 

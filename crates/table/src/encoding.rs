@@ -35,8 +35,9 @@ fn display(encoding: &'static Encoding) -> &'static str {
     }
 }
 
-/// The encoding of a text that is not UTF-8, as far as its beginning shows it.
-fn recognise(head: &[u8]) -> Option<&'static Encoding> {
+/// The encoding of a text that is not UTF-8, as far as its beginning shows it: UTF-16, Shift_JIS or EUC-JP. None if the text is
+/// UTF-8 or in another encoding.
+pub fn recognise(head: &[u8]) -> Option<&'static Encoding> {
     if let Some((encoding, _)) = Encoding::for_bom(head) {
         return (encoding != UTF_8).then_some(encoding);
     }

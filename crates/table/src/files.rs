@@ -28,12 +28,12 @@ pub fn find_files(pattern: &str) -> Result<Vec<PathBuf>> {
     if files.is_empty() {
         return Err(Error::content(pattern, "there is no such file; check the path"));
     }
-    files.sort_by(|one, other| in_natural_order(&one.to_string_lossy(), &other.to_string_lossy()));
+    files.sort_by(|one, other| natural_order(&one.to_string_lossy(), &other.to_string_lossy()));
     Ok(files)
 }
 
 /// Compares names, with digits as numbers.
-pub fn in_natural_order(one: &str, other: &str) -> Ordering {
+pub fn natural_order(one: &str, other: &str) -> Ordering {
     let (mut left, mut right) = (one, other);
     loop {
         let ordering = match (digits(left), digits(right)) {
@@ -79,9 +79,9 @@ mod tests {
             .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
             .collect();
         assert_eq!(names, ["part-1.csv", "part-2.csv", "part-10.csv"]);
-        assert_eq!(in_natural_order("a1b2", "a01b10"), Ordering::Less);
-        assert_eq!(in_natural_order("a", "a1"), Ordering::Less);
-        assert_eq!(in_natural_order("見1", "見1"), Ordering::Equal);
+        assert_eq!(natural_order("a1b2", "a01b10"), Ordering::Less);
+        assert_eq!(natural_order("a", "a1"), Ordering::Less);
+        assert_eq!(natural_order("見1", "見1"), Ordering::Equal);
     }
 
     #[test]

@@ -20,8 +20,9 @@ mod table;
 
 pub use batch::{BadRow, Batch};
 pub use columns::{Column, ColumnNames, Columns, Role};
+pub use encoding::recognise as recognise_encoding;
 pub use error::{Error, Result};
-pub use files::find_files;
+pub use files::{find_files, natural_order};
 pub use format::{Compression, Format};
 pub use lines::TEXT_COLUMN;
 pub use options::ReadOptions;
