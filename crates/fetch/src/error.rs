@@ -92,7 +92,7 @@ pub enum Error {
         /// The header that is missing or malformed.
         header: &'static str,
     },
-    /// `HF_HUB_OFFLINE` forbids network access and the cache lacks the checkpoint.
+    /// `HF_HUB_OFFLINE` forbids network access and the cache lacks the checkpoint or dataset.
     #[error(
         "{id} at revision {revision} is not complete in {} and HF_HUB_OFFLINE is set: unset it, or set \
          HF_HOME to a cache that has it", cache.display()
@@ -122,6 +122,14 @@ pub enum Error {
     BadCheckpoint {
         /// The file or folder.
         path: PathBuf,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// A dataset of the hub is no corpus.
+    #[error("{name}: {message}")]
+    BadDataset {
+        /// Its id and revision.
+        name: String,
         /// What was found and what was expected.
         message: String,
     },

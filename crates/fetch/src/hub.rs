@@ -3,12 +3,15 @@
 //! The cache has the layout of `huggingface_hub` and is shared with Python:
 //!
 //! ```text
-//! models--owner--name/
+//! models--owner--name/, datasets--owner--name/
 //!   blobs/<etag>                      content, named by its SHA-256 or Git digest
 //!   refs/<revision>                   the commit of a branch or tag when it was fetched
 //!   snapshots/<commit>/<file>         a link to the blob
 //! .locks/models--owner--name/<etag>.lock
 //! ```
+//!
+//! One file more than Python's is kept for a dataset: `.midashi/<commit>/<path>.json` lists the files that were fetched, so that
+//! a complete dataset needs no network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,10 +20,13 @@ use midashi_stage::{Error as FileError, atomic};
 use ureq::Body;
 use ureq::http::Response;
 
+use crate::api;
 use crate::checkpoint::{self, is_plain_file_name};
 use crate::client::{Client, header, status_error};
+use crate::dataset::Selection;
 use crate::download::{Download, create_parent, is_sha256};
 use crate::error::{Error, Result};
+use crate::repository::{Repository, percent_encoded};
 
 /// The largest number of redirects between the hub's own URLs, such as for a renamed owner and for its file cache.
 const MAX_REDIRECTS: usize = 5;
@@ -38,10 +44,10 @@ pub struct Hub {
     pub offline: bool,
 }
 
-/// One version of a checkpoint in the cache.
+/// One version of a checkpoint or a dataset in the cache.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// The folder of its files.
+    /// The folder of its files; of a dataset, the part that was asked for.
     pub folder: PathBuf,
     /// The commit of the revision.
     pub commit: String,
@@ -82,7 +88,8 @@ impl Hub {
     /// # Errors
     /// When it is not in the cache and cannot be fetched.
     pub fn snapshot(&self, client: &Client, id: &str, revision: &str) -> Result<Snapshot> {
-        let repository = self.repository(id);
+        let model = Repository::model(id);
+        let repository = self.folder_of(&model);
         match cached_snapshot(&repository, revision) {
             Some(snapshot) if checkpoint::is_complete(&snapshot.folder) => return Ok(snapshot),
             // Offline, a snapshot from which the model can be loaded has to suffice.
@@ -99,34 +106,79 @@ impl Hub {
         // cannot mix two versions.
         let mut commit = revision.to_owned();
         checkpoint::fetch(|file| {
-            let metadata = client.with_retries(|| self.metadata(client, id, &commit, file))?;
+            let metadata = client.with_retries(|| self.metadata(client, &model, &commit, file))?;
             commit.clone_from(&metadata.commit);
-            self.file(client, id, file, &metadata)
+            self.file(client, &model, file, &metadata)
         })?;
-        if commit != revision {
-            let reference = repository.join("refs").join(revision);
-            atomic::write_bytes(&reference, commit.as_bytes())?;
-        }
+        remember_revision(&repository, revision, &commit)?;
         Ok(Snapshot { folder: repository.join("snapshots").join(&commit), commit })
     }
 
-    /// The URL of the checkpoint's page.
-    pub fn page(&self, id: &str, revision: &str) -> String {
-        format!("{}/{id}/tree/{}", self.endpoint, percent_encoded(revision))
+    /// The part `path` (a file, a folder, or empty) of the dataset `id` at `revision`, fetched unless the cache holds it
+    /// completely. Only tables, archives and their descriptions are fetched.
+    ///
+    /// # Errors
+    /// When it is not in the cache and cannot be fetched, or when no table is there.
+    pub fn dataset(&self, client: &Client, id: &str, revision: &str, path: &str) -> Result<Snapshot> {
+        let dataset = Repository::dataset(id);
+        let repository = self.folder_of(&dataset);
+        let name = || format!("{id} at revision {revision}");
+        if let Some(Snapshot { folder, commit }) = cached_snapshot(&repository, revision) {
+            if let Some(selection) = remembered_selection(&repository, &commit, path)
+                && selection.files.iter().all(|file| folder.join(file).is_file())
+            {
+                return Ok(Snapshot { folder: folder.join(selection.base), commit });
+            }
+            // Offline, what another program fetched has to suffice.
+            if self.offline {
+                let selection = Selection::of(&files_below(&folder)?, path, &name())?;
+                return Ok(Snapshot { folder: folder.join(selection.base), commit });
+            }
+        }
+        if self.offline {
+            let (id, revision) = (id.to_owned(), revision.to_owned());
+            return Err(Error::Offline { id, revision, cache: self.cache.clone() });
+        }
+        // The list and all files are requested at one commit, so that a push in between cannot mix two versions.
+        let commit = api::commit(client, &self.endpoint, id, revision)?;
+        let selection = Selection::of(&api::files(client, &self.endpoint, id, &commit)?, path, &name())?;
+        for file in &selection.files {
+            let metadata = client.with_retries(|| self.metadata(client, &dataset, &commit, file))?;
+            self.file(client, &dataset, file, &metadata)?;
+        }
+        remember_revision(&repository, revision, &commit)?;
+        let memory = selection_memory(&repository, &commit, path);
+        create_parent(&memory)?;
+        let text = serde_json::to_vec(&selection).map_err(FileError::encode(&memory))?;
+        atomic::write_bytes(&memory, &text)?;
+        Ok(Snapshot { folder: repository.join("snapshots").join(&commit).join(selection.base), commit })
     }
 
-    fn repository(&self, id: &str) -> PathBuf {
-        self.cache.join(repository_name(id))
+    /// The URL of the page of a repository, such as `owner/name` or `datasets/owner/name`.
+    pub fn page(&self, repository: &str, revision: &str) -> String {
+        format!("{}/{repository}/tree/{}", self.endpoint, percent_encoded(revision))
     }
 
-    fn url(&self, id: &str, revision: &str, file: &str) -> String {
-        format!("{}/{id}/resolve/{}/{file}", self.endpoint, percent_encoded(revision))
+    fn folder_of(&self, repository: &Repository) -> PathBuf {
+        self.cache.join(repository.folder_name())
+    }
+
+    fn url(&self, repository: &Repository, revision: &str, file: &str) -> String {
+        let file: Vec<String> = file.split('/').map(percent_encoded).collect();
+        let revision = percent_encoded(revision);
+        format!("{}/{}/resolve/{revision}/{}", self.endpoint, repository.url_path(), file.join("/"))
     }
 
     /// Requests a file's metadata. For a large file, the hub's response is a redirect to its storage, and the redirect's
     /// headers hold commit, SHA-256 and length.
-    fn metadata(&self, client: &Client, id: &str, revision: &str, file: &str) -> Result<Metadata> {
-        let mut url = self.url(id, revision, file);
+    fn metadata(
+        &self,
+        client: &Client,
+        repository: &Repository,
+        revision: &str,
+        file: &str,
+    ) -> Result<Metadata> {
+        let mut url = self.url(repository, revision, file);
         for _ in 0..=MAX_REDIRECTS {
             let response = client.head(&url)?;
             if let Some(error) = status_error(&url, response.status().as_u16()) {
@@ -140,15 +192,21 @@ impl Hub {
         Err(Error::BadUrl { url, reason: "too many redirects".to_owned() })
     }
 
-    fn file(&self, client: &Client, id: &str, file: &str, metadata: &Metadata) -> Result<PathBuf> {
-        let repository = self.repository(id);
-        let path = repository.join("snapshots").join(&metadata.commit).join(file);
+    fn file(
+        &self,
+        client: &Client,
+        repository: &Repository,
+        file: &str,
+        metadata: &Metadata,
+    ) -> Result<PathBuf> {
+        let folder = self.folder_of(repository);
+        let path = folder.join("snapshots").join(&metadata.commit).join(file);
         if path.is_file() {
             return Ok(path);
         }
         let etag = &metadata.etag;
-        let blob = repository.join("blobs").join(etag);
-        let lock = self.cache.join(".locks").join(repository_name(id)).join(format!("{etag}.lock"));
+        let blob = folder.join("blobs").join(etag);
+        let lock = self.cache.join(".locks").join(repository.folder_name()).join(format!("{etag}.lock"));
         Download {
             url: &metadata.url,
             label: file,
@@ -159,7 +217,8 @@ impl Hub {
             length: metadata.length,
         }
         .run(client)?;
-        link(&blob, Path::new("../../blobs").join(etag).as_path(), &path, symlink)?;
+        let up = "../".repeat(2 + file.matches('/').count());
+        link(&blob, Path::new(&format!("{up}blobs/{etag}")), &path, symlink)?;
         Ok(path)
     }
 }
@@ -192,8 +251,44 @@ fn cached_snapshot(repository: &Path, revision: &str) -> Option<Snapshot> {
     folder.is_dir().then_some(Snapshot { folder, commit })
 }
 
-fn repository_name(id: &str) -> String {
-    format!("models--{}", id.replace('/', "--"))
+/// Remembers the commit of a branch or tag.
+fn remember_revision(repository: &Path, revision: &str, commit: &str) -> Result<()> {
+    if commit != revision {
+        let reference = repository.join("refs").join(revision);
+        atomic::write_bytes(&reference, commit.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn remembered_selection(repository: &Path, commit: &str, path: &str) -> Option<Selection> {
+    let text = fs::read(selection_memory(repository, commit, path)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn selection_memory(repository: &Path, commit: &str, path: &str) -> PathBuf {
+    let name = if path.is_empty() { "all".to_owned() } else { percent_encoded(path) };
+    repository.join(".midashi").join(commit).join(format!("{name}.json"))
+}
+
+/// The paths of all files below a folder, relative to it.
+fn files_below(folder: &Path) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(inside) = folders.pop() {
+        let path = folder.join(&inside);
+        let entries = fs::read_dir(&path).map_err(FileError::io("list", &path))?;
+        for entry in entries {
+            let entry = entry.map_err(FileError::io("list", &path))?;
+            let name = format!("{inside}{}", entry.file_name().to_string_lossy());
+            if entry.file_type().map_err(FileError::io("list", &path))?.is_dir() {
+                folders.push(name + "/");
+            } else {
+                files.push(name);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Links a blob into its snapshot: by a relative symbolic link, so that the cache can be moved, or else by a hard link, or
@@ -230,19 +325,6 @@ fn joined(url: &str, target: &str) -> String {
     let host_start = url.find("://").map_or(0, |at| at + 3);
     let host_end = url[host_start..].find('/').map_or(url.len(), |at| host_start + at);
     format!("{}{target}", &url[..host_end])
-}
-
-/// A revision as one segment of a URL's path: `refs/pr/1` is `refs%2Fpr%2F1`.
-fn percent_encoded(revision: &str) -> String {
-    revision
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -300,11 +382,5 @@ mod tests {
     fn a_redirect_may_be_relative_to_the_host() {
         assert_eq!(joined("https://hub/a/resolve/main/f", "/b/f"), "https://hub/b/f");
         assert_eq!(joined("https://hub/a/f", "https://storage/f"), "https://storage/f");
-    }
-
-    #[test]
-    fn a_revision_is_one_segment() {
-        assert_eq!(percent_encoded("refs/pr/1"), "refs%2Fpr%2F1");
-        assert_eq!(percent_encoded("v1.0-beta"), "v1.0-beta");
     }
 }

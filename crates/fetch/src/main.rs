@@ -8,7 +8,7 @@ use clap::Parser;
 use midashi_artifacts::Sources;
 use midashi_fetch::client::RetryPolicy;
 use midashi_fetch::hub::Hub;
-use midashi_fetch::resolve::Resolver;
+use midashi_fetch::resolve::{FoundCorpus, Resolver};
 use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
 
@@ -34,7 +34,8 @@ fn fetch(arguments: &Arguments) -> anyhow::Result<()> {
     let hub = Hub::from_environment(|name| std::env::var(name).ok());
     let resolver = Resolver::new(&config.run.cache, hub, RetryPolicy::default());
 
-    let corpus = resolver.corpus(&config.corpus).context("corpus.source")?;
+    let FoundCorpus { path: corpus, commit: corpus_commit } =
+        resolver.corpus(&config.corpus).context("corpus.source")?;
     let checkpoint = resolver.checkpoint(&config.model).context("model.checkpoint")?;
     let (checkpoint, commit) = checkpoint.map(|found| (found.folder, found.commit)).unzip();
     let sources = Sources {
@@ -53,7 +54,11 @@ fn fetch(arguments: &Arguments) -> anyhow::Result<()> {
     let path = stage.folder().sources();
     if let Some(work) = stage.begin(&sources, &[], std::slice::from_ref(&path))? {
         sources.write(&path)?;
-        work.finish(&json!({"revision": commit}))?;
+        let mut details = json!({"revision": commit});
+        if let Some(commit) = corpus_commit {
+            details["corpus_revision"] = json!(commit);
+        }
+        work.finish(&details)?;
     }
     Ok(())
 }

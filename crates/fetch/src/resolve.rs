@@ -8,6 +8,7 @@ use ureq::http::Uri;
 
 use crate::checkpoint::{self, is_plain_file_name};
 use crate::client::{Client, RetryPolicy};
+use crate::dataset::{DatasetAddress, FORM};
 use crate::download::{Download, is_sha256, sha256_of};
 use crate::error::{Error, Result};
 use crate::hub::{Hub, Snapshot};
@@ -35,12 +36,22 @@ pub struct Checkpoint {
     pub commit: Option<String>,
 }
 
+/// A corpus on this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundCorpus {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The commit, if it is a dataset of the hub.
+    pub commit: Option<String>,
+}
+
 /// The forms of a source.
 #[derive(Clone, Debug, PartialEq)]
 enum Source {
     Path(PathBuf),
     Url(String),
     Hub(String),
+    Dataset(DatasetAddress),
 }
 
 impl Resolver {
@@ -50,20 +61,24 @@ impl Resolver {
         Self { client, hub, downloads: cache.join("downloads") }
     }
 
-    /// The archive or folder of the corpus.
+    /// The file or folder of the corpus.
     ///
     /// # Errors
     /// When no source is named, a path does not exist, or a download fails.
-    pub fn corpus(&self, corpus: &Corpus) -> anyhow::Result<PathBuf> {
-        const EXPECTED: &str = "expected the URL of a .tar.gz, the path of one, or a folder with one \
-             sub-folder per category";
+    pub fn corpus(&self, corpus: &Corpus) -> anyhow::Result<FoundCorpus> {
+        const EXPECTED: &str = "expected the URL or path of a table (CSV, TSV, JSON Lines, Parquet, Arrow IPC) or of an \
+             archive (.tar.gz, .tar.zst, .tar, .zip), a folder with one sub-folder per category or with tables, or \
+             hf://datasets/owner/name";
         ensure!(!corpus.source.is_empty(), "nothing is named; {EXPECTED}");
-        match Source::of(&corpus.source)? {
-            Source::Url(url) => self.corpus_from(&url, &corpus.sha256),
+        match self.dataset_of_page(Source::of(&corpus.source)?) {
+            Source::Url(url) => {
+                Ok(FoundCorpus { path: self.corpus_from(&url, &corpus.sha256)?, commit: None })
+            }
+            Source::Dataset(address) => self.dataset(&address, &corpus.sha256),
             Source::Path(_) | Source::Hub(_) => {
                 let path = PathBuf::from(&corpus.source);
                 ensure!(path.exists(), "{} does not exist; {EXPECTED}", path.display());
-                Ok(path)
+                Ok(FoundCorpus { path, commit: None })
             }
         }
     }
@@ -90,29 +105,38 @@ impl Resolver {
                 ensure!(path.is_dir(), "{} is a file; {EXPECTED}", path.display());
                 (path, None)
             }
+            Source::Dataset(_) => bail!("{} is a dataset; {EXPECTED}", model.checkpoint),
         };
         checkpoint::check(&folder)?;
         Ok(Some(Checkpoint { folder, commit }))
     }
 
+    fn dataset(&self, address: &DatasetAddress, sha256: &str) -> anyhow::Result<FoundCorpus> {
+        let DatasetAddress { id, revision, path } = address;
+        let expected = expected_sha256(sha256)?;
+        let page = self.hub.page(&format!("datasets/{id}"), revision);
+        let advice =
+            format!("fetch its files by hand from {page} into a folder and set corpus.source to its path");
+        let found = self.hub.dataset(&self.client, id, revision, path);
+        let Snapshot { folder: path, commit } = found.map_err(|error| advise(error, &advice))?;
+        if let Some(expected) = expected {
+            ensure!(
+                path.is_file(),
+                "corpus.sha256 is of one file, but the dataset has several; remove corpus.sha256"
+            );
+            check_sha256(&path, expected)?;
+        }
+        Ok(FoundCorpus { path, commit: Some(commit) })
+    }
+
     fn corpus_from(&self, url: &str, sha256: &str) -> anyhow::Result<PathBuf> {
-        let expected = is_sha256(sha256).then_some(sha256);
-        ensure!(
-            sha256.is_empty() || expected.is_some(),
-            "corpus.sha256 is {sha256:?}; expected 64 hexadecimal digits, or nothing"
-        );
+        let expected = expected_sha256(sha256)?;
         let local = local_path(url)?;
-        ensure!(local.iter().count() > 1, "{url} names no file; expected the URL of a .tar.gz");
+        ensure!(local.iter().count() > 1, "{url} names no file; expected the URL of a table or an archive");
         let path = self.downloads.join(&local);
         if path.exists() {
             if let Some(expected) = expected {
-                let found = sha256_of(&path)?;
-                ensure!(
-                    found.eq_ignore_ascii_case(expected),
-                    "{}: SHA-256 is {found}, but corpus.sha256 is {expected}; remove the file to fetch it \
-                     again, or correct corpus.sha256",
-                    path.display()
-                );
+                check_sha256(&path, expected)?;
             }
             return Ok(path);
         }
@@ -165,6 +189,19 @@ impl Resolver {
         Ok(destination)
     }
 
+    /// Turns the URL of a dataset's page on the hub into its address.
+    fn dataset_of_page(&self, source: Source) -> Source {
+        if let Source::Url(url) = &source
+            && let Some(id) = url.strip_prefix(&format!("{}/datasets/", self.hub.endpoint))
+            && is_hub_id(id)
+        {
+            let address =
+                DatasetAddress { id: id.to_owned(), revision: "main".to_owned(), path: String::new() };
+            return Source::Dataset(address);
+        }
+        source
+    }
+
     /// Turns the URL of a checkpoint's page on the hub into its id.
     fn hub_id_of_page(&self, source: Source) -> Source {
         if let Source::Url(url) = &source
@@ -181,8 +218,11 @@ impl Source {
     fn of(written: &str) -> anyhow::Result<Self> {
         match written.split_once("://") {
             Some(("http" | "https", _)) => Ok(Self::Url(written.to_owned())),
+            Some(("hf", _)) => {
+                Ok(Self::Dataset(DatasetAddress::parse(written).map_err(|reason| anyhow!(reason))?))
+            }
             Some((scheme, _)) => {
-                bail!("{written}: {scheme} URLs are not supported; expected http or https, or a path")
+                bail!("{written}: {scheme} URLs are not supported; expected http or https, {FORM}, or a path")
             }
             None if is_hub_id(written) && !Path::new(written).exists() => Ok(Self::Hub(written.to_owned())),
             None => Ok(Self::Path(written.into())),
@@ -216,6 +256,27 @@ fn file_name(segment: &str) -> String {
     if name.starts_with('.') { format!("_{name}") } else { name }
 }
 
+/// The expected SHA-256 in the configuration, if there is one.
+fn expected_sha256(sha256: &str) -> anyhow::Result<Option<&str>> {
+    let expected = is_sha256(sha256).then_some(sha256);
+    ensure!(
+        sha256.is_empty() || expected.is_some(),
+        "corpus.sha256 is {sha256:?}; expected 64 hexadecimal digits, or nothing"
+    );
+    Ok(expected)
+}
+
+fn check_sha256(path: &Path, expected: &str) -> anyhow::Result<()> {
+    let found = sha256_of(path)?;
+    ensure!(
+        found.eq_ignore_ascii_case(expected),
+        "{}: SHA-256 is {found}, but corpus.sha256 is {expected}; remove the file to fetch it again, or correct \
+         corpus.sha256",
+        path.display()
+    );
+    Ok(())
+}
+
 /// Adds what to do without the network, if it failed.
 fn advise(error: Error, by_hand: &str) -> anyhow::Error {
     match error {
@@ -241,6 +302,8 @@ mod tests {
         }
         assert!(matches!(Source::of("https://host/a").unwrap(), Source::Url(_)));
         assert!(Source::of("ftp://host/a").unwrap_err().to_string().contains("expected http or https"));
+        assert!(matches!(Source::of("hf://datasets/a/b@v1/c").unwrap(), Source::Dataset(_)));
+        assert!(Source::of("hf://a/b").unwrap_err().to_string().contains("only datasets are a corpus"));
         // Tests run in the crate's folder.
         assert_eq!(Source::of("src/hub.rs").unwrap(), Source::Path("src/hub.rs".into()));
     }

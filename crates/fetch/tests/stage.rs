@@ -109,7 +109,7 @@ fn wrong_sources_are_named_with_what_is_expected() {
     let project = Project::new();
     fs::write(project.path("file"), "").unwrap();
     for (set, expected) in [
-        ("", "corpus.source: nothing is named; expected the URL of a .tar.gz"),
+        ("", "corpus.source: nothing is named; expected the URL or path of a table"),
         ("corpus.source=absent.tar.gz", "corpus.source: absent.tar.gz does not exist; expected"),
         ("corpus.source=no/where", "corpus.source: no/where does not exist; expected"),
         ("corpus.source=ftp://host/a", "ftp URLs are not supported; expected http or https"),

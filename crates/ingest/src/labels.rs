@@ -246,7 +246,9 @@ mod tests {
         assert_eq!(categories.of_label, [CategoryId(1), CategoryId(1), CategoryId(0)]);
         assert_eq!(categories.merged, [Merged { name: composed.into(), spellings: 2 }]);
         let mut alone = Labels::new(None);
-        [decomposed, "a"].map(|cell| alone.of(cell).unwrap());
+        for cell in [decomposed, "a"] {
+            alone.of(cell).unwrap();
+        }
         assert!(
             alone.categories().unwrap().names.contains(&decomposed.to_owned()),
             "a single spelling stays"
