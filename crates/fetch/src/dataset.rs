@@ -25,11 +25,14 @@ const ARCHIVES: [&str; 6] = [".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tz
 const DESCRIPTIONS: [&str; 3] = ["README.md", "dataset_infos.json", "dataset_info.json"];
 
 /// Files of `datasets` that look like tables.
-const NO_TABLES: [&str; 4] = ["dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json"];
+const NO_TABLES: [&str; 5] =
+    ["dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json"];
 
-/// Folders that hold one split, or all data.
-const INNER_FOLDERS: [&str; 9] =
-    ["data", "train", "training", "validation", "valid", "val", "dev", "test", "testing"];
+/// The folder of all data.
+const DATA: &str = "data";
+
+/// Names of splits, in names of files and folders.
+const SPLITS: [&str; 8] = ["train", "training", "validation", "valid", "val", "dev", "test", "testing"];
 
 /// The largest number of files that are fetched.
 const MOST_FILES: usize = 10_000;
@@ -109,6 +112,10 @@ impl Selection {
         for file in inside.iter().filter(|file| is_table(file)) {
             groups.entry(group_of(file)).or_default().push(format!("{prefix}{file}"));
         }
+        // Tables with splits are the corpus, and not a table of metadata beside their folders.
+        if groups.values().any(|files| files.iter().any(|file| has_split(file))) {
+            groups.retain(|_, files| files.iter().any(|file| has_split(file)));
+        }
         let mut groups: Vec<(&str, Vec<String>)> = match groups.remove("") {
             Some(files) => vec![("", files)],
             None => groups.into_iter().collect(),
@@ -158,9 +165,19 @@ impl Selection {
 /// The first folder of a path, unless that is one of data or of a split.
 fn group_of(file: &str) -> &str {
     match file.split_once('/') {
-        Some((folder, _)) if !INNER_FOLDERS.contains(&folder.to_lowercase().as_str()) => folder,
+        Some((folder, _)) if folder != DATA && !is_split(folder) => folder,
         _ => "",
     }
+}
+
+/// Whether a file or one of its folders is named after a split, as in `data/train-00000-of-00002.parquet`.
+fn has_split(file: &str) -> bool {
+    let stem = |part: &str| part.split('.').next().unwrap_or_default().to_owned();
+    file.split('/').map(stem).any(|stem| stem.split(|c: char| !c.is_alphabetic()).any(is_split))
+}
+
+fn is_split(name: &str) -> bool {
+    SPLITS.contains(&name.to_lowercase().as_str())
 }
 
 fn is_table(file: &str) -> bool {
@@ -283,6 +300,8 @@ mod tests {
         let message = selected(&several, "").unwrap_err();
         assert!(message.contains("several folders have tables: \"en\", \"ja\"; add one"), "{message}");
         assert_eq!(selected(&several, "ja").unwrap().1, ["ja/train-0.parquet"]);
+        let beside = ["metadata.json", "ja/train-0.parquet"];
+        assert_eq!(selected(&beside, "").unwrap().0, "ja", "a table beside the folder is not the corpus");
     }
 
     #[test]

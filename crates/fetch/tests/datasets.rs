@@ -120,11 +120,9 @@ fn a_dataset_in_the_cache_needs_no_network() {
     let before = server.count("GET");
     dataset(&hub_at(&server.url, folder.path()), "main", "").unwrap();
     assert!(first.join("data/test-00000-of-00001.csv").is_file(), "completed");
-    let gets = server.requests()[..].iter().filter(|request| request.method == "GET").skip(before);
-    assert!(
-        gets.clone().all(|request| request.path.starts_with("/api/")),
-        "from the blob that was still there"
-    );
+    let requests = server.requests();
+    let mut gets = requests.iter().filter(|request| request.method == "GET").skip(before);
+    assert!(gets.all(|request| request.path.starts_with("/api/")), "from the blob that was still there");
 }
 
 #[test]

@@ -41,32 +41,42 @@ pub fn recognise(head: &[u8]) -> Option<&'static Encoding> {
     if let Some((encoding, _)) = Encoding::for_bom(head) {
         return (encoding != UTF_8).then_some(encoding);
     }
-    // UTF-16 without a mark: half of the bytes of markup, digits and line ends are zero.
-    if let Some(encoding) = utf16_without_mark(head) {
-        return Some(encoding);
-    }
-    match std::str::from_utf8(head) {
-        Ok(_) => None,
-        // A character that the beginning cuts is no error.
-        Err(error) if error.error_len().is_none() => None,
-        Err(_) => japanese(head),
+    // A character that the beginning cuts is no error.
+    let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+    match utf16_without_mark(head, is_utf8) {
+        Some(encoding) => Some(encoding),
+        None if is_utf8 => None,
+        None => japanese(head),
     }
 }
 
-fn utf16_without_mark(head: &[u8]) -> Option<&'static Encoding> {
+/// UTF-16 without a mark: every second byte of ASCII, such as delimiters and line ends, is zero. Text of ASCII alone is valid
+/// UTF-8 too, but half of its bytes are zero.
+fn utf16_without_mark(head: &[u8], is_utf8: bool) -> Option<&'static Encoding> {
     let zeros = |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
     let (even, odd) = (zeros(0), zeros(1));
+    if is_utf8 && (even + odd) * 4 < head.len() {
+        return None;
+    }
     match (even, odd) {
-        (0, 0) => None,
-        (0, _) => Some(UTF_16LE),
-        (_, 0) => Some(UTF_16BE),
+        (0, 1..) => Some(UTF_16LE),
+        (1.., 0) => Some(UTF_16BE),
         _ => None,
     }
 }
 
 /// Shift_JIS or EUC-JP, if the bytes are valid in one of them. Where both are possible, the one with fewer half-width
 /// katakana: EUC-JP that is read as Shift_JIS is full of them.
+///
+/// A text that begins with characters of UTF-8 outside ASCII is UTF-8 with broken bytes: in other encodings, bytes seldom form
+/// several such characters in a row.
 pub(crate) fn japanese(bytes: &[u8]) -> Option<&'static Encoding> {
+    const FEW: usize = 3;
+    let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    let start = String::from_utf8_lossy(&bytes[..valid]);
+    if start.chars().filter(|c| !c.is_ascii()).count() >= FEW {
+        return None;
+    }
     let score = |encoding: &'static Encoding| {
         let mut decoder = encoding.new_decoder_without_bom_handling();
         let mut text = String::with_capacity(decoder.max_utf8_buffer_length(bytes.len())?);

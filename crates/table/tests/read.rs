@@ -188,6 +188,21 @@ fn another_encoding_is_named_and_converted_on_request() {
 }
 
 #[test]
+fn utf8_with_broken_bytes_is_not_taken_for_another_encoding() {
+    let csv = ["text\n見出し\n".as_bytes(), b"\x82\xa0\n"].concat();
+    let (_, numbers, bad) = read_as("a.csv", &csv, &ReadOptions::default()).unwrap();
+    assert_eq!((numbers, bad.len()), (vec![1], 1), "0x82 0xa0 is あ in Shift_JIS");
+    assert!(bad[0].reason.contains("if it is Shift_JIS"), "{}", bad[0]);
+}
+
+#[test]
+fn utf16_is_told_from_a_stray_zero_byte() {
+    let ascii: Vec<u8> = "text,label\na,b\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(message("a.csv", &ascii).contains("is encoded in UTF-16 (little-endian)"));
+    assert_eq!(texts("a.csv", b"text,label\nplain text,a\0b\n"), [["plain text", "a\0b"]]);
+}
+
+#[test]
 fn a_row_that_is_not_utf8_is_bad() {
     let mut csv = b"text,label\na,b\n".to_vec();
     csv.extend(b"\x80\xff\xfe,b\nc,d\n");

@@ -117,7 +117,7 @@ impl Plan {
         ensure!(
             read.articles.iter().any(|article| !article.body.is_empty()),
             "{}: no article has a body, but corpus.text asks for it; set corpus.text = \"title\", or \
-             corpus.layout so that ingest finds the bodies",
+             corpus.layout or corpus.columns.body so that ingest finds the bodies",
             corpus.display()
         );
         Ok(read)
