@@ -105,6 +105,23 @@ pub fn exported_classifier(config: &BertConfig, head: Head) -> Result<Graph> {
     Ok(graph.finish()?)
 }
 
+/// Inputs [`INPUT_IDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; output [`LOGITS`]: the whole model for
+/// predictions without explanations. The layers' linear parts are multiplied in `precision`, the head's in
+/// float32.
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn logits(config: &BertConfig, head: Head, precision: MatmulPrecision) -> Result<Graph> {
+    let graph = GraphBuilder::new();
+    // Texts of a batch are as good as equally long, so padded rows cost less than leaving them out and in again.
+    let (encoder, embeddings) = from_ids(&graph, config, Padding::masked, precision);
+    let last = config.num_hidden_layers - 1;
+    let layer = |hidden, layer| encoder.layer(layer, hidden, Rows::All).hidden;
+    let cls = encoder.layer(last, (0..last).fold(embeddings, layer), Rows::Cls).hidden;
+    graph.output(LOGITS, encoder.head(cls, head));
+    Ok(graph.finish()?)
+}
+
 /// Inputs [`INPUTS_EMBEDS`], [`TOKEN_TYPE_IDS`], [`ATTENTION_MASK`] and [`TARGETS`]; outputs [`LOGITS`],
 /// every layer's attention ([`attentions_name`]), and the gradient of `Σ targets · logits` with respect to
 /// the embeddings, float32 `[batch, tokens, hidden_size]` ([`gradient_name`] of [`INPUTS_EMBEDS`]).

@@ -21,7 +21,7 @@ pub use checkpoint::fuzzing;
 pub use checkpoint::{Checkpoint, Pooler, WeightsFile};
 pub use config::{Activation, BertConfig, WORD_EMBEDDINGS};
 pub use error::{Error, Result};
-pub use graphs::{Start, classifier, explanation, exported_classifier, outputs, trunk};
+pub use graphs::{Start, classifier, explanation, exported_classifier, logits, outputs, trunk};
 pub use head::{Head, SCALE};
 pub use layers::{Dropout, MatmulPrecision};
 pub use logits::{argmax, softmax};

@@ -10,6 +10,7 @@ use midashi_runtime::{Engine, Session};
 use midashi_tokenizer::{Dictionaries, Encoded, Tokenizer};
 use ndarray::{Array2, ArrayD, Axis, s};
 
+use crate::encode::encode_text;
 use crate::{Error, ModelFolder, Prediction, Result};
 
 /// How texts are read and computed.
@@ -147,21 +148,21 @@ impl<'e> Classifier<'e> {
         let mut encoder = self.tokenizer()?.encoder();
         let encode = |text: &S| {
             let text = text.as_ref();
-            let mut encoded = match choice {
-                TextChoice::Title | TextChoice::Body => encoder.encode(text, max_length)?,
-                TextChoice::TitleAndBody => {
-                    let (title, body) = text.split_once('\n').unwrap_or((text, ""));
-                    encoder.encode_pair(title, body, max_length)?
-                }
-            };
-            // A title without a body is shown without the separator.
-            encoded.encoding.original = text.to_owned();
-            if !encoded.encoding.has_words() {
-                return Err(Error::NoWords { text: text.to_owned() });
-            }
-            Ok(encoded)
+            let encoded = encode_text(&mut encoder, text, choice, max_length)?;
+            encoded.ok_or_else(|| Error::NoWords { text: text.to_owned() })
         };
         texts.iter().map(encode).collect()
+    }
+
+    /// As [`encode`](Self::encode), but a text without words gives none.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot be loaded or rejects a text.
+    pub fn encode_each<S: AsRef<str>>(&mut self, texts: &[S]) -> Result<Vec<Option<Encoded>>> {
+        let max_length = self.options.max_length.min(self.model.config().max_tokens());
+        let choice = self.options.text;
+        let mut encoder = self.tokenizer()?.encoder();
+        texts.iter().map(|text| encode_text(&mut encoder, text.as_ref(), choice, max_length)).collect()
     }
 
     /// The model's tokenizer, loaded at the first call.

@@ -25,10 +25,19 @@ pub enum Error {
     Stage(#[from] midashi_stage::Error),
     /// 8-bit integers were requested on a device that does not compute them.
     #[error(
-        "train.trunk_precision is \"int8\", which needs the CPU, but the device is cuda; \
-         set train.device and evaluate.device to \"cpu\", or train.trunk_precision to \"f32\""
+        "{setting}, which needs the CPU, but the device is cuda; set train.device and evaluate.device to \"cpu\", or \
+         choose \"f32\""
     )]
-    Int8OnCuda,
+    Int8OnCuda {
+        /// The setting and its value, as a sentence begins.
+        setting: &'static str,
+    },
+    /// Threads for the tokenizer cannot be started.
+    #[error("cannot start the threads that tokenise")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
+    /// A thread of the tokenizer ended early.
+    #[error("a thread that tokenises texts ended before it was done")]
+    TokenizerEnded,
     /// Cached or precomputed hidden states have no padding to attend to.
     #[error("the hidden states of the frozen layers hold no padding that could be attended to")]
     AttendedPadding,

@@ -1,19 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+mod bulk;
 mod classifier;
 mod corpus_classifier;
+mod encode;
 mod error;
 mod explanation;
 mod hidden_states;
 mod method;
 mod model_folder;
 mod prediction;
+mod quantized;
 mod rollout;
+mod scores;
 mod trunk;
 
-pub use midashi_bert::BertConfig;
+pub use midashi_bert::{BertConfig, MatmulPrecision};
 pub use midashi_tokenizer::{Dictionaries, Encoded};
 
+pub use bulk::{BulkClassifier, ClassifiedWindow, ClassifiedWindows, Window};
 pub use classifier::{Classifier, Options};
 pub use corpus_classifier::CorpusClassifier;
 pub use error::{Error, Result};
@@ -23,4 +28,5 @@ pub use method::Method;
 pub use model_folder::{ModelFolder, NewModel, Training, bert_head};
 pub use prediction::Prediction;
 pub use rollout::{head_mean, rollout};
+pub use scores::Scores;
 pub use trunk::{Trunk, TrunkRecord, computed_by};

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 
 use midashi_artifacts::{FeaturesKey, round_to};
 use midashi_bert::{
-    Batch, BertConfig, Graph, HIDDEN_STATES, MatmulPrecision, PaddingRule, Storage, TextIds, Weights,
-    batches_by_length,
+    Batch, BertConfig, HIDDEN_STATES, PaddingRule, TextIds, Weights, batches_by_length,
 };
 use midashi_config::{FeaturePrecision, TrunkPrecision};
-use midashi_runtime::{Device, Engine, Session};
+use midashi_runtime::{Engine, Session};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::quantized::{check_precision, matmul_precision, session, weight_bits};
 
 /// Raised when the trunk's arithmetic changes, so that cached features are computed again.
 const REVISION: u32 = 2;
@@ -46,13 +46,11 @@ impl Trunk {
         key: &FeaturesKey,
         batch_tokens: usize,
     ) -> Result<Self> {
-        let graph = midashi_bert::trunk(
-            config,
-            key.trunk_layers,
-            matmul_precision(key.trunk_precision, engine.device())?,
-        )?;
+        let precision = matmul_precision(key.trunk_precision);
+        check_precision(precision, engine.device(), "train.trunk_precision is \"int8\"")?;
+        let graph = midashi_bert::trunk(config, key.trunk_layers, precision)?;
         Ok(Self {
-            session: RefCell::new(session(engine, &graph, weights)?),
+            session: RefCell::new(session(engine, &graph, "trunk", weights)?),
             pad_token_id: config.pad_token_id,
             hidden_size: config.hidden_size,
             precision: key.precision,
@@ -106,46 +104,4 @@ pub fn computed_by(engine: &Engine, precision: TrunkPrecision) -> String {
         TrunkPrecision::Int8 => format!(", weights of {} bits", weight_bits()),
     };
     format!("{} on {}{weights}, revision {REVISION}", description.onnxruntime, description.device)
-}
-
-/// A session of the trunk's graph with all its weights; those of int8 matrix products are quantised.
-fn session(engine: &Engine, graph: &Graph, weights: &Weights) -> Result<Session> {
-    let mut quantized = weights.quantized(graph, weight_bits())?;
-    let floats = weights.for_graph(graph, |name| !quantized.contains_key(name))?;
-    let model = graph.to_model("trunk", |name| match quantized.remove(name) {
-        Some(bytes) => Storage::Embedded(bytes.into()),
-        None => Storage::External,
-    });
-    Ok(engine.session(&model, floats)?)
-}
-
-fn matmul_precision(precision: TrunkPrecision, device: Device) -> Result<MatmulPrecision> {
-    match (precision, device) {
-        (TrunkPrecision::F32, _) => Ok(MatmulPrecision::Float32),
-        (TrunkPrecision::Int8, Device::Cpu) => Ok(MatmulPrecision::Int8),
-        (TrunkPrecision::Int8, Device::Cuda) => Err(Error::Int8OnCuda),
-    }
-}
-
-/// Bits of an int8 weight. x86 processors without VNNI add two products of uint8 and int8 in 16 bits (`vpmaddubsw`),
-/// which overflow with weights of more than 7 bits.
-fn weight_bits() -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    let has_room = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
-    #[cfg(not(target_arch = "x86_64"))]
-    let has_room = true;
-    if has_room { 8 } else { 7 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn int8_is_refused_on_cuda_by_name() {
-        let message = matmul_precision(TrunkPrecision::Int8, Device::Cuda).unwrap_err().to_string();
-        assert!(message.contains("train.trunk_precision is \"int8\""), "{message}");
-        assert_eq!(matmul_precision(TrunkPrecision::Int8, Device::Cpu).unwrap(), MatmulPrecision::Int8);
-        assert_eq!(matmul_precision(TrunkPrecision::F32, Device::Cuda).unwrap(), MatmulPrecision::Float32);
-    }
 }

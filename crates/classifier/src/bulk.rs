@@ -1,0 +1,261 @@
+//! Classifying any number of texts: windows of texts in, predictions out, in the same order.
+//!
+//! While the graph computes one window, the next is tokenised in other threads. Memory is bounded by two windows.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::Arc;
+
+use midashi_bert::{
+    Batch, LOGITS, MatmulPrecision, PaddingRule, TextIds, batches_by_length, logits,
+};
+use midashi_config::TextChoice;
+use midashi_runtime::{Engine, Session};
+use midashi_tokenizer::{Encoder, Tokenizer};
+use ndarray::s;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::encode::encode_text;
+use crate::quantized::{check_precision, session};
+use crate::{Error, ModelFolder, Options, Result, Scores};
+
+/// Texts that are read together and sorted by length together, and what their caller keeps with them.
+#[derive(Clone, Debug)]
+pub struct Window<T> {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// Anything that belongs to them, such as the table's other columns.
+    pub kept: T,
+}
+
+/// A window with its predictions.
+#[derive(Clone, Debug)]
+pub struct ClassifiedWindow<T> {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// What the caller kept with them.
+    pub kept: T,
+    /// One prediction for each text; none for a text without words.
+    pub scores: Vec<Option<Scores>>,
+}
+
+/// A fine-tuned model that only classifies. [`Classifier`](crate::Classifier) also explains.
+pub struct BulkClassifier {
+    session: Session,
+    reader: Arc<TextReader>,
+    threads: ThreadPool,
+    pad_token_id: i64,
+    batch_tokens: usize,
+}
+
+/// The windows of [`BulkClassifier::classify_windows`].
+pub struct ClassifiedWindows<'c, W, T, E> {
+    classifier: &'c mut BulkClassifier,
+    windows: W,
+    /// The window that is being tokenised.
+    ahead: Option<Receiver<Tokenised<T>>>,
+    /// An error of the input, which is returned after the windows before it.
+    failed: Option<E>,
+    progress: Box<dyn FnMut(usize) + 'c>,
+}
+
+/// Tokenizer and settings, for any thread.
+struct TextReader {
+    tokenizer: Tokenizer,
+    text: TextChoice,
+    max_length: usize,
+}
+
+/// A text's ids; none for a text without words.
+type Ids = Option<TextInput>;
+
+struct TextInput {
+    input_ids: Vec<i32>,
+    token_type_ids: Vec<i32>,
+    truncated: bool,
+}
+
+struct Tokenised<T> {
+    window: Window<T>,
+    ids: Result<Vec<Ids>>,
+}
+
+impl BulkClassifier {
+    /// The number of texts of a window that balances memory and padding: among so many texts nearly every length occurs
+    /// several times, and a window of long texts needs a few MiB.
+    pub const WINDOW: usize = 2048;
+
+    /// Tokens of a batch. On a CPU the activations of so many tokens stay in a core's cache, which matters most in 8-bit
+    /// integers, where products take less time than the rest.
+    const BATCH_TOKENS: usize = 512;
+
+    /// Opens a model whose small files have been read, to multiply its layers' matrices in `precision`. Of `options`, all
+    /// that tokenising needs applies.
+    ///
+    /// # Errors
+    /// When a weight or the tokenizer is missing or damaged, threads cannot be started, ONNX Runtime refuses the graph, or
+    /// 8-bit integers are requested on CUDA.
+    pub fn open(
+        model: &ModelFolder,
+        engine: &Engine,
+        options: &Options,
+        precision: MatmulPrecision,
+    ) -> Result<Self> {
+        check_precision(precision, engine.device(), "the precision is \"int8\"")?;
+        let config = model.config();
+        let graph = logits(config, model.labels().len(), precision)?;
+        let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build();
+        Ok(Self {
+            session: session(engine, &graph, "classifier", &model.weights()?)?,
+            reader: Arc::new(TextReader {
+                tokenizer: model.tokenizer(&options.dictionaries)?,
+                text: options.text,
+                max_length: options.max_length.min(config.max_tokens()),
+            }),
+            threads: threads.map_err(Error::Threads)?,
+            pad_token_id: config.pad_token_id,
+            batch_tokens: Self::BATCH_TOKENS,
+        })
+    }
+
+    /// Classifies the texts of all windows. A window is read when the one before it is computed.
+    ///
+    /// The error of the input is returned in its place; nothing comes after it.
+    pub fn classify_windows<W, T, E>(&mut self, windows: W) -> ClassifiedWindows<'_, W::IntoIter, T, E>
+    where
+        W: IntoIterator<Item = Result<Window<T>, E>>,
+        T: Send + 'static,
+        E: From<Error>,
+    {
+        let windows = windows.into_iter();
+        ClassifiedWindows { classifier: self, windows, ahead: None, failed: None, progress: Box::new(|_| {}) }
+    }
+
+    /// Classifies texts one after the other: an iterator of texts in, one of predictions out. A text without words has
+    /// none. Nothing comes after an error.
+    pub fn classify_stream<'c, I>(
+        &'c mut self,
+        texts: I,
+    ) -> impl Iterator<Item = Result<Option<Scores>>> + use<'c, I>
+    where
+        I: IntoIterator + 'c,
+        I::Item: Into<String>,
+    {
+        let mut texts = texts.into_iter();
+        let windows = std::iter::from_fn(move || {
+            let texts: Vec<String> = texts.by_ref().take(Self::WINDOW).map(Into::into).collect();
+            (!texts.is_empty()).then_some(Ok(Window { texts, kept: () }))
+        });
+        self.classify_windows(windows).flat_map(|window: Result<ClassifiedWindow<()>>| match window {
+            Ok(window) => window.scores.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        })
+    }
+
+    /// Starts to tokenise a window in other threads.
+    fn tokenise<T: Send + 'static>(&self, window: Window<T>) -> Receiver<Tokenised<T>> {
+        let (sender, receiver) = sync_channel(1);
+        let reader = self.reader.clone();
+        self.threads.spawn(move || {
+            let ids = reader.read_all(&window.texts);
+            // Nobody waits for it if the iterator was dropped.
+            let _ = sender.send(Tokenised { window, ids });
+        });
+        receiver
+    }
+
+    /// Computes a window's predictions. `progress` is told how many texts are done.
+    fn classify(&mut self, ids: &[Ids], progress: &mut dyn FnMut(usize)) -> Result<Vec<Option<Scores>>> {
+        let mut scores: Vec<Option<Scores>> = vec![None; ids.len()];
+        let texts: Vec<(usize, &TextInput)> =
+            ids.iter().enumerate().filter_map(|(text, ids)| Some((text, ids.as_ref()?))).collect();
+        progress(ids.len() - texts.len());
+        let lengths: Vec<usize> = texts.iter().map(|(_, text)| text.input_ids.len()).collect();
+        for batch in batches_by_length(&lengths, self.batch_tokens) {
+            let chosen: Vec<TextIds<'_>> = batch.iter().map(|&at| texts[at].1.ids()).collect();
+            let inputs = Batch::of_ids(&chosen, self.pad_token_id, PaddingRule::Masked);
+            let outputs = self.session.run(inputs.inputs())?;
+            let logits = outputs.float32(LOGITS)?;
+            for (row, &at) in batch.iter().enumerate() {
+                let (text, input) = texts[at];
+                scores[text] = Some(Scores::new(logits.slice(s![row, ..]), input.truncated));
+            }
+            progress(batch.len());
+        }
+        Ok(scores)
+    }
+}
+
+impl<'c, W, T, E> ClassifiedWindows<'c, W, T, E> {
+    /// Calls `progress` after each batch with the number of texts in it.
+    #[must_use]
+    pub fn with_progress(mut self, progress: impl FnMut(usize) + 'c) -> Self {
+        self.progress = Box::new(progress);
+        self
+    }
+}
+
+impl<W, T, E> ClassifiedWindows<'_, W, T, E>
+where
+    W: Iterator<Item = Result<Window<T>, E>>,
+    T: Send + 'static,
+{
+    /// Reads the next window and starts to tokenise it.
+    fn read_ahead(&mut self) -> Option<Receiver<Tokenised<T>>> {
+        if self.failed.is_some() {
+            return None;
+        }
+        match self.windows.next()? {
+            Ok(window) => Some(self.classifier.tokenise(window)),
+            Err(error) => {
+                self.failed = Some(error);
+                None
+            }
+        }
+    }
+}
+
+impl<W, T, E> Iterator for ClassifiedWindows<'_, W, T, E>
+where
+    W: Iterator<Item = Result<Window<T>, E>>,
+    T: Send + 'static,
+    E: From<Error>,
+{
+    type Item = Result<ClassifiedWindow<T>, E>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let current = self.ahead.take().or_else(|| self.read_ahead());
+        let Some(current) = current else { return self.failed.take().map(Err) };
+        self.ahead = self.read_ahead();
+        let classified = current.recv().map_err(|_| Error::TokenizerEnded).and_then(|tokenised| {
+            let Tokenised { window: Window { texts, kept }, ids } = tokenised;
+            let scores = self.classifier.classify(&ids?, &mut self.progress)?;
+            Ok(ClassifiedWindow { texts, kept, scores })
+        });
+        if classified.is_err() {
+            self.ahead = None;
+        }
+        Some(classified.map_err(E::from))
+    }
+}
+
+impl TextReader {
+    /// Encodes texts in all threads of the current pool.
+    fn read_all(&self, texts: &[String]) -> Result<Vec<Ids>> {
+        let read = |encoder: &mut Encoder<'_>, text: &String| {
+            let encoded = encode_text(encoder, text, self.text, self.max_length)?;
+            Ok(encoded.map(|encoded| TextInput {
+                input_ids: encoded.encoding.input_ids,
+                token_type_ids: encoded.encoding.token_type_ids,
+                truncated: encoded.truncated,
+            }))
+        };
+        texts.par_iter().map_init(|| self.tokenizer.encoder(), read).collect()
+    }
+}
+
+impl TextInput {
+    fn ids(&self) -> TextIds<'_> {
+        TextIds { input_ids: &self.input_ids, token_type_ids: &self.token_type_ids }
+    }
+}
