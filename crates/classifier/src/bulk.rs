@@ -2,12 +2,10 @@
 //!
 //! While the graph computes one window, the next is tokenised in other threads. Memory is bounded by two windows.
 
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
-use midashi_bert::{
-    Batch, LOGITS, MatmulPrecision, PaddingRule, TextIds, batches_by_length, logits,
-};
+use midashi_bert::{Batch, LOGITS, MatmulPrecision, PaddingRule, TextIds, batches_by_length, logits};
 use midashi_config::TextChoice;
 use midashi_runtime::{Engine, Session};
 use midashi_tokenizer::{Encoder, Tokenizer};
@@ -56,6 +54,7 @@ pub struct ClassifiedWindows<'c, W, T, E> {
     ahead: Option<Receiver<Tokenised<T>>>,
     /// An error of the input, which is returned after the windows before it.
     failed: Option<E>,
+    has_ended: bool,
     progress: Box<dyn FnMut(usize) + 'c>,
 }
 
@@ -128,7 +127,8 @@ impl BulkClassifier {
         E: From<Error>,
     {
         let windows = windows.into_iter();
-        ClassifiedWindows { classifier: self, windows, ahead: None, failed: None, progress: Box::new(|_| {}) }
+        let (ahead, failed, progress) = (None, None, Box::new(|_| {}));
+        ClassifiedWindows { classifier: self, windows, ahead, failed, has_ended: false, progress }
     }
 
     /// Classifies texts one after the other: an iterator of texts in, one of predictions out. A text without words has
@@ -202,13 +202,13 @@ where
 {
     /// Reads the next window and starts to tokenise it.
     fn read_ahead(&mut self) -> Option<Receiver<Tokenised<T>>> {
-        if self.failed.is_some() {
+        if self.has_ended {
             return None;
         }
         match self.windows.next()? {
             Ok(window) => Some(self.classifier.tokenise(window)),
             Err(error) => {
-                self.failed = Some(error);
+                (self.failed, self.has_ended) = (Some(error), true);
                 None
             }
         }
@@ -233,7 +233,7 @@ where
             Ok(ClassifiedWindow { texts, kept, scores })
         });
         if classified.is_err() {
-            self.ahead = None;
+            (self.ahead, self.failed, self.has_ended) = (None, None, true);
         }
         Some(classified.map_err(E::from))
     }

@@ -28,5 +28,5 @@ pub use method::Method;
 pub use model_folder::{ModelFolder, NewModel, Training, bert_head};
 pub use prediction::Prediction;
 pub use rollout::{head_mean, rollout};
-pub use scores::Scores;
+pub use scores::{Scores, ranking};
 pub use trunk::{Trunk, TrunkRecord, computed_by};

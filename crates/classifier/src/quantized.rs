@@ -56,10 +56,13 @@ mod tests {
 
     #[test]
     fn int8_is_refused_on_cuda_by_name() {
-        let refused = check_precision(MatmulPrecision::Int8, Device::Cuda, "train.trunk_precision is \"int8\"");
+        let refused =
+            check_precision(MatmulPrecision::Int8, Device::Cuda, "train.trunk_precision is \"int8\"");
         let message = refused.unwrap_err().to_string();
         assert!(message.contains("train.trunk_precision is \"int8\", which needs the CPU"), "{message}");
-        for (precision, device) in [(MatmulPrecision::Int8, Device::Cpu), (MatmulPrecision::Float32, Device::Cuda)] {
+        for (precision, device) in
+            [(MatmulPrecision::Int8, Device::Cpu), (MatmulPrecision::Float32, Device::Cuda)]
+        {
             assert!(check_precision(precision, device, "").is_ok());
         }
     }

@@ -31,14 +31,14 @@ impl Scores {
     pub fn probability(&self) -> f32 {
         self.probabilities[self.category.index()]
     }
+}
 
-    /// All categories, the most probable first; equal ones in the order of the labels.
-    pub fn ranking(&self) -> Vec<CategoryId> {
-        let mut ranking: Vec<CategoryId> = (0..self.probabilities.len()).map(|id| CategoryId(id as u16)).collect();
-        let probability = |id: &CategoryId| self.probabilities[id.index()];
-        ranking.sort_by(|one, other| probability(other).total_cmp(&probability(one)));
-        ranking
-    }
+/// All categories, the most probable first; equal ones in the order of the labels.
+pub fn ranking(probabilities: &[f32]) -> Vec<CategoryId> {
+    let mut ranking: Vec<CategoryId> = (0..probabilities.len()).map(|id| CategoryId(id as u16)).collect();
+    let probability = |id: &CategoryId| probabilities[id.index()];
+    ranking.sort_by(|one, other| probability(other).total_cmp(&probability(one)));
+    ranking
 }
 
 #[cfg(test)]
@@ -50,8 +50,9 @@ mod tests {
     #[test]
     fn the_ranking_begins_with_the_prediction() {
         let scores = Scores::new(array![0.0, 2.0, -1.0, 2.0].view(), false);
-        assert_eq!(scores.ranking().iter().map(|id| id.index()).collect::<Vec<_>>(), [1, 3, 0, 2]);
-        assert_eq!(scores.category, scores.ranking()[0]);
+        let ranking = ranking(&scores.probabilities);
+        assert_eq!(ranking.iter().map(|id| id.index()).collect::<Vec<_>>(), [1, 3, 0, 2]);
+        assert_eq!(scores.category, ranking[0]);
         // e² / (2e² + 1 + 1/e)
         assert!((scores.probability() - 0.457_640).abs() < 1e-5, "{}", scores.probability());
     }

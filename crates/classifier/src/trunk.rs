@@ -3,9 +3,7 @@
 use std::cell::RefCell;
 
 use midashi_artifacts::{FeaturesKey, round_to};
-use midashi_bert::{
-    Batch, BertConfig, HIDDEN_STATES, PaddingRule, TextIds, Weights, batches_by_length,
-};
+use midashi_bert::{Batch, BertConfig, HIDDEN_STATES, PaddingRule, TextIds, Weights, batches_by_length};
 use midashi_config::{FeaturePrecision, TrunkPrecision};
 use midashi_runtime::{Engine, Session};
 use serde::{Deserialize, Serialize};

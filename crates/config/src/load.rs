@@ -31,6 +31,18 @@ impl Config {
     pub fn load(path: &Path, overrides: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
         let text =
             fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path, overrides)
+    }
+
+    /// As [`load`](Self::load), but a missing file is an empty one: for programs that can work without a run.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), except that the file may be missing.
+    pub fn load_if_exists(path: &Path, overrides: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
+        if path.exists() { Self::load(path, overrides) } else { Self::parse("", path, overrides) }
+    }
+
+    fn parse(text: &str, path: &Path, overrides: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
         let mut origin = path.display().to_string();
         let wrong = |origin: &str, message: String| Error::Invalid { origin: origin.to_owned(), message };
         let table: Table = text.parse().map_err(|e: toml::de::Error| wrong(&origin, on_one_line(&e)))?;

@@ -101,6 +101,20 @@ impl Explained {
         })
     }
 
+    /// A text without words, which has no category.
+    pub fn wordless(text: String) -> Self {
+        Self {
+            stretches: vec![Stretch::Uncoloured(text.clone())],
+            text: Encoding { original: text.clone(), text, ..Encoding::default() },
+            truncated: false,
+            probabilities: Vec::new(),
+            best: Vec::new(),
+            weights: Vec::new(),
+            unit: Unit::Words,
+            special: Vec::new(),
+        }
+    }
+
     /// The coloured stretches, in the order of the text.
     pub fn coloured(&self) -> impl Iterator<Item = &Coloured> {
         self.stretches.iter().filter_map(|stretch| match stretch {
@@ -109,16 +123,19 @@ impl Explained {
         })
     }
 
-    /// The most probable category.
-    pub fn category(&self) -> &str {
-        self.best.first().map_or("", |best| &best.category)
+    /// The most probable category; none for a text without words.
+    pub fn category(&self) -> Option<&str> {
+        self.best.first().map(|best| &*best.category)
     }
 
     /// Notes for the reader: the method, the share of special tokens, and whether the text was truncated.
     pub fn notes(&self, method: Method) -> Vec<String> {
+        let Some(category) = self.category() else {
+            return vec!["the text has no words, so it has no category".to_owned()];
+        };
         let special =
             self.special.iter().map(|token| format!("{} {}", shaped(&token.token), percent(token.share)));
-        let mut notes = vec![method.describe(&shaped(self.category()))];
+        let mut notes = vec![method.describe(&shaped(category))];
         if !self.special.is_empty() {
             notes.push(format!("special tokens: {}", special.collect::<Vec<_>>().join(", ")));
         }

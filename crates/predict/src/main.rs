@@ -1,44 +1,162 @@
-//! `midashi-predict`, a tool beside the stages: classifies texts with a run's model and shows which words mattered.
+//! `midashi-predict`, a tool beside the stages: classifies texts with a fine-tuned model, for people with the words that
+//! mattered, for programs as a table of any size.
 
 mod arguments;
+mod columns;
+mod explain;
 mod explained;
+mod finished;
 mod formats;
+mod input;
 mod method;
+mod output;
 #[cfg(test)]
 mod sample;
-mod texts;
+mod shard;
+mod summary;
+mod table;
+mod text;
+mod view;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use midashi_classifier::{Classifier, ModelFolder, Options};
+use anyhow::{Result, bail};
+use midashi_classifier::{BulkClassifier, Classifier, MatmulPrecision, ModelFolder, Options};
 use midashi_config::Config;
 use midashi_runtime::Engine;
-use midashi_stage::RunFolder;
+use midashi_stage::{RunFolder, errln};
+use midashi_table::WriteOptions;
+use serde_json::json;
 
-use crate::arguments::Arguments;
-use crate::explained::Explained;
+use crate::arguments::{Arguments, Precision};
+use crate::columns::Columns;
+use crate::finished::Finished;
+use crate::formats::{View, terminal};
+use crate::input::Input;
 use crate::method::Method;
+use crate::output::{Output, TableOutput, shape};
+use crate::table::Model;
+use crate::text::Texts;
+
+/// Raise this when the program gives other predictions for the same model and texts.
+const REVISION: u32 = 1;
 
 fn main() -> ExitCode {
     midashi_stage::main(predict)
 }
 
 fn predict(arguments: &Arguments) -> Result<()> {
-    let config = Config::load(&arguments.config.config, &arguments.config.set)?;
-    let texts = texts::read(&arguments.texts)?;
+    let output = arguments.output.output(arguments.input.has_files())?;
+    let config = match arguments.model {
+        Some(_) => Config::load_if_exists(&arguments.config.config, &arguments.config.set)?,
+        None => Config::load(&arguments.config.config, &arguments.config.set)?,
+    };
+    let folder = arguments.model.clone().unwrap_or_else(|| RunFolder::of(&config).model());
+    let model = ModelFolder::open(&folder)?;
+    match output {
+        Output::View { view, is_chosen, path } => show(arguments, &config, model, (view, is_chosen), path),
+        Output::Table { options, path } => write_table(arguments, &config, model, options, path),
+    }
+}
 
-    let model = ModelFolder::open(&RunFolder::of(&config).model())?;
+/// Shows texts with coloured words.
+fn show(
+    arguments: &Arguments,
+    config: &Config,
+    model: ModelFolder,
+    (view, is_chosen): (View, bool),
+    path: Option<PathBuf>,
+) -> Result<()> {
+    if let Some(option) = arguments.columns.given().or(arguments.shard.map(|_| "--shard")) {
+        bail!("{option} is for tables; choose --format csv, tsv, jsonl, parquet or arrow");
+    }
+    if arguments.precision == Precision::Int8 {
+        bail!("--precision int8 is for tables without --explain: words are weighed by the float32 model");
+    }
     let method = Method::new(arguments.method, &model)?;
+    let options = Options::of(config);
+    let input = Input::open(&arguments.input, None, explain::WINDOW)?;
+    let texts = Texts::find(&input.schema(), &arguments.input, options.text)?;
+    let engine = engine(config)?;
+    let mut classifier = Classifier::with_options(model, &engine, options)?;
+    let terminal = terminal(is_chosen, path.is_some());
+    view::show(input, &texts, &mut classifier, method, (view, terminal), path.as_deref())
+}
+
+/// Writes a table with the input's columns and the predictions.
+fn write_table(
+    arguments: &Arguments,
+    config: &Config,
+    model: ModelFolder,
+    options: WriteOptions,
+    path: Option<PathBuf>,
+) -> Result<()> {
+    arguments.columns.check(model.labels().len())?;
+    let method = Method::if_given(arguments.method, &model)?;
+    if method.is_some() && arguments.precision == Precision::Int8 {
+        bail!("--precision int8: words are weighed by the float32 model; omit --explain or --precision");
+    }
+    let read = Options::of(config);
+    let path = path.map(|path| arguments.shard.map_or(path.clone(), |shard| shard.name(&path)));
+    let finished = finished(arguments, &model, &read, path.as_deref())?;
+    if let (Some(finished), Some(path)) = (&finished, &path)
+        && finished.is_done()
+    {
+        errln!("  {}: up to date", path.display());
+        return Ok(());
+    }
+
+    let window = if method.is_some() { explain::WINDOW } else { BulkClassifier::WINDOW };
+    let input = Input::open(&arguments.input, arguments.shard, window)?;
+    let texts = Texts::find(&input.schema(), &arguments.input, read.text)?;
+    let shape = shape(options.format);
+    let columns = Columns::new(&input.schema(), model.labels(), &arguments.columns, shape, method.is_some())?;
+    let engine = engine(config)?;
+    let model = match method {
+        Some(method) => Model::Explaining(Box::new(Classifier::with_options(model, &engine, read)?), method),
+        None => {
+            let precision = match arguments.precision {
+                Precision::F32 => MatmulPrecision::Float32,
+                Precision::Int8 => MatmulPrecision::Int8,
+            };
+            Model::Bulk(Box::new(BulkClassifier::open(&model, &engine, &read, precision)?))
+        }
+    };
+    let output = TableOutput::create(path.as_deref(), options, columns.schema())?;
+    table::write(input, &texts, model, &columns, output)?;
+    finished.map_or(Ok(()), |finished| finished.record())
+}
+
+/// ONNX Runtime. Standard output is for the predictions.
+fn engine(config: &Config) -> Result<Engine> {
     let engine =
         Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
-    // Standard output is for the predictions.
-    midashi_stage::errln!("  {engine}");
-    let mut classifier = Classifier::with_options(model, &engine, Options::of(&config))?;
-    let explanations = classifier.explain(&texts, method.into())?;
+    errln!("  {engine}");
+    Ok(engine)
+}
 
-    let explained =
-        explanations.into_iter().map(|explanation| Explained::new(explanation, classifier.labels()));
-    let explained = explained.collect::<Result<Vec<_>>>()?;
-    formats::write(&explained, method, arguments.format, arguments.output.as_deref())
+/// What a shard is made from; none without a shard, and for texts that cannot be read twice.
+fn finished(
+    arguments: &Arguments,
+    model: &ModelFolder,
+    read: &Options,
+    path: Option<&std::path::Path>,
+) -> Result<Option<Finished>> {
+    let (Some(shard), Some(path)) = (arguments.shard, path) else { return Ok(None) };
+    let Some(inputs) = arguments.input.files_of(shard)? else { return Ok(None) };
+    let version = format!("{}+{REVISION}", env!("CARGO_PKG_VERSION"));
+    let options = json!({
+        "shard": shard.to_string(),
+        "parts": inputs.parts,
+        "input": arguments.input.described(),
+        "columns": format!("{:?}", arguments.columns),
+        "explain": format!("{:?}", arguments.method),
+        "integration_points": read.integration_points,
+        "precision": format!("{:?}", arguments.precision),
+        "format": format!("{:?}", arguments.output.output(true)?),
+        "text": format!("{:?}", read.text),
+        "max_length": read.max_length,
+    });
+    Finished::new(path, &version, model.path(), &inputs.files, options).map(Some)
 }

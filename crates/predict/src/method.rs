@@ -6,11 +6,12 @@ use midashi_classifier::ModelFolder;
 use serde::Serialize;
 
 /// The method on the command line.
-#[derive(Clone, Copy, clap::Args)]
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct Arguments {
-    /// Method that weighs the words
-    #[arg(long, value_name = "METHOD", default_value = "attention")]
-    by: By,
+    /// Method that weighs the words; in a table, this adds them. The default is attention where words are coloured. --by
+    /// is its former name
+    #[arg(long, value_name = "METHOD", alias = "by")]
+    explain: Option<By>,
     /// Layer of the attention, counted from 0; the default is the last
     #[arg(long)]
     layer: Option<usize>,
@@ -47,7 +48,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method for `model`.
+    /// The method for `model`, attention unless another is given.
     ///
     /// # Errors
     /// When the model has no such layer or head, or one is given for another method than attention.
@@ -59,10 +60,29 @@ impl Method {
         Ok(method)
     }
 
-    fn resolve(Arguments { by, layer, head }: Arguments, layers: usize, heads: usize) -> Result<Self> {
+    /// The method for `model`, if one is asked for.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and when a layer or head is given without a method.
+    pub fn if_given(arguments: Arguments, model: &ModelFolder) -> Result<Option<Self>> {
+        if arguments.explain.is_some() {
+            return Self::new(arguments, model).map(Some);
+        }
+        for (option, number) in [("--layer", arguments.layer), ("--head", arguments.head)] {
+            if let Some(number) = number {
+                bail!(
+                    "{option} {number}: a table has no words without --explain attention; add it, or omit {option}"
+                );
+            }
+        }
+        Ok(None)
+    }
+
+    fn resolve(Arguments { explain, layer, head }: Arguments, layers: usize, heads: usize) -> Result<Self> {
+        let by = explain.unwrap_or(By::Attention);
         for (option, number, of) in [("--layer", layer, "layers"), ("--head", head, "heads")] {
             if let Some(number) = number.filter(|_| by != By::Attention) {
-                bail!("{option} {number}: only attention has {of}; omit it, or use --by attention");
+                bail!("{option} {number}: only attention has {of}; omit it, or use --explain attention");
             }
         }
         Ok(match by {
@@ -125,7 +145,7 @@ mod tests {
     use super::*;
 
     fn method(by: By, layer: Option<usize>, head: Option<usize>) -> Result<Method, String> {
-        Method::resolve(Arguments { by, layer, head }, 3, 4).map_err(|error| error.to_string())
+        Method::resolve(Arguments { explain: Some(by), layer, head }, 3, 4).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -9,11 +9,12 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 /// A log gets a line at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Progress of work of known length, counted in `unit`s.
+/// Progress of work, counted in `unit`s.
 pub struct Progress {
     label: String,
     unit: &'static str,
-    total: u64,
+    /// None while it is not known.
+    total: Option<u64>,
     done: u64,
     started: Instant,
     last_line: Instant,
@@ -23,24 +24,36 @@ pub struct Progress {
 impl Progress {
     /// Starts counting to `total`.
     pub fn new(label: impl Into<String>, total: u64, unit: &'static str) -> Self {
+        let mut progress = Self::of_unknown_length(label, unit);
+        progress.expect(total);
+        progress
+    }
+
+    /// Starts counting without an end; [`expect`](Self::expect) may set it later.
+    pub fn of_unknown_length(label: impl Into<String>, unit: &'static str) -> Self {
         let label = label.into();
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(total);
-            let template = format!(
-                "  {{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}  {{rate}}/s  {{eta}} left"
-            );
-            if let Ok(style) = ProgressStyle::with_template(&template) {
-                let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
-                    // Work goes on even if the bar cannot be drawn.
-                    let _ = write!(text, "{:.0}", state.per_sec());
-                };
-                bar.set_style(style.with_key("rate", rate));
-            }
+            let bar = ProgressBar::no_length();
+            bar.set_style(style(&format!("  {{prefix}} {{spinner}} {{human_pos}} {unit}  {{rate}}/s")));
             bar.set_prefix(label.clone());
             bar
         });
         let now = Instant::now();
-        Self { label, unit, total, done: 0, started: now, last_line: now, bar }
+        Self { label, unit, total: None, done: 0, started: now, last_line: now, bar }
+    }
+
+    /// Sets the expected end, which may be an estimate that gets better.
+    pub fn expect(&mut self, total: u64) {
+        if let Some(bar) = &self.bar {
+            if self.total.is_none() {
+                let unit = self.unit;
+                bar.set_style(style(&format!(
+                    "  {{prefix}} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}  {{rate}}/s  {{eta}} left"
+                )));
+            }
+            bar.set_length(total);
+        }
+        self.total = Some(total);
     }
 
     /// Counts `count` more.
@@ -74,7 +87,18 @@ impl Progress {
     fn line(&self) -> String {
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);
-        let left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-9);
-        format!("{}: {}/{} {} ({rate:.0}/s, {left:.0} s left)", self.label, self.done, self.total, self.unit)
+        let Self { label, unit, done, .. } = self;
+        let Some(total) = self.total else { return format!("{label}: {done} {unit} ({rate:.0}/s)") };
+        let left = total.saturating_sub(*done) as f64 / rate.max(1e-9);
+        format!("{label}: {done}/{total} {unit} ({rate:.0}/s, {left:.0} s left)")
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+        // Work goes on even if the bar cannot be drawn.
+        let _ = write!(text, "{:.0}", state.per_sec());
+    };
+    let style = ProgressStyle::with_template(template);
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate)
 }

@@ -17,6 +17,7 @@ mod parquet;
 mod quotes;
 mod reader;
 mod table;
+mod write;
 
 pub use batch::{BadRow, Batch};
 pub use columns::{Column, ColumnNames, Columns, Role};
@@ -29,6 +30,7 @@ pub use options::ReadOptions;
 pub use parquet::row_groups;
 pub use reader::Reader;
 pub use table::Table;
+pub use write::{WriteOptions, Writer};
 
 /// The encodings that texts are converted from.
 pub use encoding_rs::Encoding;

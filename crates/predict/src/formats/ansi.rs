@@ -34,6 +34,8 @@ const BLACK: u8 = 16;
 const WHITE: u8 = 231;
 
 const INDENT: &str = "  ";
+/// In the place of the categories of a text without words.
+const NO_CATEGORY: &str = "–";
 /// Columns for a word, in a line of the default width.
 const LONGEST_WORD: usize = 24;
 /// Columns of weight and share with the space before them.
@@ -53,7 +55,9 @@ fn one(text: &Explained, method: Method, terminal: Terminal) -> String {
         let best = format!("{} {}", shaped(&best.category), percent(f64::from(best.probability)));
         if place == 0 { terminal.paint(&best, "1") } else { best }
     });
-    line(&mut out, &best.collect::<Vec<_>>().join(" · "));
+    let best: Vec<String> = best.collect();
+    let best = if best.is_empty() { NO_CATEGORY.to_owned() } else { best.join(" · ") };
+    line(&mut out, &best);
     for runs in layout::lines(text, terminal.columns.saturating_sub(INDENT.len()).max(1)) {
         let runs = runs.iter().map(|run| terminal.paint(&run.text, &ground(run.strength)));
         line(&mut out, &format!("{INDENT}{}", runs.collect::<String>()));

@@ -16,8 +16,8 @@ use midashi_text::{Unit, is_shapeless};
 struct Document<'a> {
     /// As given.
     text: &'a str,
-    /// The most probable category.
-    category: &'a str,
+    /// The most probable category; null for a text without words.
+    category: Option<&'a str>,
     /// By category, in the model's order; they sum to 1.
     #[serde(serialize_with = "as_object")]
     probabilities: &'a [Probability],

@@ -6,69 +6,60 @@ mod json;
 mod layout;
 mod svg;
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::path::Path;
+use std::io::{self, IsTerminal};
 
-use anyhow::{Context, Result};
-use clap::ValueEnum;
-use midashi_stage::atomic;
+use anyhow::Result;
 
 use crate::explained::Explained;
 use crate::method::Method;
-use ansi::Terminal;
+pub use ansi::Terminal;
 
-/// How predictions are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For a terminal: colours, and a bar for each word
+/// How texts with coloured words are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// For a terminal.
     Ansi,
-    /// One page
+    /// One page.
     Html,
-    /// One picture
+    /// One picture.
     Svg,
-    /// One JSON object per line and text
+    /// A JSON object per line and text.
     Json,
 }
 
-/// Writes the texts to `output`, or to standard output.
-///
-/// # Errors
-/// When a template fails or the file cannot be written.
-pub fn write(
-    texts: &[Explained],
-    method: Method,
-    format: Option<Format>,
-    output: Option<&Path>,
-) -> Result<()> {
-    let written = match format {
-        None | Some(Format::Ansi) => ansi::ansi(texts, method, terminal(format, output)),
-        Some(Format::Html) => html::html(texts, method)?,
-        Some(Format::Svg) => svg::svg(texts, method)?,
-        Some(Format::Json) => json::json(texts, method)?,
-    };
-    match output {
-        Some(path) => Ok(atomic::write_bytes(path, written.as_bytes())?),
-        None => print(&written),
+impl View {
+    /// Whether texts can be shown one after the other. A page or a picture holds all of them.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Ansi | Self::Json)
+    }
+
+    /// Shows texts.
+    ///
+    /// # Errors
+    /// When a template fails.
+    pub fn render(self, texts: &[Explained], method: Method, terminal: Terminal) -> Result<String> {
+        match self {
+            Self::Ansi => Ok(ansi::ansi(texts, method, terminal)),
+            Self::Html => html::html(texts, method),
+            Self::Svg => svg::svg(texts, method),
+            Self::Json => json::json(texts, method),
+        }
+    }
+
+    /// What stands between two parts of a stream.
+    pub fn separator(self) -> &'static str {
+        if self == Self::Ansi { "\n" } else { "" }
     }
 }
 
-/// Width and colours of the output. Colours are for terminals and for `--format ansi`; `NO_COLOR`
+/// Width and colours of the output. Colours are for terminals and for views that were `chosen`; `NO_COLOR`
 /// (<https://no-color.org>) switches them off in both cases.
-fn terminal(format: Option<Format>, output: Option<&Path>) -> Terminal {
-    let is_terminal = output.is_none() && io::stdout().is_terminal();
+pub fn terminal(is_chosen: bool, to_file: bool) -> Terminal {
+    let is_terminal = !to_file && io::stdout().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let size = terminal_size::terminal_size().filter(|_| is_terminal);
     Terminal {
         columns: size.map_or(Terminal::DEFAULT_COLUMNS, |(width, _)| usize::from(width.0)),
-        colours: !no_color && (is_terminal || format.is_some()),
-    }
-}
-
-/// Prints to standard output, which the reader may close early (`| head`).
-fn print(written: &str) -> Result<()> {
-    let mut output = io::stdout().lock();
-    match output.write_all(written.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print"),
-        _ => Ok(()),
+        colours: !no_color && (is_terminal || is_chosen),
     }
 }

@@ -108,7 +108,8 @@ fn answer(text: &Explained) -> String {
     let best = text.best.iter();
     let best =
         best.map(|best| format!("{} {}", shaped(&best.category), percent(f64::from(best.probability))));
-    best.collect::<Vec<_>>().join(" · ")
+    let best: Vec<String> = best.collect();
+    if best.is_empty() { "no category".to_owned() } else { best.join(" · ") }
 }
 
 impl Picture {

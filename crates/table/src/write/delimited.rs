@@ -1,0 +1,93 @@
+//! CSV and TSV (RFC 4180). Values that have no text of their own, such as lists, are written as JSON.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::json::writer::{LineDelimited, WriterBuilder};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::writer::Failure;
+
+/// The rows so far.
+pub(crate) struct DelimitedWriter<W: Write> {
+    inner: csv::Writer<W>,
+}
+
+/// A column whose values become texts.
+enum Column<'a> {
+    Utf8(&'a StringArray),
+    Formatted(ArrayFormatter<'a>),
+    /// By row.
+    Json(Vec<String>),
+}
+
+impl<W: Write> DelimitedWriter<W> {
+    pub fn new(inner: W, delimiter: u8, schema: &Schema) -> Result<Self, Failure> {
+        let mut inner = csv::WriterBuilder::new().delimiter(delimiter).from_writer(inner);
+        inner.write_record(schema.fields().iter().map(|field| field.name()))?;
+        Ok(Self { inner })
+    }
+
+    /// A null is an empty field.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
+        let columns = rows.columns().iter().map(column_of).collect::<Result<Vec<_>, _>>()?;
+        for row in 0..rows.num_rows() {
+            for (column, texts) in rows.columns().iter().zip(&columns) {
+                match texts {
+                    _ if column.is_null(row) => self.inner.write_field("")?,
+                    Column::Utf8(array) => self.inner.write_field(array.value(row))?,
+                    Column::Formatted(formatter) => {
+                        self.inner.write_field(formatter.value(row).try_to_string()?)?;
+                    }
+                    Column::Json(values) => self.inner.write_field(&values[row])?,
+                }
+            }
+            self.inner.write_record(None::<&[u8]>)?;
+        }
+        Ok(())
+    }
+
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.inner.flush()?)
+    }
+
+    pub fn finish(self) -> Result<W, Failure> {
+        self.inner.into_inner().map_err(|error| Failure::Io(error.into_error()))
+    }
+}
+
+fn column_of(array: &ArrayRef) -> Result<Column<'_>, ArrowError> {
+    Ok(match array.data_type() {
+        DataType::Utf8 => Column::Utf8(array.as_string()),
+        DataType::List(_)
+        | DataType::LargeList(_)
+        | DataType::FixedSizeList(..)
+        | DataType::Struct(_)
+        | DataType::Map(..) => Column::Json(as_json(array)?),
+        _ => Column::Formatted(ArrayFormatter::try_new(array, &FORMAT)?),
+    })
+}
+
+/// Bare values: a null is handled before.
+const FORMAT: FormatOptions<'static> = FormatOptions::new();
+
+/// Each value as JSON.
+fn as_json(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
+    const NAME: &str = "v";
+    let schema = Schema::new(vec![Field::new(NAME, array.data_type().clone(), true)]);
+    let rows = RecordBatch::try_new(Arc::new(schema), vec![array.clone()])?;
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    writer.write(&rows)?;
+    writer.finish()?;
+    let lines =
+        String::from_utf8(writer.into_inner()).map_err(|error| ArrowError::JsonError(error.to_string()))?;
+    // A line is {"v":…}.
+    let value = |line: &str| {
+        let value = line.strip_prefix("{\"v\":").and_then(|rest| rest.strip_suffix('}'));
+        value.unwrap_or_default().to_owned()
+    };
+    Ok(lines.lines().map(value).collect())
+}

@@ -1,0 +1,10 @@
+//! Writing tables: a file per format.
+
+mod arrow_ipc;
+mod compressed;
+mod delimited;
+mod json_lines;
+mod parquet;
+mod writer;
+
+pub use writer::{WriteOptions, Writer};

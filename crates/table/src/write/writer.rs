@@ -1,0 +1,174 @@
+//! A table that is being written.
+
+use std::io::{BufWriter, Write};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+
+use super::arrow_ipc::ArrowWriter;
+use super::compressed::Compressed;
+use super::delimited::DelimitedWriter;
+use super::json_lines::JsonLinesWriter;
+use super::parquet::ParquetWriter;
+use crate::error::{Error, Result};
+use crate::format::{Compression, Format};
+
+/// Bytes that are collected before they are written.
+const BUFFER: usize = 256 << 10;
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// The format.
+    pub format: Format,
+    /// The compression around it.
+    pub compression: Compression,
+    /// For Arrow IPC, whether to write a stream and not a file. A stream can be read while it is written.
+    pub arrow_stream: bool,
+}
+
+/// A table that is being written. Its memory does not grow with the number of rows, except for a row group of Parquet.
+///
+/// A table is whole only after [`finish`](Self::finish).
+pub struct Writer<W: Write + Send> {
+    name: String,
+    rows: Rows<BufWriter<Compressed<W>>>,
+}
+
+/// The writer of a format.
+enum Rows<W: Write + Send> {
+    Delimited(DelimitedWriter<W>),
+    JsonLines(JsonLinesWriter<W>),
+    Parquet(ParquetWriter<W>),
+    Arrow(ArrowWriter<W>),
+}
+
+/// Why a format's library failed.
+pub(crate) enum Failure {
+    Io(std::io::Error),
+    Other(String),
+}
+
+impl<W: Write + Send> Writer<W> {
+    /// Starts a table of the columns `schema` in `destination`, which messages call `name`.
+    ///
+    /// # Errors
+    /// When the destination cannot be written, or the format has no such columns.
+    pub fn new(destination: W, name: &str, options: WriteOptions, schema: &SchemaRef) -> Result<Self> {
+        let failed = |failure: Failure| failure.of(name);
+        let compressed =
+            Compressed::new(options.compression, destination).map_err(Error::io(name, "write"))?;
+        let buffered = BufWriter::with_capacity(BUFFER, compressed);
+        let rows = match options.format {
+            Format::Csv => Rows::Delimited(DelimitedWriter::new(buffered, b',', schema).map_err(failed)?),
+            Format::Tsv => Rows::Delimited(DelimitedWriter::new(buffered, b'\t', schema).map_err(failed)?),
+            Format::JsonLines => Rows::JsonLines(JsonLinesWriter::new(buffered)),
+            Format::Parquet => Rows::Parquet(ParquetWriter::new(buffered, schema).map_err(failed)?),
+            Format::Arrow => {
+                Rows::Arrow(ArrowWriter::new(buffered, schema, options.arrow_stream).map_err(failed)?)
+            }
+            Format::Lines => {
+                let reason = "lines have no columns; expected one of csv, tsv, jsonl, parquet, arrow";
+                return Err(Error::content(name, reason));
+            }
+        };
+        Ok(Self { name: name.to_owned(), rows })
+    }
+
+    /// Adds rows with the columns of the table.
+    ///
+    /// # Errors
+    /// When the destination cannot be written, or a value has no form in the format.
+    pub fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        let written = match &mut self.rows {
+            Rows::Delimited(writer) => writer.write(rows),
+            Rows::JsonLines(writer) => writer.write(rows),
+            Rows::Parquet(writer) => writer.write(rows),
+            Rows::Arrow(writer) => writer.write(rows),
+        };
+        written.map_err(|failure| failure.of(&self.name))
+    }
+
+    /// Passes on the rows so far, for a reader that waits for them. Parquet has no rows before its end.
+    ///
+    /// # Errors
+    /// When the destination cannot be written.
+    pub fn flush(&mut self) -> Result<()> {
+        let flushed = match &mut self.rows {
+            Rows::Delimited(writer) => writer.flush(),
+            Rows::JsonLines(writer) => writer.flush(),
+            Rows::Arrow(writer) => writer.flush(),
+            Rows::Parquet(_) => Ok(()),
+        };
+        flushed.map_err(|failure| failure.of(&self.name))
+    }
+
+    /// Ends the table and returns its destination, to which everything has been written.
+    ///
+    /// # Errors
+    /// When the destination cannot be written.
+    pub fn finish(self) -> Result<W> {
+        let Self { name, rows } = self;
+        let buffered = match rows {
+            Rows::Delimited(writer) => writer.finish(),
+            Rows::JsonLines(writer) => writer.finish(),
+            Rows::Parquet(writer) => writer.finish(),
+            Rows::Arrow(writer) => writer.finish(),
+        };
+        let buffered = buffered.map_err(|failure| failure.of(&name))?;
+        let compressed =
+            buffered.into_inner().map_err(|error| Error::io(&name, "write")(error.into_error()))?;
+        let mut destination = compressed.finish().map_err(Error::io(&name, "write"))?;
+        destination.flush().map_err(Error::io(&name, "write"))?;
+        Ok(destination)
+    }
+}
+
+impl Failure {
+    fn of(self, name: &str) -> Error {
+        match self {
+            Self::Io(error) => Error::io(name, "write")(error),
+            Self::Other(reason) => Error::content(name, reason),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<csv::Error> for Failure {
+    fn from(error: csv::Error) -> Self {
+        if error.is_io_error()
+            && let csv::ErrorKind::Io(error) = error.into_kind()
+        {
+            return Self::Io(error);
+        }
+        Self::Other("cannot be written as CSV".to_owned())
+    }
+}
+
+impl From<ArrowError> for Failure {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, error) => Self::Io(error),
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+impl From<ParquetError> for Failure {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(error) => match error.downcast::<std::io::Error>() {
+                Ok(error) => Self::Io(*error),
+                Err(other) => Self::Other(other.to_string()),
+            },
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
