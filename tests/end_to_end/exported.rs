@@ -5,6 +5,7 @@ use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, INPUT_IDS, LOGITS, PaddingRule, TOKEN_TYPE_IDS, TextIds,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};
+use midashi_stage::sha256_of_bytes;
 use midashi_tests::{Run, root};
 use ndarray::Axis;
 
@@ -64,6 +65,35 @@ pub fn assert_gives_the_predictions(run: &Run) {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn token_types_of_single_texts_may_be_left_out() {
+    let texts = finished().texts(Split::Test);
+    let batch = Batch::of_ids(&ids(&texts[..7]), 0, PaddingRule::Masked);
+    let mut session = classifier(finished());
+    let with = session.run(batch.inputs()).unwrap().float32(LOGITS).unwrap().to_owned();
+    let inputs = batch.inputs().into_iter().filter(|(name, _)| *name != TOKEN_TYPE_IDS);
+    let without = session.run(inputs.collect()).unwrap().float32(LOGITS).unwrap().to_owned();
+    assert_eq!(with, without);
+}
+
+#[test]
+fn the_exported_classifier_names_its_categories_and_its_tokenizer() {
+    let model = finished().bytes("model/classifier.onnx");
+    assert!(model == finished().bytes("model/onnx/model.onnx"), "both names are one file");
+    let digest = sha256_of_bytes(&finished().bytes("model/vocab.txt"));
+    let labels = serde_json::to_string(&finished().predictions().categories).unwrap();
+    for (key, value) in [
+        ("midashi.labels", labels.as_str()),
+        ("midashi.text", r#""title""#),
+        ("midashi.tokenizer", &format!(r#""vocab.txt":"{digest}""#)),
+    ] {
+        // A pair of strings in protobuf: the value follows its key, after a tag and a length.
+        let at = model.windows(key.len()).position(|bytes| bytes == key.as_bytes()).expect(key);
+        let rest = String::from_utf8_lossy(&model[at..model.len().min(at + 1000)]).into_owned();
+        assert!(rest.contains(value), "{key}: no {value} in {rest}");
     }
 }
 

@@ -6,6 +6,7 @@ mod article;
 mod chain;
 mod checkpoint;
 mod exported;
+mod heads;
 mod own_corpus;
 mod pairs;
 mod recipe;

@@ -30,10 +30,13 @@ fn the_same_run_gives_the_same_bytes_wherever_it_is_made() {
         "model/config.json",
         "model/classifier.onnx",
         "model/training.onnx",
+        "model/README.md",
+        "model/tokenizer_config.json",
         "predictions.parquet",
         "attention.parquet",
         "explanations.parquet",
         "metrics.json",
+        "README.md",
     ] {
         assert!(finished().bytes(name) == twin().bytes(name), "{name} differs between two runs");
     }

@@ -11,6 +11,7 @@ mod features;
 mod files;
 mod interval;
 mod metrics;
+mod model_card;
 mod predictions;
 mod sources;
 mod sweep;
@@ -30,6 +31,7 @@ pub use metrics::{
     ClassificationReport, EnsembleMetrics, Intervals, MaskedMetrics, McNemar, Metrics, PaddingShares, Scores,
 };
 pub use midashi_text::{Encoding, Unit};
+pub use model_card::{BaseModel, Licence, ModelCard, counts, with_results};
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;
 pub use sweep::{Sweep, SweepRow, SweepScores};

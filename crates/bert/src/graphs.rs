@@ -87,15 +87,22 @@ pub fn classifier(config: &BertConfig, head: Head, start: Start) -> Result<Graph
     Ok(graph.finish()?)
 }
 
-/// The whole classifier for other programs: inputs [`INPUT_IDS`], [`ATTENTION_MASK`] and [`TOKEN_TYPE_IDS`], which need
-/// not be fed, as tokenizers of RoBERTa's kind do not give them; outputs [`LOGITS`] and [`ATTENTION`].
+/// The whole classifier for other programs: inputs [`INPUT_IDS`], [`ATTENTION_MASK`] and [`TOKEN_TYPE_IDS`]; outputs
+/// [`LOGITS`] and [`ATTENTION`].
+///
+/// Unless the model reads `pairs` of texts, the token types are 0 and need not be fed: tokenizers of RoBERTa's kind do
+/// not give them. For pairs they must be fed, because ONNX Runtime does not list an optional input among the inputs, and
+/// programs such as optimum feed only those that are listed.
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn exported_classifier(config: &BertConfig, head: Head) -> Result<Graph> {
+pub fn exported_classifier(config: &BertConfig, head: Head, pairs: bool) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let [input_ids, attention_mask] = [INPUT_IDS, ATTENTION_MASK].map(|name| integers(&graph, name));
-    let token_type_ids = graph.optional_zeros(TOKEN_TYPE_IDS, input_ids);
+    let token_type_ids = match pairs {
+        true => integers(&graph, TOKEN_TYPE_IDS),
+        false => graph.optional_zeros(TOKEN_TYPE_IDS, input_ids),
+    };
     let (padding, dropout) = (Padding::masked(&graph, attention_mask), Dropout::default());
     let encoder = Encoder { graph: &graph, config, padding, dropout, precision: MatmulPrecision::Float32 };
     let embeddings = encoder.embeddings(Words::Ids(input_ids), token_type_ids);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_bert::{
-    ATTENTION_MASK, Checkpoint, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Storage, TOKEN_TYPE_IDS,
-    attentions_name, outputs,
+    ATTENTION_MASK, Checkpoint, Head, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Pooler, Storage,
+    TOKEN_TYPE_IDS, Weights, attentions_name, outputs,
 };
 use midashi_runtime::{DeviceChoice, Engine, Outputs, Session};
 use ndarray::{ArrayD, ArrayViewD, Axis};
@@ -227,4 +227,89 @@ fn position_embeddings_are_checked_with_their_unused_rows() {
     let message = Checkpoint::open(folder.path()).unwrap().encoder().err().unwrap().to_string();
     assert!(message.contains("position_embeddings.weight has shape [11, 16]"), "{message}");
     assert!(message.contains("[12, 16]"), "{message}");
+}
+
+/// The checkpoint of `architecture` with more tensors, in a folder of its own.
+fn with_tensors(architecture: &str, more: &[(&str, Vec<usize>)]) -> (TempDir, Checkpoint) {
+    let folder = TempDir::new().unwrap();
+    fs::copy(fixture(architecture).join("config.json"), folder.path().join("config.json")).unwrap();
+    let bytes = fs::read(fixture(architecture).join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let mut weights = Weights::default();
+    for name in tensors.names() {
+        weights.insert(name.to_string(), floats(&tensors, name));
+    }
+    for (name, shape) in more {
+        weights.insert((*name).to_owned(), ArrayD::from_elem(shape.clone(), 0.5));
+    }
+    weights.write(&folder.path().join("model.safetensors")).unwrap();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    (folder, checkpoint)
+}
+
+#[test]
+fn a_head_starts_from_the_layer_that_computes_what_berts_pooler_does() {
+    let stored =
+        |architecture: &str| match Checkpoint::open(&fixture(architecture)).unwrap().pooler().unwrap() {
+            Pooler::Stored { name, tensors } => (name, tensors),
+            other => panic!("{architecture}: {other:?}"),
+        };
+    let (name, tensors) = stored("bert");
+    assert_eq!(name, "bert.pooler.dense");
+    let weights = Checkpoint::open(&fixture("bert")).unwrap().encoder_and_pooler().unwrap();
+    assert!(tensors.iter().all(|(name, tensor)| weights.get(name) == Some(tensor)));
+    assert_eq!(stored("camembert").0, "pooler.dense");
+
+    // A fine-tuned XLM-RoBERTa: its head is dense, tanh, out_proj.
+    let (name, [(weight, tensor), (bias, _)]) = stored("xlm-roberta");
+    assert_eq!((name.as_str(), weight.as_str()), ("classifier.dense", "bert.pooler.dense.weight"));
+    assert_eq!(bias, "bert.pooler.dense.bias");
+    let bytes = fs::read(fixture("xlm-roberta").join("model.safetensors")).unwrap();
+    assert_eq!(tensor, floats(&SafeTensors::deserialize(&bytes).unwrap(), "classifier.dense.weight"));
+}
+
+#[test]
+fn layers_that_are_followed_by_another_function_start_no_pooler() {
+    for (architecture, tensor, function) in
+        [("electra", "classifier.dense.weight", "GELU"), ("distilbert", "pre_classifier.weight", "ReLU")]
+    {
+        let plain = Checkpoint::open(&fixture(architecture)).unwrap().pooler().unwrap();
+        assert_eq!(plain, Pooler::None, "{architecture}");
+        let (_folder, checkpoint) = with_tensors(architecture, &[(tensor, vec![16, 16])]);
+        assert_eq!(checkpoint.pooler().unwrap(), Pooler::Other { tensor, function });
+    }
+    assert_eq!(Checkpoint::open(&fixture("roberta")).unwrap().pooler().unwrap(), Pooler::None);
+    let (_folder, cut) = with_tensors("roberta", &[("classifier.dense.weight", vec![16, 16])]);
+    let message = cut.pooler().unwrap_err().to_string();
+    assert!(message.contains("no tensor classifier.dense.bias"), "{message}");
+}
+
+#[test]
+fn a_fine_tuned_model_is_read_as_it_was_trained_whatever_its_head() {
+    let checkpoint = Checkpoint::open(&fixture("bert")).unwrap();
+    let config = checkpoint.config();
+    for head in [Head::linear(3), Head::with_pooler(3)] {
+        let mut weights =
+            if head.pooler { checkpoint.encoder_and_pooler() } else { checkpoint.encoder() }.unwrap();
+        weights.add_classifier(3, config.hidden_size, 5);
+        let folder = TempDir::new().unwrap();
+        fs::copy(fixture("bert").join("config.json"), folder.path().join("config.json")).unwrap();
+        let written = head.to_bert(config, &weights).unwrap();
+        weights.write_with(&written, &folder.path().join("model.safetensors")).unwrap();
+
+        let reopened = Checkpoint::open(folder.path()).unwrap();
+        assert!(reopened.fine_tuned(head).unwrap().iter().eq(weights.iter()), "{head:?}");
+        // A run that starts from it gets the same encoder, and the pooler if it was trained.
+        assert!(reopened.encoder().unwrap().iter().eq(checkpoint.encoder().unwrap().iter()));
+        assert_eq!(reopened.encoder_and_pooler().unwrap().has_pooler(), head.pooler);
+        assert_eq!(matches!(reopened.pooler().unwrap(), Pooler::Stored { .. }), head.pooler);
+        assert_eq!(reopened.pooler().unwrap() == Pooler::Identity, !head.pooler);
+        if head.pooler {
+            let message = reopened.fine_tuned(Head::linear(3)).unwrap_err().to_string();
+            assert!(message.contains("not a power of two times the identity"), "{message}");
+        }
+        // As versions without a pooler wrote it.
+        weights.write(&folder.path().join("model.safetensors")).unwrap();
+        assert!(Checkpoint::open(folder.path()).unwrap().fine_tuned(head).unwrap().iter().eq(weights.iter()));
+    }
 }

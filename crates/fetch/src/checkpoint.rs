@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 
 /// The file that every checkpoint has.
 const CONFIG: &str = "config.json";
+/// The model card, which states the licence; optional.
+const CARD: &str = "README.md";
 
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
@@ -34,7 +36,7 @@ const PICKLE: &str = "pytorch_model.bin";
 /// When `file` fails, except with [`Error::NotFound`] for an optional file.
 pub fn fetch(mut file: impl FnMut(&str) -> Result<PathBuf>) -> Result<()> {
     file(CONFIG)?;
-    for name in TOKENIZER_FILES {
+    for name in TOKENIZER_FILES.into_iter().chain([CARD]) {
         optional(file(name))?;
     }
     if optional(file(SAFETENSORS))?.is_some() {

@@ -1,6 +1,8 @@
-//! Stage 6, `midashi-render`: writes `report.html`, a single file that loads nothing from the network.
+//! Stage 6, `midashi-render`: writes `report.html`, a single file that loads nothing from the network, and the model card
+//! with the results.
 
 mod artifacts;
+mod card;
 mod chart;
 mod data;
 mod explorer;
@@ -23,9 +25,9 @@ use crate::explorer::Explorer;
 use crate::sections::run;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 14;
+const REVISION: u32 = 15;
 
-/// Writes report.html: the run's metrics, learning curves, errors and explanations
+/// Writes report.html, with the run's metrics, learning curves, errors and explanations, and README.md, the model card
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -48,14 +50,15 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
         (folder.corpus(), "ingest"),
         (folder.tokens(), "tokenize"),
         (folder.training(), "train"),
+        (card::of_model(&folder), "train"),
         (folder.predictions(), "evaluate"),
         (folder.attention(), "evaluate"),
         (folder.explanations(), "evaluate"),
         (folder.metrics(), "evaluate"),
     ];
     let inputs = inputs.each_ref().map(|(path, made_by)| (path.as_path(), *made_by));
-    let Some(work) = stage.begin(&(&config.render, stages, &configuration), &inputs, &[folder.report()])?
-    else {
+    let outputs = [folder.report(), folder.card()];
+    let Some(work) = stage.begin(&(&config.render, stages, &configuration), &inputs, &outputs)? else {
         return Ok(());
     };
 
@@ -63,6 +66,7 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
     let explorer = Explorer::of(&artifacts)?;
     let html = page::html(&config.render.title, &config.run.name, &artifacts, &explorer)?;
     atomic::write_bytes(&folder.report(), html.as_bytes())?;
+    card::write(&folder, &artifacts.metrics)?;
 
     let sources = explorer.sources.iter();
     let coloured: BTreeMap<_, _> = sources.map(|source| (source.kind.name, source.texts.len())).collect();

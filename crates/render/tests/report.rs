@@ -16,9 +16,11 @@ use std::process::{Command, Output, Stdio};
 
 use midashi_artifacts::{
     Article, ArticleMetrics, AttentionRow, Averages, Calibration, CalibrationBin, CategoryId, ClassMetrics,
-    ClassificationReport, Corpus, Encoding, Explanation, Explanations, MaskedMetrics, Metrics, PaddingShares,
-    Prediction, Predictions, Split, StepRow, TokenizedCorpus, TokenizedText, write_attention, write_training,
+    ClassificationReport, Corpus, Encoding, Explanation, Explanations, MaskedMetrics, Metrics, ModelCard,
+    PaddingShares, Prediction, Predictions, Split, StepRow, TokenizedCorpus, TokenizedText, write_attention,
+    write_training,
 };
+use midashi_config::{Head, TextChoice};
 use midashi_stage::{Stage, StageArguments};
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Value, json};
@@ -134,6 +136,8 @@ impl Run {
             "epochs": [{"epoch": 1, "summed_loss": 365.885870218277}]});
         self.record("train", &train, &trained, |provenance| {
             write_training(&at("training.parquet"), &steps(), provenance).unwrap();
+            std::fs::create_dir_all(at("model")).unwrap();
+            std::fs::write(at("model/README.md"), card(&categories)).unwrap();
         });
         let evaluate = json!({"evaluate": {"attention_texts": 200, "device": "auto"}, "threads": 2});
         self.record("evaluate", &evaluate, &json!({"device": "cpu"}), |provenance| {
@@ -446,6 +450,40 @@ fn the_page_is_well_formed_and_shows_the_artifacts() {
     let confusion = with_class(&page, "confusion").next().unwrap();
     assert_eq!(confusion.descendants().filter(|node| node.has_tag_name("td")).count(), 81);
     assert!(html.len() < 340_000, "{} bytes for 20 texts", html.len());
+}
+
+/// The model card that `train` writes.
+fn card(categories: &[String]) -> String {
+    let categories: Vec<_> = categories.iter().map(|label| (label.clone(), [1, 0, 1])).collect();
+    ModelCard {
+        base_model: None,
+        corpus: "texts",
+        categories: &categories,
+        text: TextChoice::Title,
+        max_length: 24,
+        head: Head::Linear,
+        training: &[],
+    }
+    .text()
+}
+
+#[test]
+fn the_model_card_has_the_results() {
+    let run = Run::invented("card");
+    run.report();
+    let accuracy = Metrics::read(&run.folder.join("metrics.json")).unwrap().accuracy;
+    let text = std::fs::read_to_string(run.folder.join("README.md")).unwrap();
+    assert!(text.contains(&format!("      value: {accuracy:.4}\n      name: Accuracy")), "{text}");
+    assert!(text.contains(&format!("| this model | {accuracy:.4} | – |")), "{text}");
+
+    std::fs::write(run.folder.join("model/README.md"), "# My own\n").unwrap();
+    let refused = run.render();
+    assert_eq!(refused.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        message.contains("model/README.md: found no metadata") && message.contains("make train"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -39,6 +39,8 @@ artifacts! {
     tensorboard = "tensorboard";
     /// The fine-tuned model, by `train`.
     model = "model";
+    /// The model card with results, by `render`; that of `train` is in `model/`.
+    card = "README.md";
     /// One row per test text, by `evaluate`.
     predictions = "predictions.parquet";
     /// Attention of `[CLS]`, one row per shown text, by `evaluate`.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use midashi_tokenizer::{
     Dictionaries, Encoding, MecabDictionary, Tokenizer, VocabularySize, learn_vocabulary,
+    write_for_transformers,
 };
 use unicode_normalization::UnicodeNormalization;
 
@@ -427,4 +428,43 @@ fn a_learned_vocabulary_is_the_same_twice_and_loads() {
         "{:?}",
         encoding.encoding.tokens
     );
+}
+
+#[test]
+fn the_files_for_transformers_are_the_same_tokenizer() {
+    for name in ["wordpiece", "character", "basic", "basic_character", "lower_case", "unigram"] {
+        let folder = tempfile::tempdir().unwrap();
+        let pad = i64::from(name == "unigram");
+        write_for_transformers(&fixture(name), folder.path(), 40, pad).unwrap();
+        let tokenizer = Tokenizer::load(folder.path(), &dictionaries(), None).unwrap();
+        assert_eq!(tokenizer.vocabulary_size(), load(name).vocabulary_size(), "{name}");
+        let mut encoder = tokenizer.encoder();
+        for (text, expected) in texts().iter().zip(expected_ids(name)) {
+            assert_eq!(encoder.encode(text, 512).unwrap().encoding.input_ids, expected, "{name}: {text:?}");
+        }
+        let settings = std::fs::read_to_string(folder.path().join("tokenizer_config.json")).unwrap();
+        let settings: serde_json::Value = serde_json::from_str(&settings).unwrap();
+        let class = if name == "unigram" { "PreTrainedTokenizerFast" } else { "BertJapaneseTokenizer" };
+        assert_eq!(
+            (&settings["tokenizer_class"], &settings["model_max_length"]),
+            (&class.into(), &40.into())
+        );
+        // Every special token has its id there.
+        for role in ["pad_token", "cls_token", "sep_token", "unk_token"] {
+            let tokens = settings["added_tokens_decoder"].as_object().unwrap();
+            let is_named = |token: &serde_json::Value| token["content"] == settings[role];
+            assert!(settings[role].is_string() && tokens.values().any(is_named), "{name}: {role}");
+        }
+        // Written again, the files stay the same.
+        let again = tempfile::tempdir().unwrap();
+        write_for_transformers(folder.path(), again.path(), 40, pad).unwrap();
+        let files = |folder: &Path| -> Vec<(std::ffi::OsString, Vec<u8>)> {
+            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+            let mut files: Vec<_> =
+                entries.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect();
+            files.sort();
+            files
+        };
+        assert_eq!(files(again.path()), files(folder.path()), "{name}");
+    }
 }

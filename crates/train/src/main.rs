@@ -1,6 +1,7 @@
 //! Stage 4, `midashi-train`: computes the hidden states of the frozen layers once per text, fine-tunes the
 //! other layers, and writes the model.
 
+mod card;
 mod data;
 mod head;
 mod model;
@@ -46,13 +47,17 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let (tokens, tokenizer) = (folder.tokens(), folder.tokenizer());
     let mut inputs = vec![(tokens.as_path(), "tokenize"), (tokenizer.as_path(), "tokenize")];
     inputs.extend(setup.checkpoint_files.iter().map(|file| (file.as_path(), "fetch")));
+    let checkpoint_card = card::of_checkpoint(&sources);
+    inputs.extend(checkpoint_card.iter().map(|file| (file.as_path(), "fetch")));
     let outputs = [folder.training(), folder.model()];
     let Some(work) = stage.begin(&setup.settings, &inputs, &outputs)? else {
         return Ok(remove_state(&folder)?);
     };
 
-    let TextSettings { text, max_length } = TextSettings::read(&tokens)?;
+    let texts = TextSettings::read(&tokens)?;
     let mut corpus = TokenizedCorpus::read(&tokens)?;
+    let train_settings = &setup.settings.train;
+    let card = card::text(&sources, checkpoint_card.as_deref(), &corpus, texts, train_settings)?;
     let (model, mut weights) = setup.model(&corpus)?;
     let (trunk, hidden_states) = trunk::hidden_states(&work, &setup, &model, &weights, &corpus)?.unzip();
     let (reduced, used_rows) = UsedRows::select(&model, &mut weights, &mut corpus)?;
@@ -60,7 +65,6 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
 
     let mut tail = Tail::new(&setup, &reduced, &inputs, weights)?;
     let mut state = StateFile::new(&work);
-    let train_settings = &setup.settings.train;
     let history = train(&mut tail, train_settings, &mut state, &folder.tensorboard())?;
 
     write_training(&folder.training(), &history.rows, &work.provenance())?;
@@ -77,10 +81,11 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         training_graph: &model.training()?,
         is_trainable: &|name| model.is_trainable(name),
         tokenizer: &tokenizer,
+        card: &card,
         training: Training {
             head: train_settings.head,
-            text,
-            max_length,
+            text: texts.text,
+            max_length: texts.max_length,
             trunk,
             compat: setup.settings.compat,
         },

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use midashi_bert::{BertConfig, Graph, Head, Storage, Weights, exported_classifier, little_endian};
+use midashi_config::TextChoice;
 use midashi_stage::atomic;
 
 use midashi_tokenizer::write_for_transformers;
@@ -31,6 +32,8 @@ pub struct NewModel<'a> {
     pub is_trainable: &'a dyn Fn(&str) -> bool,
     /// The run's `tokenizer/`, whose files are written as transformers writes them.
     pub tokenizer: &'a Path,
+    /// The model card, `README.md`.
+    pub card: &'a str,
     /// The record for `midashi.json`.
     pub training: Training,
 }
@@ -38,7 +41,7 @@ pub struct NewModel<'a> {
 impl NewModel<'_> {
     /// Writes the folder `path`, which appears complete or not at all: `model.safetensors` and `config.json` as
     /// transformers' `BertForSequenceClassification` reads them, the tokenizer's files as `AutoTokenizer` does,
-    /// `labels.json`, `midashi.json`, `classifier.onnx` (also as `onnx/model.onnx`) and `training.onnx`.
+    /// `labels.json`, `midashi.json`, `README.md`, `classifier.onnx` (also as `onnx/model.onnx`) and `training.onnx`.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -50,6 +53,7 @@ impl NewModel<'_> {
             write_json(&folder.join("config.json"), &config)?;
             write_json(&folder.join(LABELS), &self.labels)?;
             write_json(&folder.join(TRAINING), &self.training)?;
+            write_file(&folder.join("README.md"), self.card.as_bytes())?;
             let (length, padding) = (self.training.max_length, self.config.pad_token_id);
             write_for_transformers(self.tokenizer, folder, length, padding)?;
             self.write_classifier(folder)?;
@@ -64,7 +68,8 @@ impl NewModel<'_> {
 
     /// Writes `classifier.onnx`, and the same file as `onnx/model.onnx`, where optimum and transformers.js look for it.
     fn write_classifier(&self, folder: &Path) -> Result<()> {
-        let graph = exported_classifier(self.config, self.head())?;
+        let pairs = self.training.text == TextChoice::TitleAndBody;
+        let graph = exported_classifier(self.config, self.head(), pairs)?;
         let metadata = metadata(folder, self.labels, &self.training)?;
         let (path, again) = (folder.join("classifier.onnx"), folder.join("onnx/model.onnx"));
         write_file(&path, &self.embedded(&graph, "classifier", |_| false, &metadata))?;

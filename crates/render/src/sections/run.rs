@@ -75,6 +75,7 @@ fn facts(record: &RunRecord, tokens: &TokenizedCorpus) -> Vec<Fact> {
         detail("revision", "fetch", "/revision"),
         fact("tokenizer", tokens.tokenizer.clone()),
         setting("dictionary", "tokenize", "/dictionary"),
+        setting("head", "train", "/train/head"),
         setting("trainable_layers", "train", "/train/trainable_layers"),
         setting("epochs", "train", "/train/epochs"),
         setting("batch_size", "train", "/train/batch_size"),
