@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from classifier_onnx import categories_of, check, load_bert, rows_by_id
+from classifier_onnx import categories_of, check, load_classifier, rows_by_id
 from scipy.stats import kendalltau
 
 ATTENTION_TOLERANCE, PROBABILITY_TOLERANCE = 1e-4, 1e-4
@@ -68,28 +68,25 @@ class Model:
     """The fine-tuned BERT in transformers."""
 
     def __init__(self, folder: Path):
-        bert, weight, bias = load_bert(folder)
-        bert.requires_grad_(False)
         # Thousands of texts are classified, in float32, which is faster.
-        self.fast = bert, weight, bias
-        self.bert, self.weight, self.bias = deepcopy(bert).double(), weight.double(), bias.double()
+        self.fast = load_classifier(folder).requires_grad_(False)
+        self.network = deepcopy(self.fast).double()
         self.known: dict[Text, np.ndarray] = {}
 
     def words(self, input_ids: tuple[int, ...]) -> torch.Tensor:
-        return self.bert.embeddings.word_embeddings(torch.tensor(input_ids))
+        return self.network.bert.embeddings.word_embeddings(torch.tensor(input_ids))
 
     def attentions(self, text: Text) -> np.ndarray:
         """`[layers, heads, tokens, tokens]`"""
         ids, types = torch.tensor([text.input_ids]), torch.tensor([text.token_type_ids])
-        output = self.bert(input_ids=ids, token_type_ids=types, output_attentions=True)
+        output = self.network(input_ids=ids, token_type_ids=types, output_attentions=True)
         return np.stack([attention[0].numpy() for attention in output.attentions])
 
     def gradients(self, words: torch.Tensor, text: Text, category: int) -> torch.Tensor:
         """Of the category's logit with respect to word embeddings, `[points, tokens, hidden]`."""
         words = words.detach().requires_grad_()
         types = torch.tensor([text.token_type_ids]).expand(len(words), -1)
-        output = self.bert(inputs_embeds=words, token_type_ids=types)
-        logits = torch.nn.functional.linear(output.last_hidden_state[:, 0], self.weight, self.bias)
+        logits = self.network(inputs_embeds=words, token_type_ids=types).logits
         return torch.autograd.grad(logits[:, category].sum(), words)[0]
 
     def gradient_x_input(self, text: Text, category: int) -> np.ndarray:
@@ -105,7 +102,6 @@ class Model:
 
     def classify(self, texts: set[Text]) -> None:
         """Fills `known` with the texts' probabilities."""
-        bert, weight, bias = self.fast
         by_length = defaultdict(list)
         for text in sorted(texts - self.known.keys(), key=lambda text: text.input_ids):
             by_length[len(text.input_ids)].append(text)
@@ -114,8 +110,7 @@ class Model:
                 batch = same[start : start + BATCH_SIZE]
                 ids = torch.tensor([text.input_ids for text in batch])
                 types = torch.tensor([text.token_type_ids for text in batch])
-                output = bert(input_ids=ids, token_type_ids=types)
-                logits = torch.nn.functional.linear(output.last_hidden_state[:, 0], weight, bias)
+                logits = self.fast(input_ids=ids, token_type_ids=types).logits
                 self.known.update(zip(batch, logits.double().softmax(-1).numpy()))
 
 

@@ -10,8 +10,8 @@ it, without a line of Midashi's code and without remote code:
   - classifier.onnx and onnx/model.onnx on what AutoTokenizer gives; for a model of single texts also without
     token_type_ids;
   - predictions.parquet, which `evaluate` wrote (log probabilities; not of a run with int8 or float16 features);
-  - with --predictions, a file of `midashi-predict` for the same texts in the same order, JSON Lines with `--all`
-    (`midashi-predict --all --format jsonl --output FILE TEXTS`; the texts are written to TEXTS with --texts TEXTS);
+  - with --predictions, the table of `midashi-predict --model artifacts/RUN/model --input TEXTS --all --output FILE`, where
+    TEXTS is what `--texts TEXTS` writes; both names end in .jsonl;
   - with --serve, the scores of a running `midashi-serve` (`POST /predict` with raw_scores).
 A number may differ by 1e-4, and the best category never. With --precisions, model/ is loaded in float16 and bfloat16 too, and
 the differences are printed. Prints what was compared; exit code 1 if something differs.

@@ -39,6 +39,19 @@ def padded(texts, pad):
     return ids, mask
 
 
+def head_of(tensors, kind):
+    """The head of a written model, as it was trained."""
+    labels, hidden = tensors["classifier.weight"].shape
+    classifier, pooler = torch.nn.Linear(hidden, labels), torch.nn.Linear(hidden, hidden)
+    classifier.load_state_dict({part: tensors[f"classifier.{part}"] for part in ("weight", "bias")})
+    pooler.load_state_dict({part: tensors[f"bert.pooler.dense.{part}"] for part in ("weight", "bias")})
+    if kind == "pooler":
+        return torch.nn.Sequential(pooler, torch.nn.Tanh(), classifier)
+    # A linear head is written behind a small multiple of the identity.
+    classifier.weight.data *= pooler.weight[0, 0].item()
+    return classifier
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -58,8 +71,7 @@ def main():
         arguments.checkpoint, attn_implementation="eager", dtype=torch.float32, add_pooling_layer=False
     ).eval()
     start = load_file(arguments.head / "model/model.safetensors")
-    head = torch.nn.Linear(bert.config.hidden_size, len(start["classifier.bias"]))
-    head.load_state_dict({"weight": start["classifier.weight"], "bias": start["classifier.bias"]})
+    head = head_of(start, train["head"])
     for parameter in bert.parameters():
         parameter.requires_grad = layers == "all"
     for layer in [] if layers == "all" else bert.encoder.layer[len(bert.encoder.layer) - layers :]:
