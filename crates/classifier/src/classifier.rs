@@ -1,6 +1,7 @@
 //! A fine-tuned model that classifies texts.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use midashi_bert::{
     Batch, Graph, Start, Storage, TextIds, WORD_EMBEDDINGS, Weights, batches_by_length, classifier,
@@ -44,7 +45,7 @@ pub struct Classifier<'e> {
     /// The graph with all attention and gradients, opened by the first explanation that needs it.
     pub(crate) explanation: Option<Session>,
     /// Loaded by the first text that is not tokenised yet.
-    tokenizer: Option<Tokenizer>,
+    pub(crate) tokenizer: Option<Arc<Tokenizer>>,
 }
 
 impl Default for Options {
@@ -172,7 +173,7 @@ impl<'e> Classifier<'e> {
     pub fn tokenizer(&mut self) -> Result<&Tokenizer> {
         let tokenizer = match self.tokenizer.take() {
             Some(tokenizer) => tokenizer,
-            None => self.model.tokenizer(&self.options.dictionaries)?,
+            None => Arc::new(self.model.tokenizer(&self.options.dictionaries)?),
         };
         Ok(self.tokenizer.insert(tokenizer))
     }

@@ -1,33 +1,9 @@
-//! Data for the page's script.
+//! Numbers for the page's script.
 
-use anyhow::Context;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde::Serialize;
-
-/// JSON that is safe in a `script` element. Outside strings JSON has none of the escaped characters.
-///
-/// # Errors
-/// When the value cannot be serialised.
-pub fn data_block(value: &impl Serialize) -> anyhow::Result<String> {
-    let json = serde_json::to_string(value).context("cannot write the page's data")?;
-    Ok(json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
-}
 
 /// An array of little-endian numbers in base64.
 pub fn base64_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> String {
     BASE64_STANDARD.encode(numbers.flatten().collect::<Vec<u8>>())
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_cannot_end_its_element() {
-        let block = data_block(&"</script><!--&").unwrap();
-        assert_eq!(block, r#""\u003c/script\u003e\u003c!--\u0026""#);
-        assert_eq!(serde_json::from_str::<String>(&block).unwrap(), "</script><!--&");
-    }
 }

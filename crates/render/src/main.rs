@@ -11,7 +11,6 @@ mod page;
 mod sections;
 mod share;
 mod sources;
-mod strings;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -2,18 +2,17 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use midashi_page::{STYLE, environment, template_error};
-use minijinja::value::{Kwargs, Serde, Value};
-use minijinja::{Error, ErrorKind, HtmlEscape, context};
-use serde::Deserialize;
+use midashi_page::{
+    LANGUAGE_SCRIPT, STYLE, Strings, TEXTS_SCRIPT, add_strings, data_block, environment, template_error,
+};
+use minijinja::context;
+use minijinja::value::Serde;
 use sha2::{Digest, Sha256};
 
 use crate::artifacts::Artifacts;
-use crate::data::data_block;
 use crate::explorer::Explorer;
 use crate::sections::classification::Verdict;
 use crate::sections::{SECTIONS, Section};
-use crate::strings::{Sentence, Strings};
 
 /// Templates besides the sections'. The ending of a name switches HTML escaping on.
 const TEMPLATES: [(&str, &str); 3] = [
@@ -21,11 +20,14 @@ const TEMPLATES: [(&str, &str); 3] = [
     ("macros.html", include_str!("../templates/macros.html")),
     ("explorer.html", include_str!("../templates/explorer.html")),
 ];
-/// The parts are one script, because the page's policy allows it by its digest. The comments mark it as CDATA, so
-/// that the page stays well-formed XML.
-const SCRIPT: &str = concat!(
+/// The report's own strings.
+const STRINGS: &str = include_str!("../templates/strings.json");
+/// The parts of the script. They are one script, because the page's policy allows it by its digest. The comments mark it
+/// as CDATA, so that the page stays well-formed XML.
+const SCRIPT: [&str; 12] = [
     "//<![CDATA[\n\"use strict\";\n",
-    include_str!("../templates/explorer/language.js"),
+    LANGUAGE_SCRIPT,
+    TEXTS_SCRIPT,
     include_str!("../templates/tables.js"),
     include_str!("../templates/explorer/data.js"),
     include_str!("../templates/explorer/view.js"),
@@ -35,7 +37,7 @@ const SCRIPT: &str = concat!(
     include_str!("../templates/explorer/heads.js"),
     include_str!("../templates/explorer/explorer.js"),
     "//]]>\n",
-);
+];
 
 /// The whole report as one HTML file.
 ///
@@ -45,11 +47,9 @@ const SCRIPT: &str = concat!(
 /// # Errors
 /// When the artifacts do not belong together, or a template fails.
 pub fn html(title: &str, run: &str, artifacts: &Artifacts, explorer: &Explorer) -> anyhow::Result<String> {
-    let strings = Strings::read(SECTIONS.iter().map(|section| section.template))?;
+    let strings = Strings::read(STRINGS, SECTIONS.iter().map(|section| section.template))?;
     let mut environment = environment()?;
-    let (said, told) = (strings.clone(), strings.clone());
-    environment.add_function("say", move |key: &str, values: Kwargs| say(&said, key, &values));
-    environment.add_function("tell", move |sentence: Value| tell(&told, sentence));
+    add_strings(&mut environment, &strings);
     for (name, template) in TEMPLATES {
         environment.add_template(name, template).map_err(template_error)?;
     }
@@ -59,6 +59,7 @@ pub fn html(title: &str, run: &str, artifacts: &Artifacts, explorer: &Explorer) 
         sections.extend(data(artifacts, &strings)?.map(|data| context! { name, data }));
     }
     let template = environment.get_template("report.html").map_err(template_error)?;
+    let script = SCRIPT.concat();
     let values = context! {
         title,
         run,
@@ -67,33 +68,13 @@ pub fn html(title: &str, run: &str, artifacts: &Artifacts, explorer: &Explorer) 
         sections,
         style => STYLE,
         style_digest => BASE64_STANDARD.encode(Sha256::digest(STYLE)),
-        script => SCRIPT,
-        script_digest => BASE64_STANDARD.encode(Sha256::digest(SCRIPT)),
+        script_digest => BASE64_STANDARD.encode(Sha256::digest(&script)),
+        script,
         strings => strings.english(),
         strings_data => data_block(&strings)?,
         explorer_data => data_block(explorer)?,
     };
     template.render(values).map_err(template_error)
-}
-
-/// The template function `say`: a string in both languages, with its named values.
-fn say(strings: &Strings, key: &str, values: &Kwargs) -> Result<Value, Error> {
-    let markup = |name| {
-        let value: Value = values.get(name)?;
-        let text = value.to_string();
-        Ok((name, if value.is_safe() { text } else { HtmlEscape(&text).to_string() }))
-    };
-    let values = values.args().map(markup).collect::<Result<Vec<_>, Error>>()?;
-    let said = strings.markup(key, &values);
-    let said = said.map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("{error:#}")))?;
-    Ok(Value::from_safe_string(said))
-}
-
-/// The template function `tell`: a sentence in both languages.
-fn tell(strings: &Strings, sentence: Value) -> Result<Value, Error> {
-    let said = strings.tell(&Sentence::deserialize(sentence)?);
-    let said = said.map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("{error:#}")))?;
-    Ok(Value::from_safe_string(said))
 }
 
 #[cfg(test)]
@@ -102,14 +83,14 @@ mod tests {
     use super::*;
 
     fn strings() -> Strings {
-        Strings::read(SECTIONS.iter().map(|section| section.template)).unwrap()
+        Strings::read(STRINGS, SECTIONS.iter().map(|section| section.template)).unwrap()
     }
 
     #[test]
     fn every_string_that_the_page_uses_exists() {
         let templates = TEMPLATES.iter().map(|(_, template)| *template);
         let sections = SECTIONS.iter().map(|section| section.template);
-        let sources = templates.chain(sections).chain([SCRIPT]).collect::<String>();
+        let sources = templates.chain(sections).chain(SCRIPT).collect::<String>();
         let marks = ["say(\"", "data-string=\"", "data-label=\"", "dataset.string = \""];
         let named = marks.iter().flat_map(|mark| sources.split(mark).skip(1));
         // Templates also build keys; only the beginning of such a key is there, and it ends in a dot.

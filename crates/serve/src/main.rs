@@ -1,3 +1,85 @@
 //! `midashi-serve`, a tool beside the stages: answers predictions and explanations over HTTP.
 
-fn main() {}
+mod answer;
+mod app;
+mod arguments;
+mod batch;
+mod encode;
+mod error;
+mod explainer;
+mod http;
+mod info;
+mod inputs;
+mod limits;
+mod log;
+mod metrics;
+mod page;
+mod panics;
+mod precision;
+mod predictor;
+mod queue;
+mod server;
+mod words;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use midashi_classifier::{Classifier, IdClassifier, ModelFolder, Options, Reading};
+use midashi_config::Config;
+use midashi_runtime::Engine;
+use midashi_stage::RunFolder;
+
+use crate::app::App;
+use crate::arguments::Arguments;
+use crate::info::Info;
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+
+fn main() -> ExitCode {
+    midashi_stage::main(serve)
+}
+
+fn serve(arguments: &Arguments) -> Result<()> {
+    arguments.limits.check()?;
+    let config = Config::load(&arguments.config.config, &arguments.config.set)?;
+    let limits = arguments.limits.clone();
+    let threads = arguments.threads.map_or_else(|| config.threads(), |threads| threads.get());
+
+    let folder = arguments.model.clone().unwrap_or_else(|| RunFolder::of(&config).model());
+    let engine_of =
+        |threads| Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, threads);
+    let engine = engine_of(threads)?;
+    let model = ModelFolder::open(&folder)?;
+    let reading = Reading::open(&model, &Options::of(&config))?;
+    let mut classifier = IdClassifier::open(&model, &engine, arguments.precision.into())?;
+    let info = Info::new(&folder, &model, &reading, &engine, arguments.precision, &limits);
+    let app = Arc::new(App {
+        labels: model.labels().to_vec(),
+        texts: Queue::new(limits.max_queue),
+        questions: Queue::new(limits.max_explanations),
+        metrics: Metrics::new(),
+        log: arguments.log,
+        page: page::page(&info)?,
+        reading,
+        info,
+        limits,
+    });
+
+    // Explanations get half of the threads, so that they cannot hold predictions up.
+    let explaining = engine_of((threads / 2).max(1))?;
+    let open = || {
+        let model = ModelFolder::open(&folder)?;
+        Classifier::with_options(model, &explaining, Options::of(&config))
+            .map(|opened| opened.with_reading(&app.reading))
+    };
+    panics::hide_messages();
+    let budget = app.limits.max_batch_tokens;
+    std::thread::scope(|scope| {
+        scope.spawn(|| predictor::predict(&app.texts, &mut classifier, budget, &app.metrics));
+        scope.spawn(|| explainer::explain(&app.questions, open, &app.metrics));
+        let served = server::run(arguments.host, arguments.port, &app);
+        app.close();
+        served
+    })
+}

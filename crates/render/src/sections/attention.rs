@@ -5,7 +5,7 @@ use minijinja::value::Serde;
 
 use crate::artifacts::Artifacts;
 use crate::gallery::Gallery;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// The gallery.
 pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {

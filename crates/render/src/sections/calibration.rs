@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::artifacts::Artifacts;
 use crate::chart::{Axes, FONT, INK, OTHER, PALE, STRONG, dashed, described, draw, percent};
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// The reliability diagram; none without calibration.
 pub fn section(artifacts: &Artifacts, strings: &Strings) -> Result<Option<Value>> {

@@ -6,7 +6,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// The published article's results.
 #[derive(Clone, Debug, PartialEq, Serialize)]

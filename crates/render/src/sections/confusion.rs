@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::artifacts::Artifacts;
 use crate::share::share;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// The texts of one true category.
 #[derive(Debug, Serialize)]

@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::artifacts::Artifacts;
 use crate::share::share;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// Characters in a shingle. Shingles of characters need no word boundaries, which Japanese does not write.
 const SHINGLE: usize = 3;

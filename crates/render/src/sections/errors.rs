@@ -9,7 +9,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// Rows of each table; the explorer has all texts.
 const MOST_TEXTS: usize = 15;

@@ -5,7 +5,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 
 use crate::artifacts::Artifacts;
-use crate::strings::{Sentence, Strings, Word};
+use midashi_page::{Sentence, Strings, Word};
 
 /// A method compared with random weights by comprehensiveness and sufficiency together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ mod words;
 use minijinja::Value;
 
 use crate::artifacts::Artifacts;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// One section of the report.
 pub struct Section {

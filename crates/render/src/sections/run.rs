@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::artifacts::Artifacts;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// A name and a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::faithfulness::gradients_are_faithful;
 use crate::artifacts::Artifacts;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// A mean over fewer texts describes the texts rather than the word.
 const LEAST_TEXTS: u64 = 3;

@@ -1,8 +1,5 @@
 // The page's texts and weights, and how a text is cut and coloured.
 
-/** The JSON of the data block `id`. The page's policy allows it because it is not executed. */
-const embedded = (id) => JSON.parse(document.getElementById(id).textContent);
-
 function bytesOf(base64) {
   const binary = atob(base64);
   const bytes = new Uint8Array(binary.length);

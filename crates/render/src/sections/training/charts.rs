@@ -7,7 +7,7 @@ use super::epochs::{Epoch, Step, Training, Validation};
 use crate::chart::{
     Axes, NUMBERS, OTHER, PALE, STRONG, dashed, described, draw, percent, scientific, short, whole,
 };
-use crate::strings::{Bilingual, Strings};
+use midashi_page::{Bilingual, Strings};
 
 /// Loss per step, mean loss per epoch, and validation loss if there is one; none without steps.
 pub fn loss(training: &Training, strings: &Strings) -> Result<Option<String>> {

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use serde::Serialize;
 
 use crate::chart::{NUMBERS, OTHER, SIZE, STRONG, dashed, described, draw};
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// Lengths of all texts in tokens, special tokens included.
 #[derive(Clone, Debug, PartialEq, Serialize)]

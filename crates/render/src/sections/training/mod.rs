@@ -11,7 +11,7 @@ use minijinja::{Value, context};
 use self::epochs::Training;
 use self::lengths::Lengths;
 use crate::artifacts::Artifacts;
-use crate::strings::Strings;
+use midashi_page::Strings;
 
 /// The epochs, the lengths, and their charts.
 pub fn section(artifacts: &Artifacts, strings: &Strings) -> anyhow::Result<Option<Value>> {

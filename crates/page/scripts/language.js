@@ -3,6 +3,9 @@
 let strings = {};
 let language = "en";
 
+/** The JSON of the data block `id`. The page's policy allows it because it is not executed. */
+const embedded = (id) => JSON.parse(document.getElementById(id).textContent);
+
 /** The string `key`, with `{name}` replaced by `values.name`. */
 function say(key, values = {}) {
   return strings[key][language].replace(/\{(\w+)\}/g, (_, name) => values[name]);

@@ -1,4 +1,4 @@
-//! The strings of the page in English and Japanese, from `templates/strings.json` and the sections' templates.
+//! The strings of a page in English and Japanese.
 //!
 //! Strings in the page and in charts are written in both languages, and the style sheet shows one of them. The script
 //! uses the same table.
@@ -53,17 +53,17 @@ impl Sentence {
 }
 
 impl Strings {
-    /// The strings of `strings.json` and of `templates`. A template's strings are JSON in a comment at its start:
-    /// `{# strings {…} #}`.
+    /// The strings that all pages share, those of `table`, which is JSON, and those of `templates`. A template's strings
+    /// are JSON in a comment at its start: `{# strings {…} #}`.
     ///
     /// # Errors
     /// When they are not a table of strings, or a key occurs twice.
-    pub fn read<'a>(templates: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
+    pub fn read<'a>(table: &'a str, templates: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
         let mut strings = BTreeMap::new();
         let comments = templates
             .into_iter()
             .filter_map(|template| Some(template.strip_prefix("{# strings\n")?.split_once("#}")?.0));
-        for json in comments.chain([include_str!("../templates/strings.json")]) {
+        for json in comments.chain([table, include_str!("../strings.json")]) {
             let table: BTreeMap<String, Bilingual> =
                 serde_json::from_str(json).context("the page's strings")?;
             for (key, text) in table {

@@ -1,0 +1,106 @@
+//! Texts of a request to ids, within the limits.
+
+use midashi_classifier::{Encoded, Reading};
+use midashi_text::Encoding;
+
+use crate::error::{ApiError, ErrorType};
+use crate::inputs::{Sequence, TruncationDirection};
+use crate::limits::Limits;
+
+/// Longer than any text that the limit on characters lets through.
+const UNLIMITED: usize = 1 << 30;
+
+/// What happens to a text that is longer than the model reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLong {
+    /// It is refused.
+    Refused,
+    /// It is cut.
+    Cut(TruncationDirection),
+}
+
+/// Checks the number of texts and their lengths in characters.
+///
+/// # Errors
+/// When there is no text, or a limit is exceeded.
+pub fn check(sequences: &[Sequence], limits: &Limits) -> Result<(), ApiError> {
+    if sequences.is_empty() || sequences.iter().any(Sequence::is_empty) {
+        return Err(ApiError::new(ErrorType::Empty, "`inputs` cannot be empty"));
+    }
+    let (count, most) = (sequences.len(), limits.max_texts);
+    if count > most {
+        let message = format!("batch size {count} > maximum allowed batch size {most}");
+        return Err(ApiError::new(ErrorType::Validation, message));
+    }
+    let longest = sequences.iter().map(Sequence::characters).max().unwrap_or_default();
+    if longest > limits.max_characters {
+        let message = format!(
+            "`inputs` must have at most {} characters. Given: {longest}; shorten the text, or start the server with a \
+             greater --max-characters",
+            limits.max_characters
+        );
+        return Err(ApiError::new(ErrorType::Validation, message));
+    }
+    Ok(())
+}
+
+/// Tokenises a text.
+///
+/// # Errors
+/// When it is too long and may not be cut, or has no words.
+pub fn encode(sequence: &Sequence, reading: &Reading, too_long: TooLong) -> Result<Encoded, ApiError> {
+    let most = reading.max_length();
+    // A text is cut at its end while it is tokenised, so that the rest of a long one costs nothing.
+    let limit = if too_long == TooLong::Cut(TruncationDirection::Right) { most } else { UNLIMITED };
+    let encoded = match sequence {
+        Sequence::Single(text) => reading.encode(text, limit),
+        Sequence::Pair(first, second) => reading.encode_pair(first, second, limit),
+    };
+    let encoded = encoded.map_err(|error| ApiError::new(ErrorType::Tokenizer, error.to_string()))?;
+    let mut encoded = encoded.ok_or_else(|| {
+        let message = "the tokenizer finds no tokens in `inputs`; expected a text with words";
+        ApiError::new(ErrorType::Tokenizer, message)
+    })?;
+    let found = encoded.encoding.len();
+    if found > most {
+        if too_long == TooLong::Refused {
+            let message = format!("`inputs` must have less than {most} tokens. Given: {found}");
+            return Err(ApiError::new(ErrorType::Validation, message));
+        }
+        encoded.encoding = without_beginning(&encoded.encoding, found - most);
+        encoded.truncated = true;
+    }
+    Ok(encoded)
+}
+
+/// The encoding without `excess` tokens at its beginning. Special tokens stay. Of a pair, the second text loses its
+/// beginning first, as it loses its end first when texts are cut there.
+fn without_beginning(encoding: &Encoding, excess: usize) -> Encoding {
+    let is_word = |at: &usize| encoding.word_ids[*at].is_some();
+    let kind = |at: &usize| encoding.token_type_ids[*at];
+    let places: Vec<usize> = (0..encoding.len()).filter(is_word).collect();
+    let last_kind = places.last().map(kind);
+    let (second, first): (Vec<usize>, Vec<usize>) =
+        places.into_iter().partition(|at| Some(kind(at)) == last_kind);
+    let mut is_kept = vec![true; encoding.len()];
+    second.into_iter().chain(first).take(excess).for_each(|at| is_kept[at] = false);
+    let kept: Vec<usize> = (0..encoding.len()).filter(|&at| is_kept[at]).collect();
+    only(encoding, &kept)
+}
+
+/// The encoding with only the tokens at these places.
+pub fn only(encoding: &Encoding, places: &[usize]) -> Encoding {
+    fn chosen<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+        places.iter().filter_map(|&at| all.get(at).cloned()).collect()
+    }
+    Encoding {
+        original: encoding.original.clone(),
+        text: encoding.text.clone(),
+        input_ids: chosen(&encoding.input_ids, places),
+        token_type_ids: chosen(&encoding.token_type_ids, places),
+        tokens: chosen(&encoding.tokens, places),
+        word_ids: chosen(&encoding.word_ids, places),
+        offsets: chosen(&encoding.offsets, places),
+        original_offsets: chosen(&encoding.original_offsets, places),
+    }
+}

@@ -1,0 +1,116 @@
+//! The texts of a request: tokenised within the limits, then computed by the model's thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, HeaderValue};
+use midashi_classifier::{Encoded, Scores};
+
+use crate::answer::{Answered, Failure};
+use crate::app::Shared;
+use crate::encode::{TooLong, check, encode};
+use crate::error::{ApiError, ErrorType};
+use crate::inputs::{Inputs, Sequence, TruncationDirection};
+use crate::log::Work;
+use crate::predictor::Text;
+
+/// Texts of fewer characters are tokenised on the spot, because handing them to another thread takes as long.
+const SHORT: usize = 4096;
+
+/// The tokenised texts of a request.
+pub struct Tokenised {
+    /// In the order of the request.
+    pub texts: Vec<Encoded>,
+    characters: usize,
+    started: Instant,
+    time: Duration,
+}
+
+/// Tokenises all texts.
+///
+/// # Errors
+/// When a limit is exceeded, or a text cannot be tokenised.
+pub async fn tokenise(
+    app: &Shared,
+    inputs: &Inputs,
+    truncate: Option<bool>,
+    direction: TruncationDirection,
+) -> Result<Tokenised, ApiError> {
+    let (started, sequences) = (Instant::now(), inputs.sequences());
+    check(sequences, &app.limits)?;
+    let cut = truncate.unwrap_or(app.limits.auto_truncate);
+    let too_long = if cut { TooLong::Cut(direction) } else { TooLong::Refused };
+    let characters = sequences.iter().map(Sequence::characters).sum();
+    let texts = if characters < SHORT {
+        encode_all(app, sequences, too_long)
+    } else {
+        let (app, sequences) = (Arc::clone(app), sequences.to_vec());
+        let encoded = tokio::task::spawn_blocking(move || encode_all(&app, &sequences, too_long));
+        encoded.await.unwrap_or_else(|_| {
+            Err(ApiError::new(ErrorType::Tokenizer, "the tokenizer failed at one of these texts"))
+        })
+    };
+    Ok(Tokenised { texts: texts?, characters, started, time: started.elapsed() })
+}
+
+fn encode_all(app: &Shared, sequences: &[Sequence], too_long: TooLong) -> Result<Vec<Encoded>, ApiError> {
+    sequences.iter().map(|sequence| encode(sequence, &app.reading, too_long)).collect()
+}
+
+impl Tokenised {
+    /// What the model reads, for the log.
+    pub fn work(&self, app: &Shared, inputs: &Inputs) -> Work {
+        let texts = inputs.sequences().iter().flat_map(Sequence::texts);
+        Work {
+            texts: if app.log.log_texts { texts.map(str::to_owned).collect() } else { Vec::new() },
+            count: self.texts.len(),
+            tokens: self.tokens(),
+        }
+    }
+
+    /// text-embeddings-inference's headers: characters, tokens, and times in milliseconds. `times` are those of each
+    /// text in the queue and on the model; their means are told.
+    pub fn headers(&self, times: &[(Duration, Duration)]) -> HeaderMap {
+        let mean = |time: fn(&(Duration, Duration)) -> Duration| {
+            times.iter().map(time).sum::<Duration>().as_millis() / times.len().max(1) as u128
+        };
+        let total = self.started.elapsed().as_millis();
+        let numbers = [
+            ("x-compute-time", total),
+            ("x-compute-characters", self.characters as u128),
+            ("x-compute-tokens", self.tokens() as u128),
+            ("x-total-time", total),
+            ("x-tokenization-time", self.time.as_millis() / self.texts.len().max(1) as u128),
+            ("x-queue-time", mean(|(queued, _)| *queued)),
+            ("x-inference-time", mean(|(_, computed)| *computed)),
+        ];
+        let mut headers = HeaderMap::new();
+        for (name, number) in numbers {
+            headers.insert(name, HeaderValue::from(u64::try_from(number).unwrap_or(u64::MAX)));
+        }
+        headers
+    }
+
+    fn tokens(&self) -> usize {
+        self.texts.iter().map(|text| text.encoding.len()).sum()
+    }
+}
+
+/// Asks the model's thread for the predictions of all texts, which are ids and token types.
+///
+/// # Errors
+/// When they do not fit the queue, or the model fails at one of them.
+pub async fn predictions(
+    app: &Shared,
+    ids: Vec<(Vec<i32>, Vec<i32>)>,
+) -> Result<Vec<Answered<Scores>>, ApiError> {
+    let (texts, answers): (Vec<Text>, Vec<_>) =
+        ids.into_iter().map(|(input_ids, token_type_ids)| Text::new(input_ids, token_type_ids)).unzip();
+    app.texts.push(texts)?;
+    let mut predictions = Vec::new();
+    for answer in answers {
+        predictions
+            .push(answer.await.unwrap_or_else(|_| Err(Failure("the model's thread has ended".into())))?);
+    }
+    Ok(predictions)
+}

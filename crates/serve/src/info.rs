@@ -1,0 +1,118 @@
+//! What the server says of itself, with the fields of text-embeddings-inference.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use midashi_classifier::{ModelFolder, Reading};
+use midashi_config::TextChoice;
+use serde::Serialize;
+
+use crate::limits::Limits;
+
+/// The answer of `GET /info`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Info {
+    /// The model's folder, as it was given.
+    pub model_id: String,
+    /// Always null: a folder has no revision.
+    pub model_sha: Option<String>,
+    /// Always `float32`.
+    pub model_dtype: &'static str,
+    /// The categories.
+    pub model_type: ModelType,
+    /// Most texts that wait.
+    pub max_concurrent_requests: usize,
+    /// Longest text in tokens.
+    pub max_input_length: usize,
+    /// Most tokens of a batch.
+    pub max_batch_tokens: usize,
+    /// Always null: only tokens limit a batch.
+    pub max_batch_requests: Option<usize>,
+    /// Most texts of a request.
+    pub max_client_batch_size: usize,
+    /// Whether texts are truncated unless a request says otherwise.
+    pub auto_truncate: bool,
+    /// Threads that tokenise.
+    pub tokenization_workers: usize,
+    /// Midashi's version.
+    pub version: &'static str,
+    /// Always null.
+    pub sha: Option<String>,
+    /// Always null.
+    pub docker_label: Option<String>,
+    /// What text-embeddings-inference has no field for.
+    pub midashi: Details,
+}
+
+/// The model's kind, which is always a classifier.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelType {
+    /// Categories by their numbers, and numbers by their categories.
+    Classifier {
+        /// By number.
+        id2label: BTreeMap<String, String>,
+        /// By category.
+        label2id: BTreeMap<String, usize>,
+    },
+}
+
+/// What text-embeddings-inference has no field for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Details {
+    /// Device and threads.
+    pub engine: String,
+    /// The tokenizer.
+    pub tokenizer: String,
+    /// The part of an article that the model was trained on; with `title+body`, a text's first line is the title.
+    pub text: TextChoice,
+    /// The model's layers.
+    pub layers: usize,
+    /// The attention heads of a layer.
+    pub heads: usize,
+    /// Whether words can be masked: whether the tokenizer has a mask or an unknown token.
+    pub masks: bool,
+    /// Longest text in characters.
+    pub max_characters: usize,
+}
+
+impl Info {
+    /// What is known of `model`, of which `folder` is the path as it was given.
+    pub fn new(
+        folder: &Path,
+        model: &ModelFolder,
+        reading: &Reading,
+        engine: String,
+        limits: &Limits,
+    ) -> Self {
+        let numbered = || model.labels().iter().enumerate();
+        Self {
+            model_id: folder.display().to_string(),
+            model_sha: None,
+            model_dtype: "float32",
+            model_type: ModelType::Classifier {
+                id2label: numbered().map(|(id, label)| (id.to_string(), label.clone())).collect(),
+                label2id: numbered().map(|(id, label)| (label.clone(), id)).collect(),
+            },
+            max_concurrent_requests: limits.max_queue,
+            max_input_length: reading.max_length(),
+            max_batch_tokens: limits.max_batch_tokens,
+            max_batch_requests: None,
+            max_client_batch_size: limits.max_texts,
+            auto_truncate: limits.auto_truncate,
+            tokenization_workers: std::thread::available_parallelism().map_or(1, |count| count.get()),
+            version: env!("CARGO_PKG_VERSION"),
+            sha: None,
+            docker_label: None,
+            midashi: Details {
+                engine,
+                tokenizer: reading.describe(),
+                text: reading.text(),
+                layers: model.config().num_hidden_layers,
+                heads: model.config().num_attention_heads,
+                masks: reading.mask_id().is_some(),
+                max_characters: limits.max_characters,
+            },
+        }
+    }
+}
