@@ -30,7 +30,7 @@ AXE := $(CACHE)/axe/0.1.8
 DICTIONARY ?= ipadic
 
 .DEFAULT_GOAL := help
-.PHONY: help all demo sweep test fuzz setup build clean $(STAGES)
+.PHONY: help all demo sweep serve test fuzz setup build clean $(STAGES)
 
 help: ## This text
 	@echo 'Midashi fine-tunes a Japanese BERT to classify headlines and shows which words it uses.'
@@ -57,6 +57,9 @@ $(STAGES): setup build
 
 sweep: setup build ## All combinations of SWEEP='section.key=value,value ...', with mean and deviation
 	@$(BIN)/midashi-sweep
+
+serve: setup build ## Answer over HTTP with the model of CONFIG, with a page to try it, until Ctrl-C
+	@$(BIN)/midashi-serve
 
 test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints and all tests
 	cargo fmt --all --check

@@ -2,16 +2,12 @@
 //! everywhere, and nothing runs.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
-#[path = "../crates/render/tests/report/browser.rs"]
-#[allow(dead_code, reason = "another test presses keys")]
-mod browser;
-
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use browser::{Browser, installed, tell};
 use midashi_artifacts::Split;
+use midashi_tests::browser::{Browser, installed, tell};
 use midashi_tests::{Corpus, Run, STAGES, folder};
 use roxmltree::{Document, ParsingOptions};
 use serde_json::json;
@@ -80,12 +76,12 @@ fn hostile_titles_are_text_from_the_corpus_to_the_page() {
         tell("SKIPPED hostile titles in a browser: no Chromium in PATH, none in CHROMIUM");
         return;
     };
-    let mut browser = Browser::start(&program, "hostile", (1280, 800));
+    let mut browser = Browser::start(&program, (1280, 800));
     let downloads = folder.path().join("downloads");
-    browser.open(&run.artifact("report.html"), "#texts?source=all_attention");
+    browser.open(&run.artifact("report.html"), "#texts?source=all_attention", "explorer");
     let of_list = "document.getElementById('count').textContent";
     let of_text = "document.querySelector('#detail .tokens').textContent";
-    browser.choose("search", "alert(1)");
+    browser.choose("view", "search", "alert(1)");
     assert!(browser.text(of_list).starts_with(&format!("{markup} of ")), "{}", browser.text(of_list));
     assert_eq!(browser.text("document.querySelector('#list .tokens').textContent"), MARKUP);
     assert_eq!(browser.text(of_text), MARKUP);
@@ -101,7 +97,7 @@ fn hostile_titles_are_text_from_the_corpus_to_the_page() {
     assert!(list.lines().skip(1).all(|line| line.ends_with(&field)), "{list}");
     assert!(saved(&mut browser, &downloads, "#save-weights").contains("script"));
 
-    browser.choose("search", "孤立");
+    browser.choose("view", "search", "孤立");
     browser.wait_until(&format!("{of_text}.startsWith('右から')"));
     browser.evaluate("document.activeElement.blur()");
     browser.click("input[name=weighted]");

@@ -4,8 +4,6 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot prepare its input may panic
 
-#[path = "report/browser.rs"]
-mod browser;
 #[path = "report/explorer.rs"]
 mod explorer;
 #[path = "report/sections.rs"]
@@ -22,10 +20,9 @@ use midashi_artifacts::{
 };
 use midashi_config::{Head, TextChoice};
 use midashi_stage::{Stage, StageArguments};
+use midashi_tests::browser::STARTING;
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::{Value, json};
-
-use crate::browser::STARTING;
 
 const CATEGORIES: [&str; 9] = [
     "dokujo-tsushin",

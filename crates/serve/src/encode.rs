@@ -104,3 +104,40 @@ pub fn only(encoding: &Encoding, places: &[usize]) -> Encoding {
         original_offsets: chosen(&encoding.original_offsets, places),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `[CLS]`, tokens of the first text from 10, `[SEP]`, tokens of the second from 20, `[SEP]`.
+    fn pair(first: i32, second: i32) -> Encoding {
+        let special = |id: i32, kind: i32| (id, kind, None);
+        let words =
+            |from: i32, count: i32, kind: i32| (from..from + count).map(move |id| (id, kind, Some(id)));
+        let tokens: Vec<(i32, i32, Option<i32>)> = [special(2, 0)]
+            .into_iter()
+            .chain(words(10, first, 0))
+            .chain([special(3, 0)])
+            .chain(words(20, second, 1))
+            .chain([special(3, 1)])
+            .collect();
+        Encoding {
+            input_ids: tokens.iter().map(|&(id, ..)| id).collect(),
+            token_type_ids: tokens.iter().map(|&(_, kind, _)| kind).collect(),
+            word_ids: tokens.iter().map(|&(.., word)| word).collect(),
+            tokens: tokens.iter().map(|(id, ..)| id.to_string()).collect(),
+            offsets: vec![(0, 0); tokens.len()],
+            original_offsets: vec![(0, 0); tokens.len()],
+            ..Encoding::default()
+        }
+    }
+
+    #[test]
+    fn a_pair_loses_the_beginning_of_its_second_text_first() {
+        let ids = |excess| without_beginning(&pair(2, 3), excess).input_ids;
+        assert_eq!(ids(0), [2, 10, 11, 3, 20, 21, 22, 3]);
+        assert_eq!(ids(2), [2, 10, 11, 3, 22, 3]);
+        assert_eq!(ids(4), [2, 11, 3, 3]);
+        assert_eq!(without_beginning(&pair(3, 0), 1).input_ids, [2, 11, 12, 3, 3], "a title without a body");
+    }
+}

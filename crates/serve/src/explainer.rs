@@ -1,7 +1,7 @@
-//! The thread that explains predictions by methods that need gradients or all layers.
+//! The thread that explains predictions.
 //!
-//! It has a model of its own with half of the threads, so that predictions are not held up, and opens it when it is
-//! first asked, so that a server that only predicts does not pay for it.
+//! An explanation may take as long as a hundred predictions. So the thread has a model of its own with half of the
+//! threads. It opens the model when it is first asked, so that a server that only predicts does not pay for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -49,6 +49,7 @@ pub fn explain<'e>(queue: &Queue<Question>, open: impl Fn() -> Result<Classifier
     while let Some(questions) = queue.take(0) {
         for Question { text, method, arrived, asker } in questions {
             let started = Instant::now();
+            metrics.explaining(true);
             let found = catch_unwind(AssertUnwindSafe(|| {
                 let mut classifier = match opened.take() {
                     Some(classifier) => classifier,
@@ -59,6 +60,7 @@ pub fn explain<'e>(queue: &Queue<Question>, open: impl Fn() -> Result<Classifier
                 opened = Some(classifier);
                 found
             }));
+            metrics.explaining(false);
             let found = match found {
                 Ok(Ok(Some(explanation))) => Ok(explanation),
                 Ok(Ok(None)) => Err(Failure("the model gave no explanation".to_owned())),

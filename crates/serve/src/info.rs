@@ -5,9 +5,11 @@ use std::path::Path;
 
 use midashi_classifier::{ModelFolder, Reading};
 use midashi_config::TextChoice;
+use midashi_runtime::Engine;
 use serde::Serialize;
 
 use crate::limits::Limits;
+use crate::precision::Precision;
 
 /// The answer of `GET /info`.
 #[derive(Clone, Debug, Serialize)]
@@ -16,8 +18,8 @@ pub struct Info {
     pub model_id: String,
     /// Always null: a folder has no revision.
     pub model_sha: Option<String>,
-    /// Always `float32`.
-    pub model_dtype: &'static str,
+    /// The precision of predictions: `float32` or `int8`.
+    pub model_dtype: String,
     /// The categories.
     pub model_type: ModelType,
     /// Most texts that wait.
@@ -82,14 +84,15 @@ impl Info {
         folder: &Path,
         model: &ModelFolder,
         reading: &Reading,
-        engine: String,
+        engine: &Engine,
+        precision: Precision,
         limits: &Limits,
     ) -> Self {
         let numbered = || model.labels().iter().enumerate();
         Self {
             model_id: folder.display().to_string(),
             model_sha: None,
-            model_dtype: "float32",
+            model_dtype: precision.to_string(),
             model_type: ModelType::Classifier {
                 id2label: numbered().map(|(id, label)| (id.to_string(), label.clone())).collect(),
                 label2id: numbered().map(|(id, label)| (label.clone(), id)).collect(),
@@ -105,7 +108,7 @@ impl Info {
             sha: None,
             docker_label: None,
             midashi: Details {
-                engine,
+                engine: engine.to_string(),
                 tokenizer: reading.describe(),
                 text: reading.text(),
                 layers: model.config().num_hidden_layers,

@@ -19,11 +19,11 @@ pub struct Limits {
     /// Most texts that wait for the model; more are refused with status 503
     #[arg(long, value_name = "COUNT", default_value_t = 512)]
     pub max_queue: usize,
-    /// Most explanations that wait, besides those by the last layer's attention, which are predictions
+    /// Most explanations that wait; more are refused with status 503
     #[arg(long, value_name = "COUNT", default_value_t = 32)]
     pub max_explanations: usize,
     /// Most tokens that the model computes at a time, padding included
-    #[arg(long, value_name = "COUNT", default_value_t = 1024)]
+    #[arg(long, value_name = "COUNT", default_value_t = 512)]
     pub max_batch_tokens: usize,
     /// Seconds until a request is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]

@@ -18,6 +18,7 @@ pub struct Metrics {
     failures: Counter,
     queued: Gauge,
     explanations_queued: Gauge,
+    explanations_running: Gauge,
     batches: Batches,
 }
 
@@ -63,6 +64,9 @@ impl Metrics {
         registry.register("queue_texts", "Texts that wait for the model", queued.clone());
         let what = "Explanations that wait for the explainer";
         registry.register("queue_explanations", what, explanations_queued.clone());
+        let explanations_running = Gauge::default();
+        let what = "Explanations that are being computed";
+        registry.register("explanations_running", what, explanations_running.clone());
         let batches = Batches {
             texts: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             tokens: Counter::default(),
@@ -77,7 +81,16 @@ impl Metrics {
         registry.register_with_unit("batch_duration", what, seconds.clone(), batches.seconds.clone());
         let what = "Time of a text in the queue";
         registry.register_with_unit("queue_duration", what, seconds, batches.waits.clone());
-        Self { registry, requests, durations, failures, queued, explanations_queued, batches }
+        Self {
+            registry,
+            requests,
+            durations,
+            failures,
+            queued,
+            explanations_queued,
+            explanations_running,
+            batches,
+        }
     }
 
     /// Counts a request that was answered with `status` after `time`.
@@ -89,6 +102,11 @@ impl Metrics {
     /// Counts a text that the model could not compute.
     pub fn failure(&self) {
         self.failures.inc();
+    }
+
+    /// States whether an explanation is being computed.
+    pub fn explaining(&self, is_running: bool) {
+        self.explanations_running.set(is_running.into());
     }
 
     /// What is measured of batches.

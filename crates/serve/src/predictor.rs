@@ -91,3 +91,63 @@ fn run(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use midashi_artifacts::CategoryId;
+
+    use super::*;
+
+    /// A model that scores a text by its first id. It refuses batches with 13, and panics at 7.
+    fn model(texts: &[TextIds<'_>]) -> Result<Vec<Scores>, String> {
+        let scores = |text: &TextIds<'_>| match text.input_ids[0] {
+            13 => Err("no row 13".to_owned()),
+            7 => panic!("the model's library has an error"),
+            id => Ok(Scores {
+                category: CategoryId(0),
+                logits: vec![if id == 99 { f32::NAN } else { id as f32 }],
+                probabilities: vec![1.0],
+                truncated: false,
+            }),
+        };
+        texts.iter().map(scores).collect()
+    }
+
+    /// The first logits of texts that wait together, or why there are none.
+    fn answers(ids: &[i32]) -> Vec<Result<f32, String>> {
+        let queue = Queue::new(64);
+        let (texts, answers): (Vec<Text>, Vec<Answer>) =
+            ids.iter().map(|&id| Text::new(vec![id], vec![0])).unzip();
+        queue.push(texts).unwrap();
+        queue.close();
+        answer_all(&queue, model, 1000, &Metrics::new());
+        let answers = answers.into_iter().map(|answer| answer.blocking_recv().unwrap());
+        answers.map(|found| found.map(|found| found.answer.logits[0]).map_err(|Failure(why)| why)).collect()
+    }
+
+    #[test]
+    fn a_text_that_fails_does_not_fail_its_neighbours() {
+        assert_eq!(answers(&[1, 13, 3]), [Ok(1.0), Err("no row 13".into()), Ok(3.0)]);
+        assert_eq!(answers(&[1, 7, 3]), [Ok(1.0), Err("the model's thread panicked".into()), Ok(3.0)]);
+        assert_eq!(answers(&[99, 5]), [Err("the model's scores are not finite".into()), Ok(5.0)]);
+        assert_eq!(answers(&[13]), [Err("no row 13".into())]);
+    }
+
+    #[test]
+    fn a_text_that_nobody_waits_for_is_not_computed() {
+        let queue = Queue::new(64);
+        let (kept, answer) = Text::new(vec![1], vec![0]);
+        let (given_up, _) = Text::new(vec![7], vec![0]);
+        queue.push(vec![given_up, kept]).unwrap();
+        queue.close();
+        let mut batches = Vec::new();
+        let counting = |texts: &[TextIds<'_>]| {
+            batches.push(texts.len());
+            model(texts)
+        };
+        answer_all(&queue, counting, 1000, &Metrics::new());
+        assert_eq!(answer.blocking_recv().unwrap().unwrap().answer.logits, [1.0]);
+        assert_eq!(batches, [1]);
+    }
+}

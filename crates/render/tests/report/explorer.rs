@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use midashi_artifacts::TokenizedText;
+use midashi_tests::browser::{Browser, axe, installed, tell};
 use roxmltree::Document;
 use serde_json::json;
 
-use crate::browser::{Browser, installed, tell};
 use crate::{BIDI, CATEGORIES, Run, SCRIPT, TITLES, attention, explanation, tokenized};
 
 const DESKTOP: (u32, u32) = (1280, 800);
@@ -27,7 +27,7 @@ fn page_of(name: &str, run: impl FnOnce(&str) -> Run) -> Option<(Browser, PathBu
     };
     let run = run(name);
     run.report();
-    Some((Browser::start(&program, name, DESKTOP), run.folder.join("report.html")))
+    Some((Browser::start(&program, DESKTOP), run.folder.join("report.html")))
 }
 
 const COUNT: &str = "document.getElementById('count').textContent";
@@ -86,7 +86,7 @@ fn control(browser: &mut Browser, name: &str) -> (String, bool) {
 #[test]
 fn the_explorer_lists_every_test_text_without_errors() {
     let Some((mut browser, report)) = page("explorer-open") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     assert_eq!(listed(&mut browser), ("20 of 20 test texts".into(), shown(TITLES[0])));
     assert_eq!(
         browser.evaluate("document.querySelector('noscript').children.length"),
@@ -114,26 +114,26 @@ fn the_explorer_lists_every_test_text_without_errors() {
 #[test]
 fn texts_are_filtered_ordered_and_found() {
     let Some((mut browser, report)) = page("explorer-filter") else { return };
-    browser.open(&report, "");
-    browser.choose("outcome", "wrong");
+    browser.open(&report, "", "explorer");
+    browser.choose("view", "outcome", "wrong");
     assert_eq!(browser.text(COUNT), "7 of 20 test texts", "every third is wrong");
-    browser.choose("true", CATEGORIES[3]);
+    browser.choose("view", "true", CATEGORIES[3]);
     assert_eq!(listed(&mut browser), ("2 of 20 test texts".into(), shown(TITLES[3])));
     browser.click("#clear");
     assert_eq!(browser.text(COUNT), "20 of 20 test texts");
 
     // Right answers have 79 %, wrong ones 59 %.
-    browser.choose("low", "60");
+    browser.choose("view", "low", "60");
     assert_eq!(browser.text(COUNT), "13 of 20 test texts");
-    browser.choose("high", "70");
+    browser.choose("view", "high", "70");
     assert_eq!(listed(&mut browser), ("0 of 20 test texts".into(), String::new()));
     assert!(browser.text("document.getElementById('detail').textContent").contains("No text matches"));
     browser.click("#clear");
 
-    browser.choose("order", "loss");
+    browser.choose("view", "order", "loss");
     assert!(browser.text("document.querySelector('#list .row').className").contains("wrong"));
-    browser.choose("order", "corpus");
-    browser.choose("search", "ＡＮＤＲＯＩＤ");
+    browser.choose("view", "order", "corpus");
+    browser.choose("view", "search", "ＡＮＤＲＯＩＤ");
     assert_eq!(
         listed(&mut browser),
         ("1 of 20 test texts".into(), shown(TITLES[9])),
@@ -145,7 +145,7 @@ fn texts_are_filtered_ordered_and_found() {
 #[test]
 fn a_cell_of_the_confusion_matrix_shows_its_texts() {
     let Some((mut browser, report)) = page("explorer-confusion") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     let cell = format!("#confusion button[data-true={}][data-predicted={}]", CATEGORIES[0], CATEGORIES[1]);
     browser.click(&cell);
     // Texts 0, 9 and 18 are in the first category, and every third text is classified as the next category.
@@ -163,14 +163,14 @@ fn a_cell_of_the_confusion_matrix_shows_its_texts() {
 #[test]
 fn colours_are_the_attention_of_all_heads_or_of_one_in_words_or_in_pieces() {
     let Some((mut browser, report)) = page("explorer-heads") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     let tokens = tokenized((0, &TITLES[0]));
     let attention = attention(&tokens).attention;
     // The second word, スマートフォン, is the tokens 2 and 3.
     let all: f32 = attention.iter().map(|head| head[2] + head[3]).sum();
     let share = 100.0 * all / 12.0;
     assert_eq!(tooltips(&mut browser)[1], format!("スマート + ##フォン · {all:.4} · {share:.1}%"));
-    browser.choose("head", "5");
+    browser.choose("view", "head", "5");
     let one = attention[5][2] + attention[5][3];
     assert_eq!(tooltips(&mut browser)[1], format!("スマート + ##フォン · {one:.4} · {:.1}%", 100.0 * one));
     browser.click("input[name=pieces]");
@@ -189,7 +189,7 @@ fn colours_are_the_attention_of_all_heads_or_of_one_in_words_or_in_pieces() {
 #[test]
 fn the_interface_can_be_japanese() {
     let Some((mut browser, report)) = page("explorer-language") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     assert_eq!(browser.text("document.getElementById('explorer').lang"), "en");
     browser.click("[data-language=ja]");
     assert_eq!(browser.text(COUNT), "テスト文 20 件中 20 件");
@@ -204,11 +204,11 @@ fn the_interface_can_be_japanese() {
 #[test]
 fn a_link_restores_the_view() {
     let Some((mut browser, report)) = page("explorer-link") else { return };
-    browser.open(&report, "");
-    browser.choose("outcome", "wrong");
-    browser.choose("order", "loss");
-    browser.choose("search", "の");
-    browser.choose("head", "3");
+    browser.open(&report, "", "explorer");
+    browser.choose("view", "outcome", "wrong");
+    browser.choose("view", "order", "loss");
+    browser.choose("view", "search", "の");
+    browser.choose("view", "head", "3");
     browser.click("input[name=pieces]");
     browser.evaluate("document.activeElement.blur()");
     browser.press("j");
@@ -217,16 +217,16 @@ fn a_link_restores_the_view() {
     let seen = browser.text(everything);
     browser.wait_until("location.hash.includes('text=')");
     let link = browser.text("location.hash");
-    browser.open(&report, &link);
+    browser.open(&report, &link, "explorer");
     assert_eq!(browser.text(everything), seen, "{link}");
 
-    browser.open(&report, "#texts?true=nonsense&head=99&order=loss");
+    browser.open(&report, "#texts?true=nonsense&head=99&order=loss", "explorer");
     let count = browser.text(COUNT);
     assert_eq!(
         count,
         "20 of 20 test texts The link contains values that this report does not have: true=nonsense, head=99."
     );
-    browser.open(&report, "#confusion");
+    browser.open(&report, "#confusion", "explorer");
     assert_eq!(browser.text("location.hash"), "#confusion", "sections are linked to as before");
     assert_eq!(browser.complaints(), [""; 0]);
 }
@@ -234,7 +234,7 @@ fn a_link_restores_the_view() {
 #[test]
 fn the_keyboard_is_enough() {
     let Some((mut browser, report)) = page("explorer-keyboard") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     browser.press("j");
     browser.press("j");
     assert_eq!(browser.text(OPEN), shown(TITLES[2]));
@@ -248,7 +248,7 @@ fn the_keyboard_is_enough() {
     assert_eq!(browser.text("document.activeElement.name"), "search");
     browser.write("j?");
     assert_eq!(browser.text(COUNT), "0 of 20 test texts", "in a field they are letters");
-    browser.choose("search", "");
+    browser.choose("view", "search", "");
     browser.press("Escape");
     assert_eq!(browser.text("document.activeElement.tagName"), "BODY");
     browser.press("?");
@@ -265,12 +265,12 @@ fn the_keyboard_is_enough() {
 #[test]
 fn markup_in_titles_is_text_and_directions_are_isolated() {
     let Some((mut browser, report)) = page("explorer-escaped") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     let scripts = browser.evaluate("document.scripts.length");
-    browser.choose("search", "alert(1)");
+    browser.choose("view", "search", "alert(1)");
     assert_eq!(listed(&mut browser), ("1 of 20 test texts".into(), SCRIPT.into()));
     assert_eq!(browser.evaluate("document.scripts.length"), scripts);
-    browser.choose("search", "左へ");
+    browser.choose("view", "search", "左へ");
     let detail = browser.text("document.querySelector('#detail .tokens').textContent");
     assert_eq!(detail, shown(BIDI).replace('\u{202E}', "U+202E"));
     let isolated = "[...document.querySelectorAll('#detail .piece')].every((piece) => getComputedStyle(piece).unicodeBidi === 'isolate')";
@@ -281,8 +281,8 @@ fn markup_in_titles_is_text_and_directions_are_isolated() {
 #[test]
 fn pictures_and_tables_can_be_saved() {
     let Some((mut browser, report)) = page("explorer-save") else { return };
-    browser.open(&report, "");
-    browser.choose("search", "alert(1)");
+    browser.open(&report, "", "explorer");
+    browser.choose("view", "search", "alert(1)");
     let svg = saved(&mut browser, &report, "#save-svg", "text-18.svg");
     let texts = texts_of(&svg);
     assert!(texts.iter().any(|text| text == SCRIPT), "{texts:?}");
@@ -306,7 +306,7 @@ fn pictures_and_tables_can_be_saved() {
 #[test]
 fn every_method_colours_the_texts_that_it_has_weights_for() {
     let Some((mut browser, report)) = page("explorer-sources") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     let text = tokenized((0, &TITLES[0]));
     let explained = explanation((0, &text));
     // スマートフォン again, with its weight and share.
@@ -315,27 +315,27 @@ fn every_method_colours_the_texts_that_it_has_weights_for() {
         format!("スマート + ##フォン · {weight:.4} · {:.1}%", 100.0 * weight / sum)
     };
     assert!(!control(&mut browser, "layer").1, "the last layer has no choice");
-    browser.choose("head", "3");
-    browser.choose("source", "layer_attention");
+    browser.choose("view", "head", "3");
+    browser.choose("view", "source", "layer_attention");
     assert_eq!(tooltips(&mut browser)[1], phone(&explained.layer_attention[1]));
     assert_eq!(control(&mut browser, "layer"), ("1".into(), true));
     assert!(!control(&mut browser, "head").1, "heads are averaged");
-    browser.choose("layer", "0");
+    browser.choose("view", "layer", "0");
     assert_eq!(tooltips(&mut browser)[1], phone(&explained.layer_attention[0]));
-    browser.choose("source", "rollout");
+    browser.choose("view", "source", "rollout");
     assert_eq!(tooltips(&mut browser)[1], phone(&explained.rollout));
     assert_eq!(
         [control(&mut browser, "layer").1, control(&mut browser, "head").1],
         [false, false],
         "it is of all layers and heads"
     );
-    browser.choose("source", "all_attention");
-    browser.choose("layer", "1");
-    browser.choose("head", "3");
+    browser.choose("view", "source", "all_attention");
+    browser.choose("view", "layer", "1");
+    browser.choose("view", "head", "3");
     assert_eq!(tooltips(&mut browser)[1], phone(&attention(&text).attention[3]));
 
     // Every second text has these.
-    browser.choose("source", "integrated_gradients");
+    browser.choose("view", "source", "integrated_gradients");
     assert!(browser.text("document.getElementById('about-source').textContent").contains("10 of 20 texts"));
     browser.press("j");
     assert_eq!(tooltips(&mut browser)[0], "株 + ##式 + ##会 + ##社", "no weight");
@@ -350,7 +350,7 @@ fn every_method_colours_the_texts_that_it_has_weights_for() {
 #[test]
 fn what_speaks_against_the_answer_has_a_sign_and_another_colour() {
     let Some((mut browser, report)) = page("explorer-signed") else { return };
-    browser.open(&report, "#texts?source=gradient_x_input");
+    browser.open(&report, "#texts?source=gradient_x_input", "explorer");
     let weights = explanation((0, &tokenized((0, &TITLES[0])))).gradient_x_input;
     let whole: f32 = weights.iter().map(|weight| weight.abs()).sum();
     // 新型 is the token 1, スマートフォン the tokens 2 and 3; the first is against.
@@ -396,7 +396,7 @@ fn what_speaks_against_the_answer_has_a_sign_and_another_colour() {
     let special = &rows[rows.len() - 2];
     assert_eq!(special[..2], ["", "[CLS]"]);
 
-    browser.choose("source", "leave_one_out");
+    browser.choose("view", "source", "leave_one_out");
     assert!(tooltips(&mut browser)[0].starts_with("新型 · −2.0e-4 · "), "small, but not nothing");
     assert_eq!(browser.complaints(), [""; 0]);
 }
@@ -404,7 +404,7 @@ fn what_speaks_against_the_answer_has_a_sign_and_another_colour() {
 #[test]
 fn every_head_of_a_text_is_shown_and_one_token_by_token() {
     let Some((mut browser, report)) = page("explorer-all-heads") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     browser.wait_until("document.querySelectorAll('#all-heads canvas').length === 24");
     let text = tokenized((0, &TITLES[0]));
     let (count, all) = (text.encoding.tokens.len(), explanation((0, &text)).attentions.unwrap());
@@ -495,7 +495,7 @@ fn twenty_thousand_texts_are_searched_and_filtered_at_once() {
     let Some((mut browser, report)) = page_of("explorer-many", many) else { return };
     let megabytes = std::fs::metadata(&report).unwrap().len() as f64 / f64::from(1 << 20);
     assert!(megabytes < 64.0, "{megabytes:.1} MiB");
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     assert_eq!(browser.text(COUNT), "20,000 of 20,000 test texts");
     browser.wait_until("performance.getEntriesByName('explorer-searchable').length === 1");
     let [ready, searchable] = ["ready", "searchable"].map(|mark| {
@@ -527,36 +527,17 @@ fn twenty_thousand_texts_are_searched_and_filtered_at_once() {
         assert!(took < 1000.0, "{name} = {value:?} took {took} ms");
         assert_eq!(browser.text(COUNT), count, "{name} = {value:?}");
     }
-    browser.choose("source", "cls_attention");
+    browser.choose("view", "source", "cls_attention");
     let about = browser.text("document.getElementById('about-source').textContent");
     assert!(about.contains(" of 20,000 texts, to stay small"), "{about}");
     assert_eq!(browser.complaints(), [""; 0]);
-}
-
-/// axe-core, which `make test` downloads.
-fn axe() -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache/axe/axe.min.js");
-    let script = std::fs::read_to_string(&path).ok();
-    if script.is_none() {
-        tell(&format!("SKIPPED accessibility: no axe-core at {} (make test brings it)", path.display()));
-    }
-    script
-}
-
-/// axe-core's violations in the current page, by rule and place.
-fn inaccessible(browser: &mut Browser) -> Vec<String> {
-    let found = browser.evaluate(
-        "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.flatMap((rule) =>
-           rule.nodes.map((node) => `${rule.impact} ${rule.id}: ${node.target} ${node.failureSummary}`)))",
-    );
-    found.as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn the_whole_report_is_accessible_in_both_styles_and_languages_and_on_a_phone() {
     let Some((mut browser, report)) = page("explorer-accessible") else { return };
     let Some(axe) = axe() else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     browser.evaluate(&axe);
     browser.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })");
     for (scheme, language, source) in [
@@ -568,18 +549,18 @@ fn the_whole_report_is_accessible_in_both_styles_and_languages_and_on_a_phone() 
         let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         browser.call("Emulation.setEmulatedMedia", &feature);
         browser.click(&format!("[data-language={language}]"));
-        browser.choose("source", source);
+        browser.choose("view", "source", source);
         browser.evaluate("document.querySelector('.weights').open = true");
         browser.wait_until("document.querySelectorAll('#all-heads canvas').length === 24");
-        assert_eq!(inaccessible(&mut browser), [""; 0], "{scheme}, {language}, {source}");
+        assert_eq!(browser.inaccessible(), [""; 0], "{scheme}, {language}, {source}");
     }
     let phone = json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": false});
     browser.call("Emulation.setDeviceMetricsOverride", &phone);
-    assert_eq!(inaccessible(&mut browser), [""; 0], "on a phone");
+    assert_eq!(browser.inaccessible(), [""; 0], "on a phone");
     let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
     assert_eq!(browser.evaluate(fits), true, "nothing is wider than the page");
     browser.press("?");
-    assert_eq!(inaccessible(&mut browser), [""; 0], "with the help open");
+    assert_eq!(browser.inaccessible(), [""; 0], "with the help open");
     let name = browser.evaluate("axe.version");
     assert_eq!(browser.complaints(), [""; 0], "axe-core {name}");
 }

@@ -123,7 +123,7 @@ fn every_table_has_a_caption_and_every_chart_a_text_alternative_in_both_language
 #[test]
 fn the_whole_report_speaks_the_chosen_language() {
     let Some((mut browser, report)) = page("sections-language") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     let shown = "document.querySelector('main').innerText";
     let english = browser.text(shown);
     assert!(english.contains("Confusion matrix") && !english.contains("混同行列"));
@@ -149,7 +149,7 @@ fn the_whole_report_speaks_the_chosen_language() {
     assert!(browser.text(named).starts_with("損失 最適化ステップごとの"), "screen readers hear it too");
 
     // A link in the page keeps the language and the view.
-    browser.choose("outcome", "wrong");
+    browser.choose("view", "outcome", "wrong");
     browser.click("nav a[href='#errors']");
     browser.wait_until("location.hash === '#errors'");
     assert_eq!(browser.text("document.documentElement.lang"), "ja");
@@ -160,7 +160,7 @@ fn the_whole_report_speaks_the_chosen_language() {
 #[test]
 fn a_mistake_opens_in_the_explorer_in_the_chosen_language() {
     let Some((mut browser, report)) = page("sections-mistake") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     browser.click("[data-language=ja]");
     browser.click("#mistakes a[href='#texts?text=text-18']");
     browser.wait_until("document.querySelector('#list [aria-selected=true]')?.id === 'text-18'");
@@ -171,12 +171,12 @@ fn a_mistake_opens_in_the_explorer_in_the_chosen_language() {
 #[test]
 fn a_table_is_copied_as_tab_separated_values_of_what_is_shown() {
     let Some((mut browser, report)) = page("sections-copy") else { return };
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     let tables = browser.evaluate("document.querySelectorAll('.table').length");
     assert_eq!(browser.evaluate("document.querySelectorAll('.table .copy').length"), tables);
     browser
         .evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'pasted'}))");
-    let copied = |browser: &mut crate::browser::Browser, table: &str| {
+    let copied = |browser: &mut midashi_tests::browser::Browser, table: &str| {
         // Clear the status of the previous copy.
         browser.evaluate(&format!(
             "document.querySelector('.table:has({table}) [role=status]').textContent = ''"
@@ -209,7 +209,7 @@ fn a_phone_shows_the_report_without_scrolling_sideways() {
     let Some((mut browser, report)) = page("sections-phone") else { return };
     let phone = json!({"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": false});
     browser.call("Emulation.setDeviceMetricsOverride", &phone);
-    browser.open(&report, "");
+    browser.open(&report, "", "explorer");
     browser.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))");
     for language in ["en", "ja"] {
         browser.click(&format!("[data-language={language}]"));

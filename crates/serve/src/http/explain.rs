@@ -148,11 +148,7 @@ fn method(request: &Request, details: &Details) -> Result<Method, ApiError> {
 type Weighed = (Prediction, Vec<f64>);
 
 /// Asks the explainer's thread for the weights of all texts.
-async fn weighed(
-    app: &Shared,
-    asked: &[Asked],
-    method: Method,
-) -> Result<Vec<Answered<Weighed>>, ApiError> {
+async fn weighed(app: &Shared, asked: &[Asked], method: Method) -> Result<Vec<Answered<Weighed>>, ApiError> {
     let questions = asked.iter().map(|asked| Question::new(asked.remaining.clone(), method));
     let (questions, answers): (Vec<Question>, Vec<_>) = questions.unzip();
     app.questions.push(questions)?;

@@ -56,3 +56,20 @@ async fn caught<F: Future>(future: F) -> Option<F::Output> {
     })
     .await
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_that_panics_gives_no_output_and_ends_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let panics = async {
+            tokio::task::yield_now().await;
+            panic!("a handler has an error")
+        };
+        assert_eq!(runtime.block_on(caught::<_>(panics)), None::<()>);
+        assert_eq!(runtime.block_on(caught(async { 3 })), Some(3));
+    }
+}

@@ -12,6 +12,9 @@ use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::environment::{folder, root};
 
 /// Timeout of a wait for a page, which normally takes a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,7 +32,9 @@ pub struct Browser {
     sent: u64,
     /// Events that arrived while the browser answered calls.
     events: Vec<Value>,
-    profile: PathBuf,
+    /// The only place on the network that a page may load from, such as `http://127.0.0.1:8080/`.
+    origin: Option<String>,
+    profile: TempDir,
 }
 
 /// The browser for tests: `CHROMIUM`, or the first of Debian's and Chrome's names in the path.
@@ -44,16 +49,28 @@ pub fn installed() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
+/// axe-core's script, which `make test` downloads, or `None` after reporting that accessibility is not tested.
+pub fn axe() -> Option<String> {
+    let path = root().join("cache/axe/axe.min.js");
+    let script = std::fs::read_to_string(&path).ok();
+    if script.is_none() {
+        tell(&format!("SKIPPED accessibility: no axe-core at {} (make test brings it)", path.display()));
+    }
+    script
+}
+
 /// Prints a line without the test harness, which hides the output of passing tests.
 pub fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Browser {
-    /// Starts `program` with its own profile `name` and a window of `size` pixels.
-    pub fn start(program: &Path, name: &str, (width, height): (u32, u32)) -> Self {
-        let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
-        let _ = std::fs::remove_dir_all(&profile);
+    /// Starts `program` with its own profile and a window of `size` pixels.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(program: &Path, (width, height): (u32, u32)) -> Self {
+        let profile = folder();
         // DevTools' pipe uses descriptors 3 and 4, which a shell can set and the standard library cannot.
         let starting = STARTING.write();
         let mut process = Command::new("sh")
@@ -61,7 +78,7 @@ impl Browser {
             .arg(program)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
             .args(["--remote-debugging-pipe", "--no-first-run", "--lang=en"])
-            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -69,7 +86,8 @@ impl Browser {
             .unwrap();
         drop(starting);
         let (input, output) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
-        let mut browser = Self { process, input, output, session: None, sent: 0, events: vec![], profile };
+        let mut browser =
+            Self { process, input, output, session: None, sent: 0, events: vec![], origin: None, profile };
         let deadline = Instant::now() + PATIENCE;
         let target = loop {
             let targets = browser.call("Target.getTargets", &json!({}));
@@ -90,6 +108,9 @@ impl Browser {
     }
 
     /// Calls a method and waits for its result.
+    ///
+    /// # Panics
+    /// When the browser ends or refuses.
     pub fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.sent += 1;
         let mut message = json!({"id": self.sent, "method": method, "params": parameters});
@@ -111,16 +132,33 @@ impl Browser {
         }
     }
 
-    /// Opens the file `page` with `fragment` and waits until its script has run.
-    pub fn open(&mut self, page: &Path, fragment: &str) {
+    /// Opens the file `page` with `fragment` and waits until it is loaded and has the element `id`.
+    pub fn open(&mut self, page: &Path, fragment: &str, id: &str) {
+        self.load(&format!("file://{}{fragment}", page.display()), id);
+    }
+
+    /// Opens the page of a server, such as `http://127.0.0.1:8080/`, and waits likewise. The page may load from that
+    /// server only.
+    pub fn open_served(&mut self, url: &str, id: &str) {
+        self.origin = Some(url.to_owned());
+        self.load(url, id);
+    }
+
+    fn load(&mut self, url: &str, id: &str) {
         // The same file with another fragment would not be loaded again.
         self.call("Page.navigate", &json!({"url": "about:blank"}));
         self.wait_until("location.href === 'about:blank'");
-        self.call("Page.navigate", &json!({"url": format!("file://{}{fragment}", page.display())}));
-        self.wait_until("document.readyState === 'complete' && document.getElementById('explorer') !== null");
+        self.call("Page.navigate", &json!({"url": url}));
+        self.wait_until(&format!(
+            "document.readyState === 'complete' && document.getElementById({}) !== null",
+            json!(id)
+        ));
     }
 
     /// The value of a JavaScript expression; promises are awaited.
+    ///
+    /// # Panics
+    /// When it throws.
     pub fn evaluate(&mut self, expression: &str) -> Value {
         let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let answer = self.call("Runtime.evaluate", &asked);
@@ -129,6 +167,9 @@ impl Browser {
     }
 
     /// The value of an expression that is a string.
+    ///
+    /// # Panics
+    /// When it is not.
     pub fn text(&mut self, expression: &str) -> String {
         let value = self.evaluate(expression);
         assert!(value.is_string(), "{expression} is {value}");
@@ -136,6 +177,9 @@ impl Browser {
     }
 
     /// Waits until a JavaScript expression is true.
+    ///
+    /// # Panics
+    /// When it never is.
     pub fn wait_until(&mut self, expression: &str) {
         let deadline = Instant::now() + PATIENCE;
         while self.evaluate(expression) != true {
@@ -170,14 +214,27 @@ impl Browser {
         }
     }
 
-    /// Sets the explorer's control `name` to `value`.
-    pub fn choose(&mut self, name: &str, value: &str) {
+    /// Sets the control `name` of the page's form `form` to `value`.
+    pub fn choose(&mut self, form: &str, name: &str, value: &str) {
         self.evaluate(&format!(
-            "(() => {{ const it = document.getElementById('view').elements.namedItem({}); it.value = {};
+            "(() => {{ const it = document.getElementById({}).elements.namedItem({}); it.value = {};
                it.dispatchEvent(new Event('input', {{bubbles: true}})); }})()",
+            json!(form),
             json!(name),
             json!(value)
         ));
+    }
+
+    /// axe-core's violations in the current page, into which its script ([`axe`]) was loaded, by rule and place.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    pub fn inaccessible(&mut self) -> Vec<String> {
+        let found = self.evaluate(
+            "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations.flatMap((rule) =>
+               rule.nodes.map((node) => `${rule.impact} ${rule.id}: ${node.target} ${node.failureSummary}`)))",
+        );
+        found.as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
     }
 
     /// Errors and warnings in the console, alerts, and network requests since the start.
@@ -191,7 +248,8 @@ impl Browser {
             | "Page.javascriptDialogOpening" => Some(event.to_string()),
             "Network.requestWillBeSent" => {
                 let url = event["params"]["request"]["url"].as_str()?;
-                (!harmless.contains(url.split(':').next()?)).then(|| url.to_owned())
+                let is_own = self.origin.as_ref().is_some_and(|origin| url.starts_with(origin.as_str()));
+                (!is_own && !harmless.contains(url.split(':').next()?)).then(|| url.to_owned())
             }
             _ => None,
         };
@@ -203,6 +261,5 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.profile);
     }
 }

@@ -1,0 +1,92 @@
+//! How the server ends: requests that have begun are answered.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::client::Client;
+use crate::server::Server;
+
+#[test]
+fn a_request_that_has_begun_is_answered_after_the_signal() {
+    for signal in ["TERM", "INT"] {
+        let server = Server::slow(&[]);
+        let answer = thread::scope(|scope| {
+            let running = scope.spawn(|| server.ask_slowly("逆転勝利の日本代表"));
+            while server.metric("midashi_explanations_running") < 1.0 {
+                thread::sleep(Duration::from_millis(5));
+            }
+            server.signal(signal);
+            thread::sleep(Duration::from_millis(100));
+            assert!(
+                !running.is_finished(),
+                "the test is of no use if the request is answered before the signal"
+            );
+            assert!(Client::connect(server.port).is_err(), "no new request begins");
+            running.join().unwrap()
+        });
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.json()["method"], "integrated_gradients");
+        let (code, printed) = server.ended();
+        assert_eq!(code, Some(0), "{printed}");
+        assert!(
+            printed.contains(&format!("SIG{signal}: ending after the requests that have begun")),
+            "{printed}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_under_load_loses_no_answer_and_gives_no_error() {
+    let server = Server::start(&[]);
+    let (answered, signalled) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let body = json!({"inputs": [["新しい料理の本"], ["週末に観たい映画の予告編が公開"]]}).to_string();
+    let counted = thread::scope(|scope| {
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut count = 0;
+                    while let Ok(mut client) = Client::connect(server.port) {
+                        let headers = ["Content-Type: application/json"];
+                        // A half answer fails in the client. None means that the request has not begun.
+                        while let Ok(Some(answer)) = client.ask("POST /predict", &headers, body.as_bytes()) {
+                            assert_eq!(answer.status, 200, "{}", answer.body);
+                            assert_eq!(answer.json().as_array().unwrap().len(), 2);
+                            count += 1;
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                        assert!(
+                            signalled.load(Ordering::Relaxed),
+                            "a connection was closed before the signal"
+                        );
+                    }
+                    count
+                })
+            })
+            .collect();
+        while answered.load(Ordering::Relaxed) < 500 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        signalled.store(true, Ordering::Relaxed);
+        server.signal("TERM");
+        clients.into_iter().map(|client| client.join().unwrap()).sum::<usize>()
+    });
+    assert!(counted >= 500);
+    let (code, printed) = server.ended();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.trim_end().ends_with("ended"), "{printed}");
+}
+
+#[test]
+fn half_a_request_does_not_hold_the_server() {
+    let server = Server::start(&["--timeout", "1"]);
+    let mut half = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    std::io::Write::write_all(&mut half, b"POST /predict HTTP/1.1\r\nContent-Le").unwrap();
+    thread::sleep(Duration::from_millis(200));
+    server.signal("TERM");
+    let (code, printed) = server.ended();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("they are closed"), "{printed}");
+}

@@ -1,0 +1,116 @@
+//! What the server refuses, and that it goes on.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::client::Client;
+use crate::server::Server;
+
+#[test]
+fn every_limit_has_its_message() {
+    let server = Server::start(&["--max-body", "2000", "--max-texts", "3", "--max-characters", "100"]);
+    let asked = |inputs| server.post("/predict", &json!({"inputs": inputs, "truncate": true}));
+    asked(json!([["春"], ["夏"], ["秋"], ["冬"]])).refuses(
+        413,
+        "Validation",
+        &["batch size 4 > maximum allowed batch size 3"],
+    );
+    let long = &["at most 100 characters", "Given: 101", "--max-characters"];
+    asked(json!("春".repeat(101))).refuses(413, "Validation", long);
+    assert_eq!(asked(json!("春".repeat(100))).status, 200);
+    asked(json!("春".repeat(1000))).refuses(413, "Validation", &["longer than 2000 bytes", "--max-body"]);
+    asked(json!("")).refuses(400, "Empty", &["`inputs` cannot be empty"]);
+    asked(json!([])).refuses(400, "Empty", &["`inputs` cannot be empty"]);
+    asked(json!([["春"], [""]])).refuses(400, "Empty", &["`inputs` cannot be empty"]);
+    asked(json!(" \u{3000}")).refuses(422, "Tokenizer", &["finds no tokens", "a text with words"]);
+    asked(json!(["春", "夏", "秋"])).refuses(422, "Validation", &["invalid length 3", "a batch of mixed"]);
+    asked(json!({"text": "春"})).refuses(422, "Validation", &["expected a string, a pair of strings"]);
+    server.post("/predict", &json!({"texts": "春"})).refuses(422, "Validation", &["missing field `inputs`"]);
+    let json = ["Content-Type: application/json"];
+    server.ask("POST /predict", &json, b"{\"inputs\":").refuses(400, "Validation", &["EOF"]);
+    server.ask("POST /predict", &json, b"\xFF").refuses(400, "Validation", &["JSON"]);
+    server.ask("POST /predict", &[], b"{}").refuses(415, "Validation", &["Content-Type: application/json"]);
+    server.get("/predict").refuses(405, "Validation", &["/predict does not answer GET", "/openapi.json"]);
+    server.get("/v1/nothing").refuses(404, "Validation", &["there is no /v1/nothing", "/openapi.json"]);
+    assert_eq!(server.get("/health").status, 200, "the server goes on");
+}
+
+#[test]
+fn a_full_queue_answers_503_and_when_to_try_again() {
+    let server = Server::slow(&["--max-explanations", "1", "--max-texts", "1"]);
+    thread::scope(|scope| {
+        // The first is being computed, the second waits.
+        let running = scope.spawn(|| server.ask_slowly("逆転勝利の日本代表"));
+        while server.metric("midashi_explanations_running") < 1.0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let waiting = scope.spawn(|| server.ask_slowly("週末に観たい映画"));
+        while server.metric("midashi_queue_explanations") < 1.0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let refused = server.ask_slowly("新しい料理の本");
+        refused.refuses(503, "Overloaded", &["overloaded: 1 texts may wait", "try again later"]);
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        // Explanations do not hold up predictions.
+        assert_eq!(server.post("/predict", &json!({"inputs": "春"})).status, 200);
+        assert!(!running.is_finished(), "the explanation runs meanwhile");
+        assert_eq!(running.join().unwrap().status, 200);
+        assert_eq!(waiting.join().unwrap().status, 200);
+    });
+}
+
+#[test]
+fn under_overload_every_request_is_answered_with_200_or_503() {
+    let server = Server::start(&["--max-queue", "1", "--max-texts", "1"]);
+    let body =
+        json!({"inputs": "逆転勝利の日本代表、監督が語る涙の理由".repeat(20), "truncate": true}).to_string();
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..32)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = Client::connect(server.port).unwrap();
+                    let mut ask = || {
+                        let headers = ["Content-Type: application/json"];
+                        client.ask("POST /predict", &headers, body.as_bytes()).unwrap().unwrap()
+                    };
+                    (0..50).map(|_| ask().status).collect::<Vec<u16>>()
+                })
+            })
+            .collect();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
+    assert_eq!(count(200) + count(503), 32 * 50);
+    assert!(count(200) > 0 && count(503) > 0, "{} answered, {} refused", count(200), count(503));
+}
+
+#[test]
+fn texts_that_wait_are_computed_together() {
+    let server = Server::start(&[]);
+    let body = json!({"inputs": "新しい料理の本"}).to_string();
+    thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| {
+                let mut client = Client::connect(server.port).unwrap();
+                for _ in 0..50 {
+                    let headers = ["Content-Type: application/json"];
+                    let answer = client.ask("POST /predict", &headers, body.as_bytes()).unwrap().unwrap();
+                    assert_eq!(answer.status, 200);
+                }
+            });
+        }
+    });
+    assert_eq!(server.metric("midashi_batch_texts_sum"), 1600.0);
+    let batches = server.metric("midashi_batch_texts_count");
+    assert!(batches < 1200.0, "{batches} batches for 1,600 texts of 32 connections");
+}
+
+#[test]
+fn a_request_is_given_up_after_its_time() {
+    let server = Server::slow(&["--timeout", "1"]);
+    let given_up = server.ask_slowly("逆転勝利の日本代表、監督が語る涙の理由".repeat(3).as_str());
+    given_up.refuses(503, "Overloaded", &["no answer within 1 s", "--timeout"]);
+    assert_eq!(server.post("/predict", &json!({"inputs": "春"})).status, 200, "the server goes on");
+}
