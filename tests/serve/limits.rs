@@ -39,7 +39,7 @@ fn every_limit_has_its_message() {
 
 #[test]
 fn a_full_queue_answers_503_and_when_to_try_again() {
-    let server = Server::slow(&["--max-explanations", "1", "--max-texts", "1"]);
+    let server = Server::slow(8000, &["--max-explanations", "1", "--max-texts", "1"]);
     thread::scope(|scope| {
         // The first is being computed, the second waits.
         let running = scope.spawn(|| server.ask_slowly("逆転勝利の日本代表"));
@@ -109,7 +109,7 @@ fn texts_that_wait_are_computed_together() {
 
 #[test]
 fn a_request_is_given_up_after_its_time() {
-    let server = Server::slow(&["--timeout", "1"]);
+    let server = Server::slow(400_000, &["--timeout", "1"]);
     let given_up = server.ask_slowly("逆転勝利の日本代表、監督が語る涙の理由".repeat(3).as_str());
     given_up.refuses(503, "Overloaded", &["no answer within 1 s", "--timeout"]);
     assert_eq!(server.post("/predict", &json!({"inputs": "春"})).status, 200, "the server goes on");

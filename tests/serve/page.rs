@@ -144,7 +144,7 @@ fn a_word_is_switched_off_and_on_with_mouse_and_keyboard() {
     let changes: Vec<f64> = serde_json::from_value(changes).unwrap();
     assert!(changes.iter().any(|change| change.abs() > 0.5), "{changes:?}");
     assert!(changes.iter().sum::<f64>().abs() < 0.5, "{changes:?}");
-    assert!(browser.text("document.querySelector('#first .status').textContent").ends_with("1 words off"));
+    assert!(browser.text("document.querySelector('#first .status').textContent").ends_with("words off: 1"));
 
     browser.evaluate("document.querySelector('#first .words [data-place=\"0\"]').focus()");
     browser.press("Enter");

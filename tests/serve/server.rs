@@ -38,9 +38,10 @@ impl Server {
         Self::of(&invocation(options))
     }
 
-    /// A server whose integrated gradients take long: a request that a test can count on to run for a while.
-    pub fn slow(options: &[&str]) -> Self {
-        Self::of(&invocation(options).set("evaluate.explain.integration_points=4000"))
+    /// A server whose integrated gradients take long, for tests that need a request to run for a while. A thousand points
+    /// take about 0.1 s.
+    pub fn slow(points: usize, options: &[&str]) -> Self {
+        Self::of(&invocation(options).set(&format!("evaluate.explain.integration_points={points}")))
     }
 
     pub fn of(invocation: &Invocation) -> Self {

@@ -34,7 +34,8 @@ pub struct Browser {
     events: Vec<Value>,
     /// The only place on the network that a page may load from, such as `http://127.0.0.1:8080/`.
     origin: Option<String>,
-    profile: TempDir,
+    /// Removed at the end.
+    _profile: TempDir,
 }
 
 /// The browser for tests: `CHROMIUM`, or the first of Debian's and Chrome's names in the path.
@@ -86,8 +87,16 @@ impl Browser {
             .unwrap();
         drop(starting);
         let (input, output) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
-        let mut browser =
-            Self { process, input, output, session: None, sent: 0, events: vec![], origin: None, profile };
+        let mut browser = Self {
+            process,
+            input,
+            output,
+            session: None,
+            sent: 0,
+            events: vec![],
+            origin: None,
+            _profile: profile,
+        };
         let deadline = Instant::now() + PATIENCE;
         let target = loop {
             let targets = browser.call("Target.getTargets", &json!({}));

@@ -59,6 +59,6 @@ mod tests {
         let english = Strings::read(STRINGS, []).unwrap().english();
         let all = keys.iter().filter(|key| !key.ends_with('.')).map(|key| (*key).to_owned()).chain(built);
         let missing: Vec<String> = all.filter(|key| !english.contains_key(key)).collect();
-        assert!(keys.len() > 40 && missing.is_empty(), "{} keys, missing: {missing:?}", keys.len());
+        assert!(keys.len() > 30 && missing.is_empty(), "{} keys, missing: {missing:?}", keys.len());
     }
 }

@@ -139,11 +139,11 @@ mod tests {
     #[test]
     fn a_request_waits_as_a_whole_or_not_at_all() {
         let queue = Queue::new(3);
-        queue.push(items(&[1, 2])).unwrap();
-        assert_eq!(queue.push(items(&[3, 4])), Err(Refused::Full { capacity: 3 }));
+        queue.push(items(&[8, 9])).unwrap();
+        assert_eq!(queue.push(items(&[10, 10])), Err(Refused::Full { capacity: 3 }));
         assert_eq!(queue.len(), 2);
-        queue.push(items(&[3])).unwrap();
-        assert_eq!(queue.take(100), Some(items(&[1, 2, 3])));
+        queue.push(items(&[10])).unwrap();
+        assert_eq!(queue.take(100), Some(items(&[8, 9, 10])));
     }
 
     #[test]

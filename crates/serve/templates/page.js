@@ -25,6 +25,9 @@ function layoutOf(answer) {
   return { parts, units, special: answer.special };
 }
 
+/** A change with its sign, unless it rounds to 0. */
+const points = (change) => (Math.abs(change) < 0.05 ? "0.0" : signed(change, change.toFixed(1)));
+
 /** The categories' bars. `before` are the scores with all words on, or null. */
 function bars(scores, before, labels, label) {
   const heading = (key) => element("th", { scope: "col" }, say(key));
@@ -38,14 +41,15 @@ function bars(scores, before, labels, label) {
       old.style.inlineSize = percent(before.get(name));
       cell.append(old);
     }
-    const mark = name === label ? element("span", { class: "unit" }, ` ${say("page.predicted")}`) : null;
+    // Readers who see it know the prediction by the bar.
+    const mark = name === label ? element("span", { class: "hidden" }, ` ${say("page.predicted")}`) : null;
     return element(
       "tr",
       { class: name === label ? "best" : null },
       element("th", { scope: "row" }, isolated(name), mark),
       cell,
       element("td", {}, percent(scores.get(name))),
-      before ? element("td", {}, signed(change, change.toFixed(1))) : null,
+      before ? element("td", {}, points(change)) : null,
     );
   });
   return element(
