@@ -1,7 +1,9 @@
 //! What the server refuses, and that it goes on.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -113,4 +115,17 @@ fn a_request_is_given_up_after_its_time() {
     let given_up = server.ask_slowly("逆転勝利の日本代表、監督が語る涙の理由".repeat(3).as_str());
     given_up.refuses(503, "Overloaded", &["no answer within 1 s", "--timeout"]);
     assert_eq!(server.post("/predict", &json!({"inputs": "春"})).status, 200, "the server goes on");
+}
+
+#[test]
+fn a_connection_on_which_nothing_comes_is_closed() {
+    let server = Server::start(&["--timeout", "1"]);
+    let mut half = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    half.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    half.write_all(b"POST /predict HTTP/1.1\r\nContent-Le").unwrap();
+    let mut rest = Vec::new();
+    let started = Instant::now();
+    assert!(half.read_to_end(&mut rest).is_ok_and(|read| read == 0), "{rest:?}");
+    assert!(started.elapsed() > Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(server.get("/health").status, 200);
 }

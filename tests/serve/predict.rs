@@ -85,6 +85,7 @@ fn a_request_has_the_forms_of_text_embeddings_inference() {
     let answer = server.post("/predict", &json!({"inputs": "新しい料理の本"}));
     assert_eq!(answer.header("x-compute-characters"), Some("7"));
     assert_eq!(answer.header("x-compute-tokens"), Some("9"));
+    assert_eq!(answer.header("x-compute-type"), Some("cpu"));
     for name in ["x-compute-time", "x-total-time", "x-tokenization-time", "x-queue-time", "x-inference-time"]
     {
         assert!(answer.header(name).unwrap().parse::<u64>().is_ok(), "{name}");

@@ -21,7 +21,7 @@ impl IdClassifier {
     pub fn open(model: &ModelFolder, engine: &Engine, precision: MatmulPrecision) -> Result<Self> {
         check_precision(precision, engine.device(), "the precision is \"int8\"")?;
         let config = model.config();
-        let graph = logits(config, model.labels().len(), precision)?;
+        let graph = logits(config, model.head(), precision)?;
         let session = session(engine, &graph, "classifier", &model.weights()?)?;
         Ok(Self { session, pad_token_id: config.pad_token_id })
     }

@@ -24,8 +24,8 @@ impl Reading {
     pub fn open(model: &ModelFolder, options: &Options) -> Result<Self> {
         Ok(Self {
             tokenizer: Arc::new(model.tokenizer(&options.dictionaries)?),
-            text: options.text,
-            max_length: options.max_length.min(model.config().max_tokens()),
+            text: options.text_of(model),
+            max_length: options.max_length_of(model),
         })
     }
 

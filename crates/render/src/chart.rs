@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_chart_has_titles_and_a_text_alternative_in_both_languages() {
         let svg = draw(0.0..1.0, 1.0, &NUMBERS, |_| Ok(())).unwrap();
-        let strings = Strings::read([include_str!("../templates/sections/training.html")]).unwrap();
+        let strings = crate::strings::read([include_str!("../templates/sections/training.html")]).unwrap();
         let sentence = Bilingual { en: "Loss & more.".into(), ja: "損失など。".into() };
         let svg = described(&svg, "loss", &strings, &[sentence.clone(), sentence]).unwrap();
         for part in [

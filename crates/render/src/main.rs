@@ -11,6 +11,7 @@ mod page;
 mod sections;
 mod share;
 mod sources;
+mod strings;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -20,8 +20,6 @@ const TEMPLATES: [(&str, &str); 3] = [
     ("macros.html", include_str!("../templates/macros.html")),
     ("explorer.html", include_str!("../templates/explorer.html")),
 ];
-/// The report's own strings.
-const STRINGS: &str = include_str!("../templates/strings.json");
 /// The parts of the script. They are one script, because the page's policy allows it by its digest. The comments mark it
 /// as CDATA, so that the page stays well-formed XML.
 const SCRIPT: [&str; 12] = [
@@ -47,7 +45,7 @@ const SCRIPT: [&str; 12] = [
 /// # Errors
 /// When the artifacts do not belong together, or a template fails.
 pub fn html(title: &str, run: &str, artifacts: &Artifacts, explorer: &Explorer) -> anyhow::Result<String> {
-    let strings = Strings::read(STRINGS, SECTIONS.iter().map(|section| section.template))?;
+    let strings = crate::strings::read(SECTIONS.iter().map(|section| section.template))?;
     let mut environment = environment()?;
     add_strings(&mut environment, &strings);
     for (name, template) in TEMPLATES {
@@ -83,7 +81,7 @@ mod tests {
     use super::*;
 
     fn strings() -> Strings {
-        Strings::read(STRINGS, SECTIONS.iter().map(|section| section.template)).unwrap()
+        crate::strings::read(SECTIONS.iter().map(|section| section.template)).unwrap()
     }
 
     #[test]

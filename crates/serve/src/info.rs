@@ -64,6 +64,8 @@ pub enum ModelType {
 pub struct Details {
     /// Device and threads.
     pub engine: String,
+    /// The device: `cpu` or `cuda`.
+    pub device: String,
     /// The tokenizer.
     pub tokenizer: String,
     /// The part of an article that the model was trained on; with `title+body`, a text's first line is the title.
@@ -109,6 +111,7 @@ impl Info {
             docker_label: None,
             midashi: Details {
                 engine: engine.to_string(),
+                device: engine.device().to_string(),
                 tokenizer: reading.describe(),
                 text: reading.text(),
                 layers: model.config().num_hidden_layers,

@@ -15,6 +15,7 @@ mod log;
 mod metrics;
 mod page;
 mod panics;
+mod patient;
 mod precision;
 mod predictor;
 mod queue;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::app::Shared;
 use crate::http::router;
 use crate::log::say;
+use crate::patient::PatientListener;
 
 /// Time beyond the requests' time-out, after which the server ends although connections are open: a client may have
 /// sent half a request.
@@ -56,6 +57,8 @@ async fn serve(address: SocketAddr, app: &Shared) -> Result<()> {
     let listener = listener.tap_io(|connection| {
         let _ = connection.set_nodelay(true);
     });
+    // While a request is computed nothing comes, so the connection outlasts it.
+    let listener = PatientListener::new(listener, 2 * app.limits.patience());
     let mut begun = ended.clone();
     let server = axum::serve(listener, router(Arc::clone(app)))
         .with_graceful_shutdown(async move {

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Int64Array, Int32Builder, ListBuilder, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Int32Builder, Int64Array, ListBuilder, RecordBatch,
+    StringArray,
 };
 use midashi_table::{Compression, Format, ReadOptions, Table, WriteOptions, Writer};
 
@@ -14,7 +15,8 @@ const TEXTS: [Option<&str>; 5] =
 
 fn table() -> RecordBatch {
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(-2), None, Some(4), Some(5)]));
-    let shares: ArrayRef = Arc::new(Float32Array::from(vec![Some(0.1), Some(1e-9), None, Some(0.75), Some(1.0)]));
+    let shares: ArrayRef =
+        Arc::new(Float32Array::from(vec![Some(0.1), Some(1e-9), None, Some(0.75), Some(1.0)]));
     let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, false, true, false, true]));
     let mut lists = ListBuilder::new(Int32Builder::new());
     lists.append_value([Some(1), None]);
@@ -75,7 +77,8 @@ fn tables_with_types_come_back_as_they_were() {
 fn json_lines_have_every_key_in_every_line() {
     for compression in COMPRESSIONS {
         let read = read(written(Format::JsonLines, compression, true), Format::JsonLines);
-        let texts: Vec<Option<&str>> = read.column_by_name("text").unwrap().as_string::<i32>().iter().collect();
+        let texts: Vec<Option<&str>> =
+            read.column_by_name("text").unwrap().as_string::<i32>().iter().collect();
         assert_eq!(texts, TEXTS, "{compression:?}");
     }
     let lines = String::from_utf8(written(Format::JsonLines, Compression::None, true)).unwrap();
@@ -103,7 +106,10 @@ fn csv_and_tsv_quote_what_needs_quotes() {
         }
     }
     let csv = String::from_utf8(written(Format::Csv, Compression::None, true)).unwrap();
-    assert!(csv.starts_with("text,number,share,flag,list\n\"見出し, \"\"引用\"\"\",1,0.1,true,\"[1,null]\"\n"), "{csv}");
+    assert!(
+        csv.starts_with("text,number,share,flag,list\n\"見出し, \"\"引用\"\"\",1,0.1,true,\"[1,null]\"\n"),
+        "{csv}"
+    );
 }
 
 #[test]

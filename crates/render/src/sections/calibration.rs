@@ -69,7 +69,8 @@ mod tests {
         };
         let bins = vec![bin(0.4, 0, 0.0, 0.0), bin(0.5, 12, 0.55, 0.5), bin(0.9, 345, 0.96, 1.0)];
         let calibration = Calibration { expected_calibration_error: 0.0432, brier_score: 0.1, bins };
-        let strings = Strings::read([include_str!("../../templates/sections/calibration.html")]).unwrap();
+        let strings =
+            crate::strings::read([include_str!("../../templates/sections/calibration.html")]).unwrap();
         let svg = reliability(&calibration, &strings).unwrap();
         assert_eq!(svg.matches("fill=\"#A9C1DF\"").count(), 2);
         assert_eq!(svg.matches("<polygon").count(), 2);

@@ -112,7 +112,7 @@ pub async fn explain(State(app): State<Shared>, Body(request): Body<Request>) ->
     let explained = asked.into_iter().zip(answers);
     let explained = explained.map(|(asked, answer)| asked.explained(answer.answer, &request, method, &app));
     let body = Json(request.inputs.shaped(explained.collect()));
-    let mut response = (tokenised.headers(&times), body).into_response();
+    let mut response = (tokenised.headers(&app, &times), body).into_response();
     response.extensions_mut().insert(work);
     Ok(response)
 }

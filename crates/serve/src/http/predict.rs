@@ -59,7 +59,7 @@ pub async fn predict(State(app): State<Shared>, Body(request): Body<Request>) ->
     });
     let scores = scores.collect();
     let body = Json(inputs.shaped(scores));
-    let mut response = (tokenised.headers(&times), body).into_response();
+    let mut response = (tokenised.headers(&app, &times), body).into_response();
     response.extensions_mut().insert(work);
     Ok(response)
 }

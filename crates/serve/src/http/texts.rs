@@ -68,9 +68,9 @@ impl Tokenised {
         }
     }
 
-    /// text-embeddings-inference's headers: characters, tokens, and times in milliseconds. `times` are those of each
+    /// text-embeddings-inference's headers: device, characters, tokens, and times in milliseconds. `times` are those of each
     /// text in the queue and on the model; their means are told.
-    pub fn headers(&self, times: &[(Duration, Duration)]) -> HeaderMap {
+    pub fn headers(&self, app: &Shared, times: &[(Duration, Duration)]) -> HeaderMap {
         let mean = |time: fn(&(Duration, Duration)) -> Duration| {
             times.iter().map(time).sum::<Duration>().as_millis() / times.len().max(1) as u128
         };
@@ -85,6 +85,9 @@ impl Tokenised {
             ("x-inference-time", mean(|(_, computed)| *computed)),
         ];
         let mut headers = HeaderMap::new();
+        if let Ok(device) = HeaderValue::from_str(&app.info.midashi.device) {
+            headers.insert("x-compute-type", device);
+        }
         for (name, number) in numbers {
             headers.insert(name, HeaderValue::from(u64::try_from(number).unwrap_or(u64::MAX)));
         }

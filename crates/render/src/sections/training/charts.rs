@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn strings() -> Strings {
-        Strings::read([include_str!("../../../templates/sections/training.html")]).unwrap()
+        crate::strings::read([include_str!("../../../templates/sections/training.html")]).unwrap()
     }
 
     #[test]

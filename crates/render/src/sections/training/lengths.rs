@@ -191,9 +191,12 @@ mod tests {
                 truncated,
                 bins: bins.clone(),
             };
-            chart(&all, &Strings::read([include_str!("../../../templates/sections/training.html")]).unwrap())
-                .unwrap()
-                .unwrap()
+            chart(
+                &all,
+                &crate::strings::read([include_str!("../../../templates/sections/training.html")]).unwrap(),
+            )
+            .unwrap()
+            .unwrap()
         };
         let svg = drawn(Some(25), Some(2));
         for part in ["Length (tokens)", "Number of texts", "median 15", "25 tokens", "2 texts were truncated"]
