@@ -215,12 +215,38 @@ fn the_run_stays_as_it_is() {
 }
 
 #[test]
-fn a_text_that_cannot_be_shown_is_refused() {
-    let shown = |text: &'static str| show(evaluated_run(), [text]);
-    shown("").fails_with(["the text is empty"]);
-    shown(" \u{3000}").fails_with(["finds no tokens", "expected a text with words"]);
-    shown("-").fails_with(["standard input is empty"]);
-    shown("-").input("本\n\n本\n").fails_with(["standard input: line 2 is empty"]);
+fn a_text_without_words_is_shown_without_a_category() {
+    let run = evaluated_run();
+    let shown = documents(run, ["本", "", " \u{3000}", "本"], &[]);
+    let categories: Vec<bool> = shown.iter().map(|document| document["category"].is_null()).collect();
+    assert_eq!(categories, [false, true, true, false]);
+    assert_eq!(
+        (&shown[2]["text"], &shown[2]["words"]),
+        (&Value::from(" \u{3000}"), &Value::Array(Vec::new()))
+    );
+    assert_eq!(shown[0], shown[3]);
+    let lines = show(run, []).input("本\n\n本\n").succeeds().stdout;
+    assert_eq!(lines.matches("has no words").count(), 1, "{lines}");
+    for format in ["html", "svg"] {
+        let page = written(run, ["", "本"], &["--format", format]);
+        assert_eq!(page.matches("has no words").count(), if format == "svg" { 2 } else { 1 }, "{page}");
+    }
+    show(run, []).input("").succeeds().says("0 texts");
+}
+
+#[test]
+fn the_former_name_of_explain_still_works() {
+    let explained = |option| documents(evaluated_run(), ["本の話"], &[option, "rollout"]);
+    assert_eq!(explained("--by"), explained("--explain"));
+}
+
+#[test]
+fn options_of_tables_are_refused_where_texts_are_shown() {
+    let shown = |options: &[&str]| show(evaluated_run(), ["本"]).arguments(options);
+    shown(&["--threshold", "0.5"]).fails_with(["--threshold is for tables", "--format csv"]);
+    shown(&["--top", "2"]).fails_with(["--top is for tables"]);
+    shown(&["--shard", "1/2"]).fails_with(["--shard is for tables"]);
+    shown(&["--precision", "int8"]).fails_with(["--precision int8", "float32 model"]);
 }
 
 #[test]

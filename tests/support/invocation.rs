@@ -15,7 +15,7 @@ pub struct Invocation {
     settings: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    input: String,
+    input: Vec<u8>,
 }
 
 /// What a program printed and how it ended.
@@ -36,7 +36,7 @@ impl Invocation {
         environment: Vec<(String, String)>,
     ) -> Self {
         let (program, arguments) = (program.to_owned(), Vec::new());
-        Self { program, config, settings, arguments, environment, input: String::new() }
+        Self { program, config, settings, arguments, environment, input: Vec::new() }
     }
 
     /// Adds overrides, separated by spaces.
@@ -57,9 +57,9 @@ impl Invocation {
         self
     }
 
-    /// Gives it `text` on standard input.
-    pub fn input(mut self, text: &str) -> Self {
-        self.input = text.to_owned();
+    /// Gives it `text`, or any bytes, on standard input.
+    pub fn input(mut self, text: impl AsRef<[u8]>) -> Self {
+        self.input = text.as_ref().to_owned();
         self
     }
 
@@ -71,7 +71,7 @@ impl Invocation {
         let mut child = self.starts();
         // A program that refuses its command line never reads.
         if let Some(mut stdin) = child.stdin.take() {
-            let _ = stdin.write_all(self.input.as_bytes());
+            let _ = stdin.write_all(&self.input);
         }
         Outcome::of(child)
     }

@@ -48,6 +48,19 @@ pub enum MatmulPrecision {
     /// 8-bit integers. Activations are quantised in the graph, weights by
     /// [`Weights::quantized`](crate::Weights::quantized).
     Int8,
+    /// 8-bit integers that round less where hidden states and GELU have few small steps. Weights are the same.
+    FineInt8,
+}
+
+/// The numbers that a linear part multiplies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Factor {
+    /// Normalised hidden states.
+    Hidden,
+    /// Means of values, weighted by attention.
+    Context,
+    /// The output of the activation function.
+    Activated,
 }
 
 /// What all layers of a graph have in common.
@@ -168,14 +181,17 @@ impl<'g> Encoder<'g> {
                 Rows::Cls => self.cls_rows(hidden),
             };
             let (context, attention) = self.self_attention(&name, hidden, own, rows);
-            let attended = self.add_and_norm(&format!("{name}.attention.output"), context, width, own);
-            let wide = self.linear(&format!("{name}.intermediate.dense"), attended, width, inner);
+            let attended =
+                self.add_and_norm(&format!("{name}.attention.output"), context, width, own, Factor::Context);
+            let wide =
+                self.linear(&format!("{name}.intermediate.dense"), attended, width, inner, Factor::Hidden);
             let active = match self.config.hidden_act {
                 Activation::Gelu => wide.gelu(Gelu::Exact),
                 Activation::GeluNew => wide.gelu(Gelu::Tanh),
                 Activation::Relu => wide.relu(),
             };
-            let hidden = self.add_and_norm(&format!("{name}.output"), active, inner, attended);
+            let hidden =
+                self.add_and_norm(&format!("{name}.output"), active, inner, attended, Factor::Activated);
             LayerOutput { hidden, attention }
         })
     }
@@ -192,7 +208,7 @@ impl<'g> Encoder<'g> {
         let (width, size) = (config.hidden_size, config.head_size());
         let name = format!("{name}.attention.self");
         let heads = |part: &str, x: Value<'g>, rows: Rows, perm: [usize; 4]| {
-            let x = self.linear(&format!("{name}.{part}"), x, width, width);
+            let x = self.linear(&format!("{name}.{part}"), x, width, width, Factor::Hidden);
             let (x, per_text) = match rows {
                 Rows::All => (padding.pad(x), TOKENS.into()),
                 Rows::Cls => (x, 1.into()),
@@ -241,16 +257,27 @@ impl<'g> Encoder<'g> {
     }
 
     /// A linear layer, the residual connection and layer normalisation.
-    fn add_and_norm(self, name: &str, x: Value<'g>, input: usize, residual: Value<'g>) -> Value<'g> {
-        let dense = self.linear(&format!("{name}.dense"), x, input, self.config.hidden_size);
+    fn add_and_norm(
+        self,
+        name: &str,
+        x: Value<'g>,
+        input: usize,
+        residual: Value<'g>,
+        factor: Factor,
+    ) -> Value<'g> {
+        let dense = self.linear(&format!("{name}.dense"), x, input, self.config.hidden_size, factor);
         self.layer_norm(name, self.drop_hidden(name, dense) + residual)
     }
 
-    fn linear(self, name: &str, x: Value<'g>, input: usize, output: usize) -> Value<'g> {
-        match self.precision {
-            MatmulPrecision::Float32 => linear(self.graph, name, x, input, output),
-            MatmulPrecision::Int8 => quantize::linear(self.graph, name, x, input, output),
-        }
+    fn linear(self, name: &str, x: Value<'g>, input: usize, output: usize, factor: Factor) -> Value<'g> {
+        let is_gelu = self.config.hidden_act != Activation::Relu;
+        let multiply = match (self.precision, factor) {
+            (MatmulPrecision::Float32, _) => linear,
+            (MatmulPrecision::FineInt8, Factor::Hidden) => quantize::linear_of_two_digits,
+            (MatmulPrecision::FineInt8, Factor::Activated) if is_gelu => quantize::linear_of_gelu,
+            (MatmulPrecision::Int8 | MatmulPrecision::FineInt8, _) => quantize::linear,
+        };
+        multiply(self.graph, name, x, input, output)
     }
 
     fn layer_norm(self, name: &str, x: Value<'g>) -> Value<'g> {

@@ -12,7 +12,7 @@ use midashi_bert::{
     ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, Head, INPUT_IDS,
     INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS,
     TextIds, WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks, explanation,
-    gradient_name, training, trunk,
+    gradient_name, logits, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -204,6 +204,35 @@ fn int8_hidden_states_are_close_to_transformers_and_closer_with_more_bits() {
         size(&(&outputs.float32(HIDDEN_STATES).unwrap() - &expected)) / size(&expected)
     });
     assert!(1e-4 < eight && eight < seven && seven < 0.05, "8 bits {eight}, 7 bits {seven}");
+}
+
+/// The difference of a classifier's logits to transformers', relative to their size.
+fn int8_error(reference: &Reference, precision: MatmulPrecision) -> f32 {
+    let mut weights = Weights::default();
+    reference.floats.iter().for_each(|(name, tensor)| weights.insert(name.clone(), tensor.clone()));
+    let graph = logits(&reference.config, reference.head(), precision).unwrap();
+    let mut quantized = weights.quantized(&graph, 8).unwrap();
+    let floats = weights.for_graph(&graph, |name| !quantized.contains_key(name)).unwrap();
+    let model = graph.to_model("test", |name| {
+        quantized.remove(name).map_or(Storage::External, |bytes| Storage::Embedded(bytes.into()))
+    });
+    let options = SessionOptions::new(Device::Cpu, 1).with_initializers(floats);
+    let mut session = runtime().session(&model, options).unwrap();
+    let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
+    let size = |array: &ArrayD<f32>| array.iter().map(|number| number.powi(2)).sum::<f32>().sqrt();
+    let expected = &reference.floats["logits"];
+    size(&(&outputs.float32(LOGITS).unwrap() - expected)) / size(expected)
+}
+
+#[test]
+fn logits_alone_agree_with_transformers_and_in_finer_integers_are_closer() {
+    for file in ["gradient_reference.safetensors", "gradient_reference_relu.safetensors"] {
+        let reference = Reference::variant(file);
+        let error = |precision| int8_error(&reference, precision);
+        assert!(error(MatmulPrecision::Float32) < 1e-5, "{file}");
+        let (plain, fine) = (error(MatmulPrecision::Int8), error(MatmulPrecision::FineInt8));
+        assert!(1e-5 < fine && fine < 0.8 * plain && plain < 0.05, "{file}: {fine} instead of {plain}");
+    }
 }
 
 #[test]

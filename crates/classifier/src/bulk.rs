@@ -102,14 +102,14 @@ impl BulkClassifier {
     ) -> Result<Self> {
         check_precision(precision, engine.device(), "the precision is \"int8\"")?;
         let config = model.config();
-        let graph = logits(config, model.labels().len(), precision)?;
+        let graph = logits(config, model.head(), precision)?;
         let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build();
         Ok(Self {
             session: session(engine, &graph, "classifier", &model.weights()?)?,
             reader: Arc::new(TextReader {
                 tokenizer: model.tokenizer(&options.dictionaries)?,
-                text: options.text,
-                max_length: options.max_length.min(config.max_tokens()),
+                text: options.text_of(model),
+                max_length: options.max_length_of(model),
             }),
             threads: threads.map_err(Error::Threads)?,
             pad_token_id: config.pad_token_id,

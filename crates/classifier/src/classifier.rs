@@ -69,6 +69,19 @@ impl Options {
     }
 }
 
+impl Options {
+    /// The part of an article that a text is for `model`.
+    pub fn text_of(&self, model: &ModelFolder) -> TextChoice {
+        self.text.unwrap_or(model.training().text)
+    }
+
+    /// Longest input of `model` in tokens.
+    pub fn max_length_of(&self, model: &ModelFolder) -> usize {
+        let longest = model.config().max_tokens();
+        self.max_length.map_or(model.max_length(), |length| length.min(longest))
+    }
+}
+
 impl<'e> Classifier<'e> {
     /// Opens the folder `model/` of a run with the default [`Options`].
     ///
@@ -104,13 +117,12 @@ impl<'e> Classifier<'e> {
 
     /// The part of an article that a text is.
     pub fn text(&self) -> TextChoice {
-        self.options.text.unwrap_or(self.model.training().text)
+        self.options.text_of(&self.model)
     }
 
     /// Longest input in tokens; the rest of a longer text is not read.
     pub fn max_length(&self) -> usize {
-        let longest = self.model.config().max_tokens();
-        self.options.max_length.map_or(self.model.max_length(), |length| length.min(longest))
+        self.options.max_length_of(&self.model)
     }
 
     /// Classifies texts, however many.
@@ -160,8 +172,7 @@ impl<'e> Classifier<'e> {
     /// # Errors
     /// When the tokenizer cannot be loaded or rejects a text.
     pub fn encode_each<S: AsRef<str>>(&mut self, texts: &[S]) -> Result<Vec<Option<Encoded>>> {
-        let max_length = self.options.max_length.min(self.model.config().max_tokens());
-        let choice = self.options.text;
+        let (choice, max_length) = (self.text(), self.max_length());
         let mut encoder = self.tokenizer()?.encoder();
         texts.iter().map(|text| encode_text(&mut encoder, text.as_ref(), choice, max_length)).collect()
     }

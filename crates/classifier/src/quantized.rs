@@ -24,7 +24,9 @@ pub(crate) fn check_precision(
     setting: &'static str,
 ) -> Result<()> {
     match (precision, device) {
-        (MatmulPrecision::Int8, Device::Cuda) => Err(Error::Int8OnCuda { setting }),
+        (MatmulPrecision::Int8 | MatmulPrecision::FineInt8, Device::Cuda) => {
+            Err(Error::Int8OnCuda { setting })
+        }
         _ => Ok(()),
     }
 }

@@ -77,7 +77,7 @@ fn show(
     let method = Method::new(arguments.method, &model)?;
     let options = Options::of(config);
     let input = Input::open(&arguments.input, None, explain::WINDOW)?;
-    let texts = Texts::find(&input.schema(), &arguments.input, options.text)?;
+    let texts = Texts::find(&input.schema(), &arguments.input, options.text_of(&model))?;
     let engine = engine(config)?;
     let mut classifier = Classifier::with_options(model, &engine, options)?;
     let terminal = terminal(is_chosen, path.is_some());
@@ -109,7 +109,7 @@ fn write_table(
 
     let window = if method.is_some() { explain::WINDOW } else { BulkClassifier::WINDOW };
     let input = Input::open(&arguments.input, arguments.shard, window)?;
-    let texts = Texts::find(&input.schema(), &arguments.input, read.text)?;
+    let texts = Texts::find(&input.schema(), &arguments.input, read.text_of(&model))?;
     let shape = shape(options.format);
     let columns = Columns::new(&input.schema(), model.labels(), &arguments.columns, shape, method.is_some())?;
     let engine = engine(config)?;
@@ -118,7 +118,7 @@ fn write_table(
         None => {
             let precision = match arguments.precision {
                 Precision::F32 => MatmulPrecision::Float32,
-                Precision::Int8 => MatmulPrecision::Int8,
+                Precision::Int8 => MatmulPrecision::FineInt8,
             };
             Model::Bulk(Box::new(BulkClassifier::open(&model, &engine, &read, precision)?))
         }
@@ -155,8 +155,8 @@ fn finished(
         "integration_points": read.integration_points,
         "precision": format!("{:?}", arguments.precision),
         "format": format!("{:?}", arguments.output.output(true)?),
-        "text": format!("{:?}", read.text),
-        "max_length": read.max_length,
+        "text": format!("{:?}", read.text_of(model)),
+        "max_length": read.max_length_of(model),
     });
     Finished::new(path, &version, model.path(), &inputs.files, options).map(Some)
 }
