@@ -96,7 +96,7 @@ impl Rows {
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let mut text = ["id", "title", "body", "category"].join(&delimiter.to_string()) + line_end;
         for article in &self.articles {
-            let fields = [&article.id, &article.title, &article.body, self.label(article)].map(|f| quoted(f));
+            let fields = [&article.id, &article.title, &article.body, self.label(article)].map(quoted);
             text += &(fields.join(&delimiter.to_string()) + line_end);
         }
         text
@@ -289,7 +289,7 @@ fn splits_of_a_column_and_of_files_are_kept() {
             split => split.name(),
         };
         let fields = [&article.id, &article.title, &article.body, rows.label(article), split];
-        csv += &(fields.map(|field| quoted(field)).join(",") + "\n");
+        csv += &(fields.map(quoted).join(",") + "\n");
     }
     let path = folder.path().join("column.csv");
     fs::write(&path, csv).unwrap();

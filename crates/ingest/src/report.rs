@@ -61,44 +61,51 @@ pub fn print_table(corpus: &TableCorpus) {
     let survey = &corpus.survey;
     for file in &corpus.tables.files {
         let split = file.split.map(|split| format!(" ({})", split.name())).unwrap_or_default();
-        println!("  table {}{split}", file.path.display());
+        midashi_stage::outln!("  table {}{split}", file.path.display());
     }
     let columns = Role::ALL.into_iter().filter_map(|role| Some((role, survey.columns.get(role)?)));
     let columns: Vec<_> =
         columns.map(|(role, column)| format!("{} {:?}", role.name(), column.name)).collect();
-    println!("  columns: {}", columns.join(", "));
+    midashi_stage::outln!("  columns: {}", columns.join(", "));
     match (&survey.columns.id, &survey.ids_repeat) {
         (Some(column), Some(reason)) => {
-            println!("  ids are made from the rows' numbers: in the column {:?}, {reason}", column.name);
+            midashi_stage::outln!(
+                "  ids are made from the rows' numbers: in the column {:?}, {reason}",
+                column.name
+            );
         }
-        (None, _) => println!("  ids are made from the rows' numbers: no column has a usual name of ids"),
+        (None, _) => {
+            midashi_stage::outln!("  ids are made from the rows' numbers: no column has a usual name of ids")
+        }
         _ => {}
     }
     if let Some(names) = &survey.names {
-        println!("  names of the labels: {}", names.origin);
+        midashi_stage::outln!("  names of the labels: {}", names.origin);
     }
     print_list("no text for", "expected labels", corpus.categories.unused.iter().map(|name| escaped(name)));
     let (count, listed) = (survey.bad.count(), &survey.bad.listed);
     if count > 0 {
-        println!("  left out {count} rows that cannot be used: {}", survey.bad.summary());
+        midashi_stage::outln!("  left out {count} rows that cannot be used: {}", survey.bad.summary());
         listed
             .iter()
             .take(LISTED)
-            .for_each(|Remark { path, what }| println!("    {}: {what}", escaped(path)));
+            .for_each(|Remark { path, what }| midashi_stage::outln!("    {}: {what}", escaped(path)));
         if count > LISTED as u64 {
-            println!("    … and {} more (run.json lists up to 1000)", count - LISTED as u64);
+            midashi_stage::outln!("    … and {} more (run.json lists up to 1000)", count - LISTED as u64);
         }
     }
     let equal = survey.equal_texts(&corpus.split_of);
     if equal > 0 {
-        println!("  {equal} test texts are also training texts; the report counts them and similar ones");
+        midashi_stage::outln!(
+            "  {equal} test texts are also training texts; the report counts them and similar ones"
+        );
     }
 }
 
 /// Prints the categories whose names were written in several ways.
 pub fn print_merged(merged: &[Merged]) {
     for Merged { name, spellings } in merged {
-        println!(
+        midashi_stage::outln!(
             "  {spellings} spellings of {:?} look the same (they are equal in Unicode's NFC); they are one category",
             name
         );
@@ -108,10 +115,10 @@ pub fn print_merged(merged: &[Merged]) {
 /// Prints where the splits are from, if the corpus gives them.
 pub fn print_origin_of_splits(made: &[Split]) {
     if made.is_empty() {
-        println!("  the splits are those of the corpus");
+        midashi_stage::outln!("  the splits are those of the corpus");
     }
     for split in made {
-        println!(
+        midashi_stage::outln!(
             "  the corpus has no {} split; it is made from the training texts (corpus.split)",
             split.name()
         );
@@ -120,7 +127,7 @@ pub fn print_origin_of_splits(made: &[Split]) {
 
 /// Prints the table of categories and splits.
 pub fn print_splits(names: &[String], texts: impl Iterator<Item = (CategoryId, Split)>) {
-    print!("{}", splits_table(names, texts));
+    midashi_stage::out!("{}", splits_table(names, texts));
 }
 
 /// Prints the categories that the model cannot learn, and those that the report cannot measure, if there are any. `has_splits`
@@ -132,10 +139,13 @@ pub fn print_missing(untrained: &[&str], untested: &[&str], has_splits: bool) {
             true => "the corpus has its texts in other splits only",
             false => "corpus.split.stratified=true divides every category",
         };
-        println!("  no training text in {}: the model cannot learn them; {advice}", names(untrained));
+        midashi_stage::outln!(
+            "  no training text in {}: the model cannot learn them; {advice}",
+            names(untrained)
+        );
     }
     if !untested.is_empty() && has_splits {
-        println!("  no test text in {}: the report cannot measure them", names(untested));
+        midashi_stage::outln!("  no test text in {}: the report cannot measure them", names(untested));
     }
 }
 
