@@ -1,26 +1,30 @@
-//! Arrow IPC, files and streams.
+//! Arrow IPC, files and streams. A file is a stream between its magic and its footer, so both are read from the front.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::ipc::reader::{FileReader, StreamReader};
+use arrow::ipc::reader::StreamReader;
 
+use crate::arrow_messages::CheckedMessages;
 use crate::batch::Batch;
+use crate::decoding::guarded;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::options::ReadOptions;
 use crate::reader::Rows;
 
-/// The first bytes of an Arrow IPC file.
-const FILE_MAGIC: &[u8] = b"ARROW1";
+/// The first bytes of an Arrow IPC file, with their padding.
+const FILE_MAGIC: &[u8] = b"ARROW1\0\0";
+
+type Messages = BufReader<CheckedMessages<BufReader<Box<dyn Read + Send>>>>;
 
 /// The rows of an Arrow IPC file or stream.
 pub(crate) struct ArrowRows {
     name: String,
     schema: SchemaRef,
-    batches: Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>,
+    batches: StreamReader<Messages>,
     /// The rest of a batch that is larger than asked for.
     rest: Option<RecordBatch>,
     batch_rows: usize,
@@ -30,17 +34,17 @@ pub(crate) struct ArrowRows {
 impl ArrowRows {
     pub fn new(input: Input, options: &ReadOptions) -> Result<Self> {
         let name = input.name.clone();
-        let broken =
-            |error: ArrowError| Error::content(&name, format!("is broken, or not Arrow IPC: {error}"));
-        let (schema, batches): (_, Box<dyn Iterator<Item = _> + Send>) = if input.head.starts_with(FILE_MAGIC)
-        {
-            let reader = FileReader::try_new(BufReader::new(input.into_file()?), None).map_err(broken)?;
-            (reader.schema(), Box::new(reader))
-        } else {
-            let stream: Box<dyn Read + Send> = input.into_reader();
-            let reader = StreamReader::try_new(BufReader::new(stream), None).map_err(broken)?;
-            (reader.schema(), Box::new(reader))
-        };
+        let is_file = input.head.starts_with(FILE_MAGIC);
+        let mut bytes = BufReader::new(input.into_reader());
+        if is_file {
+            io::copy(&mut bytes.by_ref().take(FILE_MAGIC.len() as u64), &mut io::sink())
+                .map_err(Error::io(&name, "read"))?;
+        }
+        let messages = BufReader::new(CheckedMessages::new(bytes));
+        let batches = guarded(|| StreamReader::try_new(messages, None).map_err(|error| error.to_string()));
+        let batches = batches
+            .map_err(|reason| Error::content(&name, format!("is broken, or not Arrow IPC: {reason}")))?;
+        let schema = batches.schema();
         Ok(Self { name, schema, batches, rest: None, batch_rows: options.batch_rows, rows: 0 })
     }
 }
@@ -53,12 +57,16 @@ impl Rows for ArrowRows {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let whole = match self.rest.take() {
             Some(rest) => rest,
-            None => match self.batches.next() {
-                None => return Ok(None),
-                Some(batch) => batch.map_err(|error| {
-                    Error::content(&self.name, format!("is broken after row {}: {error}", self.rows))
-                })?,
-            },
+            None => {
+                let batches = &mut self.batches;
+                let next =
+                    guarded(|| batches.next().transpose().map_err(|error: ArrowError| error.to_string()));
+                let next = next.map_err(|reason| {
+                    Error::content(&self.name, format!("is broken after row {}: {reason}", self.rows))
+                })?;
+                let Some(batch) = next else { return Ok(None) };
+                batch
+            }
         };
         let length = whole.num_rows().min(self.batch_rows);
         let rows = whole.slice(0, length);

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod arrow_ipc;
+mod arrow_messages;
 mod batch;
 mod columns;
+mod decoding;
 mod delimited;
 mod encoding;
 mod error;

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::batch::Batch;
+use crate::decoding::guarded;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::options::ReadOptions;
@@ -23,8 +24,8 @@ pub fn row_groups(path: &Path) -> Result<Vec<u64>> {
 }
 
 fn open(file: File, name: &str) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|error| Error::content(name, format!("is broken, or not Parquet: {error}")))
+    guarded(|| ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string()))
+        .map_err(|reason| Error::content(name, format!("is broken, or not Parquet: {reason}")))
 }
 
 /// The rows of a Parquet file.
@@ -51,7 +52,8 @@ impl ParquetRows {
         let rows = groups[..wanted.start.min(wanted.end)].iter().sum();
         let total = rows + groups[wanted.clone()].iter().sum::<u64>();
         builder = builder.with_row_groups(wanted.collect()).with_batch_size(options.batch_rows);
-        let reader = builder.build().map_err(|error| Error::content(&name, error))?;
+        let reader = guarded(|| builder.build().map_err(|error| error.to_string()));
+        let reader = reader.map_err(|reason| Error::content(&name, reason))?;
         Ok(Self { name, schema, reader, rows, total })
     }
 }
@@ -62,10 +64,12 @@ impl Rows for ParquetRows {
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch>> {
-        let Some(rows) = self.reader.next() else { return Ok(None) };
-        let rows = rows.map_err(|error| {
-            Error::content(&self.name, format!("is broken after row {}: {error}", self.rows))
+        let reader = &mut self.reader;
+        let rows = guarded(|| reader.next().transpose().map_err(|error| error.to_string()));
+        let rows = rows.map_err(|reason| {
+            Error::content(&self.name, format!("is broken after row {}: {reason}", self.rows))
         })?;
+        let Some(rows) = rows else { return Ok(None) };
         let first = self.rows + 1;
         self.rows += rows.num_rows() as u64;
         Ok(Some(Batch { rows, numbers: (first..=self.rows).collect(), bad: Vec::new() }))

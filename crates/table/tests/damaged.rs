@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Damaged forms of each file.
-const FORMS: usize = 1500;
+const FORMS: usize = 400;
 
 fn read(bytes: Vec<u8>, format: Format) -> usize {
     let options = ReadOptions { format: Some(format), ..ReadOptions::default() };
