@@ -100,7 +100,7 @@ pub(crate) fn identity_scale(weight: &ArrayD<f32>, bias: &ArrayD<f32>) -> Option
     let bias = bias.view().into_dimensionality::<Ix1>().ok()?;
     let scale = *matrix.first()?;
     let is_power_of_two = scale.is_normal() && scale.to_bits() & MANTISSA == 0;
-    if !is_power_of_two || scale < 0.0 || scale > 1.0 || bias.iter().any(|number| *number != 0.0) {
+    if !is_power_of_two || !(0.0..=1.0).contains(&scale) || bias.iter().any(|number| *number != 0.0) {
         return None;
     }
     let is_right = |row: usize, column: usize, number: f32| {

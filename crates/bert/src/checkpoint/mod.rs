@@ -166,7 +166,7 @@ impl Checkpoint {
         let name = own.map(str::to_owned).or(stored).unwrap_or_default();
         let [weight, bias] = [weight, bias].map(|(name, _)| name);
         let [weights, biases] = tensors;
-        Ok(Pooler::Stored { name, tensors: [(weight, weights), (bias, biases)] })
+        Ok(Pooler::Stored { name, tensors: vec![(weight, weights), (bias, biases)] })
     }
 
     fn has_pooler(&self, parts: &[TensorFile]) -> bool {

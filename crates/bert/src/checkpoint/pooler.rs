@@ -10,7 +10,7 @@ pub enum Pooler {
         /// Its name in the checkpoint.
         name: String,
         /// Weight and bias, with their names in BERT.
-        tensors: [(String, ArrayD<f32>); 2],
+        tensors: Vec<(String, ArrayD<f32>)>,
     },
     /// There is none.
     None,
