@@ -1,11 +1,9 @@
 //! `POST /explain`: words with weights, and words that are switched off.
 
-use midashi_classifier::{Classifier, Method};
-use midashi_runtime::{DeviceChoice, Engine};
-use midashi_tests::root;
+use midashi_classifier::Method;
 use serde_json::{Value, json};
 
-use crate::server::{Server, model};
+use crate::server::{Server, with_library};
 
 const TITLE: &str = "新しい料理の本 ♪";
 
@@ -16,8 +14,6 @@ fn numbers(items: &Value, key: &str) -> Vec<f32> {
 #[test]
 fn weights_are_those_of_the_library_by_every_method() {
     let server = Server::start(&[]);
-    let engine = Engine::open(&root().join("cache/onnxruntime"), DeviceChoice::Cpu, 2).unwrap();
-    let mut classifier = Classifier::open(&model(), &engine).unwrap();
     for (question, method) in [
         (json!({}), Method::ATTENTION),
         (json!({"layer": 0, "head": 1}), Method::Attention { layer: Some(0), head: Some(1) }),
@@ -28,8 +24,10 @@ fn weights_are_those_of_the_library_by_every_method() {
         let mut question = question;
         question["inputs"] = json!(TITLE);
         let answer = server.answered("/explain", &question);
-        let expected = classifier.explain(&[TITLE], method).unwrap().remove(0);
-        assert_eq!(answer["label"], classifier.labels()[expected.prediction.category.index()].as_str());
+        let (expected, labels) = with_library(|classifier| {
+            (classifier.explain(&[TITLE], method).unwrap().remove(0), classifier.labels().to_vec())
+        });
+        assert_eq!(answer["label"], labels[expected.prediction.category.index()].as_str());
         assert_eq!(answer["signed"], method.is_signed());
         assert_eq!(answer["tokens"], expected.weights.len());
         let total: f64 = expected.weights.iter().map(|weight| weight.abs()).sum();

@@ -1,11 +1,9 @@
 //! `POST /predict`: the requests and responses of text-embeddings-inference.
 
-use midashi_classifier::{Classifier, Prediction};
-use midashi_runtime::{DeviceChoice, Engine};
-use midashi_tests::root;
+use midashi_classifier::Prediction;
 use serde_json::{Value, json};
 
-use crate::server::{Server, invocation, model};
+use crate::server::{Server, invocation, model, with_library};
 
 const TITLES: [&str; 5] = [
     "逆転勝利の日本代表、監督が語る涙の理由",
@@ -17,9 +15,7 @@ const TITLES: [&str; 5] = [
 
 /// What the library says of these texts.
 fn classified(texts: &[&str]) -> (Vec<String>, Vec<Prediction>) {
-    let engine = Engine::open(&root().join("cache/onnxruntime"), DeviceChoice::Cpu, 2).unwrap();
-    let mut classifier = Classifier::open(&model(), &engine).unwrap();
-    (classifier.labels().to_vec(), classifier.classify(texts).unwrap())
+    with_library(|classifier| (classifier.labels().to_vec(), classifier.classify(texts).unwrap()))
 }
 
 /// Asserts that an answer has all categories with these probabilities, sorted.

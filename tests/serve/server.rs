@@ -6,6 +6,8 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use midashi_classifier::{Classifier, Dictionaries, ModelFolder, Options};
+use midashi_runtime::{DeviceChoice, Engine};
 use midashi_tests::{Invocation, Run, root};
 use serde_json::{Value, json};
 
@@ -14,6 +16,15 @@ use crate::client::{Answer, Client};
 /// The model of the tests: one layer, nine categories, titles of at most 64 tokens, MeCab.
 pub fn model() -> PathBuf {
     root().join("tests/fixtures/model")
+}
+
+/// The same model in this process, to compare with.
+pub fn with_library<T>(use_it: impl FnOnce(&mut Classifier<'_>) -> T) -> T {
+    let cache = root().join("cache");
+    let engine = Engine::open(&cache.join("onnxruntime"), DeviceChoice::Cpu, 2).unwrap();
+    let options = Options { dictionaries: Dictionaries::below(&cache), ..Options::default() };
+    let model = ModelFolder::open(&model()).unwrap();
+    use_it(&mut Classifier::with_options(model, &engine, options).unwrap())
 }
 
 /// A running server.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use midashi_page::{
-    LANGUAGE_SCRIPT, STYLE, Strings, TEXTS_SCRIPT, add_strings, data_block, environment, template_error,
+    LANGUAGE_SCRIPT, STYLE, TEXTS_SCRIPT, add_strings, data_block, environment, template_error,
 };
 use minijinja::context;
 use minijinja::value::Serde;
@@ -78,6 +78,8 @@ pub fn html(title: &str, run: &str, artifacts: &Artifacts, explorer: &Explorer) 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use midashi_page::Strings;
+
     use super::*;
 
     fn strings() -> Strings {
