@@ -52,6 +52,9 @@ fn a_full_queue_answers_503_and_when_to_try_again() {
         while server.metric("midashi_queue_explanations") < 1.0 {
             thread::sleep(Duration::from_millis(5));
         }
+        let batch = json!({"inputs": [["春"], ["夏"]], "method": "rollout"});
+        let message = &["batch size 2 > maximum allowed batch size 1 of explanations"];
+        server.post("/explain", &batch).refuses(413, "Validation", message);
         let refused = server.ask_slowly("新しい料理の本");
         refused.refuses(503, "Overloaded", &["overloaded: 1 texts may wait", "try again later"]);
         assert_eq!(refused.header("retry-after"), Some("1"));

@@ -19,13 +19,16 @@ use crate::patient::PatientListener;
 /// Time beyond the requests' time-out, after which the server ends although connections are open: a client may have
 /// sent half a request.
 const GRACE: Duration = Duration::from_secs(5);
+/// Threads that tokenise long texts. More would only share the cores with the model.
+const TOKENISERS: usize = 2;
 
 /// Answers requests until SIGTERM or SIGINT, then those that have begun.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub fn run(host: IpAddr, port: u16, app: &Shared) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(TOKENISERS).build();
     let runtime = runtime.context("cannot start the server's threads")?;
     let served = runtime.block_on(serve(SocketAddr::new(host, port), app));
     // Requests that were given up do not hold the process.

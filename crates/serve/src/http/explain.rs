@@ -95,6 +95,11 @@ pub async fn explain(State(app): State<Shared>, Body(request): Body<Request>) ->
     if !request.off.is_empty() && matches!(request.inputs, Inputs::Batch(_)) {
         return Err(ApiError::wrong("found `off` with a batch; expected it with a single text"));
     }
+    let (count, most) = (request.inputs.sequences().len(), app.limits.max_explanations);
+    if count > most {
+        let message = format!("batch size {count} > maximum allowed batch size {most} of explanations");
+        return Err(ApiError::new(ErrorType::Validation, message));
+    }
     let needs_mask =
         method == Method::IntegratedGradients || (!request.off.is_empty() && request.switch == Switch::Mask);
     if needs_mask && !details.masks {
