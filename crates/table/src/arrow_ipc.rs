@@ -34,19 +34,25 @@ pub(crate) struct ArrowRows {
 impl ArrowRows {
     pub fn new(input: Input, options: &ReadOptions) -> Result<Self> {
         let name = input.name.clone();
-        let is_file = input.head.starts_with(FILE_MAGIC);
+        let before = stream_start(&input.head);
         let mut bytes = BufReader::new(input.into_reader());
-        if is_file {
-            io::copy(&mut bytes.by_ref().take(FILE_MAGIC.len() as u64), &mut io::sink())
-                .map_err(Error::io(&name, "read"))?;
-        }
-        let messages = BufReader::new(CheckedMessages::new(bytes));
+        io::copy(&mut bytes.by_ref().take(before), &mut io::sink()).map_err(Error::io(&name, "read"))?;
+        let messages = BufReader::new(CheckedMessages::new(bytes, before > 0));
         let batches = guarded(|| StreamReader::try_new(messages, None).map_err(|error| error.to_string()));
         let batches = batches
             .map_err(|reason| Error::content(&name, format!("is broken, or not Arrow IPC: {reason}")))?;
         let schema = batches.schema();
         Ok(Self { name, schema, batches, rest: None, batch_rows: options.batch_rows, rows: 0 })
     }
+}
+
+/// The number of bytes before the first message: in a file, the magic and zeros up to a writer's alignment, 8 or 64 bytes.
+fn stream_start(head: &[u8]) -> u64 {
+    if !head.starts_with(FILE_MAGIC) {
+        return 0;
+    }
+    let zeros = head[FILE_MAGIC.len()..].chunks(8).take_while(|group| *group == [0; 8]).count();
+    (FILE_MAGIC.len() + 8 * zeros) as u64
 }
 
 impl Rows for ArrowRows {

@@ -20,15 +20,20 @@ const LARGEST_BUFFER: i64 = 1 << 30;
 /// Reads a stream message by message.
 pub(crate) struct CheckedMessages<R> {
     inner: R,
+    /// Whether a file's footer comes after the last message. A file without it was cut off.
+    is_file: bool,
     message: Vec<u8>,
     at: usize,
     ended: bool,
 }
 
+/// The last bytes of a file.
+const FILE_END: &[u8] = b"ARROW1";
+
 impl<R: Read> CheckedMessages<R> {
     /// Reads `inner`, which is at the start of a message.
-    pub fn new(inner: R) -> Self {
-        Self { inner, message: Vec::new(), at: 0, ended: false }
+    pub fn new(inner: R, is_file: bool) -> Self {
+        Self { inner, is_file, message: Vec::new(), at: 0, ended: false }
     }
 
     /// Reads the next message into `self.message`; an empty one is the end.
@@ -39,15 +44,16 @@ impl<R: Read> CheckedMessages<R> {
         if self.message == CONTINUATION {
             self.take(4)?;
         }
-        let Some((_, length)) = self.message.split_last_chunk::<4>() else {
-            self.ended = true;
-            return Ok(());
+        // A stream may end without a marker.
+        let length = match self.message.split_last_chunk::<4>() {
+            Some((_, length)) => u64::from(u32::from_le_bytes(*length)),
+            None if self.message.is_empty() => 0,
+            None => return Err(broken("a message is cut off")),
         };
-        let length = u64::from(u32::from_le_bytes(*length));
         let start = self.message.len();
         if length == 0 {
             self.ended = true;
-            return Ok(());
+            return self.check_end();
         }
         if length > LONGEST_METADATA {
             return Err(broken(format!("a message has a description of {length} bytes")));
@@ -67,6 +73,18 @@ impl<R: Read> CheckedMessages<R> {
         let batch = message.header_as_record_batch();
         let dictionary = message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data());
         batch.or(dictionary).map_or(Ok(()), |batch| check(&batch, &self.message[end..]))
+    }
+
+    /// Checks the end of a file.
+    fn check_end(&mut self) -> io::Result<()> {
+        if self.is_file {
+            let mut footer = Vec::new();
+            self.inner.by_ref().take(LONGEST_METADATA).read_to_end(&mut footer)?;
+            if !footer.ends_with(FILE_END) {
+                return Err(broken("the file is cut off: it has no footer"));
+            }
+        }
+        Ok(())
     }
 
     /// Appends at most `length` bytes. Memory grows with the bytes that are there, not with `length`.
