@@ -7,7 +7,7 @@
 //! `tokenize_reference.py` compares the ids with transformers'. `CACHE`, by default `cache`, is the folder that
 //! `make setup` fills.
 
-#![allow(clippy::print_stdout, reason = "nobody closes the output of an example early")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "nobody closes the output of an example early")]
 
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;

@@ -7,7 +7,7 @@
 //! A line is a JSON list of two texts and the most tokens that they may have together. A line of the result is their
 //! ids, a tab and their token types. `tokenize_reference.py` compares them with transformers'.
 
-#![allow(clippy::print_stdout, reason = "nobody closes the output of an example early")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "nobody closes the output of an example early")]
 
 use std::io::{BufRead, BufWriter, Write};
 use std::path::Path;

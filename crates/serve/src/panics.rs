@@ -4,6 +4,6 @@
 pub fn hide_messages() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        eprintln!("  error: a request failed with a panic at {place}");
+        midashi_stage::errln!("  error: a request failed with a panic at {place}");
     }));
 }

@@ -22,7 +22,7 @@ pub fn initialise(
     }
     let reason = match checkpoint.map(Checkpoint::pooler).transpose()? {
         Some(Pooler::Stored { name, tensors }) => {
-            println!("  pooler: the checkpoint's {name}");
+            midashi_stage::outln!("  pooler: the checkpoint's {name}");
             tensors.into_iter().for_each(|(own, tensor)| weights.insert(own, tensor));
             return Ok(Some(name));
         }
@@ -36,7 +36,7 @@ pub fn initialise(
         }
         None => "the model is trained from scratch".to_owned(),
     };
-    println!("  pooler: newly initialised, because {reason}");
+    midashi_stage::outln!("  pooler: newly initialised, because {reason}");
     weights.add_pooler(&model.config, seed);
     Ok(None)
 }
