@@ -72,8 +72,8 @@ fn json_lines(lines: &str) -> Vec<Value> {
 }
 
 /// The values of a column.
-fn column<'a>(rows: &'a [Value], name: &str) -> Vec<&'a Value> {
-    rows.iter().map(|row| &row[name]).collect()
+fn column(rows: &[Value], name: &str) -> Vec<Value> {
+    rows.iter().map(|row| row[name].clone()).collect()
 }
 
 /// Predictions for the articles, as JSON Lines.
@@ -110,7 +110,7 @@ fn standard_input_may_be_lines_json_lines_csv_or_an_arrow_stream() {
     let of = |input: Vec<u8>, options: &[&str]| {
         let rows =
             json_lines(&predict(["--format", "jsonl"]).arguments(options).input(input).succeeds().stdout);
-        column(&rows, "predicted").into_iter().cloned().collect::<Vec<_>>()
+        column(&rows, "predicted")
     };
     let bytes = |name: &str| fs::read(write(folder.path().join(name), &articles())).unwrap();
     let expected = of(bytes("in.arrows"), &[]);
