@@ -478,6 +478,26 @@ fn a_reader_that_ends_early_ends_the_program_quietly() {
 }
 
 #[test]
+#[cfg(unix)]
+fn an_interrupted_run_leaves_no_file() {
+    let folder = folder();
+    let input = folder.path().join("in.txt");
+    fs::write(&input, "本の話、映画の予告編、勝利の日本代表\n".repeat(200_000)).unwrap();
+    let output = folder.path().join("out.csv");
+    let child = predict(["--input", text(&input), "--output", text(&output)]).starts();
+    let files = || fs::read_dir(folder.path()).unwrap().count();
+    while files() == 1 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let outcome = Outcome::of(child);
+    assert_eq!(outcome.code, Some(130), "{}", outcome.printed());
+    outcome.says("interrupted: the output was not written");
+    assert_eq!(files(), 1, "only the input is left");
+}
+
+#[test]
 fn integers_change_little() {
     let words = ["本", "映画", "勝利", "新型", "料理", "監督", "発売", "旅行", "予告編", "日本"];
     let titles: Vec<String> =

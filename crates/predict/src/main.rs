@@ -8,8 +8,10 @@ mod explained;
 mod finished;
 mod formats;
 mod input;
+mod interrupt;
 mod method;
 mod output;
+mod printable;
 #[cfg(test)]
 mod sample;
 mod shard;

@@ -12,6 +12,8 @@ use tempfile::NamedTempFile;
 
 use crate::columns::Shape;
 use crate::formats::View;
+use crate::interrupt;
+use crate::printable::Escaping;
 
 /// Where predictions go, and in which form.
 #[derive(Clone, Debug, clap::Args)]
@@ -78,6 +80,7 @@ pub struct TableOutput {
 
 enum Destination {
     Standard(io::Stdout),
+    Terminal(io::Stdout, Escaping),
     File(NamedTempFile),
 }
 
@@ -178,11 +181,20 @@ impl TableOutput {
     /// # Errors
     /// When the file cannot be created.
     pub fn create(path: Option<&Path>, options: WriteOptions, schema: &SchemaRef) -> Result<Self> {
-        let (destination, name) = match path {
-            Some(path) => (Destination::File(atomic::create(path)?), path.display().to_string()),
-            None => (Destination::Standard(io::stdout()), "standard output".to_owned()),
+        let name = path.map_or("standard output".to_owned(), |path| path.display().to_string());
+        let destination = match path {
+            Some(path) => Destination::File(interrupt::create(path)?),
+            None if io::stdout().is_terminal() => {
+                Destination::Terminal(io::stdout(), Escaping::of(options.format))
+            }
+            None => Destination::Standard(io::stdout()),
         };
         Ok(Self { writer: Writer::new(destination, &name, options, schema)?, path: path.map(Path::to_owned) })
+    }
+
+    /// Whether rows appear on the terminal.
+    pub fn is_on_terminal(&self) -> bool {
+        self.path.is_none() && io::stdout().is_terminal()
     }
 
     /// Adds rows. On standard output they are passed on at once.
@@ -214,13 +226,17 @@ impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Standard(output) => output.write(bytes),
+            Self::Terminal(output, escaping) => {
+                output.write_all(escaping.escape(bytes).as_bytes())?;
+                Ok(bytes.len())
+            }
             Self::File(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Standard(output) => output.flush(),
+            Self::Standard(output) | Self::Terminal(output, _) => output.flush(),
             Self::File(file) => file.flush(),
         }
     }

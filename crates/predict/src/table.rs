@@ -35,8 +35,9 @@ pub fn write(
     mut output: TableOutput,
 ) -> Result<()> {
     let (state, mut summary) = (input.state(), Summary::new());
-    let mut progress =
-        RowProgress { bar: Progress::of_unknown_length("predict", "texts"), state: state.clone() };
+    // A bar among the rows would hide both.
+    let bar = (!output.is_on_terminal()).then(|| Progress::of_unknown_length("predict", "texts"));
+    let mut progress = RowProgress { bar, state: state.clone() };
     let windows = input.map(|rows| texts.window(rows?));
     match model {
         Model::Bulk(mut classifier) => {
@@ -60,7 +61,9 @@ pub fn write(
             }
         }
     }
-    progress.bar.finish();
+    if let Some(bar) = progress.bar {
+        bar.finish();
+    }
     output.finish()?;
     errln!("  {}", summary.line(state.get().bad));
     Ok(())
@@ -68,16 +71,17 @@ pub fn write(
 
 /// Progress towards a number of rows that is estimated from the part of the input that was read.
 struct RowProgress {
-    bar: Progress,
+    bar: Option<Progress>,
     state: Rc<Cell<ReadState>>,
 }
 
 impl RowProgress {
     fn advance(&mut self, rows: usize) {
+        let Some(bar) = &mut self.bar else { return };
         let ReadState { rows: read, fraction, .. } = self.state.get();
         if let Some(fraction) = fraction.filter(|&fraction| fraction > 0.0) {
-            self.bar.expect((read as f64 / fraction).round() as u64);
+            bar.expect((read as f64 / fraction).round() as u64);
         }
-        self.bar.advance(rows as u64);
+        bar.advance(rows as u64);
     }
 }

@@ -12,6 +12,7 @@ use crate::explain::explain;
 use crate::explained::Explained;
 use crate::formats::{Terminal, View};
 use crate::input::Input;
+use crate::interrupt;
 use crate::method::Method;
 use crate::output::print;
 use crate::summary::Summary;
@@ -32,7 +33,7 @@ pub fn show(
     (view, terminal): (View, Terminal),
     path: Option<&Path>,
 ) -> Result<()> {
-    let mut file = path.map(atomic::create).transpose()?;
+    let mut file = path.map(interrupt::create).transpose()?;
     let mut put = |written: &str| match (&mut file, path) {
         (Some(file), Some(path)) => {
             Ok(file.write_all(written.as_bytes()).map_err(Error::io("write", path))?)
