@@ -2,20 +2,16 @@
 //!
 //! While the graph computes one window, the next is tokenised in other threads. Memory is bounded by two windows.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use midashi_bert::{Batch, LOGITS, MatmulPrecision, PaddingRule, TextIds, batches_by_length, logits};
-use midashi_config::TextChoice;
-use midashi_runtime::{Engine, Session};
-use midashi_tokenizer::{Encoder, Tokenizer};
-use ndarray::s;
+use midashi_bert::{MatmulPrecision, TextIds, batches_by_length};
+use midashi_runtime::Engine;
+use midashi_tokenizer::Encoder;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::encode::encode_text;
-use crate::quantized::{check_precision, session};
-use crate::{Error, ModelFolder, Options, Result, Scores};
+use crate::{Error, IdClassifier, ModelFolder, Options, Reading, Result, Scores};
 
 /// Texts that are read together and sorted by length together, and what their caller keeps with them.
 #[derive(Clone, Debug)]
@@ -39,11 +35,9 @@ pub struct ClassifiedWindow<T> {
 
 /// A fine-tuned model that only classifies. [`Classifier`](crate::Classifier) also explains.
 pub struct BulkClassifier {
-    session: Session,
-    reader: Arc<TextReader>,
+    classifier: IdClassifier,
+    reading: Reading,
     threads: ThreadPool,
-    pad_token_id: i64,
-    batch_tokens: usize,
 }
 
 /// The windows of [`BulkClassifier::classify_windows`].
@@ -56,13 +50,6 @@ pub struct ClassifiedWindows<'c, W, T, E> {
     failed: Option<E>,
     has_ended: bool,
     progress: Box<dyn FnMut(usize) + 'c>,
-}
-
-/// Tokenizer and settings, for any thread.
-struct TextReader {
-    tokenizer: Tokenizer,
-    text: TextChoice,
-    max_length: usize,
 }
 
 /// A text's ids; none for a text without words.
@@ -100,20 +87,11 @@ impl BulkClassifier {
         options: &Options,
         precision: MatmulPrecision,
     ) -> Result<Self> {
-        check_precision(precision, engine.device(), "the precision is \"int8\"")?;
-        let config = model.config();
-        let graph = logits(config, model.head(), precision)?;
         let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build();
         Ok(Self {
-            session: session(engine, &graph, "classifier", &model.weights()?)?,
-            reader: Arc::new(TextReader {
-                tokenizer: model.tokenizer(&options.dictionaries)?,
-                text: options.text_of(model),
-                max_length: options.max_length_of(model),
-            }),
+            classifier: IdClassifier::open(model, engine, precision)?,
+            reading: Reading::open(model, options)?,
             threads: threads.map_err(Error::Threads)?,
-            pad_token_id: config.pad_token_id,
-            batch_tokens: Self::BATCH_TOKENS,
         })
     }
 
@@ -155,9 +133,9 @@ impl BulkClassifier {
     /// Starts to tokenise a window in other threads.
     fn tokenise<T: Send + 'static>(&self, window: Window<T>) -> Receiver<Tokenised<T>> {
         let (sender, receiver) = sync_channel(1);
-        let reader = self.reader.clone();
+        let reading = self.reading.clone();
         self.threads.spawn(move || {
-            let ids = reader.read_all(&window.texts);
+            let ids = read_all(&reading, &window.texts);
             // Nobody waits for it if the iterator was dropped.
             let _ = sender.send(Tokenised { window, ids });
         });
@@ -171,14 +149,11 @@ impl BulkClassifier {
             ids.iter().enumerate().filter_map(|(text, ids)| Some((text, ids.as_ref()?))).collect();
         progress(ids.len() - texts.len());
         let lengths: Vec<usize> = texts.iter().map(|(_, text)| text.input_ids.len()).collect();
-        for batch in batches_by_length(&lengths, self.batch_tokens) {
+        for batch in batches_by_length(&lengths, Self::BATCH_TOKENS) {
             let chosen: Vec<TextIds<'_>> = batch.iter().map(|&at| texts[at].1.ids()).collect();
-            let inputs = Batch::of_ids(&chosen, self.pad_token_id, PaddingRule::Masked);
-            let outputs = self.session.run(inputs.inputs())?;
-            let logits = outputs.float32(LOGITS)?;
-            for (row, &at) in batch.iter().enumerate() {
+            for (&at, found) in batch.iter().zip(self.classifier.classify(&chosen)?) {
                 let (text, input) = texts[at];
-                scores[text] = Some(Scores::new(logits.slice(s![row, ..]), input.truncated));
+                scores[text] = Some(Scores { truncated: input.truncated, ..found });
             }
             progress(batch.len());
         }
@@ -239,19 +214,17 @@ where
     }
 }
 
-impl TextReader {
-    /// Encodes texts in all threads of the current pool.
-    fn read_all(&self, texts: &[String]) -> Result<Vec<Ids>> {
-        let read = |encoder: &mut Encoder<'_>, text: &String| {
-            let encoded = encode_text(encoder, text, self.text, self.max_length)?;
-            Ok(encoded.map(|encoded| TextInput {
-                input_ids: encoded.encoding.input_ids,
-                token_type_ids: encoded.encoding.token_type_ids,
-                truncated: encoded.truncated,
-            }))
-        };
-        texts.par_iter().map_init(|| self.tokenizer.encoder(), read).collect()
-    }
+/// Encodes texts in all threads of the current pool.
+fn read_all(reading: &Reading, texts: &[String]) -> Result<Vec<Ids>> {
+    let read = |encoder: &mut Encoder<'_>, text: &String| {
+        let encoded = encode_text(encoder, text, reading.text(), reading.max_length())?;
+        Ok(encoded.map(|encoded| TextInput {
+            input_ids: encoded.encoding.input_ids,
+            token_type_ids: encoded.encoding.token_type_ids,
+            truncated: encoded.truncated,
+        }))
+    };
+    texts.par_iter().map_init(|| reading.encoder(), read).collect()
 }
 
 impl TextInput {

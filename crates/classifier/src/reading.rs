@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use midashi_config::TextChoice;
-use midashi_tokenizer::{Encoded, Tokenizer};
+use midashi_tokenizer::{Encoded, Encoder, Tokenizer};
 
 use crate::encode::encode_text;
 use crate::{Classifier, ModelFolder, Options, Result};
@@ -45,6 +45,10 @@ impl Reading {
     pub fn encode_pair(&self, first: &str, second: &str, max_length: usize) -> Result<Option<Encoded>> {
         let encoded = self.tokenizer.encoder().encode_pair(first, second, max_length)?;
         Ok(encoded.encoding.has_words().then_some(encoded))
+    }
+
+    pub(crate) fn encoder(&self) -> Encoder<'_> {
+        self.tokenizer.encoder()
     }
 
     /// The part of an article that the model was trained on.

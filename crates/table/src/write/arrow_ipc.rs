@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 
-use super::writer::Failure;
+use super::failure::Failure;
 
 /// The rows so far.
 pub(crate) enum ArrowWriter<W: Write> {

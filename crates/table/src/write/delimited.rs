@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::writer::Failure;
+use super::failure::Failure;
 
 /// The rows so far.
 pub(crate) struct DelimitedWriter<W: Write> {

@@ -5,7 +5,7 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 
-use super::writer::Failure;
+use super::failure::Failure;
 
 /// The rows so far.
 pub(crate) struct JsonLinesWriter<W: Write> {

@@ -3,6 +3,7 @@
 mod arrow_ipc;
 mod compressed;
 mod delimited;
+mod failure;
 mod json_lines;
 mod parquet;
 mod writer;

@@ -8,7 +8,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::writer::Failure;
+use super::failure::Failure;
 
 /// Rows of a row group. A group is what `--shard` of `midashi-predict` hands out, and the most that is held in memory.
 const ROW_GROUP: usize = 65_536;

@@ -4,12 +4,11 @@ use std::io::{BufWriter, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
-use parquet::errors::ParquetError;
 
 use super::arrow_ipc::ArrowWriter;
 use super::compressed::Compressed;
 use super::delimited::DelimitedWriter;
+use super::failure::Failure;
 use super::json_lines::JsonLinesWriter;
 use super::parquet::ParquetWriter;
 use crate::error::{Error, Result};
@@ -43,12 +42,6 @@ enum Rows<W: Write + Send> {
     JsonLines(JsonLinesWriter<W>),
     Parquet(ParquetWriter<W>),
     Arrow(ArrowWriter<W>),
-}
-
-/// Why a format's library failed.
-pub(crate) enum Failure {
-    Io(std::io::Error),
-    Other(String),
 }
 
 impl<W: Write + Send> Writer<W> {
@@ -123,52 +116,5 @@ impl<W: Write + Send> Writer<W> {
         let mut destination = compressed.finish().map_err(Error::io(&name, "write"))?;
         destination.flush().map_err(Error::io(&name, "write"))?;
         Ok(destination)
-    }
-}
-
-impl Failure {
-    fn of(self, name: &str) -> Error {
-        match self {
-            Self::Io(error) => Error::io(name, "write")(error),
-            Self::Other(reason) => Error::content(name, reason),
-        }
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<csv::Error> for Failure {
-    fn from(error: csv::Error) -> Self {
-        if error.is_io_error()
-            && let csv::ErrorKind::Io(error) = error.into_kind()
-        {
-            return Self::Io(error);
-        }
-        Self::Other("cannot be written as CSV".to_owned())
-    }
-}
-
-impl From<ArrowError> for Failure {
-    fn from(error: ArrowError) -> Self {
-        match error {
-            ArrowError::IoError(_, error) => Self::Io(error),
-            other => Self::Other(other.to_string()),
-        }
-    }
-}
-
-impl From<ParquetError> for Failure {
-    fn from(error: ParquetError) -> Self {
-        match error {
-            ParquetError::External(error) => match error.downcast::<std::io::Error>() {
-                Ok(error) => Self::Io(*error),
-                Err(other) => Self::Other(other.to_string()),
-            },
-            other => Self::Other(other.to_string()),
-        }
     }
 }
