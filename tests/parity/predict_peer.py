@@ -26,28 +26,17 @@ def texts_of(path):
 
 
 def load(folder):
-    """The encoder and the linear classifier on [CLS], whatever `architectures` says of the head."""
-    from safetensors.torch import load_file
-    from transformers import AutoTokenizer, BertModel, PreTrainedTokenizerFast
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-    weights = load_file(folder / "model.safetensors")
-    model = BertModel.from_pretrained(folder, add_pooling_layer=False).eval()
-    # A folder with tokenizer.json alone is not recognised as this kind by AutoTokenizer.
-    if (folder / "tokenizer.json").exists():
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
-        pad = model.config.pad_token_id
-        tokenizer.add_special_tokens({"pad_token": tokenizer.convert_ids_to_tokens(pad)})
-    else:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    return tokenizer, model, weights["classifier.weight"], weights["classifier.bias"], labels
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    return AutoTokenizer.from_pretrained(folder), model
 
 
 def predict(arguments):
     import torch
 
     torch.set_num_threads(arguments.threads)
-    tokenizer, model, weight, bias, labels = load(Path(arguments.paths[0]))
+    tokenizer, model = load(Path(arguments.paths[0]))
     special = len(tokenizer("")["input_ids"])
     texts = texts_of(arguments.paths[1])
     with open(arguments.paths[2], "w", encoding="utf-8") as output, torch.inference_mode():
@@ -56,14 +45,13 @@ def predict(arguments):
             inputs = tokenizer(
                 batch, padding=True, truncation=True, max_length=arguments.max_length, return_tensors="pt"
             )
-            hidden = model(**inputs).last_hidden_state[:, 0]
-            probabilities = torch.softmax(hidden @ weight.T + bias, dim=-1)
+            probabilities = torch.softmax(model(**inputs).logits, dim=-1)
             best = probabilities.max(dim=-1)
             lengths = inputs["attention_mask"].sum(dim=-1)
             for text, id, probability, length in zip(batch, best.indices, best.values, lengths):
                 row = {"text": text, "predicted": None, "probability": None}
                 if length > special:
-                    row |= {"predicted": labels[id], "probability": float(probability)}
+                    row |= {"predicted": model.config.id2label[int(id)], "probability": float(probability)}
                 output.write(json.dumps(row, ensure_ascii=False) + "\n")
     print(f"{len(texts)} texts in {time.perf_counter() - STARTED:.1f} s", file=sys.stderr)
 
