@@ -43,7 +43,10 @@ fn main() -> ExitCode {
 
 fn serve(arguments: &Arguments) -> Result<()> {
     arguments.limits.check()?;
-    let config = Config::load(&arguments.config.config, &arguments.config.set)?;
+    let config = match arguments.model {
+        Some(_) => Config::load_if_exists(&arguments.config.config, &arguments.config.set)?,
+        None => Config::load(&arguments.config.config, &arguments.config.set)?,
+    };
     let limits = arguments.limits.clone();
     let threads = arguments.threads.map_or_else(|| config.threads(), |threads| threads.get());
 
