@@ -1,22 +1,13 @@
 //! Stage 2, `midashi-ingest`: reads the corpus and writes `corpus.parquet`, with the split of each article.
 
-mod article;
-mod bad_rows;
-mod corpus_file;
-mod corpus_files;
-mod features;
 mod labels;
-mod reading;
 mod report;
-mod rows;
 mod settings;
 mod source;
 mod split;
 mod split_names;
-mod survey;
-mod table_corpus;
-mod tar_archive;
-mod zip_archive;
+mod tables;
+mod texts;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,11 +17,11 @@ use clap::Parser;
 use midashi_artifacts::{CategoryId, Sources, Split};
 use midashi_stage::{Stage, StageArguments, Work};
 
-use crate::reading::Reading;
-use crate::rows::Tables;
 use crate::settings::Settings;
 use crate::source::{Source, TableFile};
-use crate::table_corpus::TableCorpus;
+use crate::tables::rows::Tables;
+use crate::tables::table_corpus::TableCorpus;
+use crate::texts::reading::Reading;
 
 /// Raise this when the stage's code gives other results for the same input.
 const REVISION: u32 = 1;

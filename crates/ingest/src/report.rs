@@ -5,8 +5,8 @@ use midashi_table::Role;
 use serde_json::{Value, json};
 
 use crate::labels::Merged;
-use crate::reading::{Reading, Remark};
-use crate::table_corpus::TableCorpus;
+use crate::tables::table_corpus::TableCorpus;
+use crate::texts::reading::{Reading, Remark};
 
 /// The largest number of printed lines of a list. Its length is always printed.
 const LISTED: usize = 20;

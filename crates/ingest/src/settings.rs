@@ -6,7 +6,7 @@ use midashi_table::{ColumnNames, Encoding, ReadOptions};
 use serde::Serialize;
 
 use crate::labels::LabelNames;
-use crate::reading::TextOptions;
+use crate::texts::reading::TextOptions;
 
 /// The settings. Those that an earlier version did not have are left out where they are not set, so that finished runs stay
 /// up to date.

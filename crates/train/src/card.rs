@@ -100,7 +100,7 @@ mod tests {
         {
             assert!(!is_hub_id(path), "{path}");
         }
-        assert_eq!(corpus_name("/home/me/texts.csv"), "texts.csv");
+        assert_eq!(corpus_name("/data/texts.csv"), "texts.csv");
         assert_eq!(corpus_name("../texts/"), "texts");
         assert_eq!(corpus_name("hf://datasets/owner/name"), "hf://datasets/owner/name");
     }

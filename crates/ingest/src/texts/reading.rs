@@ -8,11 +8,11 @@ use midashi_artifacts::{Article, CategoryId, Corpus, Split};
 use midashi_config::{BadFiles, Compat, Layout};
 use midashi_table::{Encoding, Format};
 
-use crate::article::{Published, Text};
-use crate::corpus_file::{CorpusFile, LICENCE, text_stem};
-use crate::corpus_files::visit_files;
 use crate::labels::{MAX_CATEGORIES, Merged, merge};
 use crate::split_names::split_of_name;
+use crate::texts::article::{Published, Text};
+use crate::texts::corpus_file::{CorpusFile, LICENCE, text_stem};
+use crate::texts::corpus_files::visit_files;
 
 /// How text files are read.
 #[derive(Clone, Copy, Debug)]
@@ -343,7 +343,7 @@ fn check_categories(corpus: &Corpus, source: &Path, bad: usize, others: &[String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus_files::samples::{gzip, tar};
+    use crate::texts::corpus_files::samples::{gzip, tar};
 
     const OURS: Compat = Compat { article: false };
     const THE_ARTICLES: Compat = Compat { article: true };

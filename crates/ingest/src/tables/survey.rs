@@ -8,12 +8,12 @@ use anyhow::{Context, Result, ensure};
 use midashi_artifacts::Split;
 use midashi_table::Columns;
 
-use crate::article::stripped;
-use crate::bad_rows::{BadRows, Trouble};
-use crate::features::Features;
 use crate::labels::{LabelId, LabelNames, Labels, MAX_CATEGORIES};
-use crate::rows::{Part, Rows, Tables};
 use crate::split_names::{EXPECTED, split_of_name};
+use crate::tables::bad_rows::{BadRows, Trouble};
+use crate::tables::features::Features;
+use crate::tables::rows::{Part, Rows, Tables};
+use crate::texts::article::stripped;
 
 /// What is known of a corpus's rows.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use midashi_config::BadFiles;
 
-use crate::reading::Remark;
+use crate::texts::reading::Remark;
 
 /// The largest number of rows that are listed. A broken column of a large table would fill `run.json`.
 const LISTED: usize = 1000;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use anyhow::{Context, Result, ensure};
 use tar::{Archive, EntryType};
 
-use crate::corpus_file::{CorpusFile, Visit, classify, inner_path};
+use crate::texts::corpus_file::{CorpusFile, Visit, classify, inner_path};
 
 /// The end of messages about archives that cannot be read.
 pub const BROKEN: &str = "broken, or not a .tar.gz, .tar.zst, .tar or .zip archive; fetch it again, or set corpus.source to \

@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek};
 use anyhow::{Context, Result};
 use zip::ZipArchive;
 
-use crate::corpus_file::{CorpusFile, LARGEST_FILE, Visit, classify, inner_path};
-use crate::tar_archive::BROKEN;
+use crate::texts::corpus_file::{CorpusFile, LARGEST_FILE, Visit, classify, inner_path};
+use crate::texts::tar_archive::BROKEN;
 
 /// Calls `visit` with every file of the archive. `LICENSE.txt` is a note, or a text if `licences` is true.
 ///

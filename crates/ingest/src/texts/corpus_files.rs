@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use flate2::bufread::MultiGzDecoder;
 
-use crate::corpus_file::{CorpusFile, NAME_NOT_UTF8, Visit, classify};
-use crate::tar_archive::{BLOCK, BROKEN, visit_tar};
-use crate::zip_archive::visit_zip;
+use crate::texts::corpus_file::{CorpusFile, NAME_NOT_UTF8, Visit, classify};
+use crate::texts::tar_archive::{BLOCK, BROKEN, visit_tar};
+use crate::texts::zip_archive::visit_zip;
 
 /// Calls `visit` with every file of the archive or folder `source`. `LICENSE.txt` is a note, or a text if `licences` is
 /// true.
@@ -127,7 +127,7 @@ mod tests {
 
     use super::samples::{gzip, tar, tar_of};
     use super::*;
-    use crate::corpus_file::LARGEST_FILE;
+    use crate::texts::corpus_file::LARGEST_FILE;
 
     fn files_of(archive: &[u8]) -> Result<Vec<CorpusFile>, String> {
         files_with(archive, false)

@@ -8,11 +8,11 @@ use midashi_artifacts::{Article, CategoryId, Corpus, Split};
 use midashi_config::{BadFiles, SplitShares};
 use midashi_stage::Provenance;
 
-use crate::article::{stripped, stripped_at_end};
 use crate::labels::{Categories, LabelNames};
-use crate::rows::{Part, Tables};
 use crate::split::{complete, divide};
-use crate::survey::Survey;
+use crate::tables::rows::{Part, Tables};
+use crate::tables::survey::Survey;
+use crate::texts::article::{stripped, stripped_at_end};
 
 /// A corpus whose tables were surveyed.
 #[derive(Debug)]
