@@ -4,11 +4,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use midashi_table::{Compression, Format, ReadOptions, Table, WriteOptions, Writer};
-use midashi_tests::{Invocation, Outcome, Run, STAGES, Shared, folder, root};
+use midashi_tests::{Invocation, Outcome, Run, STAGES, Shared, binary, folder, root};
 use serde_json::{Value, json};
 
 /// Titles with a comma, quotes, a line feed; one is empty and one is missing.
@@ -489,7 +490,7 @@ fn an_interrupted_run_leaves_no_file() {
     while files() == 1 {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let outcome = Outcome::of(child);
     assert_eq!(outcome.code, Some(130), "{}", outcome.printed());
@@ -528,11 +529,18 @@ fn a_file_is_not_taken_for_a_text() {
 fn a_model_folder_needs_no_configuration() {
     let folder = folder();
     let model = root().join("tests/fixtures/model");
-    // The configuration's path is pipeline.toml unless another is given, and there is none here.
+    // The configuration's path is pipeline.toml unless another is given, and this folder has none.
+    let mut command = Command::new(binary("predict"));
+    command.current_dir(folder.path()).env_remove("MIDASHI_CONFIG").env_remove("MIDASHI_SET");
+    command.args(["本の話", "--model", text(&model), "--set", "evaluate.device=cpu", "--set"]);
+    command.arg(format!("run.cache={}", root().join("cache").display()));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
     let nowhere = folder.path().join("none.toml");
     let run = Run::sample(folder.path(), "none").config(&nowhere).set("evaluate.device=cpu");
     run.stage("predict").arguments(["本の話"]).fails_with(["none.toml"]);
-    run.stage("predict").arguments(["本の話", "--model", text(&model)]).succeeds();
+    run.stage("predict").arguments(["本の話", "--model", text(&model)]).fails_with(["none.toml"]);
 }
 
 #[test]

@@ -191,7 +191,7 @@ impl Outcome {
 }
 
 /// The binary of a program, which lies beside the folder of the test that asks.
-fn binary(program: &str) -> PathBuf {
+pub fn binary(program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     let folder = test.parent().and_then(Path::parent).unwrap_or(Path::new("target/release"));
     folder.join(format!("midashi-{program}{}", std::env::consts::EXE_SUFFIX))

@@ -15,6 +15,6 @@ mod shared;
 
 pub use corpus::Corpus;
 pub use environment::{folder, required_path, root};
-pub use invocation::{Invocation, Outcome};
+pub use invocation::{Invocation, Outcome, binary};
 pub use run::{Run, STAGES};
 pub use shared::Shared;

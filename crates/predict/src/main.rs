@@ -50,10 +50,7 @@ fn main() -> ExitCode {
 
 fn predict(arguments: &Arguments) -> Result<()> {
     let output = arguments.output.output(arguments.input.has_files())?;
-    let config = match arguments.model {
-        Some(_) => Config::load_if_exists(&arguments.config.config, &arguments.config.set)?,
-        None => Config::load(&arguments.config.config, &arguments.config.set)?,
-    };
+    let config = arguments.config.load_config(arguments.model.is_some())?;
     let folder = arguments.model.clone().unwrap_or_else(|| RunFolder::of(&config).model());
     let model = ModelFolder::open(&folder)?;
     match output {

@@ -27,7 +27,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use midashi_classifier::{Classifier, IdClassifier, ModelFolder, Options, Reading};
-use midashi_config::Config;
 use midashi_runtime::Engine;
 use midashi_stage::RunFolder;
 
@@ -43,10 +42,7 @@ fn main() -> ExitCode {
 
 fn serve(arguments: &Arguments) -> Result<()> {
     arguments.limits.check()?;
-    let config = match arguments.model {
-        Some(_) => Config::load_if_exists(&arguments.config.config, &arguments.config.set)?,
-        None => Config::load(&arguments.config.config, &arguments.config.set)?,
-    };
+    let config = arguments.config.load_config(arguments.model.is_some())?;
     let limits = arguments.limits.clone();
     let threads = arguments.threads.map_or_else(|| config.threads(), |threads| threads.get());
 

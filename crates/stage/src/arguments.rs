@@ -1,12 +1,17 @@
 //! The options that every program has.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use midashi_config::Config;
+
+/// The configuration that is read if none is named.
+const DEFAULT_CONFIG: &str = "pipeline.toml";
 
 /// The options that every program has. The help is clap's, made from the comments below.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StageArguments {
     /// The configuration
-    #[arg(long, env = "MIDASHI_CONFIG", value_name = "FILE", default_value = "pipeline.toml")]
+    #[arg(long, env = "MIDASHI_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
     /// Overrides one key of the configuration; can be repeated. Without it, MIDASHI_SET holds overrides,
     /// separated by spaces; quotes, as in a shell, keep spaces in a value
@@ -17,6 +22,21 @@ pub struct StageArguments {
         hide_default_value = true
     )]
     pub set: Vec<String>,
+}
+
+impl StageArguments {
+    /// The configuration of a program that needs no run if it `has_model`: the default file may be missing then. A file
+    /// that was named must exist.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_config(&self, has_model: bool) -> midashi_config::Result<Config> {
+        if has_model && self.config == Path::new(DEFAULT_CONFIG) {
+            Config::load_if_exists(&self.config, &self.set)
+        } else {
+            Config::load(&self.config, &self.set)
+        }
+    }
 }
 
 /// Splits like a shell. A text with an unmatched quote is split at its spaces.
@@ -34,6 +54,19 @@ mod tests {
     struct Arguments {
         #[command(flatten)]
         stage: StageArguments,
+    }
+
+    #[test]
+    fn beside_a_model_only_the_default_configuration_may_be_missing() {
+        // Tests run in the crate's folder, which has no pipeline.toml.
+        let load = |words: &[&str], has_model| {
+            let words = ["program"].into_iter().chain(words.iter().copied());
+            Arguments::try_parse_from(words).unwrap().stage.load_config(has_model)
+        };
+        assert_eq!(load(&["--set", "run.name=mine"], true).unwrap().run.name, "mine");
+        assert!(load(&[], false).is_err());
+        let message = load(&["--config", "missing.toml"], true).unwrap_err().to_string();
+        assert!(message.contains("missing.toml"), "{message}");
     }
 
     #[test]

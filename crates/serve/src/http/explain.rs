@@ -178,6 +178,7 @@ impl Asked {
                 count - 1
             ))
         })?;
+        // A request that needs a mask was refused if there is none.
         let mask = app.reading.mask_id().unwrap_or_default();
         let (encoding, places) = words.remaining(&text.encoding, request.switch, mask);
         let remaining = Encoded { encoding, ..text.clone() };
