@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use midashi_artifacts::{Corpus, Split};
-use midashi_bert::{
+use midashi_encoder::{
     ATTENTION, Batch, Checkpoint, HIDDEN_STATES, Head, LOGITS, MatmulPrecision, PaddingRule, Start, Storage,
     TextIds, Weights, classifier, trunk,
 };
@@ -25,7 +25,7 @@ fn titles(corpus: &Path) -> Corpus {
     run.corpus()
 }
 
-fn session(graph: &midashi_bert::Graph, weights: &Weights) -> Session {
+fn session(graph: &midashi_encoder::Graph, weights: &Weights) -> Session {
     let runtime = Runtime::load(&root().join("cache/onnxruntime")).unwrap();
     let parameters =
         graph.parameters().map(|(name, _)| (name.to_owned(), weights.get(name).unwrap().clone()));

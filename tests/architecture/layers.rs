@@ -16,23 +16,23 @@ pub const MAY_USE: [(&str, &[&str]); 22] = [
     ("baseline", &[]),
     ("table", &[]),
     ("tokenizer", &["text"]),
-    ("bert", &["onnx"]),
+    ("encoder", &["onnx"]),
     // A run: its configuration, its folder, its artifacts.
     ("config", &[]),
     ("stage", &["config"]),
     ("artifacts", &["stage", "config", "text"]),
     ("runtime", &["config"]),
-    ("classifier", &["bert", "runtime", "tokenizer", "text", "artifacts", "stage", "config"]),
+    ("classifier", &["encoder", "runtime", "tokenizer", "text", "artifacts", "stage", "config"]),
     // Stages, which meet in artifacts only.
     ("fetch", &["artifacts", "stage", "config"]),
     ("ingest", &["table", "artifacts", "stage", "config"]),
-    ("tokenize", &["tokenizer", "text", "bert", "artifacts", "stage", "config"]),
-    ("train", &["classifier", "bert", "onnx", "runtime", "artifacts", "stage", "config"]),
-    ("evaluate", &["classifier", "baseline", "bert", "text", "runtime", "artifacts", "stage", "config"]),
+    ("tokenize", &["tokenizer", "text", "encoder", "artifacts", "stage", "config"]),
+    ("train", &["classifier", "encoder", "onnx", "runtime", "artifacts", "stage", "config"]),
+    ("evaluate", &["classifier", "baseline", "encoder", "text", "runtime", "artifacts", "stage", "config"]),
     ("render", &["page", "text", "artifacts", "stage", "config"]),
     // Tools.
     ("sweep", &["artifacts", "stage", "config"]),
-    ("inspect", &["bert", "tokenizer", "text", "runtime", "stage", "config"]),
+    ("inspect", &["encoder", "tokenizer", "text", "runtime", "stage", "config"]),
     ("predict", &["classifier", "table", "page", "text", "runtime", "stage", "config"]),
     ("serve", &["classifier", "page", "text", "runtime", "stage", "config"]),
 ];
@@ -71,8 +71,8 @@ pub fn dependencies(package: &str) -> Vec<String> {
 
 #[test]
 fn a_dependency_that_has_no_leave_is_named() {
-    let manifest = "[dependencies]\nmidashi-config.workspace = true\nmidashi-bert = { path = \"../bert\" }\nserde = \"1\"\n\
+    let manifest = "[dependencies]\nmidashi-config.workspace = true\nmidashi-encoder = { path = \"../encoder\" }\nserde = \"1\"\n\
         [dev-dependencies]\nmidashi-runtime.workspace = true\n";
-    assert_eq!(forbidden("stage", manifest), ["bert"]);
+    assert_eq!(forbidden("stage", manifest), ["encoder"]);
     assert_eq!(forbidden("fetch", "[package]\nname = \"midashi-fetch\""), [""; 0]);
 }

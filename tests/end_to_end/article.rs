@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use midashi_artifacts::{ArticleMetrics, Split};
-use midashi_bert::PaddingRule;
+use midashi_encoder::PaddingRule;
 use midashi_tests::{Corpus, Outcome, Run, STAGES, Shared, folder};
 
 use crate::exported::probabilities;

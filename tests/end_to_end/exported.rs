@@ -1,7 +1,7 @@
 //! The exported classifier, run without the rest of Midashi.
 
 use midashi_artifacts::{Split, TokenizedText};
-use midashi_bert::{
+use midashi_encoder::{
     ATTENTION, ATTENTION_MASK, Batch, INPUT_IDS, LOGITS, PaddingRule, TOKEN_TYPE_IDS, TextIds,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions};

@@ -1,6 +1,6 @@
 //! A pooler before the classifier.
 
-use midashi_bert::{Checkpoint, Head};
+use midashi_encoder::{Checkpoint, Head};
 use midashi_tests::{Outcome, Run, STAGES, Shared, folder};
 
 use crate::exported::assert_gives_the_predictions;

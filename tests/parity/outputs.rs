@@ -7,11 +7,11 @@
 use std::error::Error;
 use std::path::Path;
 
-use midashi_bert::{
+use midashi_config::DeviceChoice;
+use midashi_encoder::{
     ATTENTION_MASK, Checkpoint, Graph, Head, INPUT_IDS, Start, Storage, TOKEN_TYPE_IDS, Weights, classifier,
     outputs,
 };
-use midashi_config::DeviceChoice;
 use midashi_runtime::Engine;
 use ndarray::ArrayD;
 use safetensors::SafeTensors;

@@ -7,7 +7,7 @@ use midashi_artifacts::{
     AttentionRow, Corpus, Explanations, Metrics, Predictions, Split, StepRow, Sweep, TokenizedCorpus,
     TokenizedText, read_attention, read_training,
 };
-use midashi_bert::{Checkpoint, Weights};
+use midashi_encoder::{Checkpoint, Weights};
 
 use crate::run::Run;
 

@@ -4,7 +4,7 @@
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use midashi_bert::{MatmulPrecision, TextIds, batches_by_length};
+use midashi_encoder::{MatmulPrecision, TextIds, batches_by_length};
 use midashi_runtime::Engine;
 use midashi_tokenizer::Encoder;
 use rayon::prelude::*;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use midashi_bert::{
+use midashi_config::{Config, Evaluate, TextChoice};
+use midashi_encoder::{
     Batch, Graph, Start, Storage, TextIds, WORD_EMBEDDINGS, Weights, batches_by_length, classifier,
 };
-use midashi_config::{Config, Evaluate, TextChoice};
 use midashi_runtime::{Engine, Session};
 use midashi_tokenizer::{Dictionaries, Encoded, Tokenizer};
 use ndarray::{Array2, ArrayD, Axis, s};
@@ -101,7 +101,7 @@ impl<'e> Classifier<'e> {
         let session = session(engine, &graph, "classifier", &weights)?;
         let embeddings = weights
             .remove(WORD_EMBEDDINGS)
-            .ok_or_else(|| midashi_bert::Error::Unfilled(WORD_EMBEDDINGS.to_owned()))?;
+            .ok_or_else(|| midashi_encoder::Error::Unfilled(WORD_EMBEDDINGS.to_owned()))?;
         Ok(Self { engine, model, options, embeddings, session, explanation: None, tokenizer: None })
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use midashi_artifacts::TokenizedCorpus;
-use midashi_bert::{PaddingRule, Start, Storage, classifier};
+use midashi_encoder::{PaddingRule, Start, Storage, classifier};
 use midashi_runtime::{Engine, Session};
 
 use crate::{CorpusInputs, HiddenStates, ModelFolder, Prediction, Result, Trunk};

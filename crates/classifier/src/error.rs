@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// A graph or its weights are wrong.
     #[error(transparent)]
-    Bert(#[from] midashi_bert::Error),
+    Encoder(#[from] midashi_encoder::Error),
     /// A graph could not be run.
     #[error(transparent)]
     Runtime(#[from] midashi_runtime::Error),

@@ -1,6 +1,6 @@
 //! Explanations: a weight for every token of a text.
 
-use midashi_bert::{INPUTS_EMBEDS, TARGETS, TextIds, attentions_name, explanation, gradient_name};
+use midashi_encoder::{INPUTS_EMBEDS, TARGETS, TextIds, attentions_name, explanation, gradient_name};
 use midashi_runtime::{Outputs, Tensor};
 use midashi_tokenizer::Encoded;
 use ndarray::{Array2, Array4, ArrayView2, Axis, s};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use midashi_artifacts::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
-use midashi_bert::{Batch, PaddingRule, TextIds, batches_by_length};
+use midashi_encoder::{Batch, PaddingRule, TextIds, batches_by_length};
 use midashi_stage::Progress;
 use midashi_text::Encoding;
 

@@ -1,6 +1,6 @@
 //! A fine-tuned model that classifies tokenised texts and does nothing else.
 
-use midashi_bert::{Batch, LOGITS, MatmulPrecision, PaddingRule, TextIds, logits};
+use midashi_encoder::{Batch, LOGITS, MatmulPrecision, PaddingRule, TextIds, logits};
 use midashi_runtime::{Engine, Session};
 use ndarray::s;
 

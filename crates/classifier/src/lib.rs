@@ -17,7 +17,7 @@ mod rollout;
 mod scores;
 mod trunk;
 
-pub use midashi_bert::{BertConfig, MatmulPrecision, TextIds};
+pub use midashi_encoder::{EncoderConfig, MatmulPrecision, TextIds};
 pub use midashi_tokenizer::{Dictionaries, Encoded};
 
 pub use bulk::{BulkClassifier, ClassifiedWindow, ClassifiedWindows, Window};
@@ -28,7 +28,7 @@ pub use explanation::{Attribution, Explanation};
 pub use hidden_states::{CorpusInputs, HiddenStates, text_ids};
 pub use id_classifier::IdClassifier;
 pub use method::Method;
-pub use model_folder::{ModelFolder, NewModel, Training, bert_head};
+pub use model_folder::{ModelFolder, NewModel, Training, encoder_head};
 pub use prediction::Prediction;
 pub use reading::Reading;
 pub use rollout::{head_mean, rollout};

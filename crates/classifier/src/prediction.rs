@@ -1,7 +1,7 @@
 //! The model's prediction for one text.
 
 use midashi_artifacts::{CategoryId, PaddingShares};
-use midashi_bert::{ATTENTION, LOGITS, argmax, softmax};
+use midashi_encoder::{ATTENTION, LOGITS, argmax, softmax};
 use midashi_runtime::Outputs;
 use ndarray::{Array2, s};
 

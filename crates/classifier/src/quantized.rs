@@ -1,7 +1,7 @@
 //! Sessions of graphs whose linear layers may be multiplied in 8-bit integers.
 
-use midashi_bert::{Graph, MatmulPrecision, Storage, Weights};
 use midashi_config::TrunkPrecision;
+use midashi_encoder::{Graph, MatmulPrecision, Storage, Weights};
 use midashi_runtime::{Device, Engine, Session};
 
 use crate::{Error, Result};

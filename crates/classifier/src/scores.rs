@@ -1,7 +1,7 @@
 //! The categories of one text, without the attention to its words.
 
 use midashi_artifacts::CategoryId;
-use midashi_bert::{argmax, softmax};
+use midashi_encoder::{argmax, softmax};
 use ndarray::ArrayView1;
 
 /// The categories of one text.

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 
 use midashi_artifacts::{FeaturesKey, round_to};
-use midashi_bert::{Batch, BertConfig, HIDDEN_STATES, PaddingRule, TextIds, Weights, batches_by_length};
 use midashi_config::{FeaturePrecision, TrunkPrecision};
+use midashi_encoder::{
+    Batch, EncoderConfig, HIDDEN_STATES, PaddingRule, TextIds, Weights, batches_by_length,
+};
 use midashi_runtime::{Engine, Session};
 use serde::{Deserialize, Serialize};
 
@@ -39,14 +41,14 @@ impl Trunk {
     /// When a weight is missing, or int8 is requested on CUDA.
     pub fn prepare(
         engine: &Engine,
-        config: &BertConfig,
+        config: &EncoderConfig,
         weights: &Weights,
         key: &FeaturesKey,
         batch_tokens: usize,
     ) -> Result<Self> {
         let precision = matmul_precision(key.trunk_precision);
         check_precision(precision, engine.device(), "train.trunk_precision is \"int8\"")?;
-        let graph = midashi_bert::trunk(config, key.trunk_layers, precision)?;
+        let graph = midashi_encoder::trunk(config, key.trunk_layers, precision)?;
         Ok(Self {
             session: RefCell::new(session(engine, &graph, "trunk", weights)?),
             pad_token_id: config.pad_token_id,

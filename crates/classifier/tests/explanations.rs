@@ -9,10 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use midashi_bert::{INPUT_IDS, TOKEN_TYPE_IDS, TextIds, Weights, softmax};
 use midashi_classifier::{
     Attribution, Classifier, Encoded, Error, Explanation, Method, ModelFolder, Options,
 };
+use midashi_encoder::{INPUT_IDS, TOKEN_TYPE_IDS, TextIds, Weights, softmax};
 use midashi_runtime::{DeviceChoice, Engine};
 use midashi_text::Encoding;
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, s};

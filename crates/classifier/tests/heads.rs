@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use midashi_bert::softmax;
 use midashi_classifier::{Classifier, ModelFolder, Options};
 use midashi_config::{Head, TextChoice};
+use midashi_encoder::softmax;
 use midashi_runtime::{DeviceChoice, Engine};
 use midashi_tokenizer::Dictionaries;
 use ndarray::Array1;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use midashi_artifacts::{AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus};
-use midashi_bert::PaddingRule;
 use midashi_classifier::{CorpusClassifier, ModelFolder};
+use midashi_encoder::PaddingRule;
 use midashi_runtime::Engine;
 use midashi_stage::{Progress, Work};
 

@@ -10,8 +10,8 @@ use midashi_artifacts::{
     TokenizedCorpus,
 };
 use midashi_baseline::Baseline;
-use midashi_bert::argmax;
 use midashi_config::Evaluate;
+use midashi_encoder::argmax;
 use midashi_stage::Work;
 use ndarray::ArrayView1;
 

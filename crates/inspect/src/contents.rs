@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result, ensure};
-use midashi_bert::{BertConfig, Checkpoint, Weights};
 use midashi_config::TrainableLayers;
+use midashi_encoder::{Checkpoint, EncoderConfig, Weights};
 
 /// Reports the numbers of parameters and of trainable parameters.
 pub fn parameters(
     report: &mut String,
-    config: &BertConfig,
+    config: &EncoderConfig,
     weights: &Weights,
     trainable: TrainableLayers,
 ) -> Result<()> {

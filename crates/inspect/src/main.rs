@@ -13,8 +13,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use midashi_bert::Checkpoint;
 use midashi_config::Config;
+use midashi_encoder::Checkpoint;
 use midashi_stage::StageArguments;
 
 /// Prints a checkpoint's modules, parameters, files and tokenizer, and its outputs for a text

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use midashi_bert::{Activation, BertConfig};
+use midashi_encoder::{Activation, EncoderConfig};
 
 /// A module: its class with arguments, and its named submodules.
 pub struct Module {
@@ -41,7 +41,7 @@ impl fmt::Display for Module {
 }
 
 /// The whole encoder. Dropout is shown as transformers would train with it.
-pub fn bert(config: &BertConfig, has_pooler: bool) -> Module {
+pub fn bert(config: &EncoderConfig, has_pooler: bool) -> Module {
     let layers = config.num_hidden_layers;
     let (name, class) = match layers {
         1 => ("0".to_owned(), "BertLayer".to_owned()),
@@ -65,7 +65,7 @@ pub fn bert(config: &BertConfig, has_pooler: bool) -> Module {
     Module { class: "BertModel".to_owned(), children }
 }
 
-fn embeddings(config: &BertConfig) -> Module {
+fn embeddings(config: &EncoderConfig) -> Module {
     let hidden = config.hidden_size;
     let table = |rows: usize, more: &str| Module::leaf(format!("Embedding({rows}, {hidden}{more})"));
     Module::of(
@@ -80,7 +80,7 @@ fn embeddings(config: &BertConfig) -> Module {
     )
 }
 
-fn layer(config: &BertConfig, class: String) -> Module {
+fn layer(config: &EncoderConfig, class: String) -> Module {
     let (hidden, wide) = (config.hidden_size, config.intermediate_size);
     let attention = Module::of(
         "BertSelfAttention",
@@ -130,7 +130,7 @@ fn linear(input: usize, output: usize) -> Module {
     Module::leaf(format!("Linear(in_features={input}, out_features={output}, bias=True)"))
 }
 
-fn layer_norm(config: &BertConfig) -> Module {
+fn layer_norm(config: &EncoderConfig) -> Module {
     let epsilon = python_float(config.layer_norm_eps);
     Module::leaf(format!(
         "LayerNorm(({},), eps={epsilon}, elementwise_affine=True, bias=True)",
@@ -138,7 +138,7 @@ fn layer_norm(config: &BertConfig) -> Module {
     ))
 }
 
-fn dropout(config: &BertConfig, key: &str) -> Module {
+fn dropout(config: &EncoderConfig, key: &str) -> Module {
     // transformers' default for both keys.
     const DROPOUT: f64 = 0.1;
     let share = config.other.get(key).and_then(|share| share.as_f64()).unwrap_or(DROPOUT);

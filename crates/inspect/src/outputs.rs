@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use anyhow::Result;
-use midashi_bert::{
-    Batch, BertConfig, LAST_HIDDEN_STATE, POOLER_OUTPUT, PaddingRule, Storage, TextIds, Weights,
+use midashi_config::Config;
+use midashi_encoder::{
+    Batch, EncoderConfig, LAST_HIDDEN_STATE, POOLER_OUTPUT, PaddingRule, Storage, TextIds, Weights,
     attentions_name, outputs,
 };
-use midashi_config::Config;
 use midashi_runtime::Engine;
 use midashi_tokenizer::Encoding;
 use ndarray::{ArrayViewD, Axis};
@@ -19,7 +19,7 @@ const SHOWN: usize = 3;
 pub fn run(
     report: &mut String,
     config: &Config,
-    model: &BertConfig,
+    model: &EncoderConfig,
     weights: &Weights,
     encoding: &Encoding,
 ) -> Result<()> {

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use midashi_bert::BertConfig;
 use midashi_config::Config;
+use midashi_encoder::EncoderConfig;
 use midashi_tokenizer::{Dictionaries, Encoded, MecabDictionary, Requirements, Tokenizer};
 
 /// A loaded tokenizer.
@@ -18,7 +18,7 @@ pub struct Loaded {
 }
 
 /// Loads the tokenizer and compares it with the model, as the stage `tokenize` does.
-pub fn load(checkpoint: &Path, config: &Config, model: &BertConfig) -> Result<Loaded> {
+pub fn load(checkpoint: &Path, config: &Config, model: &EncoderConfig) -> Result<Loaded> {
     let default: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
     let dictionaries = Dictionaries::below(&config.run.cache);
     let requirements = Requirements::of(checkpoint, Some(&default))?;
@@ -32,7 +32,7 @@ pub fn load(checkpoint: &Path, config: &Config, model: &BertConfig) -> Result<Lo
 }
 
 /// Reports the tokenizer. A checkpoint without a usable tokenizer is not an error.
-pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &BertConfig) -> Result<()> {
+pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &EncoderConfig) -> Result<()> {
     writeln!(report, "tokenizer")?;
     match loaded {
         Ok(Loaded { tokenizer, sources, unused }) => {
@@ -96,7 +96,7 @@ mod tests {
             "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 64"#;
         write("config.json", &format!(r#"{{{geometry}, "vocab_size": {rows}}}"#));
         let config = Config::load(&folder.path().join("pipeline.toml"), [""; 0]).unwrap();
-        let model = BertConfig::read(&folder.path().join("config.json")).unwrap();
+        let model = EncoderConfig::read(&folder.path().join("config.json")).unwrap();
         let mut report = String::new();
         describe(&mut report, &load(folder.path(), &config, &model), &model).unwrap();
         report

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use midashi_artifacts::{Corpus, Split, TokenizedText};
-use midashi_bert::BertConfig;
 use midashi_config::{Config, TextChoice};
+use midashi_encoder::EncoderConfig;
 use midashi_stage::atomic;
 use midashi_tokenizer::{
     Dictionaries, MecabDictionary, Requirements, Tokenizer, VocabularySize, learn_vocabulary,
@@ -68,7 +68,7 @@ impl Plan {
         let (positions, learned_vocabulary_size, origin) = match checkpoint {
             Some(folder) => {
                 let requirements = Requirements::of(&folder, Some(&configured))?;
-                let model = BertConfig::read(&folder.join("config.json"))?;
+                let model = EncoderConfig::read(&folder.join("config.json"))?;
                 let origin = Origin::Checkpoint {
                     folder,
                     requirements,

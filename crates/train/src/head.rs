@@ -1,7 +1,7 @@
 //! The head before training.
 
 use anyhow::Result;
-use midashi_bert::{Checkpoint, Pooler, Weights};
+use midashi_encoder::{Checkpoint, Pooler, Weights};
 
 use crate::model::Model;
 

@@ -1,14 +1,16 @@
 //! The model to fine-tune, without its weights: its configuration and categories, where the trunk ends and
 //! which parameters are trainable.
 
-use midashi_bert::{BertConfig, Dropout, Graph, Head, Result, Start, Storage, Training, Weights, classifier};
 use midashi_config::TrainableLayers;
+use midashi_encoder::{
+    Dropout, EncoderConfig, Graph, Head, Result, Start, Storage, Training, Weights, classifier,
+};
 use midashi_runtime::{Engine, Session};
 
 /// The configuration of the model, and which part of it is trainable.
 #[derive(Clone)]
 pub struct Model {
-    pub config: BertConfig,
+    pub config: EncoderConfig,
     /// Category names.
     pub labels: Vec<String>,
     /// Whether the head has a pooler.

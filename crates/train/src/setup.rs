@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use midashi_artifacts::{Sources, TokenizedCorpus};
-use midashi_bert::{Activation, BertConfig, Checkpoint, Dropout, PaddingRule, Start, Weights};
 use midashi_config::{Compat, Config, Head, Scratch, Train, TrainableLayers};
+use midashi_encoder::{Activation, Checkpoint, Dropout, EncoderConfig, PaddingRule, Start, Weights};
 use midashi_runtime::{Engine, EngineDescription};
 use rayon::ThreadPoolBuilder;
 use serde::Serialize;
@@ -107,7 +107,7 @@ impl Setup {
     }
 
     /// Where the trainable part begins.
-    fn start(&self, config: &BertConfig) -> Result<Start> {
+    fn start(&self, config: &EncoderConfig) -> Result<Start> {
         match self.settings.train.trainable_layers {
             TrainableLayers::Last(count) if count > config.num_hidden_layers => bail!(
                 "train.trainable_layers is {count} but the checkpoint has {layers} layers; set it to 0 … {layers} or \"all\"",
@@ -131,8 +131,8 @@ fn print_ignored(tensors: &[String]) {
     }
 }
 
-fn scratch_config(scratch: &Scratch, vocabulary_size: usize) -> BertConfig {
-    BertConfig {
+fn scratch_config(scratch: &Scratch, vocabulary_size: usize) -> EncoderConfig {
+    EncoderConfig {
         model_type: "bert".to_owned(),
         vocab_size: vocabulary_size,
         hidden_size: scratch.hidden_size,

@@ -3,9 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use midashi_artifacts::{FeaturesKey, TokenizedCorpus};
-use midashi_bert::Weights;
 use midashi_classifier::{HiddenStates, Trunk, TrunkRecord, computed_by};
 use midashi_config::TrunkPrecision;
+use midashi_encoder::Weights;
 use midashi_stage::Work;
 
 use crate::model::Model;

@@ -1,6 +1,6 @@
 #![no_main]
 
-use midashi_bert::fuzzing::{CONFIG, Counting};
+use midashi_encoder::fuzzing::{CONFIG, Counting};
 
 #[global_allocator]
 static MEMORY: Counting = Counting;

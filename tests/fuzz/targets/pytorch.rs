@@ -1,6 +1,6 @@
 #![no_main]
 
-use midashi_bert::fuzzing::{Counting, PYTORCH};
+use midashi_encoder::fuzzing::{Counting, PYTORCH};
 
 #[global_allocator]
 static MEMORY: Counting = Counting;

@@ -1,6 +1,6 @@
 #![no_main]
 
-use midashi_bert::fuzzing::{Counting, SAFETENSORS};
+use midashi_encoder::fuzzing::{Counting, SAFETENSORS};
 
 #[global_allocator]
 static MEMORY: Counting = Counting;

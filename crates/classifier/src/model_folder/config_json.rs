@@ -1,6 +1,6 @@
 //! `config.json` of a fine-tuned model, as transformers' `BertForSequenceClassification` reads it.
 
-use midashi_bert::BertConfig;
+use midashi_encoder::EncoderConfig;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -30,7 +30,7 @@ const OF_THE_CHECKPOINT: [&str; 16] = [
 pub struct ConfigJson<'a> {
     architectures: [&'static str; 1],
     #[serde(flatten)]
-    encoder: BertConfig,
+    encoder: EncoderConfig,
     classifier_dropout: f64,
     problem_type: &'static str,
     #[serde(serialize_with = "by_id")]
@@ -44,7 +44,7 @@ pub struct ConfigJson<'a> {
 
 impl<'a> ConfigJson<'a> {
     /// For an encoder and categories, with the dropout before the classifier.
-    pub fn new(encoder: &BertConfig, labels: &'a [String], classifier_dropout: f64) -> Self {
+    pub fn new(encoder: &EncoderConfig, labels: &'a [String], classifier_dropout: f64) -> Self {
         let mut encoder = encoder.clone();
         encoder.other.retain(|key, _| !OF_THE_CHECKPOINT.contains(&key.as_str()));
         Self {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn categories_are_in_the_order_of_their_ids_and_the_checkpoints_head_is_gone() {
-        let encoder: BertConfig = serde_json::from_str(
+        let encoder: EncoderConfig = serde_json::from_str(
             r#"{"model_type": "bert", "vocab_size": 9, "hidden_size": 4, "num_hidden_layers": 1,
                 "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 8,
                 "hidden_dropout_prob": 0.1, "id2label": {"0": "LABEL_0"}, "num_labels": 2, "problem_type": "regression",
@@ -107,7 +107,7 @@ mod tests {
             assert!(!text.contains(stale), "{stale} in {text}");
         }
         // A run that starts from the model reads its configuration again.
-        let again: BertConfig = serde_json::from_str(&text).unwrap();
+        let again: EncoderConfig = serde_json::from_str(&text).unwrap();
         assert_eq!(again.hidden_size, encoder.hidden_size);
     }
 }

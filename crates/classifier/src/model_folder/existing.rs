@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use midashi_bert::{BertConfig, Checkpoint, Head, Weights};
+use midashi_encoder::{Checkpoint, EncoderConfig, Head, Weights};
 use midashi_tokenizer::{Dictionaries, Tokenizer};
 
 use super::files::{LABELS, TRAINING, read_json};
-use super::training::{Training, bert_head};
+use super::training::{Training, encoder_head};
 use crate::Result;
 
 /// An existing `model/`, of which only the small files have been read.
@@ -47,7 +47,7 @@ impl ModelFolder {
     }
 
     /// The encoder's geometry.
-    pub fn config(&self) -> &BertConfig {
+    pub fn config(&self) -> &EncoderConfig {
         self.checkpoint.config()
     }
 
@@ -58,7 +58,7 @@ impl ModelFolder {
 
     /// What computes the logits.
     pub fn head(&self) -> Head {
-        bert_head(self.training.head, self.labels.len())
+        encoder_head(self.training.head, self.labels.len())
     }
 
     /// Longest input in tokens that the model was trained on and has positions for.

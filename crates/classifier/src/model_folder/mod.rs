@@ -9,4 +9,4 @@ mod training;
 
 pub use existing::ModelFolder;
 pub use new::NewModel;
-pub use training::{Training, bert_head};
+pub use training::{Training, encoder_head};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use midashi_bert::{BertConfig, Graph, Head, Storage, Weights, exported_classifier, little_endian};
 use midashi_config::TextChoice;
+use midashi_encoder::{EncoderConfig, Graph, Head, Storage, Weights, exported_classifier, little_endian};
 use midashi_stage::atomic;
 
 use midashi_tokenizer::write_for_transformers;
@@ -13,13 +13,13 @@ use midashi_tokenizer::write_for_transformers;
 use super::config_json::ConfigJson;
 use super::files::{LABELS, TRAINING, write_file, write_json};
 use super::metadata::metadata;
-use super::training::{Training, bert_head};
+use super::training::{Training, encoder_head};
 use crate::Result;
 
 /// The contents of a new `model/`.
 pub struct NewModel<'a> {
     /// The encoder's geometry.
-    pub config: &'a BertConfig,
+    pub config: &'a EncoderConfig,
     /// Category names, in the order of the logits.
     pub labels: &'a [String],
     /// All weights, the head's included.
@@ -63,7 +63,7 @@ impl NewModel<'_> {
     }
 
     fn head(&self) -> Head {
-        bert_head(self.training.head, self.labels.len())
+        encoder_head(self.training.head, self.labels.len())
     }
 
     /// Writes `classifier.onnx`, and the same file as `onnx/model.onnx`, where optimum and transformers.js look for it.

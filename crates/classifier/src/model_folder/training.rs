@@ -30,8 +30,8 @@ fn default_max_length() -> usize {
 }
 
 /// The head of the configuration as the graphs have it, for so many `labels`.
-pub fn bert_head(head: Head, labels: usize) -> midashi_bert::Head {
-    midashi_bert::Head { labels, pooler: head == Head::Pooler }
+pub fn encoder_head(head: Head, labels: usize) -> midashi_encoder::Head {
+    midashi_encoder::Head { labels, pooler: head == Head::Pooler }
 }
 
 #[cfg(test)]

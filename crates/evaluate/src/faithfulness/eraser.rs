@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use midashi_artifacts::{Replacement, TokenizedText};
-use midashi_bert::TextIds;
 use midashi_classifier::{Classifier, Prediction, text_ids};
+use midashi_encoder::TextIds;
 use midashi_text::Unit;
 
 use super::erasure::{Mode, Selection, erase};

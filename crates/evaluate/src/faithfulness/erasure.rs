@@ -1,7 +1,7 @@
 //! Texts without some of their units, as ERASER defines them (DeYoung et al. 2020).
 
 use midashi_artifacts::Replacement;
-use midashi_bert::TextIds;
+use midashi_encoder::TextIds;
 use midashi_text::{Encoding, Unit};
 
 /// Shares of a text's units that are erased. ERASER uses 1, 5, 10, 20 and 50 %; the first two round to the

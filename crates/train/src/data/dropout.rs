@@ -1,8 +1,8 @@
 //! Dropout masks from a counter-based generator: a mask depends only on the seed, the run and its place in
 //! the model, so it is the same on every device and in a resumed training.
 
-use midashi_bert::{BatchSizes, Graph, dropout_masks};
 use midashi_config::Dropout;
+use midashi_encoder::{BatchSizes, Graph, dropout_masks};
 use ndarray::{ArrayD, IxDyn};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

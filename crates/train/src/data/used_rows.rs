@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result};
 use midashi_artifacts::TokenizedCorpus;
-use midashi_bert::{WORD_EMBEDDINGS, Weights};
+use midashi_encoder::{WORD_EMBEDDINGS, Weights};
 use ndarray::{ArrayD, Axis};
 
 use crate::model::Model;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use midashi_bert::{LOGITS, LOSS, LearningRate, Weights, gradient_name};
 use midashi_config::Train;
+use midashi_encoder::{LOGITS, LOSS, LearningRate, Weights, gradient_name};
 use midashi_runtime::{Engine, Session, Tensor};
 use ndarray::{ArrayD, ArrayView1, CowArray, IxDyn};
 

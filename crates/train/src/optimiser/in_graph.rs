@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
-use midashi_bert::{
+use midashi_config::Train;
+use midashi_encoder::{
     AdamW, BIAS_CORRECTION, GRADIENT_NORM, LOGITS, LOSS, RATE_FACTOR, STEP_SIZE, Weights, first_moment_name,
     gradient_sum_name, next_name, second_moment_name,
 };
-use midashi_config::Train;
 use midashi_runtime::{DeviceTensor, Engine, Outputs, Session, Tensor};
 use ndarray::{ArrayD, arr0};
 

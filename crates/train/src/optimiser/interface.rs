@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use midashi_bert::Weights;
+use midashi_encoder::Weights;
 use midashi_runtime::Tensor;
 use ndarray::ArrayD;
 

@@ -1,7 +1,7 @@
 //! Learning rate and weight decay of each parameter.
 
-use midashi_bert::LearningRate;
 use midashi_config::Train;
+use midashi_encoder::LearningRate;
 
 use crate::model::Model;
 

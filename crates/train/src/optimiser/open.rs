@@ -1,8 +1,8 @@
 //! Chooses the optimiser.
 
 use anyhow::Result;
-use midashi_bert::Weights;
 use midashi_config as config;
+use midashi_encoder::Weights;
 use midashi_runtime::Device;
 
 use crate::model::Model;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use midashi_bert::{Batch, BertConfig, Dropout, Graph, PaddingRule, Start, TARGETS, TextIds, Weights};
 use midashi_config::{self as config, LearningRates, Schedule, Train, TrainableLayers};
+use midashi_encoder::{Batch, Dropout, EncoderConfig, Graph, PaddingRule, Start, TARGETS, TextIds, Weights};
 use midashi_runtime::{DeviceChoice, Engine, Tensor};
 use ndarray::{Array2, ArrayD, ArrayViewD, IxDyn, arr0, arr1};
 use rand::{RngExt, SeedableRng};
@@ -32,7 +32,7 @@ fn engine() -> Engine {
 }
 
 fn model() -> Model {
-    let config: BertConfig = serde_json::from_value(serde_json::json!({
+    let config: EncoderConfig = serde_json::from_value(serde_json::json!({
         "model_type": "bert", "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 3,
         "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 12
     }))

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use midashi_bert::Float32;
+use midashi_encoder::Float32;
 use midashi_stage::{Error, RunFolder, Work, atomic};
 use safetensors::SafeTensors;
 

@@ -4,9 +4,9 @@ use std::ops::AddAssign;
 
 use anyhow::{Context, Result};
 use midashi_artifacts::{Split, TokenizedCorpus};
-use midashi_bert::{Graph, LOGITS, PaddingRule, TARGETS, Weights, argmax};
 use midashi_classifier::CorpusInputs;
 use midashi_config::Train;
+use midashi_encoder::{Graph, LOGITS, PaddingRule, TARGETS, Weights, argmax};
 use midashi_runtime::{Session, Tensor};
 use ndarray::{ArrayView1, ArrayViewD};
 use serde::{Deserialize, Serialize};

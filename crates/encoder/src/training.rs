@@ -8,7 +8,7 @@
 use midashi_onnx::{ElementType, Graph, GraphBuilder, Value};
 
 use crate::batch::BatchSizes;
-use crate::config::BertConfig;
+use crate::config::EncoderConfig;
 use crate::error::Result;
 use crate::graphs::{Start, tail, targets};
 use crate::head::Head;
@@ -26,7 +26,7 @@ use crate::optimiser::{AdamW, LearningRate, Step, clipping};
 /// # Errors
 /// When the configuration does not fit together.
 pub fn training(
-    config: &BertConfig,
+    config: &EncoderConfig,
     head: Head,
     start: Start,
     dropout: Dropout,
@@ -37,7 +37,7 @@ pub fn training(
 
 /// A training graph whose use of the gradients is still to be chosen.
 pub struct Training<'a> {
-    config: &'a BertConfig,
+    config: &'a EncoderConfig,
     head: Head,
     start: Start,
     dropout: Dropout,
@@ -55,7 +55,7 @@ struct Trainable<'g> {
 impl<'a> Training<'a> {
     /// The tail from `start` with this `head`, and which of its parameters are `trainable`.
     pub fn new(
-        config: &'a BertConfig,
+        config: &'a EncoderConfig,
         head: Head,
         start: Start,
         dropout: Dropout,

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use midashi_bert::{
-    ATTENTION, ATTENTION_MASK, Batch, BatchSizes, BertConfig, Dropout, Graph, HIDDEN_STATES, Head, INPUT_IDS,
-    INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS,
-    TextIds, WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks, explanation,
-    gradient_name, logits, training, trunk,
+use midashi_encoder::{
+    ATTENTION, ATTENTION_MASK, Batch, BatchSizes, Dropout, EncoderConfig, Graph, HIDDEN_STATES, Head,
+    INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS,
+    TOKEN_TYPE_IDS, TextIds, WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks,
+    explanation, gradient_name, logits, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -34,7 +34,7 @@ fn runtime() -> &'static Runtime {
 
 /// The tensors of a fixture.
 struct Reference {
-    config: BertConfig,
+    config: EncoderConfig,
     floats: HashMap<String, ArrayD<f32>>,
     integers: HashMap<String, ArrayD<i64>>,
 }

@@ -23,7 +23,7 @@ use ndarray::{ArrayD, Axis, Slice};
 use self::architecture::{Architecture, Source};
 pub use self::pooler::Pooler;
 use self::tensor_file::TensorFile;
-use crate::config::BertConfig;
+use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
 use crate::head::{Head, identity_scale};
 use crate::weights::Weights;
@@ -47,7 +47,7 @@ pub struct WeightsFile {
 /// A checkpoint's folder.
 pub struct Checkpoint {
     architecture: &'static Architecture,
-    config: BertConfig,
+    config: EncoderConfig,
     /// The file of the weights, or the index of its shards; error messages name it.
     weights: PathBuf,
     /// The files that hold tensors.
@@ -76,7 +76,7 @@ impl Checkpoint {
     }
 
     /// The model's geometry, under BERT's names.
-    pub fn config(&self) -> &BertConfig {
+    pub fn config(&self) -> &EncoderConfig {
         &self.config
     }
 

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use midashi_bert::{Checkpoint, Error, Weights};
+use midashi_encoder::{Checkpoint, Error, Weights};
 use tempfile::TempDir;
 
 fn fixture(name: &str) -> PathBuf {

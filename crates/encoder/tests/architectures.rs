@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use midashi_bert::{
+use midashi_encoder::{
     ATTENTION_MASK, Checkpoint, Head, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Pooler, Storage,
     TOKEN_TYPE_IDS, Weights, attentions_name, outputs,
 };

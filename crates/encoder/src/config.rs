@@ -8,7 +8,7 @@ const MAX_LAYERS: usize = 1024;
 
 /// The geometry of a BERT encoder (Devlin et al. 2019, section 3).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BertConfig {
+pub struct EncoderConfig {
     /// Always `bert`: the keys of other architectures are renamed when they are read.
     pub model_type: String,
     /// Number of ids, the rows of the word embeddings.
@@ -93,7 +93,7 @@ fn absolute() -> String {
     "absolute".to_owned()
 }
 
-impl BertConfig {
+impl EncoderConfig {
     pub(crate) fn check(&self) -> Result<(), String> {
         let positive = [
             ("vocab_size", self.vocab_size),

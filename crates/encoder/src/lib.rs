@@ -19,7 +19,7 @@ pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length};
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
 pub use checkpoint::{Checkpoint, Pooler, WeightsFile};
-pub use config::{Activation, BertConfig, WORD_EMBEDDINGS};
+pub use config::{Activation, EncoderConfig, WORD_EMBEDDINGS};
 pub use error::{Error, Result};
 pub use graphs::{Start, classifier, explanation, exported_classifier, logits, outputs, trunk};
 pub use head::{Head, SCALE};

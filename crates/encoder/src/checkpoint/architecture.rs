@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::config::BertConfig;
+use crate::config::EncoderConfig;
 use crate::error::Error;
 
 /// An architecture whose encoder computes the same as BERT's.
@@ -145,7 +145,7 @@ pub enum Source {
     Zeros,
 }
 
-impl BertConfig {
+impl EncoderConfig {
     /// Reads the `config.json` of a BERT, or of an architecture that is BERT under other names.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl Architecture {
     ///
     /// # Errors
     /// When the file is missing or damaged, or the model computes something else than BERT.
-    pub fn read(path: &Path) -> Result<(&'static Self, BertConfig), Error> {
+    pub fn read(path: &Path) -> Result<(&'static Self, EncoderConfig), Error> {
         let wrong = |message: String| Error::Config { path: path.to_owned(), message };
         let text = fs::read(path).map_err(Error::io("read", path))?;
         let config = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
@@ -187,7 +187,7 @@ impl Architecture {
     ///
     /// # Errors
     /// What is missing, does not fit together, or is not BERT.
-    pub fn to_bert(&self, mut config: Map<String, Value>) -> Result<BertConfig, String> {
+    pub fn to_bert(&self, mut config: Map<String, Value>) -> Result<EncoderConfig, String> {
         // transformers writes null for keys without a value.
         config.retain(|_, value| !value.is_null());
         if let Some(reason) = (self.refusal)(&config) {
@@ -206,7 +206,7 @@ impl Architecture {
         }
         config.entry("pad_token_id").or_insert(self.pad_token_id.into());
         config.insert("model_type".to_owned(), "bert".into());
-        let mut config: BertConfig =
+        let mut config: EncoderConfig =
             serde_json::from_value(Value::Object(config)).map_err(|error| error.to_string())?;
         let unused = self.unused_positions(&config);
         config.max_position_embeddings =
@@ -221,7 +221,7 @@ impl Architecture {
     }
 
     /// The source of BERT's tensor `name`.
-    pub fn source(&self, name: &str, config: &BertConfig) -> Source {
+    pub fn source(&self, name: &str, config: &EncoderConfig) -> Source {
         match name {
             TOKEN_TYPES if !self.has_token_types => Source::Zeros,
             POSITIONS => Source::Stored { rows_before: self.unused_positions(config) },
@@ -245,7 +245,7 @@ impl Architecture {
             .collect()
     }
 
-    fn unused_positions(&self, config: &BertConfig) -> usize {
+    fn unused_positions(&self, config: &EncoderConfig) -> usize {
         match usize::try_from(config.pad_token_id) {
             Ok(padding) if self.positions_follow_padding => padding.saturating_add(1),
             _ => 0,
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(config: Value) -> Result<BertConfig, String> {
+    fn read(config: Value) -> Result<EncoderConfig, String> {
         let Value::Object(config) = config else { return Err("no object".to_owned()) };
         Architecture::of(&config)?.to_bert(config)
     }

@@ -5,7 +5,7 @@
 
 use midashi_onnx::{ElementType, Graph, GraphBuilder, Value};
 
-use crate::config::BertConfig;
+use crate::config::EncoderConfig;
 use crate::error::Result;
 use crate::head::Head;
 use crate::layers::{BATCH, Dropout, Encoder, MatmulPrecision, Padding, Rows, TOKENS, Words, positions};
@@ -31,7 +31,7 @@ impl Start {
     ///
     /// The trunk never contains the last layer, even if it is frozen: only its `[CLS]` row is needed, which
     /// costs little, and the report shows its attention.
-    pub fn for_trainable_layers(config: &BertConfig, trainable: usize) -> Self {
+    pub fn for_trainable_layers(config: &EncoderConfig, trainable: usize) -> Self {
         Self::AfterLayers(config.num_hidden_layers - trainable.clamp(1, config.num_hidden_layers))
     }
 
@@ -49,7 +49,7 @@ impl Start {
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
+pub fn outputs(config: &EncoderConfig, pooler: bool) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let (encoder, embeddings) = from_ids(&graph, config, Padding::masked, MatmulPrecision::Float32);
     let hidden = layers_with_attention(encoder, embeddings);
@@ -66,7 +66,7 @@ pub fn outputs(config: &BertConfig, pooler: bool) -> Result<Graph> {
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn trunk(config: &BertConfig, layers: usize, precision: MatmulPrecision) -> Result<Graph> {
+pub fn trunk(config: &EncoderConfig, layers: usize, precision: MatmulPrecision) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let (encoder, embeddings) = from_ids(&graph, config, Padding::unpadded, precision);
     let layer = |hidden, layer| encoder.layer(layer, hidden, Rows::All).hidden;
@@ -79,7 +79,7 @@ pub fn trunk(config: &BertConfig, layers: usize, precision: MatmulPrecision) -> 
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn classifier(config: &BertConfig, head: Head, start: Start) -> Result<Graph> {
+pub fn classifier(config: &EncoderConfig, head: Head, start: Start) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let (logits, attention) = tail(&graph, config, head, start, Padding::masked, Dropout::default());
     graph.output(LOGITS, logits);
@@ -96,7 +96,7 @@ pub fn classifier(config: &BertConfig, head: Head, start: Start) -> Result<Graph
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn exported_classifier(config: &BertConfig, head: Head, pairs: bool) -> Result<Graph> {
+pub fn exported_classifier(config: &EncoderConfig, head: Head, pairs: bool) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let [input_ids, attention_mask] = [INPUT_IDS, ATTENTION_MASK].map(|name| integers(&graph, name));
     let token_type_ids = match pairs {
@@ -118,7 +118,7 @@ pub fn exported_classifier(config: &BertConfig, head: Head, pairs: bool) -> Resu
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn logits(config: &BertConfig, head: Head, precision: MatmulPrecision) -> Result<Graph> {
+pub fn logits(config: &EncoderConfig, head: Head, precision: MatmulPrecision) -> Result<Graph> {
     let graph = GraphBuilder::new();
     // Texts of a batch are as good as equally long, so padded rows cost less than leaving them out and in again.
     let (encoder, embeddings) = from_ids(&graph, config, Padding::masked, precision);
@@ -135,7 +135,7 @@ pub fn logits(config: &BertConfig, head: Head, precision: MatmulPrecision) -> Re
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn explanation(config: &BertConfig, head: Head) -> Result<Graph> {
+pub fn explanation(config: &EncoderConfig, head: Head) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let words = rows(&graph, INPUTS_EMBEDS, config);
     let token_type_ids = integers(&graph, TOKEN_TYPE_IDS);
@@ -161,14 +161,14 @@ fn integers<'g>(graph: &'g GraphBuilder, name: &str) -> Value<'g> {
 }
 
 /// An input of a row for each token, `[batch, tokens, hidden_size]`.
-fn rows<'g>(graph: &'g GraphBuilder, name: &str, config: &BertConfig) -> Value<'g> {
+fn rows<'g>(graph: &'g GraphBuilder, name: &str, config: &EncoderConfig) -> Value<'g> {
     graph.input(name, ElementType::Float32, &[BATCH.into(), TOKENS.into(), config.hidden_size.into()])
 }
 
 /// Adds [`INPUT_IDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; returns the encoder and the embeddings.
 fn from_ids<'g>(
     graph: &'g GraphBuilder,
-    config: &'g BertConfig,
+    config: &'g EncoderConfig,
     padding: impl FnOnce(&'g GraphBuilder, Value<'g>) -> Padding<'g>,
     precision: MatmulPrecision,
 ) -> (Encoder<'g>, Value<'g>) {
@@ -192,7 +192,7 @@ fn layers_with_attention<'g>(encoder: Encoder<'g>, embeddings: Value<'g>) -> Val
 /// `[batch, labels]` and the last layer's attention `[batch, heads, tokens]`.
 pub(crate) fn tail<'g>(
     graph: &'g GraphBuilder,
-    config: &'g BertConfig,
+    config: &'g EncoderConfig,
     head: Head,
     start: Start,
     padding: impl FnOnce(&'g GraphBuilder, Value<'g>) -> Padding<'g>,

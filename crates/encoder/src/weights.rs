@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, View};
 
 use midashi_onnx::Graph;
 
-use crate::config::{BertConfig, POOLER};
+use crate::config::{EncoderConfig, POOLER};
 use crate::error::{Error, Result};
 
 /// Tensors under their Hugging Face names (`bert.…`, `classifier.…`), float32, row-major.
@@ -22,7 +22,7 @@ pub struct Weights(BTreeMap<String, ArrayD<f32>>);
 impl Weights {
     /// A randomly initialised encoder as in BERT (Devlin et al. 2019): weights from N(0, `initializer_range`),
     /// biases 0, layer normalisation the identity.
-    pub fn scratch(config: &BertConfig, seed: u64) -> Self {
+    pub fn scratch(config: &EncoderConfig, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // The classifier is drawn from the first stream of the same seed.
         rng.set_stream(u64::MAX);
@@ -46,7 +46,7 @@ impl Weights {
     }
 
     /// Adds a pooler as transformers initialises it: weights N(0, `initializer_range`), bias 0.
-    pub fn add_pooler(&mut self, config: &BertConfig, seed: u64) {
+    pub fn add_pooler(&mut self, config: &EncoderConfig, seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // Apart from the classifier's and the encoder's streams.
         rng.set_stream(u64::MAX - 1);

@@ -6,7 +6,7 @@
 
 use midashi_onnx::{Dim, ElementType, Gelu, GraphBuilder, UnpaddedRows, Value};
 
-use crate::config::{Activation, BertConfig, POOLER, layer_name};
+use crate::config::{Activation, EncoderConfig, POOLER, layer_name};
 use crate::head::Head;
 use crate::names::dropout_name;
 use crate::quantize;
@@ -67,7 +67,7 @@ enum Factor {
 #[derive(Clone, Copy)]
 pub(crate) struct Encoder<'g> {
     pub(crate) graph: &'g GraphBuilder,
-    pub(crate) config: &'g BertConfig,
+    pub(crate) config: &'g EncoderConfig,
     pub(crate) padding: Padding<'g>,
     pub(crate) dropout: Dropout,
     pub(crate) precision: MatmulPrecision,

@@ -7,7 +7,7 @@
 
 use ndarray::{ArrayD, Axis, Ix1, Ix2};
 
-use crate::config::{BertConfig, POOLER};
+use crate::config::{EncoderConfig, POOLER};
 use crate::error::{Error, Result};
 use crate::weights::Weights;
 
@@ -40,7 +40,7 @@ impl Head {
     }
 
     /// Names and shapes of its tensors.
-    pub fn tensors(self, config: &BertConfig) -> Vec<(String, Vec<usize>)> {
+    pub fn tensors(self, config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
         let pooler = config.pooler_tensors().into_iter().filter(|_| self.pooler);
         pooler.chain(classifier_tensors(self.labels, config.hidden_size)).collect()
     }
@@ -49,7 +49,7 @@ impl Head {
     ///
     /// # Errors
     /// When a tensor of the head is missing.
-    pub fn to_bert(self, config: &BertConfig, weights: &Weights) -> Result<Weights> {
+    pub fn to_bert(self, config: &EncoderConfig, weights: &Weights) -> Result<Weights> {
         let mut head = Weights::default();
         for (name, _) in self.tensors(config) {
             let tensor = weights.get(&name).ok_or_else(|| Error::Unfilled(name.clone()))?;
@@ -116,7 +116,7 @@ pub(crate) fn identity_scale(weight: &ArrayD<f32>, bias: &ArrayD<f32>) -> Option
 mod tests {
     use super::*;
 
-    fn config() -> BertConfig {
+    fn config() -> EncoderConfig {
         serde_json::from_str(
             r#"{"model_type": "bert", "vocab_size": 5, "hidden_size": 8, "num_hidden_layers": 1,
                 "num_attention_heads": 2, "intermediate_size": 4, "max_position_embeddings": 4}"#,
