@@ -153,7 +153,9 @@ impl ModelCard<'_> {
                  classifier's weights are multiplied by 2¹². Keep this in mind if you fine-tune the model further: \
                  initialise pooler and classifier anew."
             }
-            Head::Pooler => "The classifier is a pooler (linear layer and tanh) and a linear layer.",
+            Head::Native => {
+                "The classifier has the layers of the architecture's own class for sequence classification."
+            }
         };
         let labels: Vec<String> = self.categories.iter().map(|(label, _)| format!("`{label}`")).collect();
         let licence = match self.base_model.as_ref().and_then(|base| base.licence.name()) {

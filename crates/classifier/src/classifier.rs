@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use midashi_config::{Config, Evaluate, TextChoice};
-use midashi_encoder::{
-    Batch, Graph, Start, Storage, TextIds, WORD_EMBEDDINGS, Weights, batches_by_length, classifier,
-};
+use midashi_encoder::{Batch, Graph, Start, Storage, TextIds, Weights, batches_by_length, classifier};
 use midashi_runtime::{Engine, Session};
 use midashi_tokenizer::{Dictionaries, Encoded, Tokenizer};
 use ndarray::{Array2, ArrayD, Axis, s};
@@ -99,9 +97,8 @@ impl<'e> Classifier<'e> {
         let mut weights = model.weights()?;
         let graph = classifier(model.config(), model.head(), Start::InputsEmbeds)?;
         let session = session(engine, &graph, "classifier", &weights)?;
-        let embeddings = weights
-            .remove(WORD_EMBEDDINGS)
-            .ok_or_else(|| midashi_encoder::Error::Unfilled(WORD_EMBEDDINGS.to_owned()))?;
+        let name = model.config().word_embeddings();
+        let embeddings = weights.remove(&name).ok_or(midashi_encoder::Error::Unfilled(name))?;
         Ok(Self { engine, model, options, embeddings, session, explanation: None, tokenizer: None })
     }
 

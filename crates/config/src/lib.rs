@@ -26,6 +26,6 @@ pub use render::Render;
 pub use run::Run;
 pub use tokenize::Tokenize;
 pub use train::{
-    ClassWeights, Dropout, FeaturePrecision, FeatureStorage, Head, LearningRates, Optimiser, Schedule, Train,
-    TrainableLayers, TrunkPrecision,
+    ClassWeights, Dropout, FeaturePrecision, FeatureStorage, Head, LearningRates, Optimiser, Pooling,
+    Schedule, Train, TrainableLayers, TrunkPrecision,
 };

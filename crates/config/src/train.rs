@@ -9,8 +9,11 @@ use crate::device::DeviceChoice;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Train {
-    /// What computes the categories' scores from the last hidden state of `[CLS]`.
+    /// What computes the categories' scores from the last hidden states.
     pub head: Head,
+    /// What the head reads. `"mean"` needs an architecture whose own class can read the mean: ModernBERT.
+    #[serde(skip_serializing_if = "Pooling::is_cls")]
+    pub pooling: Pooling,
     /// Number of the last layers that are trainable (`0`, `1`, …), or `"all"`, embeddings included.
     pub trainable_layers: TrainableLayers,
     /// Passes over the training split.
@@ -59,16 +62,36 @@ pub struct Train {
     pub features: FeatureStorage,
 }
 
-/// What computes the categories' scores from the last hidden state of `[CLS]`. It is always trainable.
+/// What computes the categories' scores from the last hidden states. It is always trainable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Head {
     /// A linear layer, as in the article.
     #[default]
     Linear,
-    /// A linear layer, tanh, dropout and a linear layer, as in `BertForSequenceClassification`. The first starts from the
-    /// checkpoint's pooler if it has one.
-    Pooler,
+    /// The layers of the architecture's class for sequence classification in transformers: for BERT a linear layer, tanh,
+    /// dropout and a linear layer. Those before the last start from the checkpoint's, or from its pooler. Older versions
+    /// called it `"pooler"`.
+    #[serde(alias = "pooler")]
+    Native,
+}
+
+/// What the head reads of a text's last hidden states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// That of `[CLS]`, the first token.
+    #[default]
+    Cls,
+    /// The mean over all tokens that are no padding.
+    Mean,
+}
+
+impl Pooling {
+    /// Whether `[CLS]` is read.
+    pub fn is_cls(&self) -> bool {
+        *self == Self::Cls
+    }
 }
 
 /// Matmul precision of the frozen layers.
@@ -110,7 +133,7 @@ pub enum FeaturePrecision {
 pub struct LearningRates {
     /// Learning rate of the encoder's last layer.
     pub encoder: f64,
-    /// Learning rate of the head: the linear classifier, and the pooler with `head = "pooler"`.
+    /// Learning rate of the head: the classifier, and the layers before it with `head = "native"`.
     pub classifier: f64,
     /// Schedule after the warm-up.
     pub schedule: Schedule,
@@ -182,6 +205,7 @@ impl Default for Train {
     fn default() -> Self {
         Self {
             head: Head::default(),
+            pooling: Pooling::default(),
             trainable_layers: TrainableLayers::All,
             epochs: 4,
             batch_size: 32,

@@ -1,208 +1,156 @@
-//! `config.json` of a checkpoint, in Hugging Face's keys.
+//! The encoder that a `config.json` describes.
+
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Twenty times the deepest published encoder. A greater number is damage, and every layer costs memory
-/// before its first tensor is found missing.
-const MAX_LAYERS: usize = 1024;
+use crate::architectures::{Architecture, Description, Keys, read};
+use crate::error::Error;
+use crate::geometry::Geometry;
+use crate::native_head::NativeHead;
 
-/// The geometry of a BERT encoder (Devlin et al. 2019, section 3).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Keys about the published files: class, code and element type. Tensors are float32 once they are read.
+const OF_THE_PUBLICATION: [&str; 5] = ["architectures", "auto_map", "dtype", "torch_dtype", "_name_or_path"];
+
+/// An encoder: its [`Geometry`], whose fields it has, its architecture, and the keys of `config.json`.
+///
+/// It is read from the JSON of a `config.json`, and written as one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Keys", into = "Keys")]
 pub struct EncoderConfig {
-    /// Always `bert`: the keys of other architectures are renamed when they are read.
-    pub model_type: String,
-    /// Number of ids, the rows of the word embeddings.
-    pub vocab_size: usize,
-    /// Width of the hidden states.
-    pub hidden_size: usize,
-    /// Number of Transformer layers.
-    pub num_hidden_layers: usize,
-    /// Number of attention heads; divides `hidden_size`.
-    pub num_attention_heads: usize,
-    /// Width of the feed-forward layers.
-    pub intermediate_size: usize,
-    /// Activation between the feed-forward layers.
-    #[serde(default)]
-    pub hidden_act: Activation,
-    /// Longest input in tokens.
-    pub max_position_embeddings: usize,
-    /// Rows of the token type embeddings: how many texts one input can tell apart.
-    #[serde(default = "two")]
-    pub type_vocab_size: usize,
-    /// Added to the variance in layer normalisation.
-    #[serde(default = "default_epsilon")]
-    pub layer_norm_eps: f64,
-    /// Standard deviation of randomly initialised weights.
-    #[serde(default = "default_range")]
-    pub initializer_range: f64,
-    /// Id that pads shorter texts in a batch.
-    #[serde(default)]
-    pub pad_token_id: i64,
-    /// How positions are encoded; only `absolute` is supported.
-    #[serde(default = "absolute")]
-    pub position_embedding_type: String,
-    /// Keys that the encoder does not need; they are written with the model for other readers.
-    #[serde(flatten)]
-    pub other: serde_json::Map<String, serde_json::Value>,
+    geometry: Geometry,
+    architecture: Arc<dyn Architecture>,
+    keys: Keys,
 }
 
-/// `hidden_act`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", try_from = "String")]
-pub enum Activation {
-    /// `x·Φ(x)`
-    #[default]
-    Gelu,
-    /// The tanh approximation of GELU.
-    GeluNew,
-    /// `max(x, 0)`
-    Relu,
-}
+impl Deref for EncoderConfig {
+    type Target = Geometry;
 
-impl TryFrom<String> for Activation {
-    type Error = String;
-
-    /// transformers has several names for one formula (`ACT2FN` in its `activations.py`).
-    fn try_from(name: String) -> Result<Self, String> {
-        match name.as_str() {
-            "gelu" | "gelu_python" => Ok(Self::Gelu),
-            "gelu_new" | "gelu_fast" | "gelu_accurate" | "gelu_pytorch_tanh" | "gelu_python_tanh" => {
-                Ok(Self::GeluNew)
-            }
-            "relu" => Ok(Self::Relu),
-            _ => Err(format!(
-                "hidden_act is {name:?}; expected gelu, gelu_new or relu, or another of their names"
-            )),
-        }
+    fn deref(&self) -> &Geometry {
+        &self.geometry
     }
 }
 
-fn two() -> usize {
-    2
+impl DerefMut for EncoderConfig {
+    fn deref_mut(&mut self) -> &mut Geometry {
+        &mut self.geometry
+    }
 }
 
-fn default_epsilon() -> f64 {
-    1e-12
+impl PartialEq for EncoderConfig {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.geometry, &self.keys) == (&other.geometry, &other.keys)
+    }
 }
 
-fn default_range() -> f64 {
-    0.02
+impl TryFrom<Keys> for EncoderConfig {
+    type Error = String;
+
+    fn try_from(mut keys: Keys) -> Result<Self, String> {
+        // transformers writes null for keys without a value.
+        keys.retain(|key, value| !value.is_null() && !OF_THE_PUBLICATION.contains(&key.as_str()));
+        let Description { geometry, architecture, keys } = read(&keys)?;
+        Ok(Self { geometry, architecture, keys })
+    }
 }
 
-fn absolute() -> String {
-    "absolute".to_owned()
+impl From<EncoderConfig> for Keys {
+    fn from(config: EncoderConfig) -> Self {
+        config.keys
+    }
 }
 
 impl EncoderConfig {
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let positive = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.max_position_embeddings),
-            ("type_vocab_size", self.type_vocab_size),
-        ];
-        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(format!("{key} is 0; expected at least 1"));
-        }
-        if self.num_hidden_layers > MAX_LAYERS {
-            return Err(format!(
-                "num_hidden_layers is {}; expected at most {MAX_LAYERS}",
-                self.num_hidden_layers
-            ));
-        }
-        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return Err(format!(
-                "hidden_size {} is not a multiple of num_attention_heads {}",
-                self.hidden_size, self.num_attention_heads
-            ));
-        }
-        if usize::try_from(self.pad_token_id).is_ok_and(|id| id >= self.vocab_size) || self.pad_token_id < 0 {
-            return Err(format!(
-                "pad_token_id is {}; expected an id below {}",
-                self.pad_token_id, self.vocab_size
-            ));
-        }
-        if self.position_embedding_type != "absolute" {
-            return Err(format!(
-                "position_embedding_type is {:?}; only \"absolute\" is supported",
-                self.position_embedding_type
-            ));
-        }
-        if self.other.get("is_decoder") == Some(&true.into()) {
-            return Err("is_decoder is true; expected an encoder, which reads in both directions".to_owned());
-        }
-        Ok(())
+    /// Reads a `config.json`.
+    ///
+    /// # Errors
+    /// When the file is missing or damaged, or describes no encoder that Midashi computes.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let wrong = |message: String| Error::Config { path: path.to_owned(), message };
+        let text = fs::read(path).map_err(Error::io("read", path))?;
+        let keys: Keys = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        Self::try_from(keys).map_err(wrong)
     }
 
-    /// Longest input in tokens, special tokens included.
-    pub fn max_tokens(&self) -> usize {
-        self.max_position_embeddings
+    pub(crate) fn architecture(&self) -> &dyn Architecture {
+        &*self.architecture
     }
 
-    /// Width of one attention head.
-    pub fn head_size(&self) -> usize {
-        self.hidden_size / self.num_attention_heads
+    /// The architecture's name: the `model_type`, or the one of a family.
+    pub fn name(&self) -> &'static str {
+        self.architecture.name()
+    }
+
+    /// The keys of `config.json`, with the changes that a written model needs.
+    pub fn written_keys(&self) -> Keys {
+        let mut keys = self.keys.clone();
+        self.architecture.write_keys(&mut keys);
+        keys
+    }
+
+    /// The keys of `config.json`.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The name of the table of word embeddings, `[vocab_size, hidden_size]`.
+    pub fn word_embeddings(&self) -> String {
+        self.architecture.word_embeddings()
+    }
+
+    /// Names and shapes of all tensors of the encoder, with their prefix: embeddings first, then layer by layer.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.architecture.tensors(&self.geometry)
+    }
+
+    /// Names and shapes of the tensors of the encoder's own pooler, which a checkpoint may lack.
+    pub fn pooler_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let hidden = self.hidden_size;
+        let of = |name: String| {
+            [(format!("{name}.weight"), vec![hidden, hidden]), (format!("{name}.bias"), vec![hidden])]
+        };
+        self.architecture.pooler().map(of).into_iter().flatten().collect()
+    }
+
+    /// The layer that the tensor `name` belongs to; none for embeddings, the head and what follows the layers.
+    pub fn layer_of(&self, name: &str) -> Option<usize> {
+        self.architecture.layer_of(name)
+    }
+
+    /// Whether the tensor `name` is used after the last layer and belongs to no head.
+    pub fn is_after_layers(&self, name: &str) -> bool {
+        self.architecture.is_after_layers(name)
+    }
+
+    /// Whether the tensor `name` belongs to a head.
+    pub fn is_head(&self, name: &str) -> bool {
+        let NativeHead { dense, classifier, norm, .. } = self.architecture.native_head();
+        let parts = [Some(dense), Some(classifier), norm.map(|(name, _)| name), self.architecture.pooler()];
+        let belongs = |part: &str| name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'));
+        belongs("classifier") || parts.iter().flatten().any(|part| belongs(part))
     }
 
     /// Whether the tensor `name` is trainable when the last `layers` layers are; with `None` all layers and
-    /// the embeddings are. The head, that is pooler and classifier, always is.
+    /// the embeddings are. The head always is.
     pub fn is_trainable(&self, name: &str, layers: Option<usize>) -> bool {
-        let (Some(layers), Some(name)) = (layers, name.strip_prefix("bert.")) else { return true };
-        if name.starts_with("pooler.") {
-            return true;
-        }
-        let layer = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
-        layer.is_some_and(|layer: usize| layer >= self.num_hidden_layers.saturating_sub(layers))
+        let Some(layers) = layers else { return true };
+        let is_last = |layer| layer >= self.num_hidden_layers.saturating_sub(layers);
+        self.is_head(name)
+            || self.layer_of(name).is_some_and(is_last)
+            || (layers > 0 && self.is_after_layers(name))
     }
 
-    /// Names and shapes of the pooler's tensors, which a checkpoint may lack.
-    pub fn pooler_tensors(&self) -> [(String, Vec<usize>); 2] {
-        let hidden = self.hidden_size;
-        [(format!("{POOLER}.weight"), vec![hidden, hidden]), (format!("{POOLER}.bias"), vec![hidden])]
-    }
-
-    /// Names and shapes of all tensors of the encoder, under Hugging Face's names with the prefix `bert.`:
-    /// embeddings first, then layer by layer.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let hidden = self.hidden_size;
-        let mut tensors = vec![
-            (WORD_EMBEDDINGS.to_owned(), vec![self.vocab_size, hidden]),
-            (
-                "bert.embeddings.position_embeddings.weight".to_owned(),
-                vec![self.max_position_embeddings, hidden],
-            ),
-            ("bert.embeddings.token_type_embeddings.weight".to_owned(), vec![self.type_vocab_size, hidden]),
-        ];
-        let mut pair = |name: &str, weight: Vec<usize>, bias: usize| {
-            tensors.push((format!("{name}.weight"), weight));
-            tensors.push((format!("{name}.bias"), vec![bias]));
-        };
-        pair("bert.embeddings.LayerNorm", vec![hidden], hidden);
-        let wide = self.intermediate_size;
-        for layer in 0..self.num_hidden_layers {
-            let layer = layer_name(layer);
-            for part in ["self.query", "self.key", "self.value", "output.dense"] {
-                pair(&format!("{layer}.attention.{part}"), vec![hidden, hidden], hidden);
-            }
-            pair(&format!("{layer}.attention.output.LayerNorm"), vec![hidden], hidden);
-            pair(&format!("{layer}.intermediate.dense"), vec![wide, hidden], wide);
-            pair(&format!("{layer}.output.dense"), vec![hidden, wide], hidden);
-            pair(&format!("{layer}.output.LayerNorm"), vec![hidden], hidden);
-        }
-        tensors
+    /// Whether weight decay applies to the tensor `name`: to matrices and tables, not to biases and layer
+    /// normalisation.
+    pub fn decays(&self, name: &str) -> bool {
+        !name.ends_with(".bias") && !is_normalisation(name)
     }
 }
 
-/// The table of word embeddings, `[vocab_size, hidden_size]`.
-pub const WORD_EMBEDDINGS: &str = "bert.embeddings.word_embeddings.weight";
-
-/// The linear layer on `[CLS]` that was trained to predict the next sentence.
-pub(crate) const POOLER: &str = "bert.pooler.dense";
-
-/// `bert.encoder.layer.7`
-pub(crate) fn layer_name(layer: usize) -> String {
-    format!("bert.encoder.layer.{layer}")
+/// Whether the tensor `name` belongs to a layer normalisation: all architectures say so in the name.
+pub(crate) fn is_normalisation(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("norm")
 }

@@ -45,7 +45,7 @@ pub enum Error {
         message: String,
     },
     /// A tensor is missing.
-    #[error("{}: there is no tensor {name} (expected shape {expected:?}); this is not the BERT that its config.json describes", path.display())]
+    #[error("{}: there is no tensor {name} (expected shape {expected:?}); this is not the encoder that its config.json describes", path.display())]
     TensorMissing {
         /// The file.
         path: PathBuf,
@@ -66,15 +66,35 @@ pub enum Error {
         /// The shape it should have.
         expected: Vec<usize>,
     },
-    /// A model is recorded to have a linear head, but has a pooler that computes something.
+    /// A model is recorded to have a linear head, but has layers that compute something else.
     #[error(
-        "{}: the pooler is not a power of two times the identity, as midashi.json implies with a linear head; if another \
-         program trained the model further, set \"head\" to \"pooler\" in midashi.json",
+        "{}: the layer before the classifier is not the one that Midashi writes with a linear head, as midashi.json \
+         implies; if another program trained the model further, set \"head\" to \"native\" in midashi.json",
         path.display()
     )]
     NotLinear {
         /// The file of the weights.
         path: PathBuf,
+    },
+    /// The mean of the hidden states is to be read, but the architecture's class always reads `[CLS]`.
+    #[error(
+        "train.pooling is \"mean\", but {class} of transformers always reads the first token, so other programs would compute \
+         something else with the model; set train.pooling to \"cls\""
+    )]
+    NoMeanPooling {
+        /// The class.
+        class: String,
+    },
+    /// A linear head has more categories than the architecture's class for sequence classification can express.
+    #[error(
+        "a linear head with {labels} categories cannot be written in the form of the architecture's class for sequence \
+         classification, which has room for {most}; set train.head to \"native\""
+    )]
+    TooManyLabels {
+        /// Number of categories.
+        labels: usize,
+        /// Most categories.
+        most: usize,
     },
     /// A graph has a parameter for which there is no tensor.
     #[error("the weights hold no tensor {0}, which the graph needs")]

@@ -7,12 +7,13 @@ use midashi_onnx::{ElementType, Graph, GraphBuilder, Value};
 
 use crate::config::EncoderConfig;
 use crate::error::Result;
-use crate::head::Head;
-use crate::layers::{BATCH, Dropout, Encoder, MatmulPrecision, Padding, Rows, TOKENS, Words, positions};
+use crate::head::{Head, Pooling};
 use crate::names::{
     ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS,
     POOLER_OUTPUT, TARGETS, TOKEN_TYPE_IDS, attentions_name, gradient_name,
 };
+use crate::nodes::{Dropout, MatmulPrecision, Nodes, Rows, Words};
+use crate::padding::{BATCH, Padding, TOKENS, positions};
 
 /// Where a tail begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +52,15 @@ impl Start {
 /// When the configuration does not fit together.
 pub fn outputs(config: &EncoderConfig, pooler: bool) -> Result<Graph> {
     let graph = GraphBuilder::new();
-    let (encoder, embeddings) = from_ids(&graph, config, Padding::masked, MatmulPrecision::Float32);
-    let hidden = layers_with_attention(encoder, embeddings);
+    let (nodes, embeddings) = from_ids(&graph, config, Padding::masked, MatmulPrecision::Float32);
+    let hidden = layers_with_attention(nodes, config, embeddings);
     let by_text = [BATCH.into(), TOKENS.into(), config.hidden_size.into()];
     graph.output(LAST_HIDDEN_STATE, hidden.reshape(&by_text));
-    if pooler {
-        graph.output(POOLER_OUTPUT, encoder.pooler(encoder.cls_rows(hidden)));
+    if let Some(name) = config.architecture().pooler().filter(|_| pooler) {
+        let (cls, width) = (nodes.cls_rows(hidden), config.hidden_size);
+        let scope = name.trim_end_matches(".dense");
+        let pooled = graph.scope(scope, || nodes.linear_float32(&name, cls, [width, width], true).tanh());
+        graph.output(POOLER_OUTPUT, pooled);
     }
     Ok(graph.finish()?)
 }
@@ -68,8 +72,8 @@ pub fn outputs(config: &EncoderConfig, pooler: bool) -> Result<Graph> {
 /// When the configuration does not fit together.
 pub fn trunk(config: &EncoderConfig, layers: usize, precision: MatmulPrecision) -> Result<Graph> {
     let graph = GraphBuilder::new();
-    let (encoder, embeddings) = from_ids(&graph, config, Padding::unpadded, precision);
-    let layer = |hidden, layer| encoder.layer(layer, hidden, Rows::All).hidden;
+    let (nodes, embeddings) = from_ids(&graph, config, Padding::unpadded, precision);
+    let layer = |hidden, layer| config.architecture().layer(nodes, layer, hidden, Rows::All).hidden;
     graph.output(HIDDEN_STATES, (0..layers).fold(embeddings, layer));
     Ok(graph.finish()?)
 }
@@ -81,9 +85,8 @@ pub fn trunk(config: &EncoderConfig, layers: usize, precision: MatmulPrecision) 
 /// When the configuration does not fit together.
 pub fn classifier(config: &EncoderConfig, head: Head, start: Start) -> Result<Graph> {
     let graph = GraphBuilder::new();
-    let (logits, attention) = tail(&graph, config, head, start, Padding::masked, Dropout::default());
-    graph.output(LOGITS, logits);
-    graph.output(ATTENTION, attention);
+    let output = tail(&graph, config, head, start, Padding::masked, Dropout::default(), true);
+    output.add_to(&graph);
     Ok(graph.finish()?)
 }
 
@@ -103,12 +106,9 @@ pub fn exported_classifier(config: &EncoderConfig, head: Head, pairs: bool) -> R
         true => integers(&graph, TOKEN_TYPE_IDS),
         false => graph.optional_zeros(TOKEN_TYPE_IDS, input_ids),
     };
-    let (padding, dropout) = (Padding::masked(&graph, attention_mask), Dropout::default());
-    let encoder = Encoder { graph: &graph, config, padding, dropout, precision: MatmulPrecision::Float32 };
-    let embeddings = encoder.embeddings(Words::Ids(input_ids), token_type_ids);
-    let (logits, attention) = classify(encoder, embeddings, 0, head);
-    graph.output(LOGITS, logits);
-    graph.output(ATTENTION, attention);
+    let nodes = Nodes::new(&graph, config, Padding::masked(&graph, attention_mask));
+    let embeddings = config.architecture().embeddings(nodes, Words::Ids(input_ids), token_type_ids);
+    classify(nodes, config, embeddings, 0, head, true).add_to(&graph);
     Ok(graph.finish()?)
 }
 
@@ -121,11 +121,8 @@ pub fn exported_classifier(config: &EncoderConfig, head: Head, pairs: bool) -> R
 pub fn logits(config: &EncoderConfig, head: Head, precision: MatmulPrecision) -> Result<Graph> {
     let graph = GraphBuilder::new();
     // Texts of a batch are as good as equally long, so padded rows cost less than leaving them out and in again.
-    let (encoder, embeddings) = from_ids(&graph, config, Padding::masked, precision);
-    let last = config.num_hidden_layers - 1;
-    let layer = |hidden, layer| encoder.layer(layer, hidden, Rows::All).hidden;
-    let cls = encoder.layer(last, (0..last).fold(embeddings, layer), Rows::Cls).hidden;
-    graph.output(LOGITS, encoder.head(cls, head));
+    let (nodes, embeddings) = from_ids(&graph, config, Padding::masked, precision);
+    graph.output(LOGITS, classify(nodes, config, embeddings, 0, head, false).logits);
     Ok(graph.finish()?)
 }
 
@@ -139,11 +136,14 @@ pub fn explanation(config: &EncoderConfig, head: Head) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let words = rows(&graph, INPUTS_EMBEDS, config);
     let token_type_ids = integers(&graph, TOKEN_TYPE_IDS);
-    let padding = Padding::masked(&graph, integers(&graph, ATTENTION_MASK));
-    let (dropout, precision) = (Dropout::default(), MatmulPrecision::Float32);
-    let encoder = Encoder { graph: &graph, config, padding, dropout, precision };
-    let hidden = layers_with_attention(encoder, encoder.embeddings(Words::Embedded(words), token_type_ids));
-    let logits = encoder.head(encoder.cls_rows(hidden), head);
+    let nodes = Nodes::new(&graph, config, Padding::masked(&graph, integers(&graph, ATTENTION_MASK)));
+    let embeddings = config.architecture().embeddings(nodes, Words::Embedded(words), token_type_ids);
+    let hidden = layers_with_attention(nodes, config, embeddings);
+    let pooled = match head.pooling {
+        Pooling::Cls => nodes.cls_rows(hidden),
+        Pooling::Mean => nodes.mean_rows(hidden),
+    };
+    let logits = head.logits(nodes, config, pooled);
     graph.output(LOGITS, logits);
     let score = (logits * targets(&graph, head)).reduce_sum(&[0, 1], false);
     graph.output(&gradient_name(INPUTS_EMBEDS), graph.gradients(score, &[words])[0]);
@@ -171,25 +171,41 @@ fn from_ids<'g>(
     config: &'g EncoderConfig,
     padding: impl FnOnce(&'g GraphBuilder, Value<'g>) -> Padding<'g>,
     precision: MatmulPrecision,
-) -> (Encoder<'g>, Value<'g>) {
+) -> (Nodes<'g>, Value<'g>) {
     let [input_ids, token_type_ids, attention_mask] =
         [INPUT_IDS, TOKEN_TYPE_IDS, ATTENTION_MASK].map(|name| integers(graph, name));
-    let padding = padding(graph, attention_mask);
-    let encoder = Encoder { graph, config, padding, dropout: Dropout::default(), precision };
-    (encoder, encoder.embeddings(Words::Ids(input_ids), token_type_ids))
+    let nodes = Nodes { precision, ..Nodes::new(graph, config, padding(graph, attention_mask)) };
+    (nodes, config.architecture().embeddings(nodes, Words::Ids(input_ids), token_type_ids))
 }
 
-/// All layers for all tokens, with every layer's attention as an output.
-fn layers_with_attention<'g>(encoder: Encoder<'g>, embeddings: Value<'g>) -> Value<'g> {
-    (0..encoder.config.num_hidden_layers).fold(embeddings, |hidden, layer| {
-        let output = encoder.layer(layer, hidden, Rows::All);
-        encoder.graph.output(&attentions_name(layer), output.attention);
+/// All layers for all tokens and what follows them, with every layer's attention as an output.
+fn layers_with_attention<'g>(nodes: Nodes<'g>, config: &EncoderConfig, embeddings: Value<'g>) -> Value<'g> {
+    let nodes = Nodes { outputs_attention: true, ..nodes };
+    let hidden = (0..config.num_hidden_layers).fold(embeddings, |hidden, layer| {
+        let output = config.architecture().layer(nodes, layer, hidden, Rows::All);
+        nodes.graph.output(&attentions_name(layer), output.attention);
         output.hidden
-    })
+    });
+    config.architecture().finish(nodes, hidden)
 }
 
-/// Layers from `start` on, the last for `[CLS]` alone, and the head. Returns logits
-/// `[batch, labels]` and the last layer's attention `[batch, heads, tokens]`.
+/// What a classifier computes.
+pub(crate) struct Classification<'g> {
+    /// `[batch, labels]`
+    pub(crate) logits: Value<'g>,
+    /// The last layer's attention from `[CLS]`, `[batch, heads, tokens]`.
+    attention: Value<'g>,
+}
+
+impl Classification<'_> {
+    /// Adds the outputs [`LOGITS`] and [`ATTENTION`].
+    fn add_to(self, graph: &GraphBuilder) {
+        graph.output(LOGITS, self.logits);
+        graph.output(ATTENTION, self.attention);
+    }
+}
+
+/// Layers from `start` on, and the head.
 pub(crate) fn tail<'g>(
     graph: &'g GraphBuilder,
     config: &'g EncoderConfig,
@@ -197,34 +213,50 @@ pub(crate) fn tail<'g>(
     start: Start,
     padding: impl FnOnce(&'g GraphBuilder, Value<'g>) -> Padding<'g>,
     dropout: Dropout,
-) -> (Value<'g>, Value<'g>) {
+    outputs_attention: bool,
+) -> Classification<'g> {
     let last = config.num_hidden_layers - 1;
     let padding = padding(graph, integers(graph, ATTENTION_MASK));
-    let encoder = Encoder { graph, config, padding, dropout, precision: MatmulPrecision::Float32 };
+    let nodes = Nodes { dropout, ..Nodes::new(graph, config, padding) };
+    let embeddings = |words| config.architecture().embeddings(nodes, words, integers(graph, TOKEN_TYPE_IDS));
     let (hidden, first) = match start {
-        Start::InputIds => {
-            let ids = integers(graph, INPUT_IDS);
-            (encoder.embeddings(Words::Ids(ids), integers(graph, TOKEN_TYPE_IDS)), 0)
-        }
-        Start::InputsEmbeds => {
-            let words = rows(graph, INPUTS_EMBEDS, config);
-            (encoder.embeddings(Words::Embedded(words), integers(graph, TOKEN_TYPE_IDS)), 0)
-        }
+        Start::InputIds => (embeddings(Words::Ids(integers(graph, INPUT_IDS))), 0),
+        Start::InputsEmbeds => (embeddings(Words::Embedded(rows(graph, INPUTS_EMBEDS, config))), 0),
         Start::AfterLayers(layers) => {
             let hidden = rows(graph, HIDDEN_STATES, config);
             let hidden = hidden.reshape(&[positions(), config.hidden_size.into()]);
             (padding.unpad(hidden), layers.min(last))
         }
     };
-    classify(encoder, hidden, first, head)
+    classify(nodes, config, hidden, first, head, outputs_attention)
 }
 
-/// The layers from `first` on, the last for `[CLS]` alone, and the head: logits and the last layer's attention.
-fn classify<'g>(encoder: Encoder<'g>, hidden: Value<'g>, first: usize, head: Head) -> (Value<'g>, Value<'g>) {
-    let last = encoder.config.num_hidden_layers - 1;
-    let layer = |hidden, layer| encoder.layer(layer, hidden, Rows::All).hidden;
-    let output = encoder.layer(last, (first..last).fold(hidden, layer), Rows::Cls);
-    let heads = encoder.config.num_attention_heads;
-    let attention = output.attention.reshape(&[BATCH.into(), heads.into(), TOKENS.into()]);
-    (encoder.head(output.hidden, head), attention)
+/// The layers from `first` on, the last for `[CLS]` alone if the head reads nothing else, and the head.
+fn classify<'g>(
+    nodes: Nodes<'g>,
+    config: &EncoderConfig,
+    hidden: Value<'g>,
+    first: usize,
+    head: Head,
+    outputs_attention: bool,
+) -> Classification<'g> {
+    let (architecture, last) = (config.architecture(), config.num_hidden_layers - 1);
+    let layer = |hidden, layer| architecture.layer(nodes, layer, hidden, Rows::All).hidden;
+    let hidden = (first..last).fold(hidden, layer);
+    let (pooled, attention) = match head.pooling {
+        Pooling::Cls => {
+            let output = architecture.layer(nodes, last, hidden, Rows::Cls);
+            (architecture.finish(nodes, output.hidden), output.attention)
+        }
+        Pooling::Mean => {
+            let nodes = Nodes { outputs_attention, ..nodes };
+            let output = architecture.layer(nodes, last, hidden, Rows::All);
+            let hidden = architecture.finish(nodes, output.hidden);
+            // The first token's row of the attention matrix.
+            (nodes.mean_rows(hidden), output.attention.take_first(2, 1))
+        }
+    };
+    let heads = config.num_attention_heads;
+    let attention = attention.reshape(&[BATCH.into(), heads.into(), TOKENS.into()]);
+    Classification { logits: head.logits(nodes, config, pooled), attention }
 }

@@ -1,14 +1,24 @@
-//! What computes the logits from the last hidden state of `[CLS]`, and its form in a written model.
+//! What computes the logits from the last hidden states, and its form in a written model.
 //!
-//! `BertForSequenceClassification` of transformers always has a pooler: `classifier(tanh(pooler(h)))`. A linear head is
-//! written in that form as a pooler of [`SCALE`] times the identity without bias, and a classifier whose weights are
-//! divided by `SCALE`. The tanh of such small numbers is linear, so the logits stay the same up to rounding. `SCALE` is
-//! a power of two, so a reader recovers the classifier's weights bit for bit.
+//! The classes for sequence classification of transformers have a linear layer and an activation function before the
+//! linear classifier. A linear head `W·h + b` is written in their form:
+//!
+//! - Before tanh, as in `BertForSequenceClassification`, as a pooler of [`SCALE`] times the identity without bias, and a
+//!   classifier whose weights are divided by `SCALE`. The tanh of such small numbers is linear, so the logits stay the
+//!   same up to rounding. `SCALE` is a power of two, so a reader recovers the classifier's weights bit for bit.
+//! - Before GELU and ReLU as rows `W` and `−W` and a classifier that subtracts the second from the first, because
+//!   `f(z) − f(−z) = z` for both functions. Layer normalisation after them is linear for numbers that are small beside
+//!   the root of its epsilon, and subtracting its mean changes no difference.
 
-use ndarray::{ArrayD, Axis, Ix1, Ix2};
+use midashi_onnx::Value as Node;
+use ndarray::{Array2, ArrayD, Axis, Ix1, Ix2, Slice, concatenate};
+use serde_json::{Map, Value};
 
-use crate::config::{EncoderConfig, POOLER};
+use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
+use crate::geometry::Activation;
+use crate::native_head::NativeHead;
+use crate::nodes::Nodes;
 use crate::weights::Weights;
 
 /// The factor of the identity in the pooler of a written linear head: 2⁻¹².
@@ -18,77 +28,302 @@ use crate::weights::Weights;
 /// weights (float16 ends at 65,504).
 pub const SCALE: f32 = 1.0 / 4096.0;
 
-/// What computes the logits from the last hidden state of `[CLS]`.
+/// What computes the logits from the last hidden states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Number of logits.
     pub labels: usize,
-    /// Whether a pooler (linear layer and tanh) comes before the linear classifier, as in
-    /// `BertForSequenceClassification`.
-    pub pooler: bool,
+    /// Its layers.
+    pub kind: HeadKind,
+    /// What it reads.
+    pub pooling: Pooling,
+}
+
+/// The layers of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadKind {
+    /// A linear layer.
+    Linear,
+    /// Those of the architecture's class for sequence classification in transformers: for BERT a pooler (linear layer and
+    /// tanh) and a linear layer.
+    Native,
+}
+
+/// What a head reads of a text's last hidden states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// That of `[CLS]`.
+    #[default]
+    Cls,
+    /// The mean over all tokens.
+    Mean,
+}
+
+impl Pooling {
+    /// Its name in configurations.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cls => "cls",
+            Self::Mean => "mean",
+        }
+    }
 }
 
 impl Head {
     /// A linear classifier on `[CLS]`.
     pub fn linear(labels: usize) -> Self {
-        Self { labels, pooler: false }
+        Self { labels, kind: HeadKind::Linear, pooling: Pooling::Cls }
     }
 
-    /// A pooler and a linear classifier on it.
-    pub fn with_pooler(labels: usize) -> Self {
-        Self { labels, pooler: true }
+    /// The layers of the architecture's class for sequence classification, on `[CLS]`.
+    pub fn native(labels: usize) -> Self {
+        Self { labels, kind: HeadKind::Native, pooling: Pooling::Cls }
+    }
+
+    /// Checks that the architecture's class for sequence classification has this pooling, so that the written model is the
+    /// same for other programs.
+    ///
+    /// # Errors
+    /// When it always reads `[CLS]`.
+    pub fn check(self, config: &EncoderConfig) -> Result<()> {
+        let native = config.architecture().native_head();
+        match (self.pooling, native.pooling_key) {
+            (Pooling::Mean, None) => Err(Error::NoMeanPooling { class: native.class }),
+            _ => Ok(()),
+        }
     }
 
     /// Names and shapes of its tensors.
     pub fn tensors(self, config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
-        let pooler = config.pooler_tensors().into_iter().filter(|_| self.pooler);
-        pooler.chain(classifier_tensors(self.labels, config.hidden_size)).collect()
+        match self.kind {
+            HeadKind::Linear => linear_tensors(LINEAR, self.labels, config.hidden_size).into(),
+            HeadKind::Native => {
+                let native = config.architecture().native_head();
+                let classifier = linear_tensors(&native.classifier, self.labels, config.hidden_size);
+                native.dense_tensors(config.hidden_size).into_iter().chain(classifier).collect()
+            }
+        }
     }
 
-    /// The head of `weights` as `BertForSequenceClassification` has it: pooler and classifier.
+    /// Adds the head to `weights`, randomly initialised: the classifier as in the article, the layers before it as
+    /// transformers does.
+    pub fn initialise(self, config: &EncoderConfig, weights: &mut Weights, seed: u64) {
+        let native = config.architecture().native_head();
+        let name = match self.kind {
+            HeadKind::Linear => LINEAR,
+            HeadKind::Native => {
+                let deviation = config.initializer_range as f32;
+                weights.add_dense(native.dense_tensors(config.hidden_size), deviation, seed);
+                &native.classifier
+            }
+        };
+        weights.add_classifier(name, self.labels, config.hidden_size, seed);
+    }
+
+    /// Names and shapes of the tensors before the classifier in the native head.
+    pub(crate) fn dense_tensors(config: &EncoderConfig) -> Vec<(String, Vec<usize>)> {
+        config.architecture().native_head().dense_tensors(config.hidden_size)
+    }
+
+    /// Whether tanh follows the first layer of the native head, as it follows a pooler.
+    pub(crate) fn has_tanh(config: &EncoderConfig) -> bool {
+        config.architecture().native_head().activation == Activation::Tanh
+    }
+
+    /// The class for sequence classification of the architecture in transformers, and its keys in `config.json`: the
+    /// dropout before the classifier, and the pooling if the class has a choice.
+    pub fn native_keys(self, config: &EncoderConfig, dropout: f64) -> (String, Map<String, Value>) {
+        let native = config.architecture().native_head();
+        let mut keys = Map::from_iter([(native.dropout_key.to_owned(), dropout.into())]);
+        if let Some(key) = native.pooling_key {
+            keys.insert(key.to_owned(), self.pooling.name().into());
+        }
+        (native.class, keys)
+    }
+
+    /// The head as transformers' class for sequence classification of the architecture has it.
     ///
     /// # Errors
-    /// When a tensor of the head is missing.
-    pub fn to_bert(self, config: &EncoderConfig, weights: &Weights) -> Result<Weights> {
+    /// When a tensor of the head is missing, or the class cannot express the head.
+    pub fn to_native(self, config: &EncoderConfig, weights: &Weights) -> Result<Weights> {
         let mut head = Weights::default();
         for (name, _) in self.tensors(config) {
             let tensor = weights.get(&name).ok_or_else(|| Error::Unfilled(name.clone()))?;
             head.insert(name, tensor.clone());
         }
-        if !self.pooler {
-            for (name, shape) in config.pooler_tensors() {
-                let mut tensor = ArrayD::zeros(shape);
-                if tensor.ndim() == 2 {
-                    tensor.diag_mut().fill(SCALE);
-                }
-                head.insert(name, tensor);
-            }
-            head.multiply(CLASSIFIER_WEIGHT, 1.0 / SCALE);
+        if self.kind == HeadKind::Native {
+            return Ok(head);
         }
+        let native = config.architecture().native_head();
+        let [Some(weight), Some(bias)] = linear_names(LINEAR).map(|name| head.remove(&name)) else {
+            return Err(Error::Unfilled(LINEAR.to_owned()));
+        };
+        let hidden = config.hidden_size;
+        for (name, shape) in native.dense_tensors(hidden) {
+            let is_scale = native.norm.as_ref().is_some_and(|(norm, _)| name == format!("{norm}.weight"));
+            head.insert(name, if is_scale { ArrayD::ones(shape) } else { ArrayD::zeros(shape) });
+        }
+        let [dense, classifier] = [&native.dense, &native.classifier].map(|name| format!("{name}.weight"));
+        let mut matrix = Array2::zeros((hidden, hidden));
+        let written = if native.activation == Activation::Tanh {
+            matrix.diag_mut().fill(SCALE);
+            weight.mapv(|number| number / SCALE)
+        } else {
+            let scale = odd_scale(config, &native);
+            if 2 * self.labels > hidden {
+                return Err(Error::TooManyLabels { labels: self.labels, most: hidden / 2 });
+            }
+            let rows = weight.mapv(|number| number * scale);
+            let rows = rows.into_dimensionality::<Ix2>().map_err(|_| Error::Unfilled(LINEAR.to_owned()))?;
+            matrix.slice_axis_mut(Axis(0), Slice::from(..self.labels)).assign(&rows);
+            let second = Slice::from(self.labels..2 * self.labels);
+            matrix.slice_axis_mut(Axis(0), second).assign(&-rows);
+            let size = if native.norm.is_some() { (config.layer_norm_eps as f32).sqrt() } else { 1.0 };
+            differences(self.labels, hidden, size / scale).into_dyn()
+        };
+        head.insert(dense, matrix.into_dyn());
+        head.insert(classifier, written);
+        head.insert(format!("{}.bias", native.classifier), bias);
         Ok(head)
     }
 
-    /// Undoes [`to_bert`](Self::to_bert) for a linear head in `weights`. Returns whether they are without a pooler now:
-    /// one that is no multiple of the identity stays.
-    pub(crate) fn undo(weights: &mut Weights) -> bool {
-        let names = ["weight", "bias"].map(|part| format!("{POOLER}.{part}"));
-        let [Some(weight), Some(bias)] = names.each_ref().map(|name| weights.get(name)) else {
-            return !weights.has_pooler();
+    /// Undoes [`to_native`](Self::to_native) for a linear head in `weights`: replaces the tensors of the native head by
+    /// those of the linear one. Returns whether it could: layers that compute something else stay.
+    pub(crate) fn undo(config: &EncoderConfig, weights: &mut Weights) -> bool {
+        let native = config.architecture().native_head();
+        let linear = if native.activation == Activation::Tanh {
+            undo_tanh(&native, weights)
+        } else {
+            undo_odd(config, &native, weights)
         };
-        let Some(scale) = identity_scale(weight, bias) else { return false };
-        for name in &names {
-            weights.remove(name);
+        let Some((weight, bias)) = linear else { return false };
+        for (name, _) in Self::native(0).tensors(config) {
+            weights.remove(&name);
         }
-        weights.multiply(CLASSIFIER_WEIGHT, scale);
+        for (name, tensor) in linear_names(LINEAR).into_iter().zip([weight, bias]) {
+            weights.insert(name, tensor);
+        }
         true
+    }
+
+    /// The head's layers on the pooled hidden states: `[batch, labels]`.
+    pub(crate) fn logits<'g>(self, nodes: Nodes<'g>, config: &EncoderConfig, pooled: Node<'g>) -> Node<'g> {
+        let width = nodes.geometry.hidden_size;
+        let (pooled, name) = match self.kind {
+            HeadKind::Linear => (pooled, LINEAR.to_owned()),
+            HeadKind::Native => {
+                let native = config.architecture().native_head();
+                (native.dense(nodes, pooled), native.classifier)
+            }
+        };
+        nodes.graph.scope(&name, || {
+            let dropped = nodes.drop_hidden(&name, pooled);
+            nodes.linear_float32(&name, dropped, [width, self.labels], true)
+        })
     }
 }
 
-/// The matrix of the linear classifier, `[labels, hidden_size]`.
-const CLASSIFIER_WEIGHT: &str = "classifier.weight";
+impl NativeHead {
+    /// Names and shapes of the tensors before the classifier.
+    fn dense_tensors(&self, hidden: usize) -> Vec<(String, Vec<usize>)> {
+        let mut tensors = vec![(format!("{}.weight", self.dense), vec![hidden, hidden])];
+        if self.has_bias {
+            tensors.push((format!("{}.bias", self.dense), vec![hidden]));
+        }
+        if let Some((norm, has_bias)) = &self.norm {
+            tensors.push((format!("{norm}.weight"), vec![hidden]));
+            if *has_bias {
+                tensors.push((format!("{norm}.bias"), vec![hidden]));
+            }
+        }
+        tensors
+    }
 
-fn classifier_tensors(labels: usize, hidden_size: usize) -> [(String, Vec<usize>); 2] {
-    [(CLASSIFIER_WEIGHT.to_owned(), vec![labels, hidden_size]), ("classifier.bias".to_owned(), vec![labels])]
+    /// The layers before the classifier.
+    fn dense<'g>(&self, nodes: Nodes<'g>, pooled: Node<'g>) -> Node<'g> {
+        let width = nodes.geometry.hidden_size;
+        let scope = self.dense.trim_end_matches(".dense");
+        nodes.graph.scope(scope, || {
+            let x = if self.drops_input { nodes.drop_hidden(&self.dense, pooled) } else { pooled };
+            let x = nodes.linear_float32(&self.dense, x, [width, width], self.has_bias);
+            let x = self.activation.of(x);
+            match &self.norm {
+                Some((norm, has_bias)) => nodes.layer_norm_with(norm, x, *has_bias),
+                None => x,
+            }
+        })
+    }
+}
+
+/// The linear head's layer in graphs and weights.
+const LINEAR: &str = "classifier";
+
+fn linear_names(name: &str) -> [String; 2] {
+    ["weight", "bias"].map(|part| format!("{name}.{part}"))
+}
+
+fn linear_tensors(name: &str, labels: usize, hidden_size: usize) -> [(String, Vec<usize>); 2] {
+    let [weight, bias] = linear_names(name);
+    [(weight, vec![labels, hidden_size]), (bias, vec![labels])]
+}
+
+/// The power of two that rows before GELU or ReLU are multiplied with: 1, or 2⁻¹² times the root of the epsilon of a layer
+/// normalisation after them.
+fn odd_scale(config: &EncoderConfig, native: &NativeHead) -> f32 {
+    match native.norm {
+        None => 1.0,
+        Some(_) => SCALE * config.layer_norm_eps.sqrt().log2().floor().exp2() as f32,
+    }
+}
+
+/// `factor` times (the identity, minus the identity, zeros): `[labels, hidden]`.
+fn differences(labels: usize, hidden: usize, factor: f32) -> Array2<f32> {
+    Array2::from_shape_fn((labels, hidden), |(row, column)| match column.checked_sub(row) {
+        Some(0) => factor,
+        Some(distance) if distance == labels => -factor,
+        _ => 0.0,
+    })
+}
+
+fn undo_tanh(native: &NativeHead, weights: &Weights) -> Option<(ArrayD<f32>, ArrayD<f32>)> {
+    let [weight, bias] = linear_names(&native.dense);
+    let scale = identity_scale(weights.get(&weight)?, weights.get(&bias)?)?;
+    let [weight, bias] = linear_names(&native.classifier);
+    Some((weights.get(&weight)?.mapv(|number| number * scale), weights.get(&bias)?.clone()))
+}
+
+/// Whether the layers before a classifier are those that a linear head is written with.
+pub(crate) fn is_linear_form(config: &EncoderConfig, dense: &[(String, ArrayD<f32>)]) -> bool {
+    let Some((_, weight)) = dense.first() else { return false };
+    if Head::has_tanh(config) {
+        return dense.get(1).is_some_and(|(_, bias)| identity_scale(weight, bias).is_some());
+    }
+    let Ok(rows) = weight.view().into_dimensionality::<Ix2>() else { return false };
+    let used = rows.rows().into_iter().take_while(|row| row.iter().any(|number| *number != 0.0)).count();
+    let (first, others) = rows.split_at(Axis(0), used / 2);
+    let (second, rest) = others.split_at(Axis(0), used / 2);
+    used > 0 && used.is_multiple_of(2) && first == -&second && rest.iter().all(|number| *number == 0.0)
+}
+
+fn undo_odd(
+    config: &EncoderConfig,
+    native: &NativeHead,
+    weights: &Weights,
+) -> Option<(ArrayD<f32>, ArrayD<f32>)> {
+    let [name, bias] = linear_names(&native.classifier);
+    let (classifier, bias) =
+        (weights.get(&name)?.view().into_dimensionality::<Ix2>().ok()?, weights.get(&bias)?);
+    let (labels, hidden) = classifier.dim();
+    if 2 * labels > hidden || classifier != differences(labels, hidden, *classifier.first()?) {
+        return None;
+    }
+    let dense = weights.get(&format!("{}.weight", native.dense))?.view().into_dimensionality::<Ix2>().ok()?;
+    let rows = |from: usize, to: usize| dense.slice_axis(Axis(0), Slice::from(from..to)).to_owned();
+    let first = rows(0, labels);
+    let zeros = Array2::zeros((hidden - 2 * labels, hidden));
+    let expected = concatenate(Axis(0), &[first.view(), (-&first).view(), zeros.view()]).ok()?;
+    let scale = odd_scale(config, native);
+    (dense == expected).then(|| (first.mapv(|number| number / scale).into_dyn(), bias.clone()))
 }
 
 /// The factor of a pooler that is a power of two, 1 at most, times the identity without bias; `None` for every other

@@ -1,15 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod architectures;
 mod batch;
 mod checkpoint;
 mod config;
 mod error;
+mod geometry;
 mod graphs;
 mod head;
-mod layers;
 mod logits;
 mod names;
+mod native_head;
+mod nodes;
 mod optimiser;
+mod padding;
 mod quantize;
 mod training;
 mod weights;
@@ -18,12 +22,12 @@ pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
-pub use checkpoint::{Checkpoint, Pooler, WeightsFile};
-pub use config::{Activation, EncoderConfig, WORD_EMBEDDINGS};
+pub use checkpoint::{Checkpoint, StoredHead, WeightsFile};
+pub use config::EncoderConfig;
 pub use error::{Error, Result};
+pub use geometry::{Activation, Geometry};
 pub use graphs::{Start, classifier, explanation, exported_classifier, logits, outputs, trunk};
-pub use head::{Head, SCALE};
-pub use layers::{Dropout, MatmulPrecision};
+pub use head::{Head, HeadKind, Pooling, SCALE};
 pub use logits::{argmax, softmax};
 pub use midashi_onnx::{Graph, Storage};
 pub use names::{
@@ -31,6 +35,7 @@ pub use names::{
     LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT, RATE_FACTOR, STEP_SIZE, TARGETS, TOKEN_TYPE_IDS,
     attentions_name, first_moment_name, gradient_name, gradient_sum_name, next_name, second_moment_name,
 };
+pub use nodes::{Dropout, MatmulPrecision};
 pub use optimiser::{AdamW, LearningRate};
 pub use training::{Training, dropout_masks, training};
 pub use weights::{Float32, Weights, little_endian};

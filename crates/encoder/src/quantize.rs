@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use midashi_onnx::{ElementType, Graph, GraphBuilder, Value};
-use ndarray::{Array1, ArrayView2, Axis, Ix2};
+use ndarray::{Array1, ArrayD, ArrayView2, Axis, Ix2};
 
 use crate::error::{Error, Result};
 use crate::weights::Weights;
@@ -42,15 +42,15 @@ pub(crate) fn linear<'g>(
     g: &'g GraphBuilder,
     name: &str,
     x: Value<'g>,
-    input: usize,
-    output: usize,
+    [input, output]: [usize; 2],
+    has_bias: bool,
 ) -> Value<'g> {
     let (weight, weight_scale) = weight(g, name, input, output);
-    let bias = g.parameter(&format!("{name}.bias"), &[output]);
+    let bias = bias(g, name, output, has_bias);
     // ONNX Runtime merges equal nodes, so query, key and value share scale and quantised activations.
     let scale = (x.abs().reduce_max(&[1], true) + SMALLEST) * (1.0 / LARGEST);
     let products = (x / scale).to_uint8(ZERO).matmul_integer(weight, ZERO);
-    products.to_float() * weight_scale * scale + bias
+    add(products.to_float() * weight_scale * scale, bias)
 }
 
 /// As [`linear`], with two digits for each activation: its integer and the rest in 254ths of it.
@@ -61,18 +61,18 @@ pub(crate) fn linear_of_two_digits<'g>(
     g: &'g GraphBuilder,
     name: &str,
     x: Value<'g>,
-    input: usize,
-    output: usize,
+    [input, output]: [usize; 2],
+    has_bias: bool,
 ) -> Value<'g> {
     let (weight, weight_scale) = weight(g, name, input, output);
-    let bias = g.parameter(&format!("{name}.bias"), &[output]);
+    let bias = bias(g, name, output, has_bias);
     let scale = (x.abs().reduce_max(&[1], true) + SMALLEST) * (1.0 / LARGEST);
     let scaled = x / scale;
     let first = scaled.to_uint8(ZERO);
     let rest = (scaled - (first.to_float() - f32::from(ZERO))) * STEPS;
     let [first, rest] =
         [first, rest.to_uint8(ZERO)].map(|digit| digit.matmul_integer(weight, ZERO).to_float());
-    (first + rest * (1.0 / STEPS)) * weight_scale * scale + bias
+    add((first + rest * (1.0 / STEPS)) * weight_scale * scale, bias)
 }
 
 /// As [`linear`], for the output `x` of GELU, which has hardly any negative numbers: all 8 bits are for positive ones. The
@@ -81,8 +81,8 @@ pub(crate) fn linear_of_gelu<'g>(
     g: &'g GraphBuilder,
     name: &str,
     x: Value<'g>,
-    input: usize,
-    output: usize,
+    [input, output]: [usize; 2],
+    _has_bias: bool,
 ) -> Value<'g> {
     let (weight, weight_scale) = weight(g, name, input, output);
     let bias = g.parameter(&format!("{name}.bias{SHIFTED}"), &[output]);
@@ -90,6 +90,15 @@ pub(crate) fn linear_of_gelu<'g>(
     let scale = (shifted.reduce_max(&[1], true) + SMALLEST) * (1.0 / f32::from(u8::MAX));
     let products = (shifted / scale).to_uint8(0).matmul_integer(weight, 0);
     products.to_float() * weight_scale * scale + bias
+}
+
+/// The parameter `name.bias` `[out]`, if there is one.
+fn bias<'g>(g: &'g GraphBuilder, name: &str, output: usize, has_bias: bool) -> Option<Value<'g>> {
+    has_bias.then(|| g.parameter(&format!("{name}.bias"), &[output]))
+}
+
+fn add<'g>(x: Value<'g>, bias: Option<Value<'g>>) -> Value<'g> {
+    bias.map_or(x, |bias| x + bias)
 }
 
 /// The parameters `name.weight.int8` `[in, out]` and `name.weight.scale` `[out]`.
@@ -114,8 +123,10 @@ impl Weights {
             let (numbers, scales) = quantize(matrix, bits);
             let bias = format!("{}.bias", name.trim_end_matches(".weight"));
             if shifted.contains(&&*bias) {
-                let floats = self.get(&bias).ok_or_else(|| Error::Unfilled(bias.clone()))?;
                 let constants = column_sums(&numbers, &scales) * GELU_DEPTH;
+                // Some linear layers have no bias.
+                let zeros = ArrayD::zeros(vec![constants.len()]);
+                let floats = self.get(&bias).unwrap_or(&zeros);
                 let shifted = floats
                     .iter()
                     .zip(&constants)

@@ -12,12 +12,13 @@ use crate::config::EncoderConfig;
 use crate::error::Result;
 use crate::graphs::{Start, tail, targets};
 use crate::head::Head;
-use crate::layers::{BATCH, Dropout, Padding, TOKENS};
 use crate::names::{
     BIAS_CORRECTION, GRADIENT_NORM, LOGITS, LOSS, RATE_FACTOR, STEP_SIZE, dropout_name, first_moment_name,
     gradient_name, gradient_sum_name, next_name, second_moment_name,
 };
+use crate::nodes::Dropout;
 use crate::optimiser::{AdamW, LearningRate, Step, clipping};
+use crate::padding::{BATCH, Padding, TOKENS};
 
 /// [`classifier`](crate::classifier)'s inputs, [`TARGETS`](crate::TARGETS) and the masks of `dropout` (see
 /// [`dropout_masks`]); outputs [`LOSS`], [`LOGITS`], and the gradient of each parameter that is `trainable`
@@ -129,7 +130,7 @@ impl<'a> Training<'a> {
     /// Adds the model and its loss; returns the trainable parameters in the order of the model.
     fn trainable<'g>(&'g self, graph: &'g GraphBuilder, accumulates: bool) -> Vec<Trainable<'g>> {
         let Self { config, head, start, dropout, .. } = *self;
-        let (logits, _) = tail(graph, config, head, start, Padding::unpadded, dropout);
+        let logits = tail(graph, config, head, start, Padding::unpadded, dropout, false).logits;
         let targets = targets(graph, head);
         let loss = graph.scope("loss", || cross_entropy(logits, targets));
         graph.output(LOSS, loss);

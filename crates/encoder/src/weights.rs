@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, View};
 
 use midashi_onnx::Graph;
 
-use crate::config::{EncoderConfig, POOLER};
+use crate::config::{EncoderConfig, is_normalisation};
 use crate::error::{Error, Result};
 
 /// Tensors under their Hugging Face names (`bert.…`, `classifier.…`), float32, row-major.
@@ -28,7 +28,7 @@ impl Weights {
         rng.set_stream(u64::MAX);
         let mut weights = Self::default();
         for (name, shape) in config.tensors() {
-            let array = match (name.ends_with(".bias"), name.contains("LayerNorm")) {
+            let array = match (name.ends_with(".bias"), is_normalisation(&name)) {
                 (true, _) => ArrayD::zeros(shape),
                 (false, true) => ArrayD::ones(shape),
                 (false, false) => normal(&mut rng, &shape, config.initializer_range as f32),
@@ -38,22 +38,24 @@ impl Weights {
         weights
     }
 
-    /// Adds the article's linear classifier: weights N(0, 0.02), bias N(0, 1).
-    pub fn add_classifier(&mut self, labels: usize, hidden_size: usize, seed: u64) {
+    /// Adds the article's linear classifier under the name `name`: weights N(0, 0.02), bias N(0, 1).
+    pub fn add_classifier(&mut self, name: &str, labels: usize, hidden_size: usize, seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        self.insert("classifier.weight".to_owned(), normal(&mut rng, &[labels, hidden_size], 0.02));
-        self.insert("classifier.bias".to_owned(), normal(&mut rng, &[labels], 1.0));
+        self.insert(format!("{name}.weight"), normal(&mut rng, &[labels, hidden_size], 0.02));
+        self.insert(format!("{name}.bias"), normal(&mut rng, &[labels], 1.0));
     }
 
-    /// Adds a pooler as transformers initialises it: weights N(0, `initializer_range`), bias 0.
-    pub fn add_pooler(&mut self, config: &EncoderConfig, seed: u64) {
+    /// Adds layers of a head as transformers initialises them: matrices N(0, `deviation`), biases 0, layer
+    /// normalisation the identity.
+    pub(crate) fn add_dense(&mut self, tensors: Vec<(String, Vec<usize>)>, deviation: f32, seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // Apart from the classifier's and the encoder's streams.
         rng.set_stream(u64::MAX - 1);
-        for (name, shape) in config.pooler_tensors() {
-            let tensor = match shape.len() {
-                2 => normal(&mut rng, &shape, config.initializer_range as f32),
-                _ => ArrayD::zeros(shape),
+        for (name, shape) in tensors {
+            let tensor = match (shape.len(), name.ends_with(".bias")) {
+                (2, _) => normal(&mut rng, &shape, deviation),
+                (_, true) => ArrayD::zeros(shape),
+                (_, false) => ArrayD::ones(shape),
             };
             self.insert(name, tensor);
         }
@@ -74,16 +76,9 @@ impl Weights {
         self.0.get_mut(name)
     }
 
-    /// Multiplies the tensor `name`, if there is one.
-    pub(crate) fn multiply(&mut self, name: &str, factor: f32) {
-        if let Some(tensor) = self.0.get_mut(name) {
-            tensor.mapv_inplace(|number| number * factor);
-        }
-    }
-
-    /// Whether there is a pooler.
-    pub fn has_pooler(&self) -> bool {
-        self.0.keys().any(|name| name.starts_with(POOLER))
+    /// Whether there is the encoder's own pooler.
+    pub fn has_pooler(&self, config: &EncoderConfig) -> bool {
+        config.pooler_tensors().iter().any(|(name, _)| self.get(name).is_some())
     }
 
     /// Removes the tensor `name` and returns it.
@@ -122,23 +117,45 @@ impl Weights {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        self.write_with(&Self::default(), path)
+        write(self.iter(), path)
     }
 
-    /// As [`write`](Self::write), with the tensors of `others` in the place of those of the same name.
+    /// Writes the encoder of `config` and the `head` as transformers' class for sequence classification reads them.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn write_with(&self, others: &Self, path: &Path) -> Result<()> {
-        // transformers requires this key.
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let own = self.iter().filter(|(name, _)| others.get(name).is_none());
-        let tensors = own.chain(others.iter()).map(|(name, tensor)| (name, Float32(tensor.view())));
-        let bytes = safetensors::serialize(tensors, Some(metadata))
-            .map_err(|error| Error::Weights { path: path.to_owned(), message: error.to_string() })?;
-        // The library's own `serialize_to_file` makes files that only their owner may read.
-        std::fs::write(path, bytes).map_err(Error::io("write", path))
+    /// When a tensor is missing, the class cannot express the head, or the file cannot be written.
+    pub fn write_model(&self, config: &EncoderConfig, head: &Self, path: &Path) -> Result<()> {
+        let mut changed = Self::default();
+        let mut names = Vec::new();
+        for (name, shape) in config.tensors() {
+            let tensor = self.get(&name).ok_or_else(|| Error::Unfilled(name.clone()))?;
+            let before = config.architecture().rows_before(&name, config);
+            if before > 0 {
+                let unused = ArrayD::zeros([&[before], &shape[1..]].concat());
+                let whole = concatenate(Axis(0), &[unused.view(), tensor.view()]);
+                let whole = whole.map_err(|error| Error::Weights {
+                    path: path.to_owned(),
+                    message: format!("{name}: {error}"),
+                })?;
+                changed.insert(name, whole);
+            } else {
+                names.push(name);
+            }
+        }
+        let own = names.iter().filter_map(|name| Some((name.as_str(), self.get(name)?)));
+        write(own.chain(changed.iter()).chain(head.iter()), path)
     }
+}
+
+/// Writes tensors as float32 safetensors.
+fn write<'a>(tensors: impl Iterator<Item = (&'a str, &'a ArrayD<f32>)>, path: &Path) -> Result<()> {
+    // transformers requires this key.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let tensors = tensors.map(|(name, tensor)| (name, Float32(tensor.view())));
+    let bytes = safetensors::serialize(tensors, Some(metadata))
+        .map_err(|error| Error::Weights { path: path.to_owned(), message: error.to_string() })?;
+    // The library's own `serialize_to_file` makes files that only their owner may read.
+    std::fs::write(path, bytes).map_err(Error::io("write", path))
 }
 
 /// A float32 tensor for safetensors, converted to bytes when it is written.

@@ -21,11 +21,11 @@ pub fn parameters(
     let count = |wanted: &dyn Fn(&str) -> bool| -> usize {
         weights.iter().filter(|(name, _)| wanted(name)).map(|(_, tensor)| tensor.len()).sum()
     };
-    // The classifier does not use the pooler, so it is not trainable.
-    let is_pooler = |name: &str| name.starts_with("bert.pooler.");
-    let encoder = count(&|name| name.starts_with("bert.encoder."));
+    // A linear classifier does not use the pooler, so it is not trainable.
+    let is_pooler = |name: &str| config.is_head(name);
+    let encoder = count(&|name| config.layer_of(name).is_some());
     let rows = [
-        ("embeddings", count(&|name| name.starts_with("bert.embeddings.")), String::new()),
+        ("embeddings", count(&|name| config.layer_of(name).is_none() && !is_pooler(name)), String::new()),
         ("encoder", encoder, format!("{layers} layers of {}", grouped(encoder / layers))),
         ("pooler", count(&is_pooler), String::new()),
         ("total", count(&|_| true), String::new()),
@@ -52,7 +52,7 @@ pub fn parameters(
 
 /// Reports the checkpoint's architecture, its files and their unused tensors.
 pub fn files(report: &mut String, checkpoint: &Checkpoint, weights: &Weights) -> Result<()> {
-    writeln!(report, "files of a {}", checkpoint.architecture())?;
+    writeln!(report, "files of a {}", checkpoint.config().name())?;
     for file in checkpoint.weights_files()? {
         let bytes = std::fs::metadata(&file.path)
             .with_context(|| format!("cannot read {}", file.path.display()))?

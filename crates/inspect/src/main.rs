@@ -46,7 +46,8 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let weights = checkpoint.encoder_and_pooler()?;
     let tokenizer = tokens::load(&arguments.checkpoint, &config, checkpoint.config());
 
-    let mut report = format!("{}\n\n", modules::bert(checkpoint.config(), weights.has_pooler()));
+    let mut report =
+        format!("{}\n\n", modules::of(checkpoint.config(), weights.has_pooler(checkpoint.config())));
     contents::parameters(&mut report, checkpoint.config(), &weights, config.train.trainable_layers)?;
     contents::files(&mut report, &checkpoint, &weights)?;
     tokens::describe(&mut report, &tokenizer, checkpoint.config())?;

@@ -23,7 +23,7 @@ pub fn run(
     weights: &Weights,
     encoding: &Encoding,
 ) -> Result<()> {
-    let graph = outputs(model, weights.has_pooler())?;
+    let graph = outputs(model, weights.has_pooler(model))?;
     let engine =
         Engine::open(&config.run.cache.join("onnxruntime"), config.evaluate.device, config.threads())?;
     let parameters = weights.for_graph(&graph, |_| true)?;
@@ -34,7 +34,7 @@ pub fn run(
 
     writeln!(report, "\noutputs ({engine})")?;
     writeln!(report, "  {LAST_HIDDEN_STATE:18}{:?}", found.float32(LAST_HIDDEN_STATE)?.shape())?;
-    if weights.has_pooler() {
+    if weights.has_pooler(model) {
         writeln!(report, "  {POOLER_OUTPUT:18}{:?}", found.float32(POOLER_OUTPUT)?.shape())?;
     }
     let attentions = (0..model.num_hidden_layers).map(|layer| found.float32(&attentions_name(layer)));

@@ -79,6 +79,11 @@ impl GraphBuilder {
         self.constant(ElementType::Float32, &[], number.to_le_bytes().to_vec())
     }
 
+    /// Adds a constant float32 vector of zeros.
+    pub fn zeros(&self, size: usize) -> Value<'_> {
+        self.constant(ElementType::Float32, &[size.into()], vec![0; size * size_of::<f32>()])
+    }
+
     /// Adds a constant int64 vector.
     pub fn integers(&self, numbers: &[i64]) -> Value<'_> {
         let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();

@@ -1,42 +1,37 @@
 //! The head before training.
 
 use anyhow::Result;
-use midashi_encoder::{Checkpoint, Pooler, Weights};
+use midashi_encoder::{Checkpoint, HeadKind, StoredHead, Weights};
 
 use crate::model::Model;
 
 /// Adds the head of `model` to the weights of its encoder. A classifier is drawn with the `seed`, because the categories
-/// are new. A pooler is the checkpoint's if it has one; its name there is returned.
+/// are new. The layers before it are the checkpoint's if it has them; the name of the first one there is returned.
 ///
 /// # Errors
-/// When the checkpoint's pooler cannot be read.
+/// When the checkpoint's layers cannot be read.
 pub fn initialise(
     weights: &mut Weights,
     model: &Model,
     checkpoint: Option<&Checkpoint>,
     seed: u64,
 ) -> Result<Option<String>> {
-    weights.add_classifier(model.labels.len(), model.config.hidden_size, seed);
-    if !model.pooler {
+    model.head.initialise(&model.config, weights, seed);
+    if model.head.kind == HeadKind::Linear {
         return Ok(None);
     }
-    let reason = match checkpoint.map(Checkpoint::pooler).transpose()? {
-        Some(Pooler::Stored { name, tensors }) => {
-            midashi_stage::outln!("  pooler: the checkpoint's {name}");
+    let reason = match checkpoint.map(Checkpoint::stored_head).transpose()? {
+        Some(StoredHead::Stored { name, tensors }) => {
+            midashi_stage::outln!("  head: the checkpoint's {name}, and a new classifier");
             tensors.into_iter().for_each(|(own, tensor)| weights.insert(own, tensor));
             return Ok(Some(name));
         }
-        Some(Pooler::None) => "the checkpoint has none".to_owned(),
-        Some(Pooler::Identity) => {
-            "the checkpoint has a linear head, beside which Midashi writes a pooler without function"
-                .to_owned()
+        Some(StoredHead::None) => "the checkpoint has none",
+        Some(StoredHead::Linear) => {
+            "the checkpoint has a linear head, beside which Midashi writes layers without function"
         }
-        Some(Pooler::Other { tensor, function }) => {
-            format!("{tensor} of the checkpoint is followed by {function} and not by tanh")
-        }
-        None => "the model is trained from scratch".to_owned(),
+        None => "the model is trained from scratch",
     };
-    midashi_stage::outln!("  pooler: newly initialised, because {reason}");
-    weights.add_pooler(&model.config, seed);
+    midashi_stage::outln!("  head: newly initialised, because {reason}");
     Ok(None)
 }

@@ -84,6 +84,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         card: &card,
         training: Training {
             head: train_settings.head,
+            pooling: train_settings.pooling,
             text: texts.text,
             max_length: texts.max_length,
             trunk,

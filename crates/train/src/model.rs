@@ -13,8 +13,8 @@ pub struct Model {
     pub config: EncoderConfig,
     /// Category names.
     pub labels: Vec<String>,
-    /// Whether the head has a pooler.
-    pub pooler: bool,
+    /// What computes the logits.
+    pub head: Head,
     /// Where the trainable part begins.
     pub start: Start,
     pub trainable: TrainableLayers,
@@ -28,14 +28,9 @@ impl Model {
         self.config.is_trainable(name, self.trainable.last())
     }
 
-    /// What computes the logits.
-    pub fn head(&self) -> Head {
-        Head { labels: self.labels.len(), pooler: self.pooler }
-    }
-
     /// From `start` to the logits.
     pub fn classifier(&self, start: Start) -> Result<Graph> {
-        classifier(&self.config, self.head(), start)
+        classifier(&self.config, self.head, start)
     }
 
     /// From the tail's start to the loss and its gradients.
@@ -46,7 +41,7 @@ impl Model {
     /// The same, with gradients that are not yet outputs or part of an optimiser.
     pub fn gradients(&self) -> Training<'_> {
         let trainable = |name: &str| self.is_trainable(name);
-        Training::new(&self.config, self.head(), self.start, self.dropout, trainable)
+        Training::new(&self.config, self.head, self.start, self.dropout, trainable)
     }
 
     /// A session of one of its graphs. Trainable parameters are inputs of every run; frozen ones are part

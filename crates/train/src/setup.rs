@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use midashi_artifacts::{Sources, TokenizedCorpus};
-use midashi_config::{Compat, Config, Head, Scratch, Train, TrainableLayers};
-use midashi_encoder::{Activation, Checkpoint, Dropout, EncoderConfig, PaddingRule, Start, Weights};
+use midashi_classifier::encoder_head;
+use midashi_config::{Compat, Config, Scratch, Train, TrainableLayers};
+use midashi_encoder::{Checkpoint, Dropout, EncoderConfig, PaddingRule, Start, Weights};
 use midashi_runtime::{Engine, EngineDescription};
 use rayon::ThreadPoolBuilder;
 use serde::Serialize;
@@ -75,7 +76,7 @@ impl Setup {
             (None, scratch) => {
                 let scratch =
                     scratch.as_ref().context("there is neither a checkpoint nor [model.scratch]")?;
-                let config = scratch_config(scratch, corpus.vocabulary_size);
+                let config = scratch_config(scratch, corpus.vocabulary_size)?;
                 let weights = Weights::scratch(&config, self.settings.train.seed);
                 (config, weights, Vec::new())
             }
@@ -91,11 +92,13 @@ impl Setup {
         let (start, trainable) = (self.start(&config)?, self.settings.train.trainable_layers);
         let rates = self.settings.train.dropout;
         let dropout = Dropout { hidden: rates.hidden > 0.0, attention: rates.attention > 0.0 };
-        let pooler = self.settings.train.head == Head::Pooler;
-        let model = Model { config, labels: corpus.categories.clone(), pooler, start, trainable, dropout };
+        let head =
+            encoder_head(self.settings.train.head, self.settings.train.pooling, corpus.categories.len());
+        head.check(&config)?;
+        let model = Model { config, labels: corpus.categories.clone(), head, start, trainable, dropout };
         let (checkpoint, seed) = (self.checkpoint.as_ref(), self.settings.train.seed);
-        if let Some(pooler) = head::initialise(&mut weights, &model, checkpoint, seed)? {
-            unused.retain(|name| !name.starts_with(&format!("{pooler}.")));
+        if let Some(layer) = head::initialise(&mut weights, &model, checkpoint, seed)? {
+            unused.retain(|name| !name.starts_with(&format!("{layer}.")));
         }
         print_ignored(&unused);
         Ok((model, weights))
@@ -131,21 +134,15 @@ fn print_ignored(tensors: &[String]) {
     }
 }
 
-fn scratch_config(scratch: &Scratch, vocabulary_size: usize) -> EncoderConfig {
-    EncoderConfig {
-        model_type: "bert".to_owned(),
-        vocab_size: vocabulary_size,
-        hidden_size: scratch.hidden_size,
-        num_hidden_layers: scratch.layers,
-        num_attention_heads: scratch.attention_heads,
-        intermediate_size: scratch.intermediate_size,
-        hidden_act: Activation::Gelu,
-        max_position_embeddings: scratch.max_positions,
-        type_vocab_size: 2,
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        pad_token_id: 0,
-        position_embedding_type: "absolute".to_owned(),
-        other: serde_json::Map::new(),
-    }
+fn scratch_config(scratch: &Scratch, vocabulary_size: usize) -> Result<EncoderConfig> {
+    let keys = serde_json::json!({
+        "model_type": "bert",
+        "vocab_size": vocabulary_size,
+        "hidden_size": scratch.hidden_size,
+        "num_hidden_layers": scratch.layers,
+        "num_attention_heads": scratch.attention_heads,
+        "intermediate_size": scratch.intermediate_size,
+        "max_position_embeddings": scratch.max_positions,
+    });
+    serde_json::from_value(keys).context("[model.scratch] describes no BERT")
 }

@@ -1,8 +1,9 @@
-//! `config.json` of a fine-tuned model, as transformers' `BertForSequenceClassification` reads it.
+//! `config.json` of a fine-tuned model, as transformers' class for sequence classification of the architecture reads it.
 
-use midashi_encoder::EncoderConfig;
+use midashi_encoder::{EncoderConfig, Head};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 /// Keys of the checkpoint's `config.json` that are about the checkpoint and not about its encoder: its own head and task,
 /// the program that wrote it, its own tokenizer class (`tokenizer_config.json` names the model's).
@@ -28,10 +29,12 @@ const OF_THE_CHECKPOINT: [&str; 16] = [
 /// The file, keys in this order.
 #[derive(Serialize)]
 pub struct ConfigJson<'a> {
-    architectures: [&'static str; 1],
+    architectures: [String; 1],
     #[serde(flatten)]
-    encoder: EncoderConfig,
-    classifier_dropout: f64,
+    encoder: Map<String, Value>,
+    /// Dropout before the classifier, and the pooling if it can be chosen.
+    #[serde(flatten)]
+    head: Map<String, Value>,
     problem_type: &'static str,
     #[serde(serialize_with = "by_id")]
     id2label: &'a [String],
@@ -43,14 +46,15 @@ pub struct ConfigJson<'a> {
 }
 
 impl<'a> ConfigJson<'a> {
-    /// For an encoder and categories, with the dropout before the classifier.
-    pub fn new(encoder: &EncoderConfig, labels: &'a [String], classifier_dropout: f64) -> Self {
-        let mut encoder = encoder.clone();
-        encoder.other.retain(|key, _| !OF_THE_CHECKPOINT.contains(&key.as_str()));
+    /// For an encoder, its head and categories, with the dropout before the classifier.
+    pub fn new(encoder: &EncoderConfig, head: Head, labels: &'a [String], classifier_dropout: f64) -> Self {
+        let (class, head) = head.native_keys(encoder, classifier_dropout);
+        let mut encoder = encoder.written_keys();
+        encoder.retain(|key, _| !OF_THE_CHECKPOINT.contains(&key.as_str()) && !head.contains_key(key));
         Self {
-            architectures: ["BertForSequenceClassification"],
+            architectures: [class],
             encoder,
-            classifier_dropout,
+            head,
             problem_type: "single_label_classification",
             id2label: labels,
             label2id: labels,
@@ -92,7 +96,7 @@ mod tests {
         )
         .unwrap();
         let labels: Vec<String> = (0..11).map(|id| format!("{}", 100 - id)).collect();
-        let text = serde_json::to_string(&ConfigJson::new(&encoder, &labels, 0.2)).unwrap();
+        let text = serde_json::to_string(&ConfigJson::new(&encoder, Head::linear(11), &labels, 0.2)).unwrap();
         assert!(
             text.starts_with(r#"{"architectures":["BertForSequenceClassification"],"model_type":"bert""#),
             "{text}"

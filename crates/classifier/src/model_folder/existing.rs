@@ -58,7 +58,7 @@ impl ModelFolder {
 
     /// What computes the logits.
     pub fn head(&self) -> Head {
-        encoder_head(self.training.head, self.labels.len())
+        encoder_head(self.training.head, self.training.pooling, self.labels.len())
     }
 
     /// Longest input in tokens that the model was trained on and has positions for.

@@ -40,16 +40,16 @@ pub struct NewModel<'a> {
 
 impl NewModel<'_> {
     /// Writes the folder `path`, which appears complete or not at all: `model.safetensors` and `config.json` as
-    /// transformers' `BertForSequenceClassification` reads them, the tokenizer's files as `AutoTokenizer` does,
+    /// transformers' class for sequence classification of the architecture reads them, the tokenizer's files as `AutoTokenizer` does,
     /// `labels.json`, `midashi.json`, `README.md`, `classifier.onnx` (also as `onnx/model.onnx`) and `training.onnx`.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         atomic::write_folder(path, |folder| {
-            let head = self.head().to_bert(self.config, self.weights)?;
-            self.weights.write_with(&head, &folder.join("model.safetensors"))?;
-            let config = ConfigJson::new(self.config, self.labels, self.classifier_dropout);
+            let head = self.head().to_native(self.config, self.weights)?;
+            self.weights.write_model(self.config, &head, &folder.join("model.safetensors"))?;
+            let config = ConfigJson::new(self.config, self.head(), self.labels, self.classifier_dropout);
             write_json(&folder.join("config.json"), &config)?;
             write_json(&folder.join(LABELS), &self.labels)?;
             write_json(&folder.join(TRAINING), &self.training)?;
@@ -63,7 +63,7 @@ impl NewModel<'_> {
     }
 
     fn head(&self) -> Head {
-        encoder_head(self.training.head, self.labels.len())
+        encoder_head(self.training.head, self.training.pooling, self.labels.len())
     }
 
     /// Writes `classifier.onnx`, and the same file as `onnx/model.onnx`, where optimum and transformers.js look for it.

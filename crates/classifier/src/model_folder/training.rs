@@ -1,6 +1,6 @@
 //! `midashi.json`: the part of the training that a classification depends on.
 
-use midashi_config::{Compat, Head, TextChoice, Tokenize};
+use midashi_config::{Compat, Head, Pooling, TextChoice, Tokenize};
 use serde::{Deserialize, Serialize};
 
 use crate::TrunkRecord;
@@ -11,6 +11,9 @@ pub struct Training {
     /// What computes the categories' scores.
     #[serde(default)]
     pub head: Head,
+    /// What the head reads. Written only when it is not `[CLS]`.
+    #[serde(default, skip_serializing_if = "Pooling::is_cls")]
+    pub pooling: Pooling,
     /// The part of an article that the model was trained on. With [`TextChoice::TitleAndBody`] the first line of a text
     /// is the title.
     #[serde(default)]
@@ -30,8 +33,16 @@ fn default_max_length() -> usize {
 }
 
 /// The head of the configuration as the graphs have it, for so many `labels`.
-pub fn encoder_head(head: Head, labels: usize) -> midashi_encoder::Head {
-    midashi_encoder::Head { labels, pooler: head == Head::Pooler }
+pub fn encoder_head(head: Head, pooling: Pooling, labels: usize) -> midashi_encoder::Head {
+    let kind = match head {
+        Head::Linear => midashi_encoder::HeadKind::Linear,
+        Head::Native => midashi_encoder::HeadKind::Native,
+    };
+    let pooling = match pooling {
+        Pooling::Cls => midashi_encoder::Pooling::Cls,
+        Pooling::Mean => midashi_encoder::Pooling::Mean,
+    };
+    midashi_encoder::Head { labels, kind, pooling }
 }
 
 #[cfg(test)]

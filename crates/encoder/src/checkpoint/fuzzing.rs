@@ -3,15 +3,13 @@
 //! Sizes that a file claims must not be allocated: directories are bounded by the file's length, and a tensor
 //! is read only if its bytes exist.
 
-use serde_json::{Map, Value};
-
 #[path = "../../../../tests/fuzz/reader.rs"]
 mod reader;
 
 pub use self::reader::{Counting, Reader};
-use super::architecture::Architecture;
 use super::directory::{Directory, Stored};
 use super::{pytorch, safetensors};
+use crate::config::EncoderConfig;
 
 /// `pytorch_model.bin`. A byte of a pickle can be an object (32 bytes) and a value on the stack (24), in
 /// vectors that double.
@@ -41,13 +39,11 @@ pub const CONFIG: Reader = Reader {
     bytes_per_byte: 128,
     bytes: 8 << 20,
     read: |input| {
-        let Ok(config) = serde_json::from_slice::<Map<String, Value>>(input) else { return false };
-        let Ok(architecture) = Architecture::of(&config) else { return false };
-        architecture.to_bert(config).is_ok_and(|config| {
+        serde_json::from_slice::<EncoderConfig>(input).is_ok_and(|config| {
             let tensors = config.tensors();
             tensors.iter().all(|(name, shape)| {
-                architecture.source(name, &config);
-                !architecture.spellings(name).is_empty() && shape.iter().all(|size| *size > 0)
+                config.architecture().rows_before(name, &config);
+                !config.architecture().spellings(name).is_empty() && shape.iter().all(|size| *size > 0)
             })
         })
     },

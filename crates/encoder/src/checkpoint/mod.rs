@@ -1,18 +1,16 @@
 //! A pretrained checkpoint on disk: a folder with `config.json` and the weights.
 //!
 //! All variants of published checkpoints are read: the container (`model.safetensors`, whole or in shards,
-//! or `pytorch_model.bin`), Hugging Face's names with or without the prefix `bert.`, LayerNorm as
+//! or `pytorch_model.bin`), Hugging Face's names with or without the architecture's prefix, LayerNorm as
 //! `weight`/`bias` or as `gamma`/`beta`, and float32, float16 or bfloat16. Heads of other tasks are ignored.
-//! Architectures that are BERT under other names are converted to BERT.
 
-mod architecture;
 mod directory;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod pickle;
-mod pooler;
 mod pytorch;
 mod safetensors;
+mod stored_head;
 mod tensor_file;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -20,12 +18,11 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, Axis, Slice};
 
-use self::architecture::{Architecture, Source};
-pub use self::pooler::Pooler;
+pub use self::stored_head::StoredHead;
 use self::tensor_file::TensorFile;
 use crate::config::EncoderConfig;
 use crate::error::{Error, Result};
-use crate::head::{Head, identity_scale};
+use crate::head::{Head, HeadKind, identity_scale, is_linear_form};
 use crate::weights::Weights;
 
 const CONFIG: &str = "config.json";
@@ -46,7 +43,6 @@ pub struct WeightsFile {
 
 /// A checkpoint's folder.
 pub struct Checkpoint {
-    architecture: &'static Architecture,
     config: EncoderConfig,
     /// The file of the weights, or the index of its shards; error messages name it.
     weights: PathBuf,
@@ -59,10 +55,9 @@ impl Checkpoint {
     /// safetensors in shards, `pytorch_model.bin`.
     ///
     /// # Errors
-    /// When `config.json`, the weights or a shard is missing, or the architecture is not BERT under other
-    /// names.
+    /// When `config.json`, the weights or a shard is missing, or the architecture is not supported.
     pub fn open(folder: &Path) -> Result<Self> {
-        let (architecture, config) = Architecture::read(&folder.join(CONFIG))?;
+        let config = EncoderConfig::read(&folder.join(CONFIG))?;
         let weights = [SAFETENSORS, SAFETENSORS_INDEX, PICKLE]
             .map(|name| folder.join(name))
             .into_iter()
@@ -72,18 +67,12 @@ impl Checkpoint {
             true => safetensors::shards(&weights)?,
             false => vec![weights.clone()],
         };
-        Ok(Self { architecture, config, weights, parts })
+        Ok(Self { config, weights, parts })
     }
 
-    /// The model's geometry, under BERT's names.
+    /// The encoder.
     pub fn config(&self) -> &EncoderConfig {
         &self.config
-    }
-
-    /// The architecture before conversion: `bert`, `roberta` (and its derivatives), `distilbert` or
-    /// `electra`.
-    pub fn architecture(&self) -> &'static str {
-        self.architecture.name
     }
 
     /// The files that the weights depend on.
@@ -103,70 +92,79 @@ impl Checkpoint {
     }
 
     /// Reads the encoder and the head of a model that Midashi has fine-tuned. A linear head is returned without the
-    /// pooler in which it is written (see [`Head::to_bert`]); models of older versions have no such pooler.
+    /// layers in whose form it is written (see [`Head::to_native`]); models of older versions have no such layers.
     ///
     /// # Errors
-    /// As [`Checkpoint::encoder`], and when the head is linear but the file has a pooler of another kind.
+    /// As [`Checkpoint::encoder`], and when the head is linear but the file has layers that compute something else.
     pub fn fine_tuned(&self, head: Head) -> Result<Weights> {
+        let parts = self.open_parts()?;
+        let native = Head { kind: HeadKind::Native, ..head };
+        let is_native = self.find(&parts, &self.dense_weight()).is_some();
+        let written = if is_native { native } else { head };
         let mut tensors = self.config.tensors();
-        tensors.extend(head.tensors(&self.config));
-        if !head.pooler && self.has_pooler(&self.open_parts()?) {
-            tensors.extend(self.config.pooler_tensors());
-        }
+        tensors.extend(written.tensors(&self.config));
         let mut weights = self.read(&tensors)?;
-        if !head.pooler && !Head::undo(&mut weights) {
+        if is_native && head.kind == HeadKind::Linear && !Head::undo(&self.config, &mut weights) {
             return Err(Error::NotLinear { path: self.weights.clone() });
         }
         Ok(weights)
     }
 
-    /// Reads the encoder and, if the checkpoint has one, the pooler. The multiple of the identity that Midashi writes
-    /// beside a linear head is left out.
+    /// Reads the encoder and, if the checkpoint has one, the encoder's own pooler. The multiple of the identity that
+    /// Midashi writes beside a linear head is left out.
     ///
     /// # Errors
     /// As [`Checkpoint::encoder`].
     pub fn encoder_and_pooler(&self) -> Result<Weights> {
-        let mut tensors = self.config.tensors();
-        if self.has_pooler(&self.open_parts()?) {
-            tensors.extend(self.config.pooler_tensors());
+        let mut weights = self.encoder()?;
+        let parts = self.open_parts()?;
+        if self.has_pooler(&parts) {
+            let pooler = self.pooler(&parts)?;
+            if !is_identity(&pooler) {
+                pooler.into_iter().for_each(|(name, tensor)| weights.insert(name, tensor));
+            }
         }
-        let mut weights = self.read(&tensors)?;
-        // A pooler that cannot be undone stays.
-        Head::undo(&mut weights);
         Ok(weights)
     }
 
-    /// The pooler that a head of a pooler and a classifier starts from.
+    /// The layers from which the architecture's own head starts, the classifier apart.
     ///
     /// # Errors
     /// As [`Checkpoint::encoder`].
-    pub fn pooler(&self) -> Result<Pooler> {
-        let parts = self.open_parts()?;
-        let holds = |name: &str| parts.iter().any(|part| part.tensors().contains_key(name));
-        if let Some((tensor, function)) = self.architecture.other_head
-            && holds(tensor)
-        {
-            return Ok(Pooler::Other { tensor, function });
+    pub fn stored_head(&self) -> Result<StoredHead> {
+        let (parts, dense) = (self.open_parts()?, Head::dense_tensors(&self.config));
+        if let Some((_, name)) = self.find(&parts, &self.dense_weight()) {
+            let read =
+                |(name, shape): &(String, Vec<usize>)| Ok((name.clone(), self.stored(&parts, name, shape)?));
+            let tensors = dense.iter().map(read).collect::<Result<Vec<_>>>()?;
+            if is_linear_form(&self.config, &tensors) {
+                return Ok(StoredHead::Linear);
+            }
+            return Ok(StoredHead::Stored { name: name.trim_end_matches(".weight").to_owned(), tensors });
         }
-        let [weight, bias] = self.config.pooler_tensors();
-        let own = self.architecture.pooler.filter(|name| holds(&format!("{name}.weight")));
-        let read = |(name, shape): &(String, Vec<usize>), part: &str| match own {
-            Some(own) => self.stored(&parts, &format!("{own}.{part}"), shape),
-            None => self.stored(&parts, name, shape),
-        };
-        if own.is_none() && !self.has_pooler(&parts) {
-            return Ok(Pooler::None);
+        // A pooler computes the same as the first layer of a head with tanh.
+        if !self.has_pooler(&parts) || !Head::has_tanh(&self.config) {
+            return Ok(StoredHead::None);
         }
-        let tensors = [read(&weight, "weight")?, read(&bias, "bias")?];
-        if identity_scale(&tensors[0], &tensors[1]).is_some() {
-            return Ok(Pooler::Identity);
+        let pooler = self.pooler(&parts)?;
+        if is_identity(&pooler) {
+            return Ok(StoredHead::Linear);
         }
-        let stored =
-            self.find(&parts, &weight.0).map(|(_, name)| name.trim_end_matches(".weight").to_owned());
-        let name = own.map(str::to_owned).or(stored).unwrap_or_default();
-        let [weight, bias] = [weight, bias].map(|(name, _)| name);
-        let [weights, biases] = tensors;
-        Ok(Pooler::Stored { name, tensors: vec![(weight, weights), (bias, biases)] })
+        let name = pooler.first().and_then(|(name, _)| self.find(&parts, name)).map(|(_, name)| name);
+        let name = name.unwrap_or_default().trim_end_matches(".weight").to_owned();
+        let tensors = dense.into_iter().zip(pooler).map(|((name, _), (_, tensor))| (name, tensor)).collect();
+        Ok(StoredHead::Stored { name, tensors })
+    }
+
+    /// The matrix of the first layer in the architecture's own head.
+    fn dense_weight(&self) -> String {
+        Head::dense_tensors(&self.config).into_iter().next().map(|(name, _)| name).unwrap_or_default()
+    }
+
+    /// Weight and bias of the encoder's own pooler.
+    fn pooler(&self, parts: &[TensorFile]) -> Result<Vec<(String, ArrayD<f32>)>> {
+        let tensors = self.config.pooler_tensors().into_iter();
+        tensors.map(|(name, shape)| Ok((name.clone(), self.stored(parts, &name, &shape)?))).collect()
     }
 
     fn has_pooler(&self, parts: &[TensorFile]) -> bool {
@@ -214,35 +212,38 @@ impl Checkpoint {
         Ok(weights)
     }
 
-    /// BERT's tensor `name`, stored or zeros.
+    /// The tensor `name` without the rows that no token uses.
     fn tensor(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
-        match self.architecture.source(name, &self.config) {
-            Source::Zeros => Ok(ArrayD::zeros(shape)),
-            Source::Stored { rows_before: 0 } => self.stored(parts, name, shape),
-            Source::Stored { rows_before } => {
-                let mut shape = shape.to_vec();
-                shape[0] += rows_before;
-                let all = self.stored(parts, name, &shape)?;
-                Ok(all.slice_axis(Axis(0), Slice::from(rows_before..)).to_owned())
-            }
+        let rows_before = self.config.architecture().rows_before(name, &self.config);
+        if rows_before == 0 {
+            return self.stored(parts, name, shape);
         }
+        let mut whole = shape.to_vec();
+        whole[0] += rows_before;
+        let all = self.stored(parts, name, &whole)?;
+        Ok(all.slice_axis(Axis(0), Slice::from(rows_before..)).to_owned())
     }
 
     fn stored(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
         let missing = || Error::TensorMissing {
             path: self.weights.clone(),
-            name: self.architecture.spellings(name).into_iter().next().unwrap_or_default(),
+            name: name.to_owned(),
             expected: shape.to_vec(),
         };
         let found = self.find(parts, name).and_then(|(part, spelled)| part.read(&spelled, shape));
         found.unwrap_or_else(|| Err(missing()))
     }
 
-    /// The file that holds BERT's tensor `name`, and the tensor's name there.
+    /// The file that holds the tensor `name`, and the tensor's name there.
     fn find<'p>(&self, parts: &'p [TensorFile], name: &str) -> Option<(&'p TensorFile, String)> {
-        self.architecture.spellings(name).into_iter().find_map(|spelled| {
+        self.config.architecture().spellings(name).into_iter().find_map(|spelled| {
             let part = parts.iter().find(|part| part.tensors().contains_key(&spelled))?;
             Some((part, spelled))
         })
     }
+}
+
+/// Whether a pooler is a multiple of the identity, as Midashi writes beside a linear head.
+fn is_identity(pooler: &[(String, ArrayD<f32>)]) -> bool {
+    matches!(pooler, [(_, weight), (_, bias)] if identity_scale(weight, bias).is_some())
 }

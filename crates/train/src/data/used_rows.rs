@@ -6,13 +6,15 @@
 
 use anyhow::{Context, Result};
 use midashi_artifacts::TokenizedCorpus;
-use midashi_encoder::{WORD_EMBEDDINGS, Weights};
+use midashi_encoder::Weights;
 use ndarray::{ArrayD, Axis};
 
 use crate::model::Model;
 
 /// The used rows and the full table, which is restored after the training.
 pub struct UsedRows {
+    /// The table's name.
+    name: String,
     /// Ids of the used rows, ascending.
     ids: Vec<usize>,
     /// All word embeddings, `[vocabulary, hidden_size]`.
@@ -31,10 +33,11 @@ impl UsedRows {
         corpus: &mut TokenizedCorpus,
     ) -> Result<(Model, Option<Self>)> {
         let mut model = model.clone();
-        if !model.is_trainable(WORD_EMBEDDINGS) {
+        let name = model.config.word_embeddings();
+        if !model.is_trainable(&name) {
             return Ok((model, None));
         }
-        let table = weights.remove(WORD_EMBEDDINGS).context("there are no word embeddings")?;
+        let table = weights.remove(&name).context("there are no word embeddings")?;
         let pad_id = usize::try_from(model.config.pad_token_id).context("pad_token_id is negative")?;
         let mut rows = vec![None; table.len_of(Axis(0))];
         let used = corpus.texts.iter().flat_map(|text| &text.encoding.input_ids).map(|&id| id as usize);
@@ -54,8 +57,8 @@ impl UsedRows {
         for id in corpus.texts.iter_mut().flat_map(|text| &mut text.encoding.input_ids) {
             *id = row_of(*id as usize);
         }
-        weights.insert(WORD_EMBEDDINGS.to_owned(), table.select(Axis(0), &ids));
-        Ok((model, Some(Self { ids, table })))
+        weights.insert(name.clone(), table.select(Axis(0), &ids));
+        Ok((model, Some(Self { name, ids, table })))
     }
 
     /// Restores the full table with the trained rows in it.
@@ -63,12 +66,12 @@ impl UsedRows {
     /// # Errors
     /// When there are no word embeddings.
     pub fn restore(self, weights: &mut Weights) -> Result<()> {
-        let trained = weights.remove(WORD_EMBEDDINGS).context("there are no word embeddings")?;
+        let trained = weights.remove(&self.name).context("there are no word embeddings")?;
         let mut table = self.table;
         for (row, id) in trained.outer_iter().zip(self.ids) {
             table.index_axis_mut(Axis(0), id).assign(&row);
         }
-        weights.insert(WORD_EMBEDDINGS.to_owned(), table);
+        weights.insert(self.name, table);
         Ok(())
     }
 }

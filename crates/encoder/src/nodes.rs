@@ -1,0 +1,252 @@
+//! Building blocks that the encoders share, as graph nodes.
+//!
+//! Hidden states are matrices `[rows, hidden_size]`, so that every linear layer is one `Gemm` on Hugging
+//! Face's own weight layout `[out, in]`, and so is each of its gradients. There is a row for every position
+//! of the padded batch or, unpadded, for those that hold a token. Only attention needs the padded batch.
+
+use midashi_onnx::{Dim, ElementType, Gelu, GraphBuilder, Value};
+
+use crate::geometry::{Activation, Geometry};
+use crate::names::dropout_name;
+use crate::padding::{BATCH, Padding, TOKENS, positions};
+use crate::quantize;
+
+/// Where numbers of the hidden states are dropped in training (Srivastava et al. 2014, at the architecture's
+/// places). Each place is an input of the graph, a float32 mask to multiply with: 0 where a number is dropped
+/// and `1 / (1 − rate)` elsewhere. The masks are fed so that every device drops the same numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropout {
+    /// After the embeddings, attention and feed-forward layers, and in the head.
+    pub hidden: bool,
+    /// Of attention weights.
+    pub attention: bool,
+}
+
+/// The numbers in which matrices of a layer's linear parts are multiplied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MatmulPrecision {
+    /// 32-bit floats.
+    #[default]
+    Float32,
+    /// 8-bit integers. Activations are quantised in the graph, weights by
+    /// [`Weights::quantized`](crate::Weights::quantized).
+    Int8,
+    /// 8-bit integers that round less where hidden states and GELU have few small steps. Weights are the same.
+    FineInt8,
+}
+
+/// The numbers that a linear part multiplies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Factor {
+    /// Normalised hidden states.
+    Hidden,
+    /// Means of values, weighted by attention.
+    Context,
+    /// The output of GELU.
+    Gelu,
+    /// The output of another activation function.
+    Activated,
+}
+
+/// The tokens of a text that a layer computes results for. All tokens are attended to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// Every token.
+    All,
+    /// `[CLS]` alone, which is all that most heads read of the last layer.
+    Cls,
+}
+
+/// A batch's words.
+#[derive(Clone, Copy)]
+pub(crate) enum Words<'g> {
+    /// Rows of the word embeddings, int64 `[batch, tokens]`.
+    Ids(Value<'g>),
+    /// Their embeddings, float32 `[batch, tokens, hidden_size]`.
+    Embedded(Value<'g>),
+}
+
+/// What a layer computes.
+pub(crate) struct LayerOutput<'g> {
+    /// `[rows, hidden_size]`
+    pub(crate) hidden: Value<'g>,
+    /// Attention weights after the softmax, `[batch, heads, rows, tokens]`.
+    pub(crate) attention: Value<'g>,
+}
+
+/// What all layers of a graph have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Nodes<'g> {
+    pub(crate) graph: &'g GraphBuilder,
+    pub(crate) geometry: &'g Geometry,
+    pub(crate) padding: Padding<'g>,
+    pub(crate) dropout: Dropout,
+    pub(crate) precision: MatmulPrecision,
+    /// Whether the graph outputs the attention weights of every layer for every token.
+    pub(crate) outputs_attention: bool,
+}
+
+impl<'g> Nodes<'g> {
+    /// For a graph in float32 without dropout that outputs no attention but the last layer's from `[CLS]`.
+    pub(crate) fn new(graph: &'g GraphBuilder, geometry: &'g Geometry, padding: Padding<'g>) -> Self {
+        let (dropout, precision) = (Dropout::default(), MatmulPrecision::Float32);
+        Self { graph, geometry, padding, dropout, precision, outputs_attention: false }
+    }
+
+    /// The rows `ids` of the table `name`, which has `rows` rows.
+    pub(crate) fn table(self, name: &str, rows: usize) -> Value<'g> {
+        self.graph.parameter(name, &[rows, self.geometry.hidden_size])
+    }
+
+    /// The word embeddings of the hidden states' rows, `[rows, hidden_size]`, from the table `name`. With unpadded
+    /// rows, padding is not looked up.
+    pub(crate) fn word_embeddings(self, name: &str, words: Words<'g>) -> Value<'g> {
+        let Geometry { vocab_size, hidden_size, .. } = *self.geometry;
+        let table = self.table(name, vocab_size);
+        let rows = match words {
+            Words::Ids(ids) => table.gather(self.rows(ids, &[])),
+            Words::Embedded(embedded) => self.rows(embedded, &[hidden_size.into()]),
+        };
+        rows.reshape(&[self.padding.count(), hidden_size.into()])
+    }
+
+    /// `x`, `[batch, tokens]` and the axes `row`, for the rows of the hidden states. Padded rows keep both axes.
+    pub(crate) fn rows(self, x: Value<'g>, row: &[Dim]) -> Value<'g> {
+        match self.padding.rows {
+            None => x,
+            Some(rows) => rows.unpad(x.reshape(&[&[positions()], row].concat())),
+        }
+    }
+
+    /// `x`, which has a row for every token, with one axis for the heads: `[batch, tokens, heads, head_size]` in the
+    /// order `perm`. `rows` are the tokens of `x`.
+    pub(crate) fn by_head(self, x: Value<'g>, rows: Rows, perm: &[usize]) -> Value<'g> {
+        let (x, per_text) = match rows {
+            Rows::All => (self.padding.pad(x), TOKENS.into()),
+            Rows::Cls => (x, 1.into()),
+        };
+        let (heads, size) = (self.geometry.num_attention_heads, self.geometry.head_size());
+        x.reshape(&[BATCH.into(), per_text, heads.into(), size.into()]).transpose(perm)
+    }
+
+    /// The inverse of [`by_head`](Self::by_head): `[batch, heads, tokens, head_size]` to `[rows, hidden_size]`.
+    pub(crate) fn join_heads(self, x: Value<'g>, rows: Rows) -> Value<'g> {
+        let (joined, width) = (x.transpose(&[0, 2, 1, 3]), self.geometry.hidden_size);
+        match rows {
+            Rows::All => self.padding.unpad(joined.reshape(&[positions(), width.into()])),
+            Rows::Cls => joined.reshape(&[BATCH.into(), width.into()]),
+        }
+    }
+
+    /// `hidden` for `rows`.
+    pub(crate) fn select(self, hidden: Value<'g>, rows: Rows) -> Value<'g> {
+        match rows {
+            Rows::All => hidden,
+            Rows::Cls => self.cls_rows(hidden),
+        }
+    }
+
+    /// Rows of `[CLS]`, the first token of each text: `[batch, hidden_size]`.
+    pub(crate) fn cls_rows(self, hidden: Value<'g>) -> Value<'g> {
+        let first = |x: Value<'g>, row: &[Dim]| {
+            let by_text = x.reshape(&[&[BATCH.into(), TOKENS.into()], row].concat());
+            by_text.take_first(1, 1).reshape(&[&[BATCH.into()], row].concat())
+        };
+        match self.padding.rows {
+            None => first(hidden, &[self.geometry.hidden_size.into()]),
+            Some(rows) => hidden.gather(first(rows.in_unpadded(), &[])),
+        }
+    }
+
+    /// The mean of each text's tokens, padding left out: `[batch, hidden_size]`.
+    pub(crate) fn mean_rows(self, hidden: Value<'g>) -> Value<'g> {
+        let mask = self.padding.mask.to_float().reshape(&[BATCH.into(), 1.into(), TOKENS.into()]);
+        let weights = mask / mask.reduce_sum(&[2], true);
+        let width = self.geometry.hidden_size;
+        let by_text = self.padding.pad(hidden).reshape(&[BATCH.into(), TOKENS.into(), width.into()]);
+        weights.matmul(by_text).reshape(&[BATCH.into(), width.into()])
+    }
+
+    /// `x·Wᵀ + b` with the parameters `name.weight` `[out, in]` and, if there is a `bias`, `name.bias` `[out]`; in the
+    /// graph's precision.
+    pub(crate) fn linear(
+        self,
+        name: &str,
+        x: Value<'g>,
+        [input, output]: [usize; 2],
+        bias: bool,
+        factor: Factor,
+    ) -> Value<'g> {
+        let multiply = match (self.precision, factor) {
+            (MatmulPrecision::Float32, _) => return self.linear_float32(name, x, [input, output], bias),
+            (MatmulPrecision::FineInt8, Factor::Hidden) => quantize::linear_of_two_digits,
+            (MatmulPrecision::FineInt8, Factor::Gelu) => quantize::linear_of_gelu,
+            (MatmulPrecision::Int8 | MatmulPrecision::FineInt8, _) => quantize::linear,
+        };
+        multiply(self.graph, name, x, [input, output], bias)
+    }
+
+    /// As [`linear`](Self::linear), always in float32.
+    pub(crate) fn linear_float32(
+        self,
+        name: &str,
+        x: Value<'g>,
+        [input, output]: [usize; 2],
+        bias: bool,
+    ) -> Value<'g> {
+        let weight = self.graph.parameter(&format!("{name}.weight"), &[output, input]);
+        let bias = bias.then(|| self.graph.parameter(&format!("{name}.bias"), &[output]));
+        x.gemm(weight, bias, false, true)
+    }
+
+    /// Layer normalisation with the parameters `name.weight` and `name.bias`.
+    pub(crate) fn layer_norm(self, name: &str, x: Value<'g>) -> Value<'g> {
+        self.layer_norm_with(name, x, true)
+    }
+
+    /// Layer normalisation with the parameter `name.weight` and, if it `has_bias`, `name.bias`.
+    pub(crate) fn layer_norm_with(self, name: &str, x: Value<'g>, has_bias: bool) -> Value<'g> {
+        let width = self.geometry.hidden_size;
+        let weight = self.graph.parameter(&format!("{name}.weight"), &[width]);
+        let bias = match has_bias {
+            true => self.graph.parameter(&format!("{name}.bias"), &[width]),
+            false => self.graph.zeros(width),
+        };
+        x.layer_normalization(weight, bias, self.geometry.layer_norm_eps as f32)
+    }
+
+    /// `x` with some numbers dropped, if the graph drops hidden states.
+    pub(crate) fn drop_hidden(self, place: &str, x: Value<'g>) -> Value<'g> {
+        self.drop(self.dropout.hidden, place, x)
+    }
+
+    /// Attention weights with some numbers dropped, if the graph drops them.
+    pub(crate) fn drop_attention(self, place: &str, x: Value<'g>) -> Value<'g> {
+        self.drop(self.dropout.attention, place, x)
+    }
+
+    fn drop(self, applies: bool, place: &str, x: Value<'g>) -> Value<'g> {
+        let mask = || self.graph.input(&dropout_name(place), ElementType::Float32, &x.shape());
+        if applies { x * mask() } else { x }
+    }
+}
+
+impl Activation {
+    /// The function of `x`.
+    pub(crate) fn of(self, x: Value<'_>) -> Value<'_> {
+        match self {
+            Self::Gelu => x.gelu(Gelu::Exact),
+            Self::GeluNew => x.gelu(Gelu::Tanh),
+            Self::Relu => x.relu(),
+            Self::Tanh => x.tanh(),
+        }
+    }
+
+    /// What a linear part after it multiplies.
+    pub(crate) fn factor(self) -> Factor {
+        match self {
+            Self::Gelu | Self::GeluNew => Factor::Gelu,
+            Self::Relu | Self::Tanh => Factor::Activated,
+        }
+    }
+}
