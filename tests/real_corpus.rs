@@ -75,7 +75,7 @@ fn logits_and_attention_of_real_titles_are_transformers() {
             .iter()
             .map(|id| {
                 let title = &corpus.articles.iter().find(|article| article.id == *id).unwrap().title;
-                tokenizer.encode(title, config.max_position_embeddings).unwrap().encoding.input_ids
+                tokenizer.encode(title, config.max_tokens).unwrap().encoding.input_ids
             })
             .collect();
         let batch = Batch::of_ids(&single_texts(&tokens), config.pad_token_id, PaddingRule::Masked);

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let engine = Engine::open(Path::new("cache/onnxruntime"), DeviceChoice::Cpu, THREADS)?;
     let mut all = Weights::default();
-    run(&engine, &outputs(config, weights.has_pooler())?, &weights, &inputs, &mut all)?;
+    run(&engine, &outputs(config, weights.has_pooler(config))?, &weights, &inputs, &mut all)?;
     if batch.tensor("classifier.weight").is_ok() {
         for name in ["classifier.weight", "classifier.bias"] {
             weights.insert(name.to_owned(), floats(&batch, name)?);

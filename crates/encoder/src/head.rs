@@ -363,16 +363,16 @@ mod tests {
     fn a_linear_head_is_recovered_bit_for_bit() {
         let config = config();
         let mut weights = Weights::default();
-        weights.add_classifier(3, config.hidden_size, 7);
+        weights.add_classifier(LINEAR, 3, config.hidden_size, 7);
         // The smallest and the largest numbers that a training could reach.
-        if let Some(numbers) = weights.get_mut(CLASSIFIER_WEIGHT).and_then(|tensor| tensor.as_slice_mut()) {
+        if let Some(numbers) = weights.get_mut("classifier.weight").and_then(|tensor| tensor.as_slice_mut()) {
             numbers[..4].copy_from_slice(&[f32::MIN_POSITIVE / 8.0, -0.0, 1e30, -1e-30]);
         }
-        let written = Head::linear(3).to_bert(&config, &weights).unwrap();
+        let written = Head::linear(3).to_native(&config, &weights).unwrap();
         assert_eq!(written.get("bert.pooler.dense.weight").unwrap().sum(), 8.0 * SCALE);
-        assert_ne!(written.get(CLASSIFIER_WEIGHT), weights.get(CLASSIFIER_WEIGHT));
+        assert_ne!(written.get("classifier.weight"), weights.get("classifier.weight"));
         let mut read = written;
-        assert!(Head::undo(&mut read));
+        assert!(Head::undo(&config, &mut read));
         let bits = |weights: &Weights| -> Vec<(String, Vec<u32>)> {
             let of = |(name, tensor): (&str, &ArrayD<f32>)| {
                 (name.to_owned(), tensor.iter().map(|number| number.to_bits()).collect())

@@ -3,7 +3,7 @@
 /// Input of the token ids, int64 `[batch, tokens]`.
 pub const INPUT_IDS: &str = "input_ids";
 /// Input of the word embeddings where a graph starts at them, float32 `[batch, tokens, hidden_size]`: the
-/// rows of [`WORD_EMBEDDINGS`](crate::WORD_EMBEDDINGS) that [`INPUT_IDS`] names, or points between them.
+/// rows of the table [`word_embeddings`](crate::EncoderConfig::word_embeddings) that [`INPUT_IDS`] names, or points between them.
 pub const INPUTS_EMBEDS: &str = "inputs_embeds";
 /// Input that tells the texts of a pair apart, int64 `[batch, tokens]`: rows of the token type embeddings,
 /// 0 for single texts.

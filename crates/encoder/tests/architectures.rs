@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_encoder::{
-    ATTENTION_MASK, Checkpoint, Head, INPUT_IDS, LAST_HIDDEN_STATE, POOLER_OUTPUT, Pooler, Storage,
-    TOKEN_TYPE_IDS, Weights, attentions_name, outputs,
+    ATTENTION_MASK, Checkpoint, EncoderConfig, Graph, Head, HeadKind, INPUT_IDS, LAST_HIDDEN_STATE, LOGITS,
+    MatmulPrecision, POOLER_OUTPUT, Pooling, Start, Storage, StoredHead, TOKEN_TYPE_IDS, Weights,
+    attentions_name, classifier, logits, outputs,
 };
-use midashi_runtime::{DeviceChoice, Engine, Outputs, Session};
+use midashi_runtime::{DeviceChoice, Engine, Outputs, Session, Tensor};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use safetensors::SafeTensors;
 use tempfile::TempDir;
@@ -21,13 +22,14 @@ use tempfile::TempDir;
 const TOLERANCE: f32 = 1e-4;
 
 /// All supported architectures, and whether the fixture has a pooler.
-const ARCHITECTURES: [(&str, bool); 6] = [
+const ARCHITECTURES: [(&str, bool); 7] = [
     ("bert", true),
     ("roberta", false),
     ("xlm-roberta", false),
     ("camembert", true),
     ("distilbert", false),
     ("electra", false),
+    ("luke", true),
 ];
 
 fn root() -> PathBuf {
@@ -61,7 +63,7 @@ fn floats(tensors: &SafeTensors<'_>, name: &str) -> ArrayD<f32> {
 /// A session with all outputs of a checkpoint.
 fn session(checkpoint: &Checkpoint) -> Session {
     let weights = checkpoint.encoder_and_pooler().unwrap();
-    let graph = outputs(checkpoint.config(), weights.has_pooler()).unwrap();
+    let graph = outputs(checkpoint.config(), weights.has_pooler(checkpoint.config())).unwrap();
     let parameters = weights.for_graph(&graph, |_| true).unwrap();
     engine().session(&graph.to_model("test", |_| Storage::External), parameters).unwrap()
 }
@@ -123,24 +125,148 @@ fn outputs_of_every_architecture_agree_with_transformers() {
     }
 }
 
+/// Inputs of a batch.
+fn inputs<'a>(
+    ids: &'a ArrayD<i64>,
+    types: &'a ArrayD<i64>,
+    mask: &'a ArrayD<i64>,
+) -> Vec<(&'static str, Tensor<'a>)> {
+    vec![
+        (INPUT_IDS, ids.view().into()),
+        (TOKEN_TYPE_IDS, types.view().into()),
+        (ATTENTION_MASK, mask.view().into()),
+    ]
+}
+
+/// Logits of the fixture's batch, from the graph without explanations and from the one with attention.
+fn compute_logits(
+    config: &EncoderConfig,
+    weights: &Weights,
+    head: Head,
+    truth: &SafeTensors<'_>,
+) -> ArrayD<f32> {
+    let (ids, mask) = (integers(truth, INPUT_IDS), integers(truth, ATTENTION_MASK));
+    let types = ArrayD::<i64>::zeros(ids.raw_dim());
+    let compute = |graph: &Graph| {
+        let parameters = weights.for_graph(graph, |_| true).unwrap();
+        let mut session =
+            engine().session(&graph.to_model("test", |_| Storage::External), parameters).unwrap();
+        session.run(inputs(&ids, &types, &mask)).unwrap().float32(LOGITS).unwrap().to_owned()
+    };
+    let found = compute(&logits(config, head, MatmulPrecision::Float32).unwrap());
+    let again = compute(&classifier(config, head, Start::InputIds).unwrap());
+    assert!(found.iter().zip(&again).all(|(one, other)| (one - other).abs() < 1e-5));
+    found
+}
+
 #[test]
-fn a_written_checkpoint_is_a_bert_with_the_same_weights() {
+fn the_head_of_every_architectures_own_class_agrees_with_transformers() {
+    for (architecture, _) in ARCHITECTURES {
+        let bytes = fs::read(fixture(architecture).join("reference.safetensors")).unwrap();
+        let truth = SafeTensors::deserialize(&bytes).unwrap();
+        let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
+        let (config, head) = (checkpoint.config(), Head::native(3));
+        let mut weights = checkpoint.encoder_and_pooler().unwrap();
+        for (name, _) in head.tensors(config) {
+            // An encoder's own pooler is in the checkpoint.
+            if truth.tensor(&format!("head.{name}")).is_ok() {
+                weights.insert(name.clone(), floats(&truth, &format!("head.{name}")));
+            }
+        }
+        let (found, expected) = (compute_logits(config, &weights, head, &truth), floats(&truth, LOGITS));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() <= TOLERANCE, "{architecture}: {found}, {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_linear_head_computes_the_same_in_the_form_of_every_architectures_own_class() {
+    for (architecture, _) in ARCHITECTURES {
+        let bytes = fs::read(fixture(architecture).join("reference.safetensors")).unwrap();
+        let truth = SafeTensors::deserialize(&bytes).unwrap();
+        let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
+        let (config, head) = (checkpoint.config(), Head::linear(3));
+        let mut weights = checkpoint.encoder().unwrap();
+        head.initialise(config, &mut weights, 3);
+        let expected = compute_logits(config, &weights, head, &truth);
+
+        let folder = TempDir::new().unwrap();
+        let written = head.to_native(config, &weights).unwrap();
+        weights.write_model(config, &written, &folder.path().join("model.safetensors")).unwrap();
+        let keys = serde_json::to_string(&config.written_keys()).unwrap();
+        fs::write(folder.path().join("config.json"), keys).unwrap();
+        let reopened = Checkpoint::open(folder.path()).unwrap();
+        let native = Head { kind: HeadKind::Native, ..head };
+        let found = compute_logits(config, &reopened.fine_tuned(native).unwrap(), native, &truth);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() <= 1e-5, "{architecture}: {found}, {expected}");
+        }
+        // We read it bit for bit, and a run that starts from it has no head to start from.
+        assert!(reopened.fine_tuned(head).unwrap().iter().eq(weights.iter()), "{architecture}");
+        assert_eq!(reopened.stored_head().unwrap(), StoredHead::Linear, "{architecture}");
+    }
+}
+
+#[test]
+fn more_categories_than_a_class_has_room_for_are_refused() {
+    let checkpoint = Checkpoint::open(&fixture("distilbert")).unwrap();
+    let mut weights = checkpoint.encoder().unwrap();
+    for (labels, fits) in [(8, true), (9, false)] {
+        let head = Head::linear(labels);
+        head.initialise(checkpoint.config(), &mut weights, 1);
+        let written = head.to_native(checkpoint.config(), &weights);
+        assert_eq!(written.is_ok(), fits, "{labels} categories of 16 columns");
+        if let Err(error) = written {
+            assert!(error.to_string().contains("train.head to \"native\""), "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_mean_is_refused_where_the_class_reads_cls() {
+    for (architecture, _) in ARCHITECTURES {
+        let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
+        let head = Head { pooling: Pooling::Mean, ..Head::linear(3) };
+        let message = head.check(checkpoint.config()).unwrap_err().to_string();
+        assert!(
+            message.contains("ForSequenceClassification") && message.contains("train.pooling"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_written_checkpoint_has_its_own_names_and_the_same_weights() {
     for (architecture, pooler) in ARCHITECTURES {
         let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
-        let weights = checkpoint.encoder_and_pooler().unwrap();
+        let (config, weights) = (checkpoint.config(), checkpoint.encoder().unwrap());
+        let own = serde_json::to_value(config).unwrap();
+        assert_eq!(own["model_type"], architecture);
+        let head = match checkpoint.stored_head().unwrap() {
+            StoredHead::Stored { tensors, .. } => tensors,
+            _ => Vec::new(),
+        };
+        let mut others = Weights::default();
+        head.into_iter().for_each(|(name, tensor)| others.insert(name, tensor));
         let written = TempDir::new().unwrap();
-        weights.write(&written.path().join("model.safetensors")).unwrap();
-        let config = serde_json::to_value(checkpoint.config()).unwrap();
-        assert_eq!(config["model_type"], "bert");
-        fs::write(written.path().join("config.json"), config.to_string()).unwrap();
+        weights.write_model(config, &others, &written.path().join("model.safetensors")).unwrap();
+        fs::write(written.path().join("config.json"), own.to_string()).unwrap();
 
         let reopened = Checkpoint::open(written.path()).unwrap();
-        assert_eq!(reopened.architecture(), "bert");
-        assert_eq!(reopened.config(), checkpoint.config(), "{architecture}");
-        let again = reopened.encoder_and_pooler().unwrap();
-        assert!(again.iter().eq(weights.iter()), "{architecture}");
-        assert_eq!(again.has_pooler(), pooler);
-        assert!(again.iter().all(|(name, _)| name.starts_with("bert.")));
+        assert_eq!(reopened.config(), config, "{architecture}");
+        assert!(reopened.encoder().unwrap().iter().eq(weights.iter()), "{architecture}");
+        let bytes = fs::read(written.path().join("model.safetensors")).unwrap();
+        let bytes = SafeTensors::deserialize(&bytes).unwrap();
+        let original = fs::read(fixture(architecture).join("model.safetensors")).unwrap();
+        let original = SafeTensors::deserialize(&original).unwrap();
+        for name in bytes.names().into_iter().filter(|name| name.contains(config.name())) {
+            let plain = name.strip_prefix(&format!("{}.", config.name())).unwrap();
+            let shape = original.tensor(name).or_else(|_| original.tensor(plain)).unwrap().shape().to_vec();
+            assert_eq!(bytes.tensor(name).unwrap().shape(), shape, "{architecture}: {name}");
+        }
+        let has_pooler = checkpoint.encoder_and_pooler().unwrap().has_pooler(config);
+        assert_eq!(has_pooler, pooler, "{architecture}");
     }
 }
 
@@ -248,40 +374,38 @@ fn with_tensors(architecture: &str, more: &[(&str, Vec<usize>)]) -> (TempDir, Ch
 }
 
 #[test]
-fn a_head_starts_from_the_layer_that_computes_what_berts_pooler_does() {
-    let stored =
-        |architecture: &str| match Checkpoint::open(&fixture(architecture)).unwrap().pooler().unwrap() {
-            Pooler::Stored { name, tensors } => (name, tensors),
-            other => panic!("{architecture}: {other:?}"),
-        };
-    let (name, tensors) = stored("bert");
+fn a_head_starts_from_the_layers_of_the_architectures_own_class() {
+    let stored = |checkpoint: &Checkpoint| match checkpoint.stored_head().unwrap() {
+        StoredHead::Stored { name, tensors } => (name, tensors),
+        other => panic!("{other:?}"),
+    };
+    let of = |architecture: &str| stored(&Checkpoint::open(&fixture(architecture)).unwrap());
+    let (name, tensors) = of("bert");
     assert_eq!(name, "bert.pooler.dense");
     let weights = Checkpoint::open(&fixture("bert")).unwrap().encoder_and_pooler().unwrap();
     assert!(tensors.iter().all(|(name, tensor)| weights.get(name) == Some(tensor)));
-    assert_eq!(stored("camembert").0, "pooler.dense");
+    // An encoder's pooler computes what the first layer of RoBERTa's head does.
+    let (name, tensors) = of("camembert");
+    assert_eq!((name.as_str(), tensors[0].0.as_str()), ("pooler.dense", "classifier.dense.weight"));
 
     // A fine-tuned XLM-RoBERTa: its head is dense, tanh, out_proj.
-    let (name, tensors) = stored("xlm-roberta");
+    let (name, tensors) = of("xlm-roberta");
     assert_eq!(name, "classifier.dense");
     let names: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["bert.pooler.dense.weight", "bert.pooler.dense.bias"]);
+    assert_eq!(names, ["classifier.dense.weight", "classifier.dense.bias"]);
     let bytes = fs::read(fixture("xlm-roberta").join("model.safetensors")).unwrap();
     assert_eq!(tensors[0].1, floats(&SafeTensors::deserialize(&bytes).unwrap(), "classifier.dense.weight"));
-}
 
-#[test]
-fn layers_that_are_followed_by_another_function_start_no_pooler() {
-    for (architecture, tensor, function) in
-        [("electra", "classifier.dense.weight", "GELU"), ("distilbert", "pre_classifier.weight", "ReLU")]
-    {
-        let plain = Checkpoint::open(&fixture(architecture)).unwrap().pooler().unwrap();
-        assert_eq!(plain, Pooler::None, "{architecture}");
-        let (_folder, checkpoint) = with_tensors(architecture, &[(tensor, vec![16, 16])]);
-        assert_eq!(checkpoint.pooler().unwrap(), Pooler::Other { tensor, function });
+    for (architecture, layer) in [("electra", "classifier.dense"), ("distilbert", "pre_classifier")] {
+        let plain = Checkpoint::open(&fixture(architecture)).unwrap().stored_head().unwrap();
+        assert_eq!(plain, StoredHead::None, "{architecture}");
+        let (weight, bias) = (format!("{layer}.weight"), format!("{layer}.bias"));
+        let (_folder, tuned) = with_tensors(architecture, &[(&weight, vec![16, 16]), (&bias, vec![16])]);
+        assert_eq!(stored(&tuned).0, layer);
     }
-    assert_eq!(Checkpoint::open(&fixture("roberta")).unwrap().pooler().unwrap(), Pooler::None);
+    assert_eq!(Checkpoint::open(&fixture("roberta")).unwrap().stored_head().unwrap(), StoredHead::None);
     let (_folder, cut) = with_tensors("roberta", &[("classifier.dense.weight", vec![16, 16])]);
-    let message = cut.pooler().unwrap_err().to_string();
+    let message = cut.stored_head().unwrap_err().to_string();
     assert!(message.contains("no tensor classifier.dense.bias"), "{message}");
 }
 
@@ -289,25 +413,25 @@ fn layers_that_are_followed_by_another_function_start_no_pooler() {
 fn a_fine_tuned_model_is_read_as_it_was_trained_whatever_its_head() {
     let checkpoint = Checkpoint::open(&fixture("bert")).unwrap();
     let config = checkpoint.config();
-    for head in [Head::linear(3), Head::with_pooler(3)] {
-        let mut weights =
-            if head.pooler { checkpoint.encoder_and_pooler() } else { checkpoint.encoder() }.unwrap();
-        weights.add_classifier(3, config.hidden_size, 5);
+    for head in [Head::linear(3), Head::native(3)] {
+        let is_native = head.kind == HeadKind::Native;
+        let mut weights = checkpoint.encoder().unwrap();
+        head.initialise(config, &mut weights, 5);
         let folder = TempDir::new().unwrap();
         fs::copy(fixture("bert").join("config.json"), folder.path().join("config.json")).unwrap();
-        let written = head.to_bert(config, &weights).unwrap();
-        weights.write_with(&written, &folder.path().join("model.safetensors")).unwrap();
+        let written = head.to_native(config, &weights).unwrap();
+        weights.write_model(config, &written, &folder.path().join("model.safetensors")).unwrap();
 
         let reopened = Checkpoint::open(folder.path()).unwrap();
         assert!(reopened.fine_tuned(head).unwrap().iter().eq(weights.iter()), "{head:?}");
         // A run that starts from it gets the same encoder, and the pooler if it was trained.
         assert!(reopened.encoder().unwrap().iter().eq(checkpoint.encoder().unwrap().iter()));
-        assert_eq!(reopened.encoder_and_pooler().unwrap().has_pooler(), head.pooler);
-        assert_eq!(matches!(reopened.pooler().unwrap(), Pooler::Stored { .. }), head.pooler);
-        assert_eq!(reopened.pooler().unwrap() == Pooler::Identity, !head.pooler);
-        if head.pooler {
+        assert_eq!(reopened.encoder_and_pooler().unwrap().has_pooler(config), is_native);
+        assert_eq!(matches!(reopened.stored_head().unwrap(), StoredHead::Stored { .. }), is_native);
+        assert_eq!(reopened.stored_head().unwrap() == StoredHead::Linear, !is_native);
+        if is_native {
             let message = reopened.fine_tuned(Head::linear(3)).unwrap_err().to_string();
-            assert!(message.contains("not a power of two times the identity"), "{message}");
+            assert!(message.contains("not the one that Midashi writes with a linear head"), "{message}");
         }
         // As versions without a pooler wrote it.
         weights.write(&folder.path().join("model.safetensors")).unwrap();

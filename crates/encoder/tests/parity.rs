@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 
 use midashi_encoder::{
     ATTENTION, ATTENTION_MASK, Batch, BatchSizes, Dropout, EncoderConfig, Graph, HIDDEN_STATES, Head,
-    INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS,
-    TOKEN_TYPE_IDS, TextIds, WORD_EMBEDDINGS, Weights, attentions_name, classifier, dropout_masks,
-    explanation, gradient_name, logits, training, trunk,
+    HeadKind, INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS,
+    TOKEN_TYPE_IDS, TextIds, Weights, attentions_name, classifier, dropout_masks, explanation, gradient_name,
+    logits, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -66,7 +66,7 @@ impl Reference {
 
     /// Adds the word embeddings of the ids, if the fixture has both.
     fn embedded(mut self) -> Self {
-        let (ids, words) = (self.integers.get(INPUT_IDS), self.floats.get(WORD_EMBEDDINGS));
+        let (ids, words) = (self.integers.get(INPUT_IDS), self.floats.get(&self.config.word_embeddings()));
         if let (Some(ids), Some(words)) = (ids, words) {
             let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
             let shape = [ids.shape(), &[self.config.hidden_size]].concat();
@@ -94,7 +94,10 @@ impl Reference {
 
     /// The head with a pooler if the fixture has the pooler's gradient.
     fn head(&self) -> Head {
-        Head { labels: self.labels(), pooler: self.floats.contains_key("grad.bert.pooler.dense.weight") }
+        match self.floats.contains_key("grad.bert.pooler.dense.weight") {
+            true => Head::native(self.labels()),
+            false => Head::linear(self.labels()),
+        }
     }
 
     /// Targets for which the loss is the mean cross-entropy of the batch.
@@ -369,7 +372,7 @@ fn with_dropout_loss_and_every_gradient_agree_with_pytorch() {
 #[test]
 fn with_a_pooler_and_dropout_loss_and_every_gradient_agree_with_pytorch() {
     let reference = Reference::variant("gradient_reference_pooler.safetensors");
-    assert!(reference.head().pooler);
+    assert_eq!(reference.head().kind, HeadKind::Native);
     let trainable = compare_with_dropout(&reference);
     assert_eq!(trainable.len(), reference.config.tensors().len() + 4, "the pooler is trainable too");
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use midashi_config::{self as config, LearningRates, Schedule, Train, TrainableLayers};
-use midashi_encoder::{Batch, Dropout, EncoderConfig, Graph, PaddingRule, Start, TARGETS, TextIds, Weights};
+use midashi_encoder::{
+    Batch, Dropout, EncoderConfig, Graph, Head, PaddingRule, Start, TARGETS, TextIds, Weights,
+};
 use midashi_runtime::{DeviceChoice, Engine, Tensor};
 use ndarray::{Array2, ArrayD, ArrayViewD, IxDyn, arr0, arr1};
 use rand::{RngExt, SeedableRng};
@@ -39,14 +41,14 @@ fn model() -> Model {
     .unwrap();
     let dropout = Dropout { hidden: true, attention: true };
     let labels = (0..LABELS).map(|label| label.to_string()).collect();
-    Model { config, labels, pooler: true, start: Start::InputIds, trainable: TrainableLayers::All, dropout }
+    let head = Head::native(LABELS);
+    Model { config, labels, head, start: Start::InputIds, trainable: TrainableLayers::All, dropout }
 }
 
 /// Weights of `model` before the first step.
 fn weights(model: &Model) -> Weights {
     let mut weights = Weights::scratch(&model.config, 0);
-    weights.add_classifier(LABELS, model.config.hidden_size, 0);
-    weights.add_pooler(&model.config, 0);
+    model.head.initialise(&model.config, &mut weights, 0);
     weights
 }
 

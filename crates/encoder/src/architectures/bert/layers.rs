@@ -230,3 +230,26 @@ impl Architecture for Bert {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::architectures::bert::family::ALL;
+
+    #[test]
+    fn tensors_of_a_distilbert_have_their_own_names() {
+        let member = ALL.into_iter().find(|member| member.name == "distilbert").unwrap();
+        let distilbert = Bert::new(member, "DistilBert");
+        for (bert, own) in [
+            ("embeddings.LayerNorm.bias", "embeddings.LayerNorm.bias"),
+            ("encoder.layer.3.attention.output.LayerNorm.bias", "transformer.layer.3.sa_layer_norm.bias"),
+            ("encoder.layer.3.attention.output.dense.bias", "transformer.layer.3.attention.out_lin.bias"),
+            ("encoder.layer.3.output.LayerNorm.bias", "transformer.layer.3.output_layer_norm.bias"),
+            ("encoder.layer.3.output.dense.bias", "transformer.layer.3.ffn.lin2.bias"),
+        ] {
+            let name = distilbert.own(bert);
+            assert_eq!(name, format!("distilbert.{own}"));
+            assert_eq!(distilbert.layer_of(&name), bert.contains("layer").then_some(3));
+        }
+    }
+}
