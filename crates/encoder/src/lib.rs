@@ -15,6 +15,7 @@ mod nodes;
 mod optimiser;
 mod padding;
 mod quantize;
+mod quantized;
 mod training;
 mod weights;
 
