@@ -5,6 +5,7 @@
 mod article;
 mod chain;
 mod checkpoint;
+mod encoders;
 mod exported;
 mod heads;
 mod own_corpus;

@@ -153,7 +153,7 @@ def write() -> None:
 
 
 def check() -> None:
-    example = ["cargo", "run", "--release", "--quiet", "--workspace", "--example", "native_model", "--"]
+    example = ["cargo", "run", "--release", "--quiet", "-p", "midashi-tests", "--example", "native_model", "--"]
     for name in MODELS:
         for head in ("linear", "native"):
             with tempfile.TemporaryDirectory() as written:

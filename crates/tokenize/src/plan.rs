@@ -123,12 +123,16 @@ impl Plan {
         Ok(read)
     }
 
-    /// Checks that the model has an embedding for every token type of the tokenizer.
+    /// Checks that the model has an embedding for every token type of the tokenizer, unless it has no token types at all:
+    /// then only the separator tells the texts of a pair apart, and transformers ignores the token types too.
     ///
     /// # Errors
     /// When there are more token types than rows of the model's token type embeddings.
     pub fn check_token_types(&self, texts: &[TokenizedText]) -> Result<()> {
         let Origin::Checkpoint { folder, token_types, .. } = &self.origin else { return Ok(()) };
+        if *token_types == 0 {
+            return Ok(());
+        }
         let largest = texts.iter().flat_map(|text| &text.encoding.token_type_ids).max().copied().unwrap_or(0);
         if usize::try_from(largest).is_ok_and(|largest| largest < *token_types) {
             return Ok(());

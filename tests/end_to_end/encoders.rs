@@ -1,0 +1,90 @@
+//! Every architecture through all stages: small, randomly initialised checkpoints with the tokenizer of another run.
+
+use std::fs;
+use std::path::Path;
+
+use midashi_encoder::{EncoderConfig, Weights};
+use midashi_tests::{Run, STAGES, folder};
+use serde_json::{Value, json};
+
+use crate::exported::assert_gives_the_predictions;
+use crate::runs::{finished, small};
+
+/// A small `config.json` of each architecture.
+fn configurations(vocabulary: usize) -> Vec<Value> {
+    let sizes = json!({
+        "vocab_size": vocabulary, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "intermediate_size": 48, "max_position_embeddings": 130, "pad_token_id": 0
+    });
+    let of = |model_type: &str, more: Value| {
+        let mut config = sizes.clone();
+        config["model_type"] = model_type.into();
+        for (key, value) in more.as_object().unwrap() {
+            config[key] = value.clone();
+        }
+        config
+    };
+    vec![
+        of("roberta", json!({})),
+        of("luke", json!({"entity_vocab_size": 500_000, "entity_emb_size": 256})),
+        of("electra", json!({"embedding_size": 32})),
+        json!({
+            "model_type": "distilbert", "vocab_size": vocabulary, "dim": 32, "n_layers": 3, "n_heads": 4,
+            "hidden_dim": 48, "max_position_embeddings": 130, "pad_token_id": 0
+        }),
+    ]
+}
+
+/// A checkpoint with the tokenizer of the finished run, in `folder`.
+fn write_checkpoint(folder: &Path, config: &Value) {
+    fs::create_dir_all(folder).unwrap();
+    let of_tokenizer = |name: &str| name.contains("token") || name.contains("vocab");
+    for entry in fs::read_dir(finished().artifact("model")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if of_tokenizer(&name.to_string_lossy()) {
+            fs::copy(&path, folder.join(name)).unwrap();
+        }
+    }
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let config: EncoderConfig = serde_json::from_value(config.clone()).unwrap();
+    let weights = Weights::scratch(&config, 11);
+    weights.write_model(&config, &Weights::default(), &folder.join("model.safetensors")).unwrap();
+}
+
+fn run(artifacts: &Path, config: &Value, name: &str) -> Run {
+    let model_type = config["model_type"].as_str().unwrap();
+    let checkpoint = artifacts.join(format!("checkpoint-{model_type}"));
+    write_checkpoint(&checkpoint, config);
+    small(artifacts, &format!("{model_type}-{name}")).checkpoint(&checkpoint)
+}
+
+#[test]
+fn every_encoder_goes_through_all_stages_and_its_model_is_its_own() {
+    let artifacts = folder();
+    let vocabulary = finished().text("model/vocab.txt").lines().count();
+    for config in configurations(vocabulary) {
+        let model_type = config["model_type"].as_str().unwrap();
+        // All layers, with dropout and the head of its own class.
+        let all = run(artifacts.path(), &config, "all").set(
+            "train.head=native train.trainable_layers=all train.dropout.hidden=0.1 train.dropout.attention=0.1",
+        );
+        all.stages(&STAGES);
+        assert_gives_the_predictions(&all);
+        let written: Value = serde_json::from_str(&all.text("model/config.json")).unwrap();
+        assert_eq!(written["model_type"], model_type);
+        assert!(written["architectures"][0].as_str().unwrap().ends_with("ForSequenceClassification"));
+
+        // Frozen layers, computed once in 8-bit integers, a linear head, steps in the graph.
+        let frozen = run(artifacts.path(), &config, "frozen").set(
+            "train.trainable_layers=1 train.trunk_precision=int8 train.optimiser=graph evaluate.explain.texts=4",
+        );
+        frozen.stages(&STAGES);
+
+        // A run that starts from the model has its encoder, and the layers of its head.
+        let again = small(&artifacts, &format!("{model_type}-again"))
+            .checkpoint(&all.artifact("model"))
+            .set("train.head=native train.trainable_layers=0");
+        again.stages(&STAGES[..4]).says("head: the checkpoint's ");
+    }
+}
