@@ -12,7 +12,6 @@ pub struct Train {
     /// What computes the categories' scores from the last hidden states.
     pub head: Head,
     /// What the head reads. `"mean"` needs an architecture whose own class can read the mean: ModernBERT.
-    #[serde(skip_serializing_if = "Pooling::is_cls")]
     pub pooling: Pooling,
     /// Number of the last layers that are trainable (`0`, `1`, …), or `"all"`, embeddings included.
     pub trainable_layers: TrainableLayers,
