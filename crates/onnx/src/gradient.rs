@@ -77,6 +77,17 @@ fn rule<'g>(g: &'g GraphBuilder, node: &Node, dy: Value<'g>) -> Result<Vec<Value
         Op::PadRows(rows) => vec![UnpaddedRows::of(dy, *rows).unpad(dy)],
         // Slices start at 0, so what was cut off lies after the end
         Op::Slice => vec![dy.pad_end_like(x(0))],
+        // y = x[start..end]:  dx is dy, and zeros for what was cut off on both sides
+        Op::Window { axis } => {
+            let (start, end, size) = (x(1), x(2), x(0).shape()[*axis].clone());
+            vec![dy.pad_axis(*axis, start, x(0).size_of(*axis) - end, size)]
+        }
+        // The inverse: x(1) are the numbers of zeros before and after
+        Op::PadAxis { axis } => {
+            let (start, size) = (x(1).take_first(0, 1), x(0).shape()[*axis].clone());
+            vec![dy.window(*axis, start, start + x(0).size_of(*axis), size)]
+        }
+        Op::Refold => vec![dy.apply(Op::Refold, &[x(0).shape_as_vector()], x(0).shape())],
         Op::Reduce { how, axes, keep } => {
             let dy = if *keep { dy } else { restore_axes(dy, x(0), axes) };
             match how {

@@ -9,6 +9,7 @@ mod operators;
 mod padding;
 mod proto;
 mod shape;
+mod window;
 mod write;
 
 pub use builder::{GraphBuilder, Value};

@@ -88,6 +88,10 @@ pub(crate) enum Op {
     Mul,
     NonZero,
     Pad,
+    /// `Pad` with zeros along one axis.
+    PadAxis {
+        axis: usize,
+    },
     /// `Gather` of padded rows from unpadded ones.
     PadRows(RowIds),
     QuantizeLinear,
@@ -96,6 +100,8 @@ pub(crate) enum Op {
         axes: Vec<usize>,
         keep: bool,
     },
+    /// `Reshape` to or from sizes that are known only when the graph runs.
+    Refold,
     Relu,
     Reshape,
     /// `ScatterElements` that adds.
@@ -118,6 +124,10 @@ pub(crate) enum Op {
     },
     /// `Gather` of unpadded rows from padded ones.
     UnpadRows(RowIds),
+    /// `Slice` along one axis, from anywhere.
+    Window {
+        axis: usize,
+    },
 }
 
 /// An attribute as ONNX has it.
@@ -166,7 +176,7 @@ impl Op {
             Self::Mod => ("Mod", vec![("fmod", Int(0))]),
             Self::Mul => ("Mul", vec![]),
             Self::NonZero => ("NonZero", vec![]),
-            Self::Pad => ("Pad", vec![("mode", Text("constant"))]),
+            Self::Pad | Self::PadAxis { .. } => ("Pad", vec![("mode", Text("constant"))]),
             Self::QuantizeLinear => ("QuantizeLinear", vec![]),
             Self::Reduce { how, keep, .. } => {
                 let name = match how {
@@ -179,7 +189,7 @@ impl Op {
                 (name, vec![("keepdims", flag(*keep)), ("noop_with_empty_axes", Int(1))])
             }
             Self::Relu => ("Relu", vec![]),
-            Self::Reshape => ("Reshape", vec![]),
+            Self::Refold | Self::Reshape => ("Reshape", vec![]),
             Self::ScatterAdd => ("ScatterElements", vec![("axis", Int(0)), ("reduction", Text("add"))]),
             Self::Shape => ("Shape", vec![]),
             Self::Sign => ("Sign", vec![]),
@@ -187,7 +197,7 @@ impl Op {
                 let axis = *axis as i64;
                 ("Shape", vec![("start", Int(axis)), ("end", Int(axis + 1))])
             }
-            Self::Slice => ("Slice", vec![]),
+            Self::Slice | Self::Window { .. } => ("Slice", vec![]),
             Self::Softmax => ("Softmax", vec![("axis", Int(-1))]),
             Self::Sqrt => ("Sqrt", vec![]),
             Self::Sub => ("Sub", vec![]),

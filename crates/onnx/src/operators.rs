@@ -120,7 +120,8 @@ impl GraphBuilder {
         self.node(Op::Concat, &parts, &[(Int64, vec![parts.len().into()])])[0]
     }
 
-    fn computed_size(&self, dim: &Dim) -> Value<'_> {
+    /// The size of an axis as an int64 vector of one number, computed from the inputs' shapes.
+    pub(crate) fn computed_size(&self, dim: &Dim) -> Value<'_> {
         let (factor, symbols) = dim.parts();
         let factor = (factor != 1).then(|| self.integers(&[factor as i64]));
         let sizes = factor.into_iter().chain(symbols.iter().map(|symbol| self.size(symbol)));
@@ -346,7 +347,7 @@ impl<'g> Value<'g> {
     }
 
     /// The shape as an int64 vector; a constant where it is known.
-    fn shape_as_vector(self) -> Self {
+    pub(crate) fn shape_as_vector(self) -> Self {
         let shape = self.shape();
         let sizes: Option<Vec<i64>> = shape.iter().map(|dim| dim.fixed().map(|size| size as i64)).collect();
         match sizes {

@@ -296,6 +296,82 @@ fn moving_numbers_around() {
 }
 
 #[test]
+fn relative_positions_become_pairs() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let (batch, size) = (Axis(check.size(), Some("batch")), check.size());
+        // The graph knows the size or does not; the columns are twice as many either way.
+        check.compare(&[vec![batch, fixed(size), fixed(2 * size)]], |_, x| x[0].pairs());
+        let tokens = Axis(size, Some("tokens"));
+        check.compare(&[vec![batch, tokens, fixed(2)], vec![batch, fixed(2), tokens, fixed(2)]], |_, x| {
+            let (batch, n) = (Dim::symbol("batch"), Dim::symbol("tokens"));
+            let columns: Dim = [&Dim::from(2), &n].into_iter().product();
+            x[0].matmul(x[1].reshape(&[batch, 2.into(), columns])).pairs()
+        });
+    }
+}
+
+#[test]
+fn the_pair_of_positions_picks_the_column_of_their_distance() {
+    let graph = GraphBuilder::new();
+    let x = graph.input("x", ElementType::Float32, &[3.into(), 6.into()]);
+    graph.output("y", x.pairs());
+    let model = graph.finish().unwrap().to_model("pairs", |_| Storage::Input);
+    let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    let x = ArrayD::from_shape_fn(IxDyn(&[3, 6]), |at| (10 * at[0] + at[1]) as f32);
+    let outputs = session.run(vec![("x", x.view().into())]).unwrap();
+    // Row i, column j − i + 2.
+    let expected = [2., 3., 4., 11., 12., 13., 20., 21., 22.];
+    assert_eq!(outputs.float32("y").unwrap().as_slice().unwrap(), expected);
+}
+
+#[test]
+fn the_middle_of_a_table() {
+    let graph = GraphBuilder::new();
+    let x = graph.input("x", ElementType::Float32, &["batch".into(), "tokens".into()]);
+    let places = graph.integers(&[0, 1, 2, 3, 4, 5, 6, 7]).take_middle("tokens").to_float();
+    graph.output("y", places + x.reduce_sum(&[0, 1], false) * 0.0);
+    let model = graph.finish().unwrap().to_model("middle", |_| Storage::Input);
+    let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    for (tokens, expected) in [(1, vec![3., 4.]), (3, vec![1., 2., 3., 4., 5., 6.])] {
+        let x = ArrayD::from_elem(IxDyn(&[2, tokens]), 1.0_f32);
+        let outputs = session.run(vec![("x", x.view().into())]).unwrap();
+        assert_eq!(outputs.float32("y").unwrap().as_slice().unwrap(), expected);
+    }
+}
+
+#[test]
+fn neighbours_along_an_axis() {
+    for seed in 0..3 {
+        let mut check = Check::new(seed);
+        let axes = [vec![Axis(2, Some("batch")), Axis(check.size(), Some("tokens")), fixed(2)]];
+        for count in [1, 3, 5] {
+            check.compare(&axes, |g, x| {
+                let weighted = x[0].neighbours(1, count).into_iter().enumerate();
+                g.sum(&weighted.map(|(at, x)| x * (at as f32 - 0.7)).collect::<Vec<_>>())
+            });
+            check.compare(&axes, |g, x| {
+                let weighted = x[0].neighbours_of_first(1, count).into_iter().enumerate();
+                g.sum(&weighted.map(|(at, x)| x * (at as f32 - 0.7)).collect::<Vec<_>>())
+            });
+        }
+        check.compare(&[vec![fixed(4), fixed(3)]], |g, x| g.sum(&x[0].neighbours(0, 3)[1..]));
+    }
+    let graph = GraphBuilder::new();
+    let x = graph.input("x", ElementType::Float32, &[4.into(), 1.into()]);
+    for (at, neighbour) in x.neighbours(0, 3).into_iter().enumerate() {
+        graph.output(&at.to_string(), neighbour);
+    }
+    let model = graph.finish().unwrap().to_model("neighbours", |_| Storage::Input);
+    let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    let x = ArrayD::from_shape_vec(IxDyn(&[4, 1]), vec![1., 2., 3., 4.]).unwrap();
+    let outputs = session.run(vec![("x", x.view().into())]).unwrap();
+    for (at, expected) in [[0., 1., 2., 3.], [1., 2., 3., 4.], [2., 3., 4., 0.]].iter().enumerate() {
+        assert_eq!(outputs.float32(&at.to_string()).unwrap().as_slice().unwrap(), expected);
+    }
+}
+
+#[test]
 fn gather_adds_up_rows_picked_more_than_once() {
     let mut check = Check::new(1);
     check.indices = Some(ArrayD::from_shape_vec(IxDyn(&[2, 3]), vec![0, 2, 2, 3, 2, 0]).unwrap());
