@@ -56,6 +56,14 @@ impl<'g> Padding<'g> {
         self.rows.map_or(x, |rows| rows.unpad(x))
     }
 
+    /// Hidden states with a row for every position; those of padding are zeros.
+    pub(crate) fn pad_with_zeros(self, hidden: Value<'g>) -> Value<'g> {
+        match self.rows {
+            Some(rows) => rows.pad_with_zeros(hidden),
+            None => hidden * self.mask.to_float().reshape(&[positions(), 1.into()]),
+        }
+    }
+
     /// Hidden states with a row for every position; those of padding are not defined.
     pub(crate) fn pad(self, hidden: Value<'g>) -> Value<'g> {
         self.rows.map_or(hidden, |rows| rows.pad(hidden))

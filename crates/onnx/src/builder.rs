@@ -61,13 +61,17 @@ impl GraphBuilder {
         input.expand_like(like)
     }
 
-    /// Adds a float32 tensor of fixed shape whose numbers live elsewhere. Its name must not be taken.
+    /// Adds a float32 tensor of fixed shape whose numbers live elsewhere, or returns the one of this name and shape: layers
+    /// may share parameters. No other tensor may have the name.
     pub fn parameter(&self, name: &str, shape: &[usize]) -> Value<'_> {
         self.parameter_of(name, ElementType::Float32, shape)
     }
 
-    /// Adds a tensor of fixed shape whose numbers live elsewhere. Its name must not be taken.
+    /// As [`parameter`](Self::parameter), of any element type.
     pub fn parameter_of(&self, name: &str, element: ElementType, shape: &[usize]) -> Value<'_> {
+        if let Some(id) = self.graph().known_parameter(name, element, shape) {
+            return self.value(id);
+        }
         self.take_name(name);
         let value = self.tensor(name.to_owned(), element, shape.iter().map(|&size| size.into()).collect());
         self.0.borrow_mut().graph.parameters.push(value.id);

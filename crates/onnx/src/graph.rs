@@ -59,6 +59,16 @@ impl Graph {
         &self.tensors[id.0].shape
     }
 
+    /// The parameter of this name, element type and shape.
+    pub(crate) fn known_parameter(&self, name: &str, element: ElementType, shape: &[usize]) -> Option<Id> {
+        let is_same = |id: &Id| {
+            let tensor = &self.tensors[id.0];
+            let sizes = tensor.shape.iter().filter_map(Dim::fixed);
+            tensor.name == name && tensor.element == element && sizes.eq(shape.iter().copied())
+        };
+        self.parameters.iter().copied().find(is_same)
+    }
+
     /// The tensors that `results` are computed from, and these themselves.
     pub(crate) fn dependencies(&self, results: &[Id]) -> HashSet<Id> {
         let mut needed: HashSet<Id> = results.iter().copied().collect();

@@ -51,7 +51,7 @@ impl<'g> UnpaddedRows<'g> {
     }
 
     /// The matrix `x` with zeros for padding: `[unpadded, n]` to `[padded, n]`.
-    pub(crate) fn pad_with_zeros(self, x: Value<'g>) -> Value<'g> {
+    pub fn pad_with_zeros(self, x: Value<'g>) -> Value<'g> {
         let column = [self.mask.shape(), vec![1.into()]].concat();
         self.pad(x) * self.mask.to_float().reshape(&column)
     }

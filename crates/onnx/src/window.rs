@@ -83,6 +83,17 @@ impl<'g> Value<'g> {
         self.neighbours(axis, count).into_iter().map(of_first).collect()
     }
 
+    /// The numbers at a `place` along `axis`, which is dropped.
+    pub fn at(self, axis: usize, place: usize) -> Self {
+        let [start, end] = [place, place + 1].map(|place| self.graph.integers(&[place as i64]));
+        let mut shape = self.shape();
+        if shape.get(axis).is_none_or(|dim| dim.fixed().is_some_and(|size| size <= place)) {
+            return self.graph.misfit("Slice", &[self], &format!("a place {place} along axis {axis}"));
+        }
+        shape.remove(axis);
+        self.window(axis, start, end, 1.into()).reshape(&shape)
+    }
+
     /// The numbers from `start` to before `end` along `axis`, which are int64 vectors of one number; they are `size`.
     pub(crate) fn window(self, axis: usize, start: Self, end: Self, size: Dim) -> Self {
         let mut shape = self.shape();

@@ -356,6 +356,7 @@ fn neighbours_along_an_axis() {
             });
         }
         check.compare(&[vec![fixed(4), fixed(3)]], |g, x| g.sum(&x[0].neighbours(0, 3)[1..]));
+        check.compare(&[vec![Axis(2, Some("batch")), fixed(3)]], |_, x| x[0].at(1, 2) * x[0].at(1, 0));
     }
     let graph = GraphBuilder::new();
     let x = graph.input("x", ElementType::Float32, &[4.into(), 1.into()]);
@@ -520,6 +521,27 @@ fn a_name_is_used_once() {
         g.parameter("x", &[1]);
     });
     assert_eq!(message, Error::DuplicateName("x".to_owned()).to_string());
+}
+
+#[test]
+fn layers_share_a_parameter_of_the_same_name_and_shape() {
+    let graph = GraphBuilder::new();
+    let [first, second] = [2, 2].map(|size| graph.parameter("weight", &[size]));
+    // Both uses count: the derivative of w + 3w.
+    let loss = (first + second * 3.0).reduce_sum(&[0], false);
+    graph.output("gradient", graph.gradients(loss, &[first])[0]);
+    let graph = graph.finish().unwrap();
+    assert_eq!(graph.parameters().collect::<Vec<_>>(), [("weight", vec![2])]);
+    let model = graph.to_model("shared", |_| Storage::Input);
+    let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    let weight = ArrayD::from_elem(IxDyn(&[2]), 1.0_f32);
+    let outputs = session.run(vec![("weight", weight.view().into())]).unwrap();
+    assert_eq!(outputs.float32("gradient").unwrap().as_slice().unwrap(), [4.0, 4.0]);
+    let message = message_of(|g, _| {
+        g.parameter("weight", &[1]);
+        g.parameter("weight", &[2]);
+    });
+    assert_eq!(message, Error::DuplicateName("weight".to_owned()).to_string());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod all;
 mod architecture;
 mod bert;
+mod deberta;
 
 pub(crate) use all::read;
 pub(crate) use architecture::{Architecture, Description, Keys};
