@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor};
 use crate::node::{ElementType, Id, Node, Op};
 use crate::shape::{Dim, Shape, display};
+use crate::size::Size;
 
 /// An ONNX graph under construction.
 ///
@@ -27,6 +28,8 @@ struct State {
     scope: String,
     /// Sizes known only at run time, by their symbol.
     sizes: HashMap<&'static str, Id>,
+    /// Values that are built once, by their name.
+    shared: HashMap<String, Id>,
     error: Option<Error>,
 }
 
@@ -35,6 +38,16 @@ struct State {
 pub struct Value<'g> {
     pub(crate) graph: &'g GraphBuilder,
     pub(crate) id: Id,
+}
+
+/// Where [`Value::pick_rows`] puts each row of a table: at `index` in its result, int64 `[rows]`, if the number of the row
+/// in `factor`, float32 `[rows]`, is 1; nowhere if it is 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'g> {
+    /// The rows' indices in the flattened result.
+    pub index: Value<'g>,
+    /// Whether the row is there; without it all rows are.
+    pub factor: Option<Value<'g>>,
 }
 
 impl GraphBuilder {
@@ -129,6 +142,32 @@ impl GraphBuilder {
         built
     }
 
+    /// The size of the axis `symbol`, computed from the sizes of others. It may be given again if it is the same.
+    pub fn define_size(&self, symbol: &'static str, size: Size) {
+        let known =
+            self.graph().sizes.iter().find(|(known, _)| *known == symbol).map(|(_, size)| size.clone());
+        match known {
+            Some(known) if known == size => {}
+            Some(_) => {
+                self.fail(Error::DuplicateName(symbol.to_owned()));
+            }
+            None => self.0.borrow_mut().graph.sizes.push((symbol, size)),
+        }
+    }
+
+    /// The value `name`, which `build` makes where it is first needed. Names are those of one kind of value.
+    pub fn shared<'g>(&'g self, name: &str, build: impl FnOnce() -> Value<'g>) -> Value<'g> {
+        let known = self.0.borrow().shared.get(name).copied();
+        known.map_or_else(
+            || {
+                let value = build();
+                self.0.borrow_mut().shared.insert(name.to_owned(), value.id);
+                value
+            },
+            |id| self.value(id),
+        )
+    }
+
     /// The parameters that `value` is computed from, in the order they were added.
     pub fn parameters_of(&self, value: Value<'_>) -> Vec<Value<'_>> {
         let graph = self.graph();
@@ -169,11 +208,18 @@ impl GraphBuilder {
         outputs
     }
 
-    /// The size of the axis `symbol` as an int64 vector of one number, computed from the first input that
-    /// has such an axis.
-    pub(crate) fn size(&self, symbol: &'static str) -> Value<'_> {
+    /// The size of the axis `symbol` as an int64 vector of one number: as [`define_size`](Self::define_size) computes it, or
+    /// that of the first input that has such an axis.
+    pub fn size(&self, symbol: &'static str) -> Value<'_> {
         if let Some(&id) = self.0.borrow().sizes.get(symbol) {
             return self.value(id);
+        }
+        let defined =
+            self.graph().sizes.iter().find(|(known, _)| *known == symbol).map(|(_, size)| size.clone());
+        if let Some(size) = defined {
+            let value = size.to_value(self);
+            self.0.borrow_mut().sizes.insert(symbol, value.id);
+            return value;
         }
         let wanted = Dim::symbol(symbol);
         let place = self.graph().inputs.iter().find_map(|&input| {

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::builder::{GraphBuilder, Value};
 use crate::error::{Error, Result};
-use crate::node::{Gelu, Id, Node, Op, Reduction};
+use crate::node::{Gelu, Id, Node, Op, PlaceIds, Reduction};
 use crate::padding::UnpaddedRows;
 
 /// The rules: from the gradient `dy` of the loss with respect to a node's result `y`, the gradients with
@@ -39,6 +39,10 @@ fn rule<'g>(g: &'g GraphBuilder, node: &Node, dy: Value<'g>) -> Result<Vec<Value
         Op::Sqrt => vec![dy / (y * 2.0)],
         // y = erf x:  dx = dy · e^(−x²) · 2/√π
         Op::Erf => vec![dy * ((-(x(0) * x(0))).exp() * std::f32::consts::FRAC_2_SQRT_PI)],
+        // y = cos x:  dx = −dy·sin x
+        Op::Cos => vec![-(dy * x(0).sin())],
+        // y = sin x:  dx = dy·cos x
+        Op::Sin => vec![dy * x(0).cos()],
         // y = tanh x:  dx = dy − dy·y²
         Op::Tanh => vec![dy - dy * (y * y)],
         // y = max(x, 0):  dx = dy·sign(y), which is 1 where x > 0 and 0 elsewhere
@@ -88,6 +92,19 @@ fn rule<'g>(g: &'g GraphBuilder, node: &Node, dy: Value<'g>) -> Result<Vec<Value
             vec![dy.window(*axis, start, start + x(0).size_of(*axis), size)]
         }
         Op::Refold => vec![dy.apply(Op::Refold, &[x(0).shape_as_vector()], x(0).shape())],
+        // What lies before and after the range has no influence
+        Op::Part { axis, start } => vec![dy.pad_along(*axis, *start, x(0))],
+        // The order of an axis, reversed twice
+        Op::Flip { axis } => vec![dy.flip(*axis)],
+        // dx[row] = Σ dy[place]·factor over the places of the row
+        Op::PickRows(places) => {
+            let dy = dy.flatten_to_rows_of(x(0));
+            let of_place = |place: &PlaceIds| {
+                let rows = dy.gather(g.value(place.index));
+                place.factor.map_or(rows, |factor| rows * g.value(factor).as_column_of(rows))
+            };
+            places.iter().map(of_place).reduce(|sum, rows| sum + rows).into_iter().collect()
+        }
         Op::Reduce { how, axes, keep } => {
             let dy = if *keep { dy } else { restore_axes(dy, x(0), axes) };
             match how {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::node::{ElementType, Id, Node};
 use crate::shape::{Dim, Shape};
+use crate::size::Size;
 
 /// What is known of a tensor before the graph runs.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Graph {
     /// Inputs that are one zero, broadcast, where a run is not fed them.
     pub(crate) optional: Vec<Id>,
     pub(crate) outputs: Vec<Id>,
+    /// Sizes of axes that are computed from others.
+    pub(crate) sizes: Vec<(&'static str, Size)>,
 }
 
 impl Graph {
@@ -49,6 +52,17 @@ impl Graph {
     /// Names of the outputs, in the order they were added.
     pub fn output_names(&self) -> impl Iterator<Item = &str> {
         self.outputs().map(|(name, _)| name)
+    }
+
+    /// The size of `axis` in a run, with the sizes of the inputs' axes given by `input`.
+    pub fn size_in_run(&self, axis: &Dim, input: &dyn Fn(&str) -> usize) -> usize {
+        axis.size(|symbol| self.symbol_size(symbol, input))
+    }
+
+    fn symbol_size(&self, symbol: &str, input: &dyn Fn(&str) -> usize) -> usize {
+        let defined = self.sizes.iter().find(|(known, _)| *known == symbol);
+        defined
+            .map_or_else(|| input(symbol), |(_, size)| size.evaluate(&|inner| self.symbol_size(inner, input)))
     }
 
     pub(crate) fn name(&self, id: Id) -> &str {

@@ -49,6 +49,13 @@ pub(crate) struct RowIds {
     pub(crate) unpadded: Id,
 }
 
+/// Where the gradient of a row that [`Op::PickRows`] picks from comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlaceIds {
+    pub(crate) index: Id,
+    pub(crate) factor: Option<Id>,
+}
+
 /// How numbers along axes become one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reduction {
@@ -66,11 +73,16 @@ pub(crate) enum Op {
     Cast(ElementType),
     Concat,
     ConstantOfShape,
+    Cos,
     CumSum,
     Div,
     Erf,
     Exp,
     Expand,
+    /// `Gather` along one axis, from its end to its start.
+    Flip {
+        axis: usize,
+    },
     Gather,
     Gelu(Gelu),
     Gemm {
@@ -84,6 +96,8 @@ pub(crate) enum Op {
     LogSoftmax,
     MatMul,
     MatMulInteger,
+    Max,
+    Min,
     Mod,
     Mul,
     NonZero,
@@ -94,7 +108,15 @@ pub(crate) enum Op {
     },
     /// `Gather` of padded rows from unpadded ones.
     PadRows(RowIds),
+    /// `Slice` of a range along one axis whose size is known.
+    Part {
+        axis: usize,
+        start: usize,
+    },
+    /// `Gather` of rows, with the places of each row in its result.
+    PickRows(Vec<PlaceIds>),
     QuantizeLinear,
+    Range,
     Reduce {
         how: Reduction,
         axes: Vec<usize>,
@@ -109,6 +131,7 @@ pub(crate) enum Op {
     /// The sizes of all axes.
     Shape,
     Sign,
+    Sin,
     /// `Shape` of one axis.
     Size {
         axis: usize,
@@ -155,12 +178,16 @@ impl Op {
             Self::Cast(to) => ("Cast", vec![("to", Int(to.data_type().into()))]),
             Self::Concat => ("Concat", vec![("axis", Int(0))]),
             Self::ConstantOfShape => ("ConstantOfShape", vec![]),
+            Self::Cos => ("Cos", vec![]),
             Self::CumSum => ("CumSum", vec![]),
             Self::Div => ("Div", vec![]),
             Self::Erf => ("Erf", vec![]),
             Self::Exp => ("Exp", vec![]),
             Self::Expand => ("Expand", vec![]),
-            Self::Gather | Self::PadRows(_) | Self::UnpadRows(_) => ("Gather", vec![("axis", Int(0))]),
+            Self::Flip { axis } => ("Gather", vec![("axis", Int(*axis as i64))]),
+            Self::Gather | Self::PadRows(_) | Self::PickRows(_) | Self::UnpadRows(_) => {
+                ("Gather", vec![("axis", Int(0))])
+            }
             Self::Gelu(Gelu::Exact) => ("Gelu", vec![("approximate", Text("none"))]),
             Self::Gelu(Gelu::Tanh) => ("Gelu", vec![("approximate", Text("tanh"))]),
             Self::Gemm { transpose_a, transpose_b } => {
@@ -173,11 +200,14 @@ impl Op {
             Self::LogSoftmax => ("LogSoftmax", vec![("axis", Int(-1))]),
             Self::MatMul => ("MatMul", vec![]),
             Self::MatMulInteger => ("MatMulInteger", vec![]),
+            Self::Max => ("Max", vec![]),
+            Self::Min => ("Min", vec![]),
             Self::Mod => ("Mod", vec![("fmod", Int(0))]),
             Self::Mul => ("Mul", vec![]),
             Self::NonZero => ("NonZero", vec![]),
             Self::Pad | Self::PadAxis { .. } => ("Pad", vec![("mode", Text("constant"))]),
             Self::QuantizeLinear => ("QuantizeLinear", vec![]),
+            Self::Range => ("Range", vec![]),
             Self::Reduce { how, keep, .. } => {
                 let name = match how {
                     Reduction::Max => "ReduceMax",
@@ -193,11 +223,12 @@ impl Op {
             Self::ScatterAdd => ("ScatterElements", vec![("axis", Int(0)), ("reduction", Text("add"))]),
             Self::Shape => ("Shape", vec![]),
             Self::Sign => ("Sign", vec![]),
+            Self::Sin => ("Sin", vec![]),
             Self::Size { axis } => {
                 let axis = *axis as i64;
                 ("Shape", vec![("start", Int(axis)), ("end", Int(axis + 1))])
             }
-            Self::Slice | Self::Window { .. } => ("Slice", vec![]),
+            Self::Part { .. } | Self::Slice | Self::Window { .. } => ("Slice", vec![]),
             Self::Softmax => ("Softmax", vec![("axis", Int(-1))]),
             Self::Sqrt => ("Sqrt", vec![]),
             Self::Sub => ("Sub", vec![]),

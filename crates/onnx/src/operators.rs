@@ -6,9 +6,9 @@
 use std::iter::once;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::builder::{GraphBuilder, Value};
+use crate::builder::{GraphBuilder, Place, Value};
 use crate::node::ElementType::{Float32, Int8, Int32, Int64, Uint8};
-use crate::node::{Gelu, Op, Reduction};
+use crate::node::{Gelu, Op, PlaceIds, Reduction};
 use crate::shape::{Dim, Shape, broadcast, display};
 
 /// Arithmetic with values and with float32 scalars, broadcast.
@@ -71,6 +71,8 @@ macro_rules! functions {
 functions! {
     /// `|x|`.
     abs => Op::Abs;
+    /// The cosine of an angle in radians.
+    cos => Op::Cos;
     /// The error function.
     erf => Op::Erf;
     /// `eˣ`.
@@ -83,6 +85,8 @@ functions! {
     relu => Op::Relu;
     /// `-1`, `0` or `1`.
     sign => Op::Sign;
+    /// The sine of an angle in radians.
+    sin => Op::Sin;
     /// Softmax over the last axis.
     softmax => Op::Softmax;
     /// `√x`.
@@ -92,6 +96,13 @@ functions! {
 }
 
 impl GraphBuilder {
+    /// The int64 numbers 0, 1, … as many as the axis `symbol` is long.
+    pub fn range(&self, symbol: &'static str) -> Value<'_> {
+        let [start, end, step] =
+            [self.integers(&[0]), self.size(symbol), self.integers(&[1])].map(|vector| vector.reshape(&[]));
+        start.apply(Op::Range, &[end, step], vec![symbol.into()])
+    }
+
     /// Sum of float32 tensors, broadcast; there must be at least one.
     pub fn sum<'g>(&'g self, tensors: &[Value<'g>]) -> Value<'g> {
         let shape = tensors.iter().try_fold(Shape::new(), |sum, tensor| broadcast(&sum, &tensor.shape()));
@@ -226,6 +237,72 @@ impl<'g> Value<'g> {
         }
     }
 
+    /// The rows `index` of this table, int64 of any shape, where the reverse is known too: `places` says where each row
+    /// is in the result. No result may depend on other places, which repeat a row to fill a block.
+    ///
+    /// The gradient is then a sum of `Gather`s too. That of [`gather`](Self::gather) adds row by row on one thread.
+    pub fn pick_rows(self, index: Self, places: &[Place<'g>]) -> Self {
+        let shape = self.shape();
+        let rows = shape.first().map(std::slice::from_ref).unwrap_or_default();
+        let fits = |place: &Place<'g>| {
+            let of_rows = |value: Self, element| value.element() == element && value.shape() == rows;
+            of_rows(place.index, Int64) && place.factor.is_none_or(|factor| of_rows(factor, Float32))
+        };
+        if places.is_empty() || !places.iter().all(fits) {
+            return self.misfit(
+                "Gather",
+                &[index],
+                "a table, int64 indices, and places for each of its rows",
+            );
+        }
+        let ids = places
+            .iter()
+            .map(|place| PlaceIds { index: place.index.id, factor: place.factor.map(|factor| factor.id) });
+        self.gather_by(Op::PickRows(ids.collect()), index)
+    }
+
+    /// The smaller of two int64 numbers at each place, broadcast.
+    pub fn minimum(self, other: Self) -> Self {
+        self.limited(Op::Min, other)
+    }
+
+    /// The larger of two int64 numbers at each place, broadcast.
+    pub fn maximum(self, other: Self) -> Self {
+        self.limited(Op::Max, other)
+    }
+
+    fn limited(self, op: Op, other: Self) -> Self {
+        match broadcast(&self.shape(), &other.shape()) {
+            Some(shape) if (self.element(), other.element()) == (Int64, Int64) => {
+                self.apply(op, &[other], shape)
+            }
+            _ => self.misfit(op.name(), &[other], "int64 tensors whose shapes broadcast"),
+        }
+    }
+
+    /// The numbers from `start` to before `end` along `axis`, whose size must be known now.
+    pub fn part(self, axis: usize, start: usize, end: usize) -> Self {
+        let mut shape = self.shape();
+        match shape.get_mut(axis) {
+            Some(dim) if start < end && dim.fixed().is_some_and(|size| end <= size) => {
+                *dim = (end - start).into()
+            }
+            _ => return self.misfit("Slice", &[], &format!("{start} to {end} to lie within axis {axis}")),
+        }
+        let operands = [start, end, axis].map(|number| self.graph.integers(&[number as i64]));
+        self.apply(Op::Part { axis, start }, &operands, shape)
+    }
+
+    /// The reverse order along `axis`, whose size must be known now.
+    pub fn flip(self, axis: usize) -> Self {
+        let shape = self.shape();
+        let Some(size) = shape.get(axis).and_then(Dim::fixed) else {
+            return self.misfit("Gather", &[], &format!("axis {axis} to have a known size"));
+        };
+        let order: Vec<i64> = (0..size as i64).rev().collect();
+        self.apply(Op::Flip { axis }, &[self.graph.integers(&order)], shape)
+    }
+
     /// The first `count` along `axis`, which must not be shorter if its size is known now.
     pub fn take_first(self, axis: usize, count: usize) -> Self {
         let mut shape = self.shape();
@@ -289,22 +366,30 @@ impl<'g> Value<'g> {
 
     /// Layer normalisation over the last axis (Ba, Kiros & Hinton 2016):
     /// `(x − mean) / √(variance + epsilon) · weight + bias`, with weight and bias as long as that axis.
-    pub fn layer_normalization(self, weight: Self, bias: Self, epsilon: f32) -> Self {
+    /// The bias may be left out.
+    pub fn layer_normalization(self, weight: Self, bias: impl Into<Option<Self>>, epsilon: f32) -> Self {
         self.layer_normalization_outputs(weight, bias, epsilon)[0]
     }
 
     /// The normalised rows, and the mean and the inverse deviation of each row.
-    pub(crate) fn layer_normalization_outputs(self, weight: Self, bias: Self, epsilon: f32) -> [Self; 3] {
+    pub(crate) fn layer_normalization_outputs(
+        self,
+        weight: Self,
+        bias: impl Into<Option<Self>>,
+        epsilon: f32,
+    ) -> [Self; 3] {
         let shape = self.shape();
-        let fits = |value: Self| shape.last().is_some_and(|last| value.shape() == [last.clone()]);
-        if !(fits(weight) && fits(bias)) {
+        let parameters: Vec<Self> = once(weight).chain(bias.into()).collect();
+        let fits = |value: &Self| shape.last().is_some_and(|last| value.shape() == [last.clone()]);
+        if !parameters.iter().all(fits) {
             let expected = "weight and bias as long as the last axis";
-            return [self.misfit("LayerNormalization", &[weight, bias], expected); 3];
+            return [self.misfit("LayerNormalization", &parameters, expected); 3];
         }
         let mut row = shape.clone();
         row[shape.len() - 1] = 1.into();
         let outputs = [(Float32, shape), (Float32, row.clone()), (Float32, row)];
-        let outputs = self.graph.node(Op::LayerNormalization { epsilon }, &[self, weight, bias], &outputs);
+        let operands = [&[self], &parameters[..]].concat();
+        let outputs = self.graph.node(Op::LayerNormalization { epsilon }, &operands, &outputs);
         [outputs[0], outputs[1], outputs[2]]
     }
 
@@ -330,6 +415,33 @@ impl<'g> Value<'g> {
         let before = self.graph.integers(&vec![0; rank]);
         let pads = before.apply(Op::Concat, &[after], vec![(2 * rank).into()]);
         self.apply(Op::Pad, &[pads], like.shape())
+    }
+
+    /// `x` with zeros before `start` and after its end along `axis`, up to the shape of `like`, whose size there is known.
+    pub(crate) fn pad_along(self, axis: usize, start: usize, like: Self) -> Self {
+        let (shape, long) = (self.shape(), like.shape());
+        let size = |shape: &[Dim]| shape.get(axis).and_then(Dim::fixed);
+        let after = size(&long).zip(size(&shape)).and_then(|(long, short)| long.checked_sub(short + start));
+        let Some(after) = after else {
+            return self.misfit("Pad", &[like], &format!("known sizes of axis {axis}"));
+        };
+        let mut pads = vec![0; 2 * shape.len()];
+        (pads[axis], pads[shape.len() + axis]) = (start as i64, after as i64);
+        self.apply(Op::Pad, &[self.graph.integers(&pads)], long)
+    }
+
+    /// Rows like those of `table` as one table, however many axes count them.
+    pub(crate) fn flatten_to_rows_of(self, table: Self) -> Self {
+        let (shape, row) = (self.shape(), table.shape().split_off(1));
+        let count: Dim = shape.iter().take(shape.len() - row.len()).product();
+        self.reshape(&[&[count], &row[..]].concat())
+    }
+
+    /// This vector of a number per row as a column that broadcasts over the rows of `rows`.
+    pub(crate) fn as_column_of(self, rows: Self) -> Self {
+        let mut shape = self.shape();
+        shape.resize(rows.shape().len().max(1), 1.into());
+        self.reshape(&shape)
     }
 
     /// Zeros like this table with `rows` added at `indices`; a row met twice is added twice.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use midashi_onnx::{Dim, ElementType, Error, Gelu, GraphBuilder, Storage, UnpaddedRows, Value};
+use midashi_onnx::{Dim, ElementType, Error, Gelu, GraphBuilder, Place, Size, Storage, UnpaddedRows, Value};
 use midashi_runtime::{Device, Runtime, SessionOptions, Tensor};
 use ndarray::{ArrayD, IxDyn};
 use rand::{RngExt, SeedableRng};
@@ -189,6 +189,8 @@ fn functions_of_one_number() {
         let axes = [vec![fixed(check.size()), fixed(check.size())]];
         check.compare(&axes, |_, x| x[0].exp());
         check.compare(&axes, |_, x| x[0].erf());
+        check.compare(&axes, |_, x| x[0].cos());
+        check.compare(&axes, |_, x| x[0].sin());
         check.compare(&axes, |_, x| x[0].tanh());
         check.compare(&axes, |_, x| x[0].identity());
         check.compare(&axes, |_, x| x[0] * -2.5);
@@ -217,6 +219,17 @@ fn layer_normalization() {
         let width = fixed(check.size() + 3);
         let axes = [vec![Axis(3, Some("batch")), fixed(check.size()), width], vec![width], vec![width]];
         check.compare(&axes, |_, x| x[0].layer_normalization(x[1], x[2], 1e-5));
+    }
+}
+
+#[test]
+fn layer_normalization_without_bias() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let width = fixed(check.size() + 3);
+        check.compare(&[vec![Axis(3, Some("batch")), width], vec![width]], |_, x| {
+            x[0].layer_normalization(x[1], None, 1e-5)
+        });
     }
 }
 
@@ -370,6 +383,88 @@ fn neighbours_along_an_axis() {
     for (at, expected) in [[0., 1., 2., 3.], [1., 2., 3., 4.], [2., 3., 4., 0.]].iter().enumerate() {
         assert_eq!(outputs.float32(&at.to_string()).unwrap().as_slice().unwrap(), expected);
     }
+}
+
+#[test]
+fn parts_and_reversed_axes() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let batch = Axis(check.size(), Some("batch"));
+        let axes = [vec![fixed(7), batch, fixed(5)]];
+        for (start, end) in [(0, 3), (2, 5), (4, 7), (0, 7)] {
+            check.compare(&axes, |_, x| x[0].part(0, start, end));
+        }
+        check.compare(&axes, |_, x| x[0].part(2, 1, 4));
+        check.compare(&axes, |_, x| x[0].part(0, 0, 3) * x[0].part(0, 3, 6));
+        check.compare(&axes, |_, x| x[0].flip(0) * x[0]);
+        check.compare(&axes, |_, x| x[0].flip(2));
+    }
+    let message = message_of(|_, [x, _]| {
+        x.part(0, 1, 3);
+    });
+    assert!(message.contains("1 to 3 to lie within axis 0"), "{message}");
+    let message = message_of(|_, [x, _]| {
+        x.flip(1);
+    });
+    assert!(message.contains("axis 1 to have a known size"), "{message}");
+}
+
+#[test]
+fn rows_picked_to_overlapping_blocks() {
+    // Rows 0 to 4 in blocks of three that overlap by one. The last block repeats row 4, on which nothing depends.
+    let mut check = Check::new(1);
+    check.indices = Some(ArrayD::from_shape_vec(IxDyn(&[2, 3]), vec![0, 1, 2, 2, 3, 4]).unwrap());
+    check.compare(&[vec![fixed(5), fixed(4)]], |g, x| {
+        let first = Place { index: g.integers(&[0, 1, 2, 4, 5]), factor: None };
+        // Row 2 is in both blocks; the others have no second place.
+        let only_row_2 = g.integers(&[0, 0, 1, 0, 0]).to_float();
+        let second = Place { index: g.integers(&[0, 0, 3, 0, 0]), factor: Some(only_row_2) };
+        x[0].pick_rows(x[1], &[first, second])
+    });
+    let message = message_of(|g, [x, _]| {
+        x.pick_rows(g.integers(&[0]), &[Place { index: g.integers(&[0]), factor: None }]);
+    });
+    assert!(message.contains("places for each of its rows"), "{message}");
+}
+
+#[test]
+fn computed_sizes_are_the_same_before_and_in_a_run() {
+    // A text up to 6 tokens is one block; a longer one has blocks of 2.
+    let graph = GraphBuilder::new();
+    let tokens = || Size::from("tokens");
+    let is_long = || (tokens() / 7).min(1);
+    graph.define_size("width", tokens() - is_long() * (tokens() - 2));
+    graph.define_size("blocks", (tokens() + "width" - 1) / "width");
+    graph.define_size("blocks", (tokens() + "width" - 1) / "width");
+    let x = graph.input("x", ElementType::Float32, &["tokens".into()]);
+    let block = graph.range("blocks").reshape(&["blocks".into(), 1.into()]);
+    let within = graph.range("width");
+    let at = (block * graph.size("width") + within).minimum(graph.size("tokens") - graph.integers(&[1]));
+    let first = Place { index: graph.range("tokens"), factor: None };
+    graph.output("y", x.pick_rows(at.maximum(graph.integers(&[0])), &[first]));
+    let graph = graph.finish().unwrap();
+    let shape = graph.outputs().next().unwrap().1.to_vec();
+    let model = graph.to_model("sizes", |_| Storage::Input);
+    let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    for (tokens, expected) in [
+        (1, vec![vec![0]]),
+        (6, vec![vec![0, 1, 2, 3, 4, 5]]),
+        (7, vec![vec![0, 1], vec![2, 3], vec![4, 5], vec![6, 6]]),
+        (8, vec![vec![0, 1], vec![2, 3], vec![4, 5], vec![6, 7]]),
+    ] {
+        let x = ArrayD::from_shape_fn(IxDyn(&[tokens]), |at| at[0] as f32);
+        let outputs = session.run(vec![("x", x.view().into())]).unwrap();
+        let y = outputs.float32("y").unwrap();
+        let sizes: Vec<usize> = shape.iter().map(|dim| graph.size_in_run(dim, &|_| tokens)).collect();
+        assert_eq!(sizes, y.shape(), "{tokens} tokens");
+        let expected: Vec<f32> = expected.concat().into_iter().map(|at: u8| f32::from(at)).collect();
+        assert_eq!(y.iter().copied().collect::<Vec<f32>>(), expected);
+    }
+
+    let graph = GraphBuilder::new();
+    graph.define_size("width", 2.into());
+    graph.define_size("width", 3.into());
+    assert_eq!(graph.finish().unwrap_err(), Error::DuplicateName("width".to_owned()));
 }
 
 #[test]
