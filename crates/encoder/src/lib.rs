@@ -8,6 +8,7 @@ mod error;
 mod geometry;
 mod graphs;
 mod head;
+mod linear;
 mod logits;
 mod names;
 mod native_head;

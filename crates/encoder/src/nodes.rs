@@ -4,12 +4,14 @@
 //! Face's own weight layout `[out, in]`, and so is each of its gradients. There is a row for every position
 //! of the padded batch or, unpadded, for those that hold a token. Only attention needs the padded batch.
 
+use std::ops::Range;
+
 use midashi_onnx::{Dim, ElementType, Gelu, GraphBuilder, Value};
 
 use crate::geometry::{Activation, Geometry};
+use crate::linear::Linear;
 use crate::names::dropout_name;
 use crate::padding::{BATCH, Padding, TOKENS, positions};
-use crate::quantize;
 
 /// Where numbers of the hidden states are dropped in training (Srivastava et al. 2014, at the architecture's
 /// places). Each place is an input of the graph, a float32 mask to multiply with: 0 where a number is dropped
@@ -46,6 +48,8 @@ pub(crate) enum Factor {
     Gelu,
     /// The output of another activation function.
     Activated,
+    /// The product of an activation function and a gate, which has few large numbers of both signs.
+    Gated,
 }
 
 /// The tokens of a text that a layer computes results for. All tokens are attended to.
@@ -173,17 +177,31 @@ impl<'g> Nodes<'g> {
         self,
         name: &str,
         x: Value<'g>,
+        sizes: [usize; 2],
+        bias: bool,
+        factor: Factor,
+    ) -> Value<'g> {
+        self.linear_part(name, x, sizes, 0..sizes[1], bias, factor)
+    }
+
+    /// As [`linear`](Self::linear), the outputs `part` alone. ONNX Runtime cuts matrices that are not trained when it loads
+    /// them, so that a part costs no more than a layer of its own.
+    pub(crate) fn linear_part(
+        self,
+        name: &str,
+        x: Value<'g>,
         [input, output]: [usize; 2],
+        part: Range<usize>,
         bias: bool,
         factor: Factor,
     ) -> Value<'g> {
         let multiply = match (self.precision, factor) {
-            (MatmulPrecision::Float32, _) => return self.linear_float32(name, x, [input, output], bias),
-            (MatmulPrecision::FineInt8, Factor::Hidden) => quantize::linear_of_two_digits,
-            (MatmulPrecision::FineInt8, Factor::Gelu) => quantize::linear_of_gelu,
-            (MatmulPrecision::Int8 | MatmulPrecision::FineInt8, _) => quantize::linear,
+            (MatmulPrecision::Float32, _) => Linear::in_float32,
+            (MatmulPrecision::FineInt8, Factor::Hidden | Factor::Gated) => Linear::in_two_digits,
+            (MatmulPrecision::FineInt8, Factor::Gelu) => Linear::of_gelu,
+            (MatmulPrecision::Int8 | MatmulPrecision::FineInt8, _) => Linear::in_int8,
         };
-        multiply(self.graph, name, x, [input, output], bias)
+        multiply(Linear { graph: self.graph, name, input, output, part, has_bias: bias }, x)
     }
 
     /// As [`linear`](Self::linear), always in float32.
@@ -194,9 +212,7 @@ impl<'g> Nodes<'g> {
         [input, output]: [usize; 2],
         bias: bool,
     ) -> Value<'g> {
-        let weight = self.graph.parameter(&format!("{name}.weight"), &[output, input]);
-        let bias = bias.then(|| self.graph.parameter(&format!("{name}.bias"), &[output]));
-        x.gemm(weight, bias, false, true)
+        Linear { graph: self.graph, name, input, output, part: 0..output, has_bias: bias }.in_float32(x)
     }
 
     /// Layer normalisation with the parameters `name.weight` and `name.bias`.
@@ -208,10 +224,7 @@ impl<'g> Nodes<'g> {
     pub(crate) fn layer_norm_with(self, name: &str, x: Value<'g>, has_bias: bool) -> Value<'g> {
         let width = self.geometry.hidden_size;
         let weight = self.graph.parameter(&format!("{name}.weight"), &[width]);
-        let bias = match has_bias {
-            true => self.graph.parameter(&format!("{name}.bias"), &[width]),
-            false => self.graph.zeros(width),
-        };
+        let bias = has_bias.then(|| self.graph.parameter(&format!("{name}.bias"), &[width]));
         x.layer_normalization(weight, bias, self.geometry.layer_norm_eps as f32)
     }
 

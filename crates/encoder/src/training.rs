@@ -158,7 +158,8 @@ pub fn dropout_masks(graph: &Graph, sizes: BatchSizes) -> Vec<(String, Vec<usize
     };
     let prefix = dropout_name("");
     let masks = graph.inputs().filter(|(name, _)| name.starts_with(&prefix));
-    masks.map(|(name, shape)| (name.to_owned(), shape.iter().map(|dim| dim.size(size)).collect())).collect()
+    let in_run = |dim| graph.size_in_run(dim, &size);
+    masks.map(|(name, shape)| (name.to_owned(), shape.iter().map(in_run).collect())).collect()
 }
 
 /// `−Σ targets · log softmax(logits)`.

@@ -96,9 +96,15 @@ impl GraphBuilder {
         self.constant(ElementType::Float32, &[], number.to_le_bytes().to_vec())
     }
 
-    /// Adds a constant float32 vector of zeros.
-    pub fn zeros(&self, size: usize) -> Value<'_> {
-        self.constant(ElementType::Float32, &[size.into()], vec![0; size * size_of::<f32>()])
+    /// Adds a constant float32 tensor of these numbers in row-major order.
+    pub fn floats(&self, shape: &[usize], numbers: &[f32]) -> Value<'_> {
+        let shape: Shape = shape.iter().map(|&size| size.into()).collect();
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let value = self.constant(ElementType::Float32, &shape, bytes);
+        match shape.iter().product::<Dim>().fixed() == Some(numbers.len()) {
+            true => value,
+            false => self.misfit("Constant", &[value], &format!("as many as the {} numbers", numbers.len())),
+        }
     }
 
     /// Adds a constant int64 vector.

@@ -214,7 +214,9 @@ impl GraphBuilder {
         let forward = self.graph().nodes.clone();
         let mut wanted: HashSet<Id> = values.iter().map(|value| value.id).collect();
         for node in &forward {
-            if node.inputs.iter().any(|input| wanted.contains(input)) {
+            // The sizes of a tensor do not depend on its numbers.
+            let is_size = matches!(node.op, Op::Shape | Op::Size { .. });
+            if !is_size && node.inputs.iter().any(|input| wanted.contains(input)) {
                 wanted.extend(&node.outputs);
             }
         }

@@ -386,6 +386,16 @@ fn neighbours_along_an_axis() {
 }
 
 #[test]
+fn the_size_of_a_tensor_has_no_gradient() {
+    // Rotary positions count the tokens of the tensor whose gradient is wanted.
+    let mut check = Check::new(1);
+    check.compare(&[vec![Axis(4, Some("tokens")), fixed(3)]], |g, x| {
+        let position = g.range("tokens").to_float().reshape(&["tokens".into(), 1.into()]);
+        x[0] * position.cos()
+    });
+}
+
+#[test]
 fn parts_and_reversed_axes() {
     for seed in 0..4 {
         let mut check = Check::new(seed);

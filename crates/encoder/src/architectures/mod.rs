@@ -4,6 +4,7 @@ mod all;
 mod architecture;
 mod bert;
 mod deberta;
+mod modernbert;
 
 pub(crate) use all::read;
 pub(crate) use architecture::{Architecture, Description, Keys};

@@ -121,15 +121,11 @@ fn one() -> usize {
     1
 }
 
-/// Reads the `config.json` of a DeBERTa; `None` for another architecture.
+/// Reads the `config.json` of a DeBERTa.
 ///
 /// # Errors
 /// What is missing, does not fit together, or is not computed.
-pub fn read(model_type: &str, published: &Keys) -> Option<Result<Description, String>> {
-    (model_type == MODEL_TYPE).then(|| describe(published))
-}
-
-fn describe(published: &Keys) -> Result<Description, String> {
+pub fn read(published: &Keys) -> Result<Description, String> {
     let keys: DebertaKeys =
         serde_json::from_value(Value::Object(published.clone())).map_err(|error| error.to_string())?;
     let geometry = Geometry {

@@ -1,0 +1,223 @@
+//! `config.json` of ModernBERT, as transformers 4.48 to 5 write it.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::attention::Attention;
+use super::encoder::ModernBert;
+use super::rotary::Theta;
+use crate::architectures::architecture::{Description, Keys};
+use crate::geometry::{Activation, Geometry};
+
+/// `model_type`
+pub(in crate::architectures) const MODEL_TYPE: &str = "modernbert";
+
+/// The keys that the encoder needs, with transformers' defaults.
+#[derive(Deserialize)]
+struct ModernBertKeys {
+    vocab_size: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    #[serde(default = "gelu")]
+    hidden_activation: String,
+    #[serde(default = "positions")]
+    max_position_embeddings: usize,
+    #[serde(default = "epsilon")]
+    norm_eps: f64,
+    #[serde(default = "range")]
+    initializer_range: f64,
+    pad_token_id: i64,
+    #[serde(default)]
+    norm_bias: bool,
+    #[serde(default)]
+    attention_bias: bool,
+    #[serde(default)]
+    mlp_bias: bool,
+    #[serde(default)]
+    classifier_bias: bool,
+    #[serde(default = "gelu")]
+    classifier_activation: String,
+    /// The width of the window of local layers: as many tokens to both sides together.
+    #[serde(default = "window")]
+    local_attention: usize,
+    /// The kind of each layer, since transformers 5.
+    layer_types: Option<Vec<String>>,
+    /// Every how many layers one is global, before transformers 5.
+    #[serde(default = "three")]
+    global_attn_every_n_layers: usize,
+    /// Rotary positions of each kind of layer, since transformers 5.
+    #[serde(default)]
+    rope_parameters: serde_json::Map<String, Value>,
+    /// Bases of the rotary positions, before transformers 5.
+    #[serde(default = "global_base")]
+    global_rope_theta: f64,
+    #[serde(default = "local_base")]
+    local_rope_theta: f64,
+    rope_scaling: Option<Value>,
+}
+
+fn gelu() -> String {
+    "gelu".to_owned()
+}
+
+fn positions() -> usize {
+    8192
+}
+
+fn epsilon() -> f64 {
+    1e-5
+}
+
+fn range() -> f64 {
+    0.02
+}
+
+fn window() -> usize {
+    128
+}
+
+fn three() -> usize {
+    3
+}
+
+fn global_base() -> f64 {
+    160_000.0
+}
+
+fn local_base() -> f64 {
+    10_000.0
+}
+
+/// The kind of a layer, as `layer_types` names it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Global,
+    Local,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Global => "full_attention",
+            Self::Local => "sliding_attention",
+        }
+    }
+}
+
+/// Reads the `config.json` of a ModernBERT.
+///
+/// # Errors
+/// What is missing, does not fit together, or is not computed here.
+pub(in crate::architectures) fn read(published: &Keys) -> Result<Description, String> {
+    let keys: ModernBertKeys =
+        serde_json::from_value(Value::Object(published.clone())).map_err(|error| error.to_string())?;
+    let geometry = Geometry {
+        vocab_size: keys.vocab_size,
+        hidden_size: keys.hidden_size,
+        num_hidden_layers: keys.num_hidden_layers,
+        num_attention_heads: keys.num_attention_heads,
+        intermediate_size: keys.intermediate_size,
+        hidden_act: activation("hidden_activation", &keys.hidden_activation)?,
+        max_tokens: keys.max_position_embeddings,
+        type_vocab_size: 0,
+        layer_norm_eps: keys.norm_eps,
+        initializer_range: keys.initializer_range,
+        pad_token_id: keys.pad_token_id,
+    };
+    geometry.check()?;
+    if !geometry.head_size().is_multiple_of(2) {
+        return Err(format!(
+            "a head is {} numbers wide (hidden_size {} / num_attention_heads {}); rotary positions need an even number",
+            geometry.head_size(),
+            keys.hidden_size,
+            keys.num_attention_heads
+        ));
+    }
+    if let Some(scaling) = &keys.rope_scaling {
+        return Err(format!("rope_scaling is {scaling}; only unscaled rotary positions are supported"));
+    }
+    let encoder = ModernBert {
+        norm_bias: keys.norm_bias,
+        mlp_bias: keys.mlp_bias,
+        classifier_bias: keys.classifier_bias,
+        classifier_activation: activation("classifier_activation", &keys.classifier_activation)?,
+        layers: layers(&keys)?,
+    };
+    Ok(Description { geometry, architecture: Arc::new(encoder), keys: published.clone() })
+}
+
+fn activation(key: &str, name: &str) -> Result<Activation, String> {
+    Activation::try_from(name.to_owned()).map_err(|message| message.replacen("hidden_act", key, 1))
+}
+
+fn layers(keys: &ModernBertKeys) -> Result<Vec<Attention>, String> {
+    let kinds = kinds(keys)?;
+    let [global, local] = [(Kind::Global, keys.global_rope_theta), (Kind::Local, keys.local_rope_theta)]
+        .map(|(kind, old)| theta(keys, kind, old));
+    let (global, local) = (global?, local?);
+    let reach = keys.local_attention / 2;
+    if reach == 0 && kinds.contains(&Kind::Local) {
+        return Err(format!("local_attention is {}; expected at least 2", keys.local_attention));
+    }
+    let attention = |kind| match kind {
+        Kind::Global => Attention { theta: global, bias: keys.attention_bias, reach: None },
+        Kind::Local => Attention { theta: local, bias: keys.attention_bias, reach: Some(reach) },
+    };
+    Ok(kinds.into_iter().map(attention).collect())
+}
+
+fn kinds(keys: &ModernBertKeys) -> Result<Vec<Kind>, String> {
+    let Some(names) = &keys.layer_types else {
+        let every = keys.global_attn_every_n_layers;
+        if every == 0 {
+            return Err("global_attn_every_n_layers is 0; expected at least 1".to_owned());
+        }
+        let kind = |layer: usize| if layer.is_multiple_of(every) { Kind::Global } else { Kind::Local };
+        return Ok((0..keys.num_hidden_layers).map(kind).collect());
+    };
+    if names.len() != keys.num_hidden_layers {
+        return Err(format!(
+            "layer_types has {} entries; expected num_hidden_layers, {}",
+            names.len(),
+            keys.num_hidden_layers
+        ));
+    }
+    let kind = |name: &String| {
+        [Kind::Global, Kind::Local].into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            format!("layer_types contains {name:?}; expected full_attention or sliding_attention")
+        })
+    };
+    names.iter().map(kind).collect()
+}
+
+/// The base for layers of this kind: that of `rope_parameters`, or else that of the old key.
+fn theta(keys: &ModernBertKeys, kind: Kind, old: f64) -> Result<Theta, String> {
+    let place = format!("rope_parameters.{}", kind.name());
+    let parameters = match keys.rope_parameters.get(kind.name()) {
+        None | Some(Value::Null) => return positive(&place, old),
+        Some(Value::Object(parameters)) => parameters,
+        Some(other) => return Err(format!("{place} is {other}; expected an object")),
+    };
+    if let Some(kind) = parameters.get("rope_type").filter(|kind| **kind != "default") {
+        return Err(format!("{place}.rope_type is {kind}; only \"default\" is supported"));
+    }
+    match parameters.get("rope_theta") {
+        None | Some(Value::Null) => positive(&place, old),
+        Some(base) => {
+            let number =
+                base.as_f64().ok_or_else(|| format!("{place}.rope_theta is {base}; expected a number"))?;
+            positive(&place, number)
+        }
+    }
+}
+
+fn positive(place: &str, base: f64) -> Result<Theta, String> {
+    if base > 0.0 && base.is_finite() {
+        return Ok(Theta(base));
+    }
+    Err(format!("the base of the rotary positions of {place} is {base}; expected a positive number"))
+}
