@@ -28,6 +28,18 @@ fn configurations(vocabulary: usize) -> Vec<Value> {
         of("roberta", json!({})),
         of("luke", json!({"entity_vocab_size": 500_000, "entity_emb_size": 256})),
         of("electra", json!({"embedding_size": 32})),
+        of(
+            "modernbert",
+            json!({"local_attention": 8, "global_attn_every_n_layers": 2, "classifier_pooling": "cls"}),
+        ),
+        of(
+            "deberta-v2",
+            json!({
+                "relative_attention": true, "position_buckets": 4, "share_att_key": true, "pos_att_type": ["p2c", "c2p"],
+                "norm_rel_ebd": "layer_norm", "position_biased_input": false, "type_vocab_size": 0,
+                "conv_kernel_size": 3, "conv_act": "gelu"
+            }),
+        ),
         json!({
             "model_type": "distilbert", "vocab_size": vocabulary, "dim": 32, "n_layers": 3, "n_heads": 4,
             "hidden_dim": 48, "max_position_embeddings": 130, "pad_token_id": 0
