@@ -93,6 +93,17 @@ fn every_encoder_goes_through_all_stages_and_its_model_is_its_own() {
         );
         frozen.stages(&STAGES);
 
+        // ModernBERT's own class can read the mean.
+        let mean = run(artifacts.path(), &config, "mean").set("train.pooling=mean train.head=native");
+        if model_type == "modernbert" {
+            mean.stages(&STAGES);
+            assert_gives_the_predictions(&mean);
+            assert!(mean.text("model/config.json").contains("\"classifier_pooling\": \"mean\""));
+        } else {
+            mean.stages(&STAGES[..3]);
+            mean.stage("train").fails_with(["train.pooling is \"mean\"", "ForSequenceClassification"]);
+        }
+
         // A run that starts from the model has its encoder, and the layers of its head.
         let again = small(&artifacts, &format!("{model_type}-again"))
             .checkpoint(&all.artifact("model"))

@@ -1,14 +1,14 @@
 """Checks a finished training against PyTorch on the same batches: loss of each step, test accuracy at the end.
 
-usage: training_parity.py RUN HEAD CHECKPOINT [--steps 50] [--whole]
+usage: training_parity.py RUN HEAD [--steps 50] [--whole]
 
 RUN is the folder of a run with the article's recipe (Adam with constant learning rates, no dropout, mask on) and any
-`train.trainable_layers`; HEAD is the folder of the same run with both learning rates 0, whose `model/` therefore holds
-what training starts from. CHECKPOINT is the run's `model.checkpoint`, in a form that transformers reads.
+`train.trainable_layers`, `train.head` and encoder; HEAD is the folder of the same run with both learning rates 0, whose
+`model/` therefore holds what training starts from.
 
     make all SET='run.name=one …'
     make all SET='run.name=head … train.epochs=1 train.learning_rate.encoder=0 train.learning_rate.classifier=0'
-    python training_parity.py artifacts/one artifacts/head CHECKPOINT
+    python training_parity.py artifacts/one artifacts/head
 
 Prints the largest difference of a step's loss over the first `--steps` steps; with `--whole` goes on to the end and
 compares the test accuracy and macro F1. Exit code 1 if a loss differs by more than 1e-3.
@@ -22,9 +22,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score
-from transformers import BertModel
+from transformers import AutoModelForSequenceClassification
 
 TOLERANCE = 1e-3
 
@@ -39,24 +38,39 @@ def padded(texts, pad):
     return ids, mask
 
 
-def head_of(tensors, kind):
-    """The head of a written model, as it was trained."""
-    labels, hidden = tensors["classifier.weight"].shape
-    classifier, pooler = torch.nn.Linear(hidden, labels), torch.nn.Linear(hidden, hidden)
-    classifier.load_state_dict({part: tensors[f"classifier.{part}"] for part in ("weight", "bias")})
-    pooler.load_state_dict({part: tensors[f"bert.pooler.dense.{part}"] for part in ("weight", "bias")})
-    if kind == "pooler":
-        return torch.nn.Sequential(pooler, torch.nn.Tanh(), classifier)
-    # A linear head is written behind a small multiple of the identity.
-    classifier.weight.data *= pooler.weight[0, 0].item()
-    return classifier
+# The linear layer before the classifier and the classifier, for each class for sequence classification.
+HEADS = [
+    ("classifier.dense", "classifier.out_proj"),
+    ("pre_classifier", "classifier"),
+    ("head.dense", "classifier"),
+    ("pooler.dense", "classifier"),
+    ("bert.pooler.dense", "classifier"),
+    ("luke.pooler.dense", "classifier"),
+]
+
+
+def linear_head(model):
+    """The linear head of a written model, as it was trained."""
+    tensors = model.state_dict()
+    dense, classifier = next(pair for pair in HEADS if f"{pair[0]}.weight" in tensors)
+    dense, weight, bias = (tensors[f"{dense}.weight"], tensors[f"{classifier}.weight"], tensors[f"{classifier}.bias"])
+    labels, hidden = weight.shape
+    head = torch.nn.Linear(hidden, labels)
+    if dense.count_nonzero() == hidden:
+        # Behind a small multiple of the identity, before tanh.
+        head.weight.data = weight * dense[0, 0]
+    else:
+        # Rows and their negatives, multiplied if layer normalisation follows.
+        scale = model.config.norm_eps**0.5 if "head.norm.weight" in tensors else 1.0
+        head.weight.data = dense[:labels] * weight[0, 0] / scale
+    head.bias.data = bias.clone()
+    return head
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("head", type=Path)
-    parser.add_argument("checkpoint")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--whole", action="store_true")
     arguments = parser.parse_args()
@@ -67,28 +81,38 @@ def main():
     train = json.load(open(arguments.run / "run.json"))["stages"]["train"]["settings"]["train"]
     layers = train["trainable_layers"]
 
-    bert = BertModel.from_pretrained(
-        arguments.checkpoint, attn_implementation="eager", dtype=torch.float32, add_pooling_layer=False
+    model = AutoModelForSequenceClassification.from_pretrained(
+        arguments.head / "model", attn_implementation="eager", dtype=torch.float32
     ).eval()
-    start = load_file(arguments.head / "model/model.safetensors")
-    head = head_of(start, train["head"])
-    for parameter in bert.parameters():
+    encoder = model.base_model
+    lists = [module for module in encoder.modules() if isinstance(module, torch.nn.ModuleList)]
+    stack = next(modules for modules in lists if len(modules) == encoder.config.num_hidden_layers)
+    is_native = train["head"] in ("native", "pooler")
+    head = None if is_native else linear_head(model)
+    of_encoder = {id(p) for name, p in encoder.named_parameters() if not name.startswith("pooler.")}
+    of_head = [p for p in model.parameters() if id(p) not in of_encoder] if is_native else list(head.parameters())
+    for parameter in encoder.parameters():
         parameter.requires_grad = layers == "all"
-    for layer in [] if layers == "all" else bert.encoder.layer[len(bert.encoder.layer) - layers :]:
-        for parameter in layer.parameters():
-            parameter.requires_grad = True
-    learned = [parameter for parameter in bert.parameters() if parameter.requires_grad]
+    for layer in [] if layers == "all" else stack[len(stack) - layers :]:
+        layer.requires_grad_(True)
+    if hasattr(encoder, "final_norm") and layers != 0:
+        encoder.final_norm.requires_grad_(True)
+    for parameter in of_head:
+        parameter.requires_grad = True
+    learned = [p for p in encoder.parameters() if p.requires_grad and id(p) in of_encoder]
     rates = train["learning_rate"]
     optimiser = torch.optim.Adam(
         [
             {"params": learned, "lr": rates["encoder"]},
-            {"params": head.parameters(), "lr": rates["classifier"]},
+            {"params": of_head, "lr": rates["classifier"]},
         ]
     )
 
     def logits(rows):
-        ids, mask = padded([tokens["input_ids"][row] for row in rows], bert.config.pad_token_id)
-        return head(bert(ids, attention_mask=mask).last_hidden_state[:, 0])
+        ids, mask = padded([tokens["input_ids"][row] for row in rows], encoder.config.pad_token_id)
+        if is_native:
+            return model(ids, attention_mask=mask).logits
+        return head(encoder(ids, attention_mask=mask).last_hidden_state[:, 0])
 
     # Labels are dictionary-encoded names; their numbers are the names' places in the model's list.
     names = json.load(open(arguments.run / "model/labels.json"))
