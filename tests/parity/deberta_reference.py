@@ -10,7 +10,8 @@ Writes into ../fixtures/deberta:
   c2p.safetensors    only content-to-position, and neither normalised embeddings nor shared projections
   buckets.json       [position_buckets, max_relative_positions, [bucket of distance 0, 1, …]] of several geometries
 
-`config` in the metadata is the config.json of transformers, `rate` the dropout. The tensors, L a layer's number:
+`reference` in the metadata is JSON: `config` is the config.json of transformers, `modules` how PyTorch prints the encoder,
+`rate` the dropout of results with dropout. The tensors, L a layer's number:
   deberta.*, pooler.dense.*, classifier.*   weights, named as in DebertaV2ForSequenceClassification.state_dict()
   input_ids, token_type_ids, attention_mask, labels   [texts, tokens] three times, [texts]; int64
   hidden.0, hidden.L+1        output of the embeddings, of layer L, [texts, tokens, hidden]
@@ -235,6 +236,7 @@ def replace_dropout(model, config: dict, present: Tensor, random: np.random.Gene
 def compute(name: str, config: dict) -> None:
     random = np.random.default_rng([20241128, *name.encode()])
     model, batch = draw_model(config, random), draw_batch(config, random)
+    modules = str(model.deberta)
     labels = torch.tensor([2, 0, 1])
     loss, logits, output = linear(model, batch, labels)
     truth = {"linear.loss": loss.reshape(1), "linear.logits": logits, **model.state_dict()}
@@ -255,8 +257,9 @@ def compute(name: str, config: dict) -> None:
         integers |= {f"dropout.{place}": mask.to(torch.uint8) for place, mask in bits.items()}
         compared += more
     tensors = {name: tensor.detach().float().clone() for name, tensor in truth.items()} | integers
-    metadata = {"config": json.dumps(config, sort_keys=True), "rate": str(RATE)}
-    save_file(tensors, FOLDER / f"{name}.safetensors", metadata)
+    # One key: safetensors writes several in any order.
+    metadata = json.dumps({"config": config, "modules": modules, "rate": RATE}, sort_keys=True)
+    save_file(tensors, FOLDER / f"{name}.safetensors", {"reference": metadata})
     print(f"{name}: {compared} gradient entries confirmed, logits {truth['linear.logits'][0].tolist()}")
 
 
@@ -276,6 +279,8 @@ def main() -> None:
     for name, config in MODELS.items():
         compute(name, config)
     buckets()
+    for file in FOLDER.iterdir():
+        file.chmod(0o644)
     written = sum(file.stat().st_size for file in FOLDER.iterdir())
     assert written < MAX_BYTES, f"{written} bytes"
     print(f"{written} bytes")

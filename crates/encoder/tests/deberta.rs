@@ -48,9 +48,10 @@ impl Reference {
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
         let metadata = metadata.metadata().clone().unwrap();
-        let keys: Value = serde_json::from_str(&metadata["config"]).unwrap();
+        let metadata: Value = serde_json::from_str(&metadata["reference"]).unwrap();
+        let keys = metadata["config"].clone();
         let config: EncoderConfig = serde_json::from_value(keys.clone()).unwrap();
-        let scale = 1.0 / (1.0 - metadata["rate"].parse::<f32>().unwrap());
+        let scale = 1.0 / (1.0 - metadata["rate"].as_f64().unwrap() as f32);
         let (mut floats, mut integers) = (HashMap::new(), HashMap::new());
         for (name, tensor) in SafeTensors::deserialize(&bytes).unwrap().tensors() {
             let (shape, data) = (IxDyn(tensor.shape()), tensor.data());

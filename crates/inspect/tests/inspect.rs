@@ -73,6 +73,21 @@ fn with_tokenizer() -> TempDir {
 }
 
 #[test]
+fn modules_of_a_deberta_match_pytorch() {
+    for name in ["v3", "conv", "own", "c2p"] {
+        let bytes = fs::read(root().join(format!("tests/fixtures/deberta/{name}.safetensors"))).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata: Value =
+            serde_json::from_str(&metadata.metadata().as_ref().unwrap()["reference"]).unwrap();
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("model.safetensors"), &bytes).unwrap();
+        fs::write(folder.path().join("config.json"), metadata["config"].to_string()).unwrap();
+        let out = report(folder.path(), &[]);
+        assert_eq!(out.split("\n\n").next(), metadata["modules"].as_str(), "{name}");
+    }
+}
+
+#[test]
 fn modules_and_numbers_of_parameters_match_pytorch() {
     let truth = fs::read_to_string(fixture("bert").join("model.json")).unwrap();
     let truth: Value = serde_json::from_str(&truth).unwrap();

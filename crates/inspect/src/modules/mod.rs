@@ -1,6 +1,7 @@
 //! The model's modules, in the form in which PyTorch prints a model of transformers.
 
 mod bert;
+mod deberta;
 mod module;
 mod of;
 

@@ -2,10 +2,13 @@
 
 use midashi_encoder::EncoderConfig;
 
-use super::bert;
 use super::module::Module;
+use super::{bert, deberta};
 
 /// The whole encoder. Dropout is shown as transformers would train with it.
 pub fn of(config: &EncoderConfig, has_pooler: bool) -> Module {
-    bert::bert(config, has_pooler)
+    match config.name() {
+        "deberta-v2" => deberta::deberta(config),
+        _ => bert::bert(config, has_pooler),
+    }
 }
