@@ -20,6 +20,7 @@ Writes into ../fixtures/deberta:
   linear.embeds               gradient of the sum of labels' logits with respect to the word embeddings
   native.logits               the class's own head without dropout
   dropped.loss, dropped.logits, dropped.grad.NAME   the class's own head with dropout masks:
+  adamw.NAME                  of conv: weights of the class after 20 steps of PyTorch's AdamW without dropout, see `train`
   dropout.PLACE               as Midashi's training graph wants them: a row for each token that is not padding, and in
                               the last layer for [CLS] alone; heads come first; uint8, to be divided by 1 - rate
 
@@ -31,6 +32,7 @@ written, central finite differences must confirm entries of every gradient.
 Needs what gradient_reference.py needs.
 """
 
+import copy
 import json
 import pathlib
 
@@ -48,7 +50,9 @@ RATE = 0.25
 LABELS = 3
 CLS, SEP = 1, 2
 # Text lengths: the longest unpadded.
-LENGTHS = [20, 13, 2]
+LENGTHS = [18, 11, 2]
+# Of AdamW.
+STEPS, LEARNING_RATE, DECAY, MAX_NORM = 20, 2e-3, 0.1, 1.0
 
 # The keys that all published models share, at a small size.
 V3 = {
@@ -193,6 +197,24 @@ def embeds_gradient(model, batch: dict[str, Tensor], labels: Tensor) -> Tensor:
     return embeds.grad
 
 
+def train(model, batch: dict[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
+    """Steps on the batch: weight decay for all but biases and normalisation, gradients clipped to a norm."""
+    model = copy.deepcopy(model)
+    is_spared = lambda name: name.endswith("bias") or "LayerNorm" in name
+    groups = [
+        {"params": [p for name, p in model.named_parameters() if is_spared(name) == spared], "weight_decay": decay}
+        for spared, decay in ((True, 0.0), (False, DECAY))
+    ]
+    optimiser, clipped = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.999), eps=1e-8), 0
+    for _ in range(STEPS):
+        optimiser.zero_grad()
+        native(model, batch, labels)[0].backward()
+        clipped += bool(nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM) > MAX_NORM)
+        optimiser.step()
+    assert clipped, "no gradient was clipped"
+    return {f"adamw.{name}": parameter.detach() for name, parameter in model.named_parameters()}
+
+
 def replace_dropout(model, config: dict, present: Tensor, random: np.random.Generator) -> dict[str, Tensor]:
     """Gives masks to all places; returns them as bits in Midashi's layout."""
     heads, layers, width = (config[key] for key in ("num_attention_heads", "num_hidden_layers", "hidden_size"))
@@ -248,6 +270,8 @@ def compute(name: str, config: dict) -> None:
         truth["linear.embeds"] = embeds_gradient(model, batch, labels)
         taken, compared = gradients(linear, model, batch, labels, random)
         truth |= {f"linear.grad.{name}": gradient for name, gradient in taken.items()}
+    if name == "conv":
+        truth |= train(model, batch, labels)
     if name in ("v3", "conv"):
         bits = replace_dropout(model, config, batch["attention_mask"].bool(), random)
         taken, more = gradients(native, model, batch, labels, random)

@@ -8,18 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_encoder::{
-    ATTENTION, ATTENTION_MASK, BatchSizes, Checkpoint, Dropout, EncoderConfig, Graph, HIDDEN_STATES, Head,
-    INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS, LOSS, MatmulPrecision, Pooling, Start, Storage,
-    TARGETS, TOKEN_TYPE_IDS, Weights, attentions_name, classifier, dropout_masks, explanation, gradient_name,
-    logits, outputs, training, trunk,
+    ATTENTION, ATTENTION_MASK, AdamW, BIAS_CORRECTION, BatchSizes, Checkpoint, Dropout, EncoderConfig, Graph,
+    HIDDEN_STATES, Head, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS, LOSS, LearningRate,
+    MatmulPrecision, Pooling, RATE_FACTOR, STEP_SIZE, Start, Storage, TARGETS, TOKEN_TYPE_IDS, Training,
+    Weights, attentions_name, classifier, dropout_masks, explanation, first_moment_name, gradient_name,
+    logits, next_name, outputs, second_moment_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0};
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::{Value, json};
 
 /// Largest difference accepted, relative to the largest number of the tensor.
 const TOLERANCE: f32 = 1e-4;
+/// As [`TOLERANCE`], after steps of an optimiser.
+const STEPS_TOLERANCE: f32 = 1e-5;
 const MODELS: [&str; 4] = ["v3", "conv", "own", "c2p"];
 
 fn root() -> PathBuf {
@@ -140,11 +143,15 @@ impl Reference {
 }
 
 fn assert_close(what: &str, found: ArrayViewD<'_, f32>, expected: ArrayViewD<'_, f32>) {
+    assert_within(TOLERANCE, what, found, expected);
+}
+
+fn assert_within(tolerance: f32, what: &str, found: ArrayViewD<'_, f32>, expected: ArrayViewD<'_, f32>) {
     assert_eq!(found.shape(), expected.shape(), "{what}");
     let largest = expected.iter().fold(1e-3_f32, |most, number| most.max(number.abs()));
     for (found, expected) in found.iter().zip(expected) {
         assert!(
-            (found - expected).abs() <= TOLERANCE * largest,
+            (found - expected).abs() <= tolerance * largest,
             "{what}: found {found}, PyTorch has {expected}"
         );
     }
@@ -286,6 +293,52 @@ fn with_dropout_and_the_context_pooler_loss_and_every_gradient_agree_with_pytorc
             inputs
         });
         assert_eq!(count, reference.config.tensors().len() + 4, "{model}: the pooler is trained too");
+    }
+}
+
+#[test]
+fn after_twenty_steps_of_adamw_the_weights_are_pytorchs() {
+    /// The script's settings.
+    const STEPS: i32 = 20;
+    const RATE: f64 = 2e-3;
+    const DECAY: f64 = 0.1;
+    let reference = Reference::read("conv");
+    let (config, head) = (&reference.config, Head::native(reference.labels()));
+    let adamw = AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, max_grad_norm: 1.0 };
+    let rate =
+        |name: &str| LearningRate { rate: RATE, weight_decay: if config.decays(name) { DECAY } else { 0.0 } };
+    let training = Training::new(config, head, Start::InputIds, Dropout::default(), |_| true);
+    let graph = training.with_adamw(adamw, rate).unwrap();
+    let model = graph.to_model("test", |_| Storage::Input);
+    let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
+    let names: Vec<String> = graph.parameters().map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(names.len(), config.tensors().len() + 4);
+    let mut state: HashMap<String, ArrayD<f32>> = HashMap::new();
+    for name in &names {
+        let weight = reference.floats[name].clone();
+        for moment in [first_moment_name(name), second_moment_name(name)] {
+            state.insert(moment, ArrayD::zeros(weight.raw_dim()));
+        }
+        state.insert(name.clone(), weight);
+    }
+    let targets = reference.targets(1.0 / reference.integers["labels"].len() as f32);
+    for step in 1..=STEPS {
+        let size = 1.0 / (1.0 - f64::from(adamw.beta_1).powi(step));
+        let correction = 1.0 / (1.0 - f64::from(adamw.beta_2).powi(step)).sqrt();
+        let scalars = [(RATE_FACTOR, 1.0), (STEP_SIZE, size), (BIAS_CORRECTION, correction)]
+            .map(|(name, number)| (name, arr0(number as f32).into_dyn()));
+        let mut inputs = reference.inputs(Start::InputIds);
+        inputs.push((TARGETS, targets.view().into()));
+        inputs.extend(scalars.iter().map(|(name, number)| (*name, number.view().into())));
+        inputs.extend(state.iter().map(|(name, tensor)| (name.as_str(), tensor.view().into())));
+        let outputs = session.run(inputs).unwrap();
+        let next = |name: &String| (name.clone(), outputs.float32(&next_name(name)).unwrap().to_owned());
+        state = state.keys().map(next).collect();
+    }
+    for name in &names {
+        let expected = &reference.floats[&format!("adamw.{name}")];
+        assert_ne!(expected, &reference.floats[name], "{name} did not change");
+        assert_within(STEPS_TOLERANCE, name, state[name].view(), expected.view());
     }
 }
 
@@ -474,6 +527,7 @@ fn settings_that_are_not_computed_are_refused_by_name() {
         (json!({"relative_attention": false}), ["relative_attention", "disentangled"]),
         (json!({"embedding_size": 128}), ["embedding_size is 128 and hidden_size 768", "embed_proj"]),
         (json!({"pos_att_type": "p2c|p2p"}), ["pos_att_type", "\"p2p\""]),
+        (json!({"pos_att_type": 3}), ["pos_att_type is neither a text", "nor a list"]),
         (json!({"pos_att_type": []}), ["pos_att_type is empty", "c2p"]),
         (json!({"norm_rel_ebd": "rms"}), ["norm_rel_ebd", "\"rms\""]),
         (json!({"conv_kernel_size": 4}), ["conv_kernel_size is 4", "odd"]),
@@ -482,6 +536,8 @@ fn settings_that_are_not_computed_are_refused_by_name() {
         (json!({"pooler_hidden_act": "mish"}), ["pooler_hidden_act", "\"mish\""]),
         (json!({"pooler_hidden_size": 64}), ["pooler_hidden_size is 64", "768"]),
         (json!({"attention_head_size": 32}), ["attention_head_size is 32", "64"]),
+        (json!({"position_buckets": 1 << 20}), ["position_buckets is 1048576", "at most 65536"]),
+        (json!({"max_position_embeddings": 1_u64 << 40}), ["max_position_embeddings", "at most 65536"]),
         (json!({"position_buckets": 1}), ["position_buckets is 1", "bucket"]),
         (json!({"position_buckets": 256, "max_relative_positions": 100}), ["position_buckets is 256", "100"]),
     ] {

@@ -43,8 +43,7 @@ impl Disentangled {
         own: Value<'g>,
         rows: Rows,
     ) -> (Value<'g>, Value<'g>) {
-        let (geometry, width) = (nodes.geometry, nodes.geometry.hidden_size);
-        let (heads, size) = (geometry.num_attention_heads, geometry.head_size());
+        let (width, size) = (nodes.geometry.hidden_size, nodes.geometry.head_size());
         let by_head = |part: &str, x: Value<'g>, rows: Rows| {
             let name = format!("{name}.{part}");
             nodes.by_head(nodes.linear(&name, x, [width, width], true, Factor::Hidden), rows, &[2, 0, 1, 3])
@@ -78,7 +77,6 @@ impl Disentangled {
             Rows::All => nodes.padding.unpad(context.reshape(&[positions(), width.into()])),
             Rows::Cls => context.reshape(&[BATCH.into(), width.into()]),
         };
-        debug_assert_eq!(width, heads * size);
         (context, attention.transpose(&[1, 0, 2, 3]))
     }
 

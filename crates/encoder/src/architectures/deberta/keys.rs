@@ -13,6 +13,10 @@ use crate::geometry::{Activation, Geometry};
 /// The `model_type` of both versions.
 pub const MODEL_TYPE: &str = "deberta-v2";
 
+/// More positions than any published encoder has, of BERT's size or larger. A greater number is damage, and every position
+/// costs memory in each graph.
+const MAX_POSITIONS: usize = 1 << 16;
+
 /// Keys with the defaults of transformers' `DebertaV2Config` and of its modules.
 #[derive(Deserialize)]
 struct DebertaKeys {
@@ -64,7 +68,7 @@ struct DebertaKeys {
 
 /// `pos_att_type`: `["p2c", "c2p"]`, or `p2c|c2p` as in Microsoft's files.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "pos_att_type is neither a text like \"p2c|c2p\" nor a list of names")]
 enum PositionAttention {
     Text(String),
     List(Vec<String>),
@@ -157,6 +161,16 @@ impl DebertaKeys {
     /// Checks the keys that have only one supported value.
     fn check(&self, geometry: &Geometry) -> Result<(), String> {
         let hidden = self.hidden_size;
+        let positions = i64::try_from(self.max_position_embeddings).unwrap_or(i64::MAX);
+        for (key, number) in [
+            ("max_position_embeddings", positions),
+            ("max_relative_positions", self.max_relative_positions),
+            ("position_buckets", self.position_buckets),
+        ] {
+            if number > MAX_POSITIONS as i64 {
+                return Err(format!("{key} is {number}; expected at most {MAX_POSITIONS}"));
+            }
+        }
         if let Some(size) = self.embedding_size.filter(|size| *size != hidden) {
             return Err(format!(
                 "embedding_size is {size} and hidden_size {hidden}: the embeddings are projected (embed_proj), \
