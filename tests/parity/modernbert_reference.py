@@ -6,7 +6,8 @@ Writes into ../fixtures:
   modernbert_reference.safetensors  layers global, local, global, local, without biases; keys as before transformers 5
   modernbert_biases.safetensors     layers local, global, with all biases and gelu_new; keys of transformers 5
 
-Local layers attend to 4 tokens on each side, and the longest text has 22 tokens. `config` in the metadata is config.json.
+Local layers attend to 4 tokens on each side, and the longest text has 22 tokens. `config` in the metadata is config.json, `modules`
+the encoder as PyTorch prints it.
 The tensors, L from 0 to the number of layers - 1, of both files unless said otherwise:
   model.*, head.*, classifier.*       weights, named as in ModernBertForSequenceClassification.state_dict()
   input_ids, attention_mask, labels   [texts, tokens] twice, [texts]; int64
@@ -262,7 +263,8 @@ def main() -> None:
             truth = {key: tensor for key, tensor in truth.items() if not key.startswith(("attention.", "hidden."))}
         tensors = {key: tensor.detach().float().contiguous().clone() for key, tensor in truth.items()}
         path = FIXTURES / f"modernbert_{name}.safetensors"
-        save_file(tensors | weights | batch, path, {"config": json.dumps(config, sort_keys=True)})
+        metadata = {"config": json.dumps(config, sort_keys=True), "modules": str(load(config, None, "cls").model)}
+        save_file(tensors | weights | batch, path, metadata)
         path.chmod(0o644)
         written += path.stat().st_size
     print(f"{written} bytes")

@@ -1,16 +1,17 @@
-//! Computes all outputs of an encoder for a batch: `outputs CHECKPOINT BATCH RESULT`.
+//! Computes all outputs of an encoder for a batch: `outputs CHECKPOINT BATCH RESULT [--trunk]`.
 //!
 //! BATCH is a safetensors file with `input_ids`, `token_type_ids` and `attention_mask` (int64,
 //! `[batch, tokens]`) and, if logits are wanted, `classifier.weight` and `classifier.bias`. RESULT becomes one with all
-//! outputs. `output_parity.py` compares it with transformers.
+//! outputs; with `--trunk` also `hidden_states`, which are those after the last layer as a trunk computes them, without
+//! padding. `output_parity.py` compares it with transformers.
 
 use std::error::Error;
 use std::path::Path;
 
 use midashi_config::DeviceChoice;
 use midashi_encoder::{
-    ATTENTION_MASK, Checkpoint, Graph, Head, INPUT_IDS, Start, Storage, TOKEN_TYPE_IDS, Weights, classifier,
-    outputs,
+    ATTENTION_MASK, Checkpoint, Graph, Head, INPUT_IDS, MatmulPrecision, Start, Storage, TOKEN_TYPE_IDS,
+    Weights, classifier, outputs, trunk,
 };
 use midashi_runtime::Engine;
 use ndarray::ArrayD;
@@ -21,8 +22,10 @@ const THREADS: usize = 2;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [checkpoint, batch, result] = &arguments[..] else {
-        return Err("usage: outputs CHECKPOINT BATCH RESULT".into());
+    let (checkpoint, batch, result, with_trunk) = match &arguments[..] {
+        [checkpoint, batch, result] => (checkpoint, batch, result, false),
+        [checkpoint, batch, result, trunk] if trunk == "--trunk" => (checkpoint, batch, result, true),
+        _ => return Err("usage: outputs CHECKPOINT BATCH RESULT [--trunk]".into()),
     };
     let checkpoint = Checkpoint::open(Path::new(checkpoint))?;
     let (config, mut weights) = (checkpoint.config(), checkpoint.encoder_and_pooler()?);
@@ -35,6 +38,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::open(Path::new("cache/onnxruntime"), DeviceChoice::Cpu, THREADS)?;
     let mut all = Weights::default();
     run(&engine, &outputs(config, weights.has_pooler(config))?, &weights, &inputs, &mut all)?;
+    if with_trunk {
+        let graph = trunk(config, config.num_hidden_layers, MatmulPrecision::Float32)?;
+        run(&engine, &graph, &weights, &inputs, &mut all)?;
+    }
     if batch.tensor("classifier.weight").is_ok() {
         for name in ["classifier.weight", "classifier.bias"] {
             weights.insert(name.to_owned(), floats(&batch, name)?);

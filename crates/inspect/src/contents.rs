@@ -24,9 +24,18 @@ pub fn parameters(
     // A linear classifier does not use the pooler, so it is not trainable.
     let is_pooler = |name: &str| config.is_head(name);
     let encoder = count(&|name| config.layer_of(name).is_some());
+    let is_embedding =
+        |name: &str| config.layer_of(name).is_none() && !is_pooler(name) && !config.is_after_layers(name);
+    let of_layer = |layer: usize| count(&|name| config.layer_of(name) == Some(layer));
+    let per_layer = match (of_layer(0), of_layer(layers - 1)) {
+        (first, last) if first == last => format!("{layers} layers of {}", grouped(first)),
+        // ModernBERT's first layer does not normalise before attention.
+        (first, last) => format!("a layer of {} and {} of {}", grouped(first), layers - 1, grouped(last)),
+    };
     let rows = [
-        ("embeddings", count(&|name| config.layer_of(name).is_none() && !is_pooler(name)), String::new()),
-        ("encoder", encoder, format!("{layers} layers of {}", grouped(encoder / layers))),
+        ("embeddings", count(&is_embedding), String::new()),
+        ("encoder", encoder, per_layer),
+        ("final norm", count(&|name| config.is_after_layers(name)), String::new()),
         ("pooler", count(&is_pooler), String::new()),
         ("total", count(&|_| true), String::new()),
         (

@@ -103,6 +103,27 @@ fn modules_and_numbers_of_parameters_match_pytorch() {
 }
 
 #[test]
+fn modules_of_a_modernbert_match_pytorch() {
+    // Written by `tests/parity/modernbert_reference.py`: weights, configuration and what PyTorch prints in one file.
+    for (name, layers) in [
+        ("reference", "encoder            5,280  a layer of 1,308 and 3 of 1,320"),
+        ("biases", "final norm            24"),
+    ] {
+        let file = root().join("tests/fixtures").join(format!("modernbert_{name}.safetensors"));
+        let bytes = fs::read(&file).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = metadata.metadata().as_ref().unwrap();
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("config.json"), &metadata["config"]).unwrap();
+        fs::copy(&file, folder.path().join("model.safetensors")).unwrap();
+        let out = report(folder.path(), &[]);
+        assert_eq!(out.split("\n\n").next().unwrap(), metadata["modules"]);
+        assert!(out.contains(layers), "{out}");
+        assert!(out.contains("files of a modernbert\n"), "{out}");
+    }
+}
+
+#[test]
 fn another_architecture_is_shown_as_bert() {
     let out = report(&fixture("distilbert"), &[]);
     for part in [

@@ -6,7 +6,7 @@ use super::module::{Module, activation, dropout, layer_norm, linear, repeated};
 
 /// The whole encoder. Dropout is shown as transformers would train with it.
 pub fn bert(config: &EncoderConfig, has_pooler: bool) -> Module {
-    let (name, class) = repeated(config.num_hidden_layers, "BertLayer");
+    let (name, class) = repeated(0, config.num_hidden_layers, "BertLayer");
     let layers = Module::of("ModuleList", [(name.as_str(), layer(config, class))]);
     let encoder = Module::of("BertEncoder", [("layer", layers)]);
     let model = Module::of("BertModel", [("embeddings", embeddings(config)), ("encoder", encoder)]);

@@ -2,6 +2,7 @@
 
 mod bert;
 mod deberta;
+mod modernbert;
 mod module;
 mod of;
 

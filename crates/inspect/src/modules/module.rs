@@ -46,26 +46,39 @@ impl fmt::Display for Module {
     }
 }
 
-/// The submodule of a `ModuleList` of `layers` equal layers: its name and its class.
-pub fn repeated(layers: usize, class: &str) -> (String, String) {
-    match layers {
-        1 => ("0".to_owned(), class.to_owned()),
-        _ => (format!("0-{}", layers - 1), format!("{layers} x {class}")),
+/// The submodule of a `ModuleList` of equal layers, from number `first` to before `end`: its name and its class.
+pub fn repeated(first: usize, end: usize, class: &str) -> (String, String) {
+    match end.saturating_sub(first) {
+        0 | 1 => (first.to_string(), class.to_owned()),
+        layers => (format!("{first}-{}", end - 1), format!("{layers} x {class}")),
     }
 }
 
 /// `Linear` with a bias.
 pub fn linear(input: usize, output: usize) -> Module {
-    Module::leaf(format!("Linear(in_features={input}, out_features={output}, bias=True)"))
+    linear_with(input, output, true)
+}
+
+/// `Linear` with a bias or without.
+pub fn linear_with(input: usize, output: usize, bias: bool) -> Module {
+    let bias = python_bool(bias);
+    Module::leaf(format!("Linear(in_features={input}, out_features={output}, bias={bias})"))
 }
 
 /// `LayerNorm` with a bias.
 pub fn layer_norm(config: &EncoderConfig) -> Module {
-    let epsilon = python_float(config.layer_norm_eps);
-    Module::leaf(format!(
-        "LayerNorm(({},), eps={epsilon}, elementwise_affine=True, bias=True)",
-        config.hidden_size
-    ))
+    layer_norm_with(config, true)
+}
+
+/// `LayerNorm` with a bias or without.
+pub fn layer_norm_with(config: &EncoderConfig, bias: bool) -> Module {
+    let (hidden, epsilon, bias) =
+        (config.hidden_size, python_float(config.layer_norm_eps), python_bool(bias));
+    Module::leaf(format!("LayerNorm(({hidden},), eps={epsilon}, elementwise_affine=True, bias={bias})"))
+}
+
+fn python_bool(flag: bool) -> &'static str {
+    if flag { "True" } else { "False" }
 }
 
 /// `Dropout` with the share of the key `key`, as transformers would train with it.

@@ -221,3 +221,92 @@ fn positive(place: &str, base: f64) -> Result<Theta, String> {
     }
     Err(format!("the base of the rotary positions of {place} is {base}; expected a positive number"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn keys(changes: &Value) -> Keys {
+        // ruri-v3-30m, as it was published.
+        let mut config = json!({
+            "model_type": "modernbert", "vocab_size": 102_400, "hidden_size": 256, "num_hidden_layers": 10,
+            "num_attention_heads": 4, "intermediate_size": 1024, "max_position_embeddings": 8192, "pad_token_id": 3,
+            "norm_eps": 1e-5, "norm_bias": false, "attention_bias": false, "mlp_bias": false,
+            "classifier_bias": false, "global_attn_every_n_layers": 3, "global_rope_theta": 160_000.0,
+            "local_rope_theta": 10_000.0, "local_attention": 128, "hidden_activation": "gelu",
+        });
+        for (key, value) in changes.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        let Value::Object(mut keys) = config else { return Keys::new() };
+        keys.retain(|_, value| !value.is_null());
+        keys
+    }
+
+    fn attention(changes: &Value) -> Result<Vec<Attention>, String> {
+        let keys = serde_json::from_value(Value::Object(keys(changes))).map_err(|error| error.to_string())?;
+        layers(&keys)
+    }
+
+    #[test]
+    fn every_third_layer_is_global_in_old_keys_and_in_new_ones() {
+        let old = attention(&json!({})).unwrap();
+        let global: Vec<usize> = (0..old.len()).filter(|&layer| old[layer].reach.is_none()).collect();
+        assert_eq!(global, [0, 3, 6, 9]);
+        assert_eq!((old[1].reach, old[1].theta, old[0].theta), (Some(64), Theta(1e4), Theta(1.6e5)));
+        let kind = |layer: usize| if layer % 3 == 0 { "full_attention" } else { "sliding_attention" };
+        let new = json!({
+            "global_attn_every_n_layers": null, "global_rope_theta": null, "local_rope_theta": null,
+            "layer_types": (0..10).map(kind).collect::<Vec<_>>(),
+            "rope_parameters": {
+                "full_attention": {"rope_type": "default", "rope_theta": 160_000.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}
+            },
+        });
+        assert_eq!(attention(&new).unwrap(), old);
+        let defaults =
+            json!({"global_attn_every_n_layers": null, "global_rope_theta": null, "local_rope_theta": null});
+        assert_eq!(attention(&defaults).unwrap(), old);
+        let other =
+            attention(&json!({"rope_parameters": {"full_attention": {"rope_theta": 500.0}}})).unwrap();
+        assert_eq!((other[0].theta, other[1].theta), (Theta(500.0), Theta(1e4)));
+    }
+
+    #[test]
+    fn settings_that_are_not_computed_are_refused_by_name() {
+        for (changes, parts) in [
+            (json!({"hidden_activation": "silu"}), ["hidden_activation is \"silu\"", "gelu"]),
+            (json!({"classifier_activation": "silu"}), ["classifier_activation is \"silu\"", "gelu"]),
+            (json!({"rope_scaling": {"rope_type": "yarn"}}), ["rope_scaling", "unscaled"]),
+            (
+                json!({"rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2.0}}}),
+                ["rope_parameters.sliding_attention.rope_type is \"linear\"", "default"],
+            ),
+            (
+                json!({"rope_parameters": {"full_attention": {"rope_theta": -1.0}}}),
+                ["full_attention", "positive"],
+            ),
+            (
+                json!({"rope_parameters": {"full_attention": {"rope_theta": "10"}}}),
+                ["rope_theta", "a number"],
+            ),
+            (json!({"rope_parameters": {"full_attention": 3}}), ["full_attention is 3", "an object"]),
+            (json!({"local_rope_theta": 0.0}), ["sliding_attention is 0", "positive"]),
+            (json!({"layer_types": ["full_attention"]}), ["layer_types has 1 entries", "10"]),
+            (json!({"layer_types": vec!["linear_attention"; 10]}), ["linear_attention", "sliding_attention"]),
+            (json!({"global_attn_every_n_layers": 0}), ["global_attn_every_n_layers", "at least 1"]),
+            (json!({"local_attention": 1}), ["local_attention is 1", "at least 2"]),
+            (json!({"num_attention_heads": 256}), ["a head is 1 numbers wide", "even"]),
+            (json!({"num_attention_heads": 3}), ["hidden_size 256", "num_attention_heads 3"]),
+            (json!({"vocab_size": null}), ["missing field", "vocab_size"]),
+            (json!({"pad_token_id": 102_400}), ["pad_token_id", "102400"]),
+        ] {
+            let message = read(&keys(&changes)).err().unwrap_or_else(|| "accepted".to_owned());
+            assert!(parts.iter().all(|part| message.contains(part)), "{message:?} lacks one of {parts:?}");
+        }
+        let global = json!({"local_attention": 0, "layer_types": vec!["full_attention"; 10]});
+        assert!(read(&keys(&global)).is_ok(), "without local layers there is no window");
+    }
+}

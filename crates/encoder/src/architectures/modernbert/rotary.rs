@@ -15,8 +15,8 @@ pub struct Theta(pub f64);
 impl Theta {
     /// The angles of one position, `theta^(−2i/d)`, in float32 as transformers has them.
     pub(super) fn frequencies(self, head_size: usize) -> Vec<f32> {
-        let exponent = |at: usize| (2 * at) as f64 / head_size as f64;
-        (0..head_size / 2).map(|at| 1.0 / self.0.powf(exponent(at)) as f32).collect()
+        let exponent = |at: usize| (2 * at) as f32 / head_size as f32;
+        (0..head_size / 2).map(|at| 1.0 / self.0.powf(exponent(at).into()) as f32).collect()
     }
 
     /// `x`, `[rows, hidden_size]`, with each head rotated by the position of its row.
@@ -59,4 +59,25 @@ impl Theta {
 enum Function {
     Cosine,
     Sine,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frequencies_are_those_of_transformers() {
+        // `ModernBertRotaryEmbedding.compute_default_rope_parameters` of transformers 5.24, head size 64.
+        let expected = [
+            (10_000.0, [(1, 0.749_894_2_f32), (16, 0.01), (31, 0.000_133_352_15)]),
+            (160_000.0, [(1, 0.687_656_22), (16, 0.0025), (31, 9.088_847e-6)]),
+        ];
+        for (theta, of_angles) in expected {
+            let found = Theta(theta).frequencies(64);
+            assert_eq!((found.len(), found[0]), (32, 1.0));
+            for (at, frequency) in of_angles {
+                assert_eq!(found[at], frequency, "base {theta}, angle {at}");
+            }
+        }
+    }
 }
