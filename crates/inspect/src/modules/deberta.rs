@@ -9,7 +9,7 @@ use super::module::{Module, activation, dropout, layer_norm, linear, repeated};
 /// The whole encoder. Dropout is shown as transformers would train with it.
 pub fn deberta(config: &EncoderConfig) -> Module {
     let shapes = Shapes(config.tensors().into_iter().collect());
-    let (name, class) = repeated(config.num_hidden_layers, "DebertaV2Layer");
+    let (name, class) = repeated(0, config.num_hidden_layers, "DebertaV2Layer");
     let layers = Module::of("ModuleList", [(name.as_str(), layer(config, &shapes, class))]);
     let mut encoder = Module::of("DebertaV2Encoder", [("layer", layers)]);
     if let Some(table) = shapes.table("encoder.rel_embeddings", "") {
