@@ -129,6 +129,16 @@ pub(in crate::architectures) fn read(published: &Keys) -> Result<Description, St
         pad_token_id: keys.pad_token_id,
     };
     geometry.check()?;
+    for (key, size) in [
+        ("hidden_size", keys.hidden_size),
+        ("intermediate_size", keys.intermediate_size),
+        ("max_position_embeddings", keys.max_position_embeddings),
+    ] {
+        // Matrices are up to three times as large, and so are windows.
+        if i64::try_from(size).ok().and_then(|size| size.checked_mul(4)).is_none() {
+            return Err(format!("{key} is {size}; no model is that large"));
+        }
+    }
     if !geometry.head_size().is_multiple_of(2) {
         return Err(format!(
             "a head is {} numbers wide (hidden_size {} / num_attention_heads {}); rotary positions need an even number",
@@ -159,7 +169,8 @@ fn layers(keys: &ModernBertKeys) -> Result<Vec<Attention>, String> {
     let [global, local] = [(Kind::Global, keys.global_rope_theta), (Kind::Local, keys.local_rope_theta)]
         .map(|(kind, old)| theta(keys, kind, old));
     let (global, local) = (global?, local?);
-    let reach = keys.local_attention / 2;
+    // Nothing is further away than the longest text is long.
+    let reach = (keys.local_attention / 2).min(keys.max_position_embeddings);
     if reach == 0 && kinds.contains(&Kind::Local) {
         return Err(format!("local_attention is {}; expected at least 2", keys.local_attention));
     }
@@ -300,6 +311,10 @@ mod tests {
             (json!({"local_attention": 1}), ["local_attention is 1", "at least 2"]),
             (json!({"num_attention_heads": 256}), ["a head is 1 numbers wide", "even"]),
             (json!({"num_attention_heads": 3}), ["hidden_size 256", "num_attention_heads 3"]),
+            (
+                json!({"intermediate_size": u64::MAX}),
+                ["intermediate_size is 18446744073709551615", "no model"],
+            ),
             (json!({"vocab_size": null}), ["missing field", "vocab_size"]),
             (json!({"pad_token_id": 102_400}), ["pad_token_id", "102400"]),
         ] {
