@@ -223,7 +223,7 @@ impl GraphBuilder {
         let defined =
             self.graph().sizes.iter().find(|(known, _)| *known == symbol).map(|(_, size)| size.clone());
         if let Some(size) = defined {
-            let value = size.to_value(self);
+            let value = self.computed(&size);
             self.0.borrow_mut().sizes.insert(symbol, value.id);
             return value;
         }
@@ -235,6 +235,35 @@ impl GraphBuilder {
         let size = self.value(input).apply_as(Op::Size { axis }, &[], ElementType::Int64, vec![1.into()]);
         self.0.borrow_mut().sizes.insert(symbol, size.id);
         size
+    }
+
+    /// The size in a graph: an int64 vector of one number.
+    fn computed(&self, size: &Size) -> Value<'_> {
+        let both = |operands: &[Size; 2]| operands.each_ref().map(|operand| self.computed(operand));
+        match size {
+            Size::Fixed(size) => self.integers(&[*size as i64]),
+            Size::Axis(symbol) => self.size(symbol),
+            Size::Sum(operands) => {
+                let [a, b] = both(operands);
+                a + b
+            }
+            Size::Difference(operands) => {
+                let [a, b] = both(operands);
+                a - b
+            }
+            Size::Product(operands) => {
+                let [a, b] = both(operands);
+                a * b
+            }
+            Size::Quotient(operands) => {
+                let [a, b] = both(operands);
+                a / b
+            }
+            Size::Minimum(operands) => {
+                let [a, b] = both(operands);
+                a.minimum(b)
+            }
+        }
     }
 
     /// The graph as it is now, to be read.

@@ -2,8 +2,6 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-use crate::builder::{GraphBuilder, Value};
-
 /// A formula of sizes, in integers: differences must not be negative, quotients are rounded down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Size {
@@ -49,35 +47,6 @@ impl Size {
             Self::Minimum(operands) => {
                 let [a, b] = both(operands);
                 a.min(b)
-            }
-        }
-    }
-
-    /// The size in a graph: an int64 vector of one number.
-    pub(crate) fn to_value<'g>(&self, graph: &'g GraphBuilder) -> Value<'g> {
-        let both = |operands: &[Self; 2]| operands.each_ref().map(|operand| operand.to_value(graph));
-        match self {
-            Self::Fixed(size) => graph.integers(&[*size as i64]),
-            Self::Axis(symbol) => graph.size(symbol),
-            Self::Sum(operands) => {
-                let [a, b] = both(operands);
-                a + b
-            }
-            Self::Difference(operands) => {
-                let [a, b] = both(operands);
-                a - b
-            }
-            Self::Product(operands) => {
-                let [a, b] = both(operands);
-                a * b
-            }
-            Self::Quotient(operands) => {
-                let [a, b] = both(operands);
-                a / b
-            }
-            Self::Minimum(operands) => {
-                let [a, b] = both(operands);
-                a.minimum(b)
             }
         }
     }

@@ -632,8 +632,8 @@ fn a_name_is_used_once() {
 fn layers_share_a_parameter_of_the_same_name_and_shape() {
     let graph = GraphBuilder::new();
     let [first, second] = [2, 2].map(|size| graph.parameter("weight", &[size]));
-    // Both uses count: the derivative of w + 3w.
-    let loss = (first + second * 3.0).reduce_sum(&[0], false);
+    // Both uses count: the derivative of 3w².
+    let loss = (first * second * 3.0).reduce_sum(&[0], false);
     graph.output("gradient", graph.gradients(loss, &[first])[0]);
     let graph = graph.finish().unwrap();
     assert_eq!(graph.parameters().collect::<Vec<_>>(), [("weight", vec![2])]);
@@ -641,7 +641,7 @@ fn layers_share_a_parameter_of_the_same_name_and_shape() {
     let mut session = runtime().session(&model, SessionOptions::new(Device::Cpu, 1)).unwrap();
     let weight = ArrayD::from_elem(IxDyn(&[2]), 1.0_f32);
     let outputs = session.run(vec![("weight", weight.view().into())]).unwrap();
-    assert_eq!(outputs.float32("gradient").unwrap().as_slice().unwrap(), [4.0, 4.0]);
+    assert_eq!(outputs.float32("gradient").unwrap().as_slice().unwrap(), [6.0, 6.0]);
     let message = message_of(|g, _| {
         g.parameter("weight", &[1]);
         g.parameter("weight", &[2]);

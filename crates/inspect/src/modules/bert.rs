@@ -20,16 +20,16 @@ pub fn bert(config: &EncoderConfig, has_pooler: bool) -> Module {
 fn embeddings(config: &EncoderConfig) -> Module {
     let hidden = config.hidden_size;
     let table = |rows: usize, more: &str| Module::leaf(format!("Embedding({rows}, {hidden}{more})"));
-    Module::of(
-        "BertEmbeddings",
-        [
-            ("word_embeddings", table(config.vocab_size, &format!(", padding_idx={}", config.pad_token_id))),
-            ("position_embeddings", table(config.max_tokens, "")),
-            ("token_type_embeddings", table(config.type_vocab_size, "")),
-            ("LayerNorm", layer_norm(config)),
-            ("dropout", dropout(config, "hidden_dropout_prob")),
-        ],
-    )
+    let padding = format!(", padding_idx={}", config.pad_token_id);
+    let tables = [
+        ("word_embeddings", table(config.vocab_size, &padding)),
+        ("position_embeddings", table(config.max_tokens, "")),
+    ];
+    let mut embeddings = Module::of("BertEmbeddings", tables);
+    if config.type_vocab_size > 0 {
+        embeddings = embeddings.with("token_type_embeddings", table(config.type_vocab_size, ""));
+    }
+    embeddings.with("LayerNorm", layer_norm(config)).with("dropout", dropout(config, "hidden_dropout_prob"))
 }
 
 fn layer(config: &EncoderConfig, class: String) -> Module {

@@ -10,9 +10,6 @@ use super::layers::{Convolution, Deberta, Disentangled};
 use crate::architectures::architecture::{Description, Keys};
 use crate::geometry::{Activation, Geometry};
 
-/// The `model_type` of both versions.
-pub const MODEL_TYPE: &str = "deberta-v2";
-
 /// More positions than any published encoder has, of BERT's size or larger. A greater number is damage, and every position
 /// costs memory in each graph.
 const MAX_POSITIONS: usize = 1 << 16;

@@ -9,6 +9,9 @@ use crate::native_head::NativeHead;
 use crate::nodes::{Factor, LayerOutput, Nodes, Rows, Words};
 use crate::padding::{BATCH, TOKENS};
 
+/// The `model_type` of both versions.
+pub(in crate::architectures) const MODEL_TYPE: &str = "deberta-v2";
+
 /// The encoder of DeBERTa-v2 and -v3.
 #[derive(Debug)]
 pub struct Deberta {
@@ -78,7 +81,7 @@ impl Deberta {
 
 impl Architecture for Deberta {
     fn name(&self) -> &'static str {
-        super::MODEL_TYPE
+        MODEL_TYPE
     }
 
     fn word_embeddings(&self) -> String {

@@ -6,4 +6,5 @@ mod convolution;
 mod keys;
 mod layers;
 
-pub(super) use keys::{MODEL_TYPE, read};
+pub(super) use keys::read;
+pub(super) use layers::MODEL_TYPE;

@@ -5,15 +5,13 @@
 //! layer's attention as an output, it is computed as a matrix of all tokens, in which the tokens outside of the window are
 //! masked.
 
-use midashi_onnx::{GraphBuilder, Value};
+use midashi_onnx::Value;
 
 use super::blocks::Blocks;
 use super::rotary::Theta;
+use super::scores::{NOTHING, is_further, scaled};
 use crate::nodes::{Factor, Nodes, Rows};
 use crate::padding::TOKENS;
-
-/// Added to the scores of what gets no attention: `e` to this is 0 whatever the score, and sums of it are finite.
-pub(super) const NOTHING: f32 = -1e30;
 
 /// The attention of one layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,11 +69,6 @@ impl Attention {
     }
 }
 
-/// `scores/√d`
-pub(super) fn scaled<'g>(nodes: Nodes<'g>, scores: Value<'g>) -> Value<'g> {
-    scores * (1.0 / (nodes.geometry.head_size() as f32).sqrt())
-}
-
 /// Added to scores, `[rows, tokens]`.
 fn out_of_reach(nodes: Nodes<'_>, reach: usize, rows: Rows) -> Value<'_> {
     let graph = nodes.graph;
@@ -91,10 +84,4 @@ fn out_of_reach(nodes: Nodes<'_>, reach: usize, rows: Rows) -> Value<'_> {
         };
         is_further(graph, distance, reach).to_float() * NOTHING
     })
-}
-
-/// 1 where the absolute distance is greater than `reach`, 0 elsewhere; int64.
-pub(super) fn is_further<'g>(graph: &'g GraphBuilder, distance: Value<'g>, reach: usize) -> Value<'g> {
-    let beyond = distance.abs() - graph.integers(&[reach as i64]);
-    beyond.maximum(graph.integers(&[0])).minimum(graph.integers(&[1]))
 }

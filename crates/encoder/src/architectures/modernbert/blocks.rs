@@ -7,7 +7,7 @@
 
 use midashi_onnx::{Dim, Place, Size, Value};
 
-use super::attention::{NOTHING, is_further, scaled};
+use super::scores::{NOTHING, is_further, scaled};
 use crate::nodes::Nodes;
 use crate::padding::{BATCH, TOKENS, positions};
 

@@ -11,6 +11,9 @@ use crate::geometry::{Activation, Geometry};
 use crate::native_head::NativeHead;
 use crate::nodes::{Factor, LayerOutput, Nodes, Rows, Words};
 
+/// `model_type`
+pub(in crate::architectures) const MODEL_TYPE: &str = "modernbert";
+
 /// The encoder of ModernBERT.
 #[derive(Debug)]
 pub struct ModernBert {
@@ -58,7 +61,7 @@ impl ModernBert {
 
 impl Architecture for ModernBert {
     fn name(&self) -> &'static str {
-        super::MODEL_TYPE
+        MODEL_TYPE
     }
 
     fn word_embeddings(&self) -> String {

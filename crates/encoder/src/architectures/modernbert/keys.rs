@@ -11,9 +11,6 @@ use super::rotary::Theta;
 use crate::architectures::architecture::{Description, Keys};
 use crate::geometry::{Activation, Geometry};
 
-/// `model_type`
-pub(in crate::architectures) const MODEL_TYPE: &str = "modernbert";
-
 /// The keys that the encoder needs, with transformers' defaults.
 #[derive(Deserialize)]
 struct ModernBertKeys {

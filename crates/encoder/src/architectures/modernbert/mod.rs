@@ -5,5 +5,7 @@ mod blocks;
 mod encoder;
 mod keys;
 mod rotary;
+mod scores;
 
-pub(super) use keys::{MODEL_TYPE, read};
+pub(super) use encoder::MODEL_TYPE;
+pub(super) use keys::read;

@@ -76,7 +76,9 @@ mod tests {
             let found = Theta(theta).frequencies(64);
             assert_eq!((found.len(), found[0]), (32, 1.0));
             for (at, frequency) in of_angles {
-                assert_eq!(found[at], frequency, "base {theta}, angle {at}");
+                // PyTorch's own power differs by 3e-7 from one of its code paths to another.
+                let difference = (found[at] / frequency - 1.0).abs();
+                assert!(difference < 4e-7, "base {theta}, angle {at}: {}", found[at]);
             }
         }
     }
