@@ -5,6 +5,7 @@ mod client;
 mod ending;
 mod explain;
 mod limits;
+mod long_texts;
 mod page;
 mod predict;
 mod server;

@@ -30,7 +30,7 @@ pub use metrics::{
     ArticleMetrics, Averages, BaselineMetrics, Calibration, CalibrationBin, ClassMetrics,
     ClassificationReport, EnsembleMetrics, Intervals, MaskedMetrics, McNemar, Metrics, PaddingShares, Scores,
 };
-pub use midashi_text::{Encoding, Unit};
+pub use midashi_text::{Encoding, TextWindow, Unit, WindowRows, Windowing};
 pub use model_card::{BaseModel, Licence, ModelCard, counts, with_results};
 pub use predictions::{Prediction, Predictions};
 pub use sources::Sources;

@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::ipc::writer::FileWriter;
 use midashi_config::TextChoice;
 use midashi_stage::{Error as FileError, Provenance, atomic, sha256_of_bytes};
-use midashi_text::{Encoding, Unit};
+use midashi_text::{Encoding, Unit, WindowRows, Windowing};
 use serde::{Deserialize, Serialize};
 
 use crate::category::{CategoryId, Split};
@@ -21,6 +21,8 @@ const STAGE: &str = "tokenize";
 const TOKENIZER: &str = "midashi.tokenizer";
 const VOCABULARY_SIZE: &str = "midashi.vocabulary_size";
 const REPLACEMENT: &str = "midashi.replacement";
+/// How long texts are cut into windows; absent where they are truncated.
+const WINDOWS: &str = "midashi.windows";
 /// The settings of the stage, in the provenance.
 const SETTINGS: &str = "midashi.settings";
 
@@ -63,6 +65,8 @@ pub struct TokenizedCorpus {
     pub vocabulary_size: usize,
     /// The token that replaces a masked one, if the tokenizer has such a token.
     pub replacement: Option<Replacement>,
+    /// How models read long texts, which then have all their tokens here; none where they were truncated.
+    pub windowing: Option<Windowing>,
     /// The texts in the order of `corpus.parquet`.
     pub texts: Vec<TokenizedText>,
 }
@@ -105,12 +109,15 @@ impl TokenizedCorpus {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        let metadata = [
+        let mut metadata = vec![
             categories_entry(&self.categories),
             (TOKENIZER, self.tokenizer.clone()),
             (VOCABULARY_SIZE, self.vocabulary_size.to_string()),
             (REPLACEMENT, serde_json::to_string(&self.replacement).map_err(FileError::encode(path))?),
         ];
+        if let Some(windowing) = self.windowing {
+            metadata.push((WINDOWS, serde_json::to_string(&windowing).map_err(FileError::encode(path))?));
+        }
         let columns = TokenizedText::columns(self.texts.iter(), &self.categories);
         let batch = to_batch(path, columns, provenance, &metadata)?;
         atomic::write(path, |file| {
@@ -133,10 +140,18 @@ impl TokenizedCorpus {
         Self::from_batch(&batch).map_err(|message| bad_artifact(path, STAGE)(&message))
     }
 
-    /// SHA-256 of the input of the frozen layers: the texts' ids, `input_ids` and `token_type_ids`. Splits,
-    /// categories and the texts' spelling do not change it.
+    /// What a model reads one by one: the texts, or their windows.
+    pub fn rows(&self) -> WindowRows {
+        WindowRows::of(self.texts.iter().map(|text| &text.encoding), self.windowing)
+    }
+
+    /// SHA-256 of the input of the frozen layers: the texts' ids, `input_ids` and `token_type_ids`, and how they are cut
+    /// into windows. Splits, categories and the texts' spelling do not change it.
     pub fn input_ids_sha256(&self) -> String {
         let mut bytes = Vec::new();
+        if let Some(Windowing { max_length, stride }) = self.windowing {
+            bytes.extend([max_length as u64, stride as u64].into_iter().flat_map(u64::to_le_bytes));
+        }
         for TokenizedText { id, encoding: Encoding { input_ids, token_type_ids, .. }, .. } in &self.texts {
             for length in [id.len(), input_ids.len()] {
                 bytes.extend((length as u64).to_le_bytes());
@@ -160,8 +175,15 @@ impl TokenizedCorpus {
             tokenizer: entry(batch, TOKENIZER)?.clone(),
             vocabulary_size: json_entry(batch, VOCABULARY_SIZE)?,
             replacement: json_entry(batch, REPLACEMENT)?,
+            windowing: windowing(batch)?,
         })
     }
+}
+
+/// How long texts are cut into windows, if the metadata says that they are.
+fn windowing(batch: &RecordBatch) -> Result<Option<Windowing>, String> {
+    let is_cut = batch.schema_ref().metadata().contains_key(WINDOWS);
+    is_cut.then(|| json_entry(batch, WINDOWS)).transpose()
 }
 
 #[cfg(test)]
@@ -189,6 +211,7 @@ mod tests {
             tokenizer: "WordPiece".into(),
             vocabulary_size: 7,
             replacement: Some(Replacement { id: 4, token: "[MASK]".into() }),
+            windowing: None,
             texts: vec![text("1", 3), text("2", 0)],
         }
     }
@@ -207,7 +230,8 @@ mod tests {
             |corpus| corpus.categories.push("c".into()),
         ];
         assert!(same.into_iter().all(|change| digest_after(change) == before));
-        let other: [fn(&mut TokenizedCorpus); 4] = [
+        let other: [fn(&mut TokenizedCorpus); 5] = [
+            |corpus| corpus.windowing = Some(Windowing { max_length: 4, stride: 1 }),
             |corpus| corpus.texts[0].encoding.input_ids[2] += 1,
             |corpus| corpus.texts[1].id = "3".into(),
             |corpus| corpus.texts.swap(0, 1),
@@ -234,8 +258,10 @@ mod tests {
     fn tokens_read_back_as_they_were_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.arrow");
-        let corpus = corpus();
-        corpus.write(&path, &Provenance(vec![])).unwrap();
-        assert_eq!(TokenizedCorpus::read(&path).unwrap(), corpus);
+        for windowing in [None, Some(Windowing { max_length: 4, stride: 1 })] {
+            let corpus = TokenizedCorpus { windowing, ..corpus() };
+            corpus.write(&path, &Provenance(vec![])).unwrap();
+            assert_eq!(TokenizedCorpus::read(&path).unwrap(), corpus);
+        }
     }
 }

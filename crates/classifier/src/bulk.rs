@@ -6,11 +6,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use midashi_encoder::{MatmulPrecision, TextIds, batches_by_length};
 use midashi_runtime::Engine;
-use midashi_tokenizer::Encoder;
+use midashi_text::TextWindow;
+use midashi_tokenizer::{Encoder, Length};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::encode::encode_text;
+use crate::windows::RowIds;
 use crate::{Error, IdClassifier, ModelFolder, Options, Reading, Result, Scores};
 
 /// Texts that are read together and sorted by length together, and what their caller keeps with them.
@@ -58,6 +60,8 @@ type Ids = Option<TextInput>;
 struct TextInput {
     input_ids: Vec<i32>,
     token_type_ids: Vec<i32>,
+    /// The parts in which the model reads it.
+    windows: Vec<TextWindow>,
     truncated: bool,
 }
 
@@ -71,9 +75,18 @@ impl BulkClassifier {
     /// several times, and a window of long texts needs a few MiB.
     pub const WINDOW: usize = 2048;
 
+    /// As [`WINDOW`](Self::WINDOW), for a model that reads long texts whole: a text may have a hundred times the tokens of
+    /// one that is truncated.
+    pub const WINDOW_OF_WHOLE_TEXTS: usize = 256;
+
     /// Tokens of a batch. On a CPU the activations of so many tokens stay in a core's cache, which matters most in 8-bit
     /// integers, where products take less time than the rest.
     const BATCH_TOKENS: usize = 512;
+
+    /// The number of texts of a window for a model that reads texts of this `length`.
+    pub fn window(length: Length) -> usize {
+        if length.windowing().is_some() { Self::WINDOW_OF_WHOLE_TEXTS } else { Self::WINDOW }
+    }
 
     /// Opens a model whose small files have been read, to multiply its layers' matrices in `precision`. Of `options`, all
     /// that tokenising needs applies.
@@ -119,9 +132,9 @@ impl BulkClassifier {
         I: IntoIterator + 'c,
         I::Item: Into<String>,
     {
-        let mut texts = texts.into_iter();
+        let (mut texts, size) = (texts.into_iter(), Self::window(self.reading.length()));
         let windows = std::iter::from_fn(move || {
-            let texts: Vec<String> = texts.by_ref().take(Self::WINDOW).map(Into::into).collect();
+            let texts: Vec<String> = texts.by_ref().take(size).map(Into::into).collect();
             (!texts.is_empty()).then_some(Ok(Window { texts, kept: () }))
         });
         self.classify_windows(windows).flat_map(|window: Result<ClassifiedWindow<()>>| match window {
@@ -144,18 +157,34 @@ impl BulkClassifier {
 
     /// Computes a window's predictions. `progress` is told how many texts are done.
     fn classify(&mut self, ids: &[Ids], progress: &mut dyn FnMut(usize)) -> Result<Vec<Option<Scores>>> {
-        let mut scores: Vec<Option<Scores>> = vec![None; ids.len()];
-        let texts: Vec<(usize, &TextInput)> =
-            ids.iter().enumerate().filter_map(|(text, ids)| Some((text, ids.as_ref()?))).collect();
-        progress(ids.len() - texts.len());
-        let lengths: Vec<usize> = texts.iter().map(|(_, text)| text.input_ids.len()).collect();
+        let texts = ids.iter().enumerate().filter_map(|(text, ids)| Some((text, ids.as_ref()?)));
+        let rows: Vec<(usize, &TextInput, &TextWindow)> = texts
+            .clone()
+            .flat_map(|(text, input)| input.windows.iter().map(move |window| (text, input, window)))
+            .collect();
+        progress(ids.len() - texts.clone().count());
+        let lengths: Vec<usize> = rows.iter().map(|(.., window)| window.len()).collect();
+        let mut of_rows: Vec<Option<Scores>> = vec![None; rows.len()];
+        let mut unread: Vec<usize> =
+            ids.iter().map(|ids| ids.as_ref().map_or(0, |input| input.windows.len())).collect();
         for batch in batches_by_length(&lengths, Self::BATCH_TOKENS) {
-            let chosen: Vec<TextIds<'_>> = batch.iter().map(|&at| texts[at].1.ids()).collect();
-            for (&at, found) in batch.iter().zip(self.classifier.classify(&chosen)?) {
-                let (text, input) = texts[at];
-                scores[text] = Some(Scores { truncated: input.truncated, ..found });
+            let row_ids: Vec<RowIds<'_>> = batch.iter().map(|&row| rows[row].1.ids(rows[row].2)).collect();
+            let chosen: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
+            let mut done = 0;
+            for (&row, found) in batch.iter().zip(self.classifier.classify(&chosen)?) {
+                let (text, input, _) = rows[row];
+                of_rows[row] = Some(Scores { truncated: input.truncated, ..found });
+                unread[text] -= 1;
+                done += usize::from(unread[text] == 0);
             }
-            progress(batch.len());
+            progress(done);
+        }
+        let mut of_rows = of_rows.into_iter().flatten();
+        let mut scores: Vec<Option<Scores>> = vec![None; ids.len()];
+        for (text, input) in texts {
+            let lengths: Vec<usize> = input.windows.iter().map(TextWindow::len).collect();
+            let windows: Vec<Scores> = of_rows.by_ref().take(lengths.len()).collect();
+            scores[text] = Scores::of_windows(&windows, &lengths);
         }
         Ok(scores)
     }
@@ -217,8 +246,9 @@ where
 /// Encodes texts in all threads of the current pool.
 fn read_all(reading: &Reading, texts: &[String]) -> Result<Vec<Ids>> {
     let read = |encoder: &mut Encoder<'_>, text: &String| {
-        let encoded = encode_text(encoder, text, reading.text(), reading.max_length())?;
+        let encoded = encode_text(encoder, text, reading.text(), reading.length())?;
         Ok(encoded.map(|encoded| TextInput {
+            windows: TextWindow::all(&encoded.encoding, reading.length().windowing()),
             input_ids: encoded.encoding.input_ids,
             token_type_ids: encoded.encoding.token_type_ids,
             truncated: encoded.truncated,
@@ -228,7 +258,7 @@ fn read_all(reading: &Reading, texts: &[String]) -> Result<Vec<Ids>> {
 }
 
 impl TextInput {
-    fn ids(&self) -> TextIds<'_> {
-        TextIds { input_ids: &self.input_ids, token_type_ids: &self.token_type_ids }
+    fn ids(&self, window: &TextWindow) -> RowIds<'_> {
+        RowIds::select(&self.input_ids, &self.token_type_ids, window)
     }
 }

@@ -1,15 +1,19 @@
 //! A fine-tuned model that classifies texts.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use midashi_config::{Config, Evaluate, TextChoice};
+use midashi_config::{Config, Evaluate, LongTexts, TextChoice};
 use midashi_encoder::{Batch, Graph, Start, Storage, TextIds, Weights, batches_by_length, classifier};
 use midashi_runtime::{Engine, Session};
-use midashi_tokenizer::{Dictionaries, Encoded, Tokenizer};
+use midashi_text::{Encoding, WindowRows, Windowing};
+use midashi_tokenizer::{Dictionaries, Encoded, Length, Tokenizer};
 use ndarray::{Array2, ArrayD, Axis, s};
 
 use crate::encode::encode_text;
+use crate::reading::check_length;
+use crate::windows::RowIds;
 use crate::{Error, ModelFolder, Prediction, Result};
 
 /// How texts are read and computed.
@@ -78,6 +82,15 @@ impl Options {
         let longest = model.config().max_tokens();
         self.max_length.map_or(model.max_length(), |length| length.min(longest))
     }
+
+    /// How `model` reads long texts: in windows if it was trained on windows.
+    pub fn length_of(&self, model: &ModelFolder) -> Length {
+        let (max_length, training) = (self.max_length_of(model), model.training());
+        match training.long_texts {
+            LongTexts::Truncate => Length::AtMost(max_length),
+            LongTexts::Windows => Length::Windows(Windowing { max_length, stride: training.stride }),
+        }
+    }
 }
 
 impl<'e> Classifier<'e> {
@@ -117,9 +130,14 @@ impl<'e> Classifier<'e> {
         self.options.text_of(&self.model)
     }
 
-    /// Longest input in tokens; the rest of a longer text is not read.
+    /// Longest input in tokens; the rest of a longer text is not read, or is read in further windows.
     pub fn max_length(&self) -> usize {
         self.options.max_length_of(&self.model)
+    }
+
+    /// How long texts are read: cut at their ends, or in windows.
+    pub fn length(&self) -> Length {
+        self.options.length_of(&self.model)
     }
 
     /// Classifies texts, however many.
@@ -128,10 +146,35 @@ impl<'e> Classifier<'e> {
     /// When the tokenizer cannot be loaded, a text has no words, or the graph fails.
     pub fn classify<S: AsRef<str>>(&mut self, texts: &[S]) -> Result<Vec<Prediction>> {
         let encoded = self.encode(texts)?;
-        self.classify_ids(&encoded.iter().map(|text| crate::text_ids(&text.encoding)).collect::<Vec<_>>())
+        self.classify_encodings(&encoded.iter().map(|text| &text.encoding).collect::<Vec<_>>())
     }
 
-    /// Classifies tokenised texts, however many.
+    /// Classifies tokenised texts, however many. Those that are longer than the model reads at once are read in windows.
+    /// Equal windows of different texts are computed once.
+    ///
+    /// # Errors
+    /// When an id is not in the vocabulary or the graph fails.
+    pub fn classify_encodings(&mut self, texts: &[&Encoding]) -> Result<Vec<Prediction>> {
+        let rows = WindowRows::of(texts.iter().copied(), self.length().windowing());
+        let all = RowIds::all(texts, &rows);
+        if !rows.has_several() {
+            return self.classify_ids(&all.iter().map(RowIds::ids).collect::<Vec<_>>());
+        }
+        let (mut places, mut distinct) = (HashMap::new(), Vec::new());
+        let mut of_rows = Vec::with_capacity(all.len());
+        for ids in &all {
+            let place = *places.entry(ids).or_insert(distinct.len());
+            if place == distinct.len() {
+                distinct.push(ids.ids());
+            }
+            of_rows.push(place);
+        }
+        let predictions = self.classify_ids(&distinct)?;
+        let of_rows = of_rows.into_iter().map(|place| predictions[place].clone()).collect();
+        Ok(Prediction::of_texts(&rows, of_rows))
+    }
+
+    /// Classifies the ids of texts or of windows, each as one input, however many.
     ///
     /// # Errors
     /// When an id is not in the vocabulary or the graph fails.
@@ -154,11 +197,11 @@ impl<'e> Classifier<'e> {
     /// # Errors
     /// When the tokenizer cannot be loaded or a text has no words.
     pub fn encode<S: AsRef<str>>(&mut self, texts: &[S]) -> Result<Vec<Encoded>> {
-        let (choice, max_length) = (self.text(), self.max_length());
+        let (choice, length) = (self.text(), self.length());
         let mut encoder = self.tokenizer()?.encoder();
         let encode = |text: &S| {
             let text = text.as_ref();
-            let encoded = encode_text(&mut encoder, text, choice, max_length)?;
+            let encoded = encode_text(&mut encoder, text, choice, length)?;
             encoded.ok_or_else(|| Error::NoWords { text: text.to_owned() })
         };
         texts.iter().map(encode).collect()
@@ -169,9 +212,9 @@ impl<'e> Classifier<'e> {
     /// # Errors
     /// When the tokenizer cannot be loaded or rejects a text.
     pub fn encode_each<S: AsRef<str>>(&mut self, texts: &[S]) -> Result<Vec<Option<Encoded>>> {
-        let (choice, max_length) = (self.text(), self.max_length());
+        let (choice, length) = (self.text(), self.length());
         let mut encoder = self.tokenizer()?.encoder();
-        texts.iter().map(|text| encode_text(&mut encoder, text.as_ref(), choice, max_length)).collect()
+        texts.iter().map(|text| encode_text(&mut encoder, text.as_ref(), choice, length)).collect()
     }
 
     /// The model's tokenizer, loaded at the first call.
@@ -183,6 +226,7 @@ impl<'e> Classifier<'e> {
             Some(tokenizer) => tokenizer,
             None => Arc::new(self.model.tokenizer(&self.options.dictionaries)?),
         };
+        check_length(&tokenizer, self.text(), self.length())?;
         Ok(self.tokenizer.insert(tokenizer))
     }
 

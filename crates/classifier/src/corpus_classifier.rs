@@ -44,6 +44,7 @@ impl<'a> CorpusClassifier<'a> {
         });
         let inputs = CorpusInputs {
             corpus,
+            rows: corpus.rows(),
             pad_token_id: config.pad_token_id,
             hidden_states: hidden_states.transpose()?,
         };
@@ -58,7 +59,7 @@ impl<'a> CorpusClassifier<'a> {
         &self.inputs
     }
 
-    /// Classifies the texts in the rows `rows` of the corpus as one batch.
+    /// Classifies rows of [`inputs`](Self::inputs), texts or windows, as one batch.
     ///
     /// # Errors
     /// When a graph fails, or padding is to be attended to although there are frozen layers.

@@ -2,11 +2,13 @@
 
 use midashi_encoder::{INPUTS_EMBEDS, TARGETS, TextIds, attentions_name, explanation, gradient_name};
 use midashi_runtime::{Outputs, Tensor};
+use midashi_text::{Encoding, WindowRows};
 use midashi_tokenizer::Encoded;
 use ndarray::{Array2, Array4, ArrayView2, Axis, s};
 
 use crate::classifier::session;
-use crate::{Classifier, Error, Method, Prediction, Result, head_mean, rollout, text_ids};
+use crate::windows::{RowIds, spread};
+use crate::{Classifier, Error, Method, Prediction, Result, head_mean, rollout};
 
 /// A graph with gradients keeps every layer's activations, so its batches are this much smaller.
 const GRADIENT_SHARE: usize = 4;
@@ -20,6 +22,8 @@ pub struct Explanation {
     pub prediction: Prediction,
     /// Weight of each token, special tokens included.
     pub weights: Vec<f64>,
+    /// The windows in which the text was read; 1 for a text that the model reads at once.
+    pub windows: usize,
 }
 
 /// Attention and gradient of one text, from one run of the graph with gradients.
@@ -65,20 +69,28 @@ impl Classifier<'_> {
     /// As [`explain`](Self::explain), and when an id is not in the vocabulary.
     pub fn explain_encoded(&mut self, encoded: Vec<Encoded>, method: Method) -> Result<Vec<Explanation>> {
         method.check(&self.model)?;
-        let ids: Vec<TextIds<'_>> = encoded.iter().map(|text| text_ids(&text.encoding)).collect();
-        let predictions = self.classify_ids(&ids)?;
-        let weights = self.weights(&encoded, &ids, &predictions, method)?;
-        let explanation = |((text, prediction), weights)| Explanation { text, prediction, weights };
-        Ok(encoded.into_iter().zip(predictions).zip(weights).map(explanation).collect())
+        let texts: Vec<&Encoding> = encoded.iter().map(|text| &text.encoding).collect();
+        let rows = WindowRows::of(texts.iter().copied(), self.length().windowing());
+        let row_ids = RowIds::all(&texts, &rows);
+        let ids: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
+        let predictions = Prediction::of_texts(&rows, self.classify_ids(&ids)?);
+        let weights = self.weights(&texts, &rows, &ids, &predictions, method)?;
+        let windows = (0..rows.texts()).map(|text| rows.rows(text).len());
+        let explanation =
+            |(((text, prediction), weights), windows)| Explanation { text, prediction, weights, windows };
+        Ok(encoded.into_iter().zip(predictions).zip(weights).zip(windows).map(explanation).collect())
     }
 
+    /// The weights of the texts' tokens; `ids` are those of the `rows`, and `predictions` those of the texts.
     fn weights(
         &mut self,
-        encoded: &[Encoded],
+        texts: &[&Encoding],
+        rows: &WindowRows,
         ids: &[TextIds<'_>],
         predictions: &[Prediction],
         method: Method,
     ) -> Result<Vec<Vec<f64>>> {
+        let category = |row: usize| predictions[rows.text(row)].category.index();
         let layers = self.model.config().num_hidden_layers;
         match method {
             Method::Attention { layer, head } if layer.is_none_or(|layer| layer == layers - 1) => {
@@ -90,25 +102,25 @@ impl Classifier<'_> {
                     .replacement()
                     .ok_or_else(|| Error::NoMaskToken { folder: self.model.path().to_owned() })?;
                 let points = self.options.integration_points;
-                let weights = encoded.iter().zip(ids).zip(predictions).map(|((text, &ids), prediction)| {
-                    let baseline = text.encoding.masked_input_ids(mask);
-                    let category = prediction.category.index();
-                    Ok(as_f64(&self.integrated_gradients(ids, &baseline, category, points)?))
+                let masked: Vec<Vec<i32>> = texts.iter().map(|text| text.masked_input_ids(mask)).collect();
+                let weights = ids.iter().enumerate().map(|(row, &ids)| {
+                    let baseline = rows.window(row).select(&masked[rows.text(row)]);
+                    self.integrated_gradients(ids, &baseline, category(row), points)
                 });
-                weights.collect()
+                let weights: Vec<Vec<f32>> = weights.collect::<Result<_>>()?;
+                Ok(spread_all(rows, &weights))
             }
             _ => {
                 let mut weights = vec![Vec::new(); ids.len()];
                 for batch in self.explanation_batches(ids) {
-                    let texts: Vec<TextIds<'_>> = batch.iter().map(|&text| ids[text]).collect();
-                    let categories: Vec<usize> =
-                        batch.iter().map(|&text| predictions[text].category.index()).collect();
-                    for (text, attribution) in batch.into_iter().zip(self.attributions(&texts, &categories)?)
+                    let chosen: Vec<TextIds<'_>> = batch.iter().map(|&row| ids[row]).collect();
+                    let categories: Vec<usize> = batch.iter().map(|&row| category(row)).collect();
+                    for (row, attribution) in batch.into_iter().zip(self.attributions(&chosen, &categories)?)
                     {
-                        weights[text] = of_layers(&attribution, method);
+                        weights[row] = of_layers(&attribution, method);
                     }
                 }
-                Ok(weights)
+                Ok(spread_all(rows, &weights))
             }
         }
     }
@@ -199,6 +211,11 @@ impl Classifier<'_> {
         };
         Ok(self.explanation.insert(opened).run(inputs)?)
     }
+}
+
+/// The weights of the texts' tokens from those of the rows' tokens.
+fn spread_all<T: Copy + Into<f64>>(rows: &WindowRows, weights: &[Vec<T>]) -> Vec<Vec<f64>> {
+    (0..rows.texts()).map(|text| spread(rows, text, &weights[rows.rows(text)])).collect()
 }
 
 fn of_layers(attribution: &Attribution, method: Method) -> Vec<f64> {

@@ -1,14 +1,16 @@
 //! A corpus's texts as the inputs of a graph: token ids, or the hidden states of the frozen layers, cached in
 //! `features.arrow` or computed batch by batch.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
 use midashi_artifacts::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
 use midashi_encoder::{Batch, PaddingRule, TextIds, batches_by_length};
 use midashi_stage::Progress;
-use midashi_text::Encoding;
+use midashi_text::{Encoding, WindowRows};
 
+use crate::windows::RowIds;
 use crate::{Error, Result, Trunk};
 
 /// Hidden states of a corpus's texts after the frozen layers.
@@ -19,10 +21,12 @@ pub enum HiddenStates {
     Computed(Trunk),
 }
 
-/// The texts of a corpus, ready to be fed to a graph.
+/// The texts of a corpus, ready to be fed to a graph. A row below is a text, or a window of a long text.
 pub struct CorpusInputs<'a> {
     /// The texts.
     pub corpus: &'a TokenizedCorpus,
+    /// The texts' windows; each text is one row where long texts are truncated.
+    pub rows: WindowRows,
     /// Fills up the token ids of a batch.
     pub pad_token_id: i64,
     /// The hidden states of the frozen layers, where there are any: the graph then starts after them.
@@ -32,7 +36,9 @@ pub struct CorpusInputs<'a> {
 impl HiddenStates {
     /// The hidden states in `path`, if they were computed under `key`. A damaged file is a cache miss, which is printed.
     pub fn cached(path: &Path, key: &FeaturesKey, corpus: &TokenizedCorpus) -> Option<Self> {
-        let features = Features::open(path, key, &names_and_lengths(corpus)).unwrap_or_else(|error| {
+        let names = names_and_lengths(corpus, &corpus.rows());
+        let names: Vec<(&str, usize)> = names.iter().map(|(name, length)| (&**name, *length)).collect();
+        let features = Features::open(path, key, &names).unwrap_or_else(|error| {
             midashi_stage::outln!("  {error}");
             None
         });
@@ -55,15 +61,16 @@ impl HiddenStates {
             return Ok(cached);
         }
         let started = Instant::now();
-        let (trunk, names) = (trunk()?, names_and_lengths(corpus));
-        let ids: Vec<TextIds<'_>> = corpus.texts.iter().map(|text| text_ids(&text.encoding)).collect();
+        let (trunk, rows) = (trunk()?, corpus.rows());
+        let (names, row_ids) = (names_and_lengths(corpus, &rows), ids_of(corpus, &rows, 0..rows.len()));
+        let ids: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
         let mut writer = FeaturesWriter::create(path, key)?;
         let mut progress = Progress::new(format!("{layers} frozen layers"), ids.len() as u64, "texts");
         for batch in trunk.batches(&ids) {
             let batch_ids: Vec<TextIds<'_>> = batch.iter().map(|&text| ids[text]).collect();
             let sizes: Vec<usize> =
                 batch_ids.iter().map(|ids| ids.input_ids.len() * key.hidden_size).collect();
-            let names: Vec<&str> = batch.iter().map(|&text| names[text].0).collect();
+            let names: Vec<&str> = batch.iter().map(|&row| &*names[row].0).collect();
             writer.add(&names, &sizes, trunk.compute_batch(&batch_ids)?)?;
             progress.advance(batch.len() as u64);
         }
@@ -79,29 +86,36 @@ impl HiddenStates {
             .ok_or_else(|| Error::bad_model(path, "the file was written but cannot be read"))
     }
 
-    /// The texts in the rows `rows` of `corpus` as the inputs of a graph that starts after the frozen layers.
-    fn batch(&self, corpus: &TokenizedCorpus, rows: &[usize]) -> Result<Batch> {
+    /// The rows `chosen` of `corpus` as the inputs of a graph that starts after the frozen layers.
+    fn batch(&self, corpus: &TokenizedCorpus, rows: &WindowRows, chosen: &[usize]) -> Result<Batch> {
         match self {
             Self::Cached(features) => {
-                let hidden: Vec<_> = rows.iter().map(|&row| features.hidden(row)).collect();
+                let hidden: Vec<_> = chosen.iter().map(|&row| features.hidden(row)).collect();
                 Ok(Batch::of_hidden(&hidden, features.hidden_size()))
             }
-            Self::Computed(trunk) => trunk.batch(&ids_of(corpus, rows)),
+            Self::Computed(trunk) => {
+                let ids = ids_of(corpus, rows, chosen.iter().copied());
+                trunk.batch(&ids.iter().map(RowIds::ids).collect::<Vec<_>>())
+            }
         }
     }
 }
 
 impl CorpusInputs<'_> {
-    /// The texts in the rows `rows` as the inputs of a graph.
+    /// These rows as the inputs of a graph.
     ///
     /// # Errors
     /// When hidden states have to be computed and that fails, or padding is to be attended to although there are
     /// hidden states.
     pub fn batch(&self, rows: &[usize], padding: PaddingRule) -> Result<Batch> {
         match &self.hidden_states {
-            None => Ok(Batch::of_ids(&ids_of(self.corpus, rows), self.pad_token_id, padding)),
+            None => {
+                let ids = ids_of(self.corpus, &self.rows, rows.iter().copied());
+                let ids: Vec<TextIds<'_>> = ids.iter().map(RowIds::ids).collect();
+                Ok(Batch::of_ids(&ids, self.pad_token_id, padding))
+            }
             Some(_) if padding == PaddingRule::Attended => Err(Error::AttendedPadding),
-            Some(hidden_states) => hidden_states.batch(self.corpus, rows),
+            Some(hidden_states) => hidden_states.batch(self.corpus, &self.rows, rows),
         }
     }
 
@@ -111,9 +125,14 @@ impl CorpusInputs<'_> {
         batches.into_iter().map(|batch| batch.into_iter().map(|at| rows[at]).collect()).collect()
     }
 
-    /// The texts' lengths in tokens.
+    /// The lengths of rows in tokens.
     pub fn lengths(&self, rows: &[usize]) -> Vec<usize> {
-        rows.iter().map(|&row| self.corpus.texts[row].encoding.len()).collect()
+        rows.iter().map(|&row| self.rows.window(row).len()).collect()
+    }
+
+    /// The rows of these texts, in their order.
+    pub fn rows_of(&self, texts: &[usize]) -> Vec<usize> {
+        texts.iter().flat_map(|&text| self.rows.rows(text)).collect()
     }
 }
 
@@ -122,10 +141,21 @@ pub fn text_ids(encoding: &Encoding) -> TextIds<'_> {
     TextIds { input_ids: &encoding.input_ids, token_type_ids: &encoding.token_type_ids }
 }
 
-fn ids_of<'a>(corpus: &'a TokenizedCorpus, rows: &[usize]) -> Vec<TextIds<'a>> {
-    rows.iter().map(|&row| text_ids(&corpus.texts[row].encoding)).collect()
+fn ids_of<'a>(
+    corpus: &'a TokenizedCorpus,
+    rows: &WindowRows,
+    chosen: impl Iterator<Item = usize>,
+) -> Vec<RowIds<'a>> {
+    chosen.map(|row| RowIds::of(&corpus.texts[rows.text(row)].encoding, rows.window(row))).collect()
 }
 
-fn names_and_lengths(corpus: &TokenizedCorpus) -> Vec<(&str, usize)> {
-    corpus.texts.iter().map(|text| (text.id.as_str(), text.encoding.len())).collect()
+/// The name of each row in `features.arrow`, and its length in tokens: the article's id or, where long texts are read in
+/// windows, the window's number in its text, a tab and the id.
+fn names_and_lengths<'a>(corpus: &'a TokenizedCorpus, rows: &WindowRows) -> Vec<(Cow<'a, str>, usize)> {
+    let name = |row: usize| {
+        let (text, id) = (rows.text(row), corpus.texts[rows.text(row)].id.as_str());
+        let window = row - rows.rows(text).start;
+        if corpus.windowing.is_some() { Cow::Owned(format!("{window}\t{id}")) } else { Cow::Borrowed(id) }
+    };
+    (0..rows.len()).map(|row| (name(row), rows.window(row).len())).collect()
 }

@@ -16,9 +16,11 @@ mod reading;
 mod rollout;
 mod scores;
 mod trunk;
+mod windows;
 
 pub use midashi_encoder::{EncoderConfig, MatmulPrecision, TextIds};
-pub use midashi_tokenizer::{Dictionaries, Encoded};
+pub use midashi_text::{TextWindow, WindowRows, Windowing};
+pub use midashi_tokenizer::{Dictionaries, Encoded, Length};
 
 pub use bulk::{BulkClassifier, ClassifiedWindow, ClassifiedWindows, Window};
 pub use classifier::{Classifier, Options};
@@ -34,3 +36,4 @@ pub use reading::Reading;
 pub use rollout::{head_mean, rollout};
 pub use scores::{Scores, ranking};
 pub use trunk::{Trunk, TrunkRecord, computed_by};
+pub use windows::{RowIds, mean_logits, spread};

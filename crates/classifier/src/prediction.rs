@@ -3,7 +3,7 @@
 use midashi_artifacts::{CategoryId, PaddingShares};
 use midashi_encoder::{ATTENTION, LOGITS, argmax, softmax};
 use midashi_runtime::Outputs;
-use ndarray::{Array2, s};
+use ndarray::{Array2, ArrayView1, s};
 
 use crate::Result;
 
@@ -12,7 +12,9 @@ use crate::Result;
 pub struct Prediction {
     /// The most probable category.
     pub category: CategoryId,
-    /// Probability of each category, in the order of the model's labels.
+    /// The classifier's output before the softmax, in the order of the model's labels.
+    pub logits: Vec<f32>,
+    /// Probability of each category, in the same order.
     pub probabilities: Vec<f32>,
     /// Attention of `[CLS]` in the last layer, `[heads, tokens]`; rows sum to 1 less the share of padding.
     pub attention: Array2<f32>,
@@ -21,18 +23,23 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    pub(crate) fn new(logits: Vec<f32>, attention: Array2<f32>, padding: PaddingShares) -> Self {
+        let view = ArrayView1::from(&logits);
+        let (category, probabilities) = (CategoryId(argmax(view) as u16), softmax(view));
+        Self { category, logits, probabilities, attention, padding }
+    }
+
     /// The predictions of a batch from the outputs of a classifier graph; `lengths` are the texts' tokens.
     pub(crate) fn of_batch(outputs: &Outputs, lengths: &[usize]) -> Result<Vec<Self>> {
         let (logits, attention) = (outputs.float32(LOGITS)?, outputs.float32(ATTENTION)?);
         let (heads, longest) = (attention.shape()[1] as f64, attention.shape()[2] as f64);
-        let prediction = |(row, &tokens): (usize, &usize)| Self {
-            category: CategoryId(argmax(logits.slice(s![row, ..])) as u16),
-            probabilities: softmax(logits.slice(s![row, ..])),
-            attention: attention.slice(s![row, .., ..tokens]).to_owned(),
-            padding: PaddingShares {
+        let prediction = |(row, &tokens): (usize, &usize)| {
+            let padding = PaddingShares {
                 positions: 1.0 - tokens as f64 / longest,
                 attention: f64::from(attention.slice(s![row, .., tokens..]).sum()) / heads,
-            },
+            };
+            let attention = attention.slice(s![row, .., ..tokens]).to_owned();
+            Self::new(logits.slice(s![row, ..]).iter().copied().collect(), attention, padding)
         };
         Ok(lengths.iter().enumerate().map(prediction).collect())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use midashi_config::TextChoice;
-use midashi_tokenizer::{Encoded, Encoder, Tokenizer};
+use midashi_tokenizer::{Encoded, Encoder, Length, Tokenizer};
 
 use crate::encode::encode_text;
 use crate::{Classifier, ModelFolder, Options, Result};
@@ -13,37 +13,37 @@ use crate::{Classifier, ModelFolder, Options, Result};
 pub struct Reading {
     tokenizer: Arc<Tokenizer>,
     text: TextChoice,
-    max_length: usize,
+    length: Length,
 }
 
 impl Reading {
     /// How `model` reads texts with these `options`.
     ///
     /// # Errors
-    /// When the tokenizer's files are damaged or its dictionary is not installed.
+    /// When the tokenizer's files are damaged, its dictionary is not installed, or windows of `options.max_length` tokens
+    /// have no room.
     pub fn open(model: &ModelFolder, options: &Options) -> Result<Self> {
-        Ok(Self {
-            tokenizer: Arc::new(model.tokenizer(&options.dictionaries)?),
-            text: options.text_of(model),
-            max_length: options.max_length_of(model),
-        })
+        let (tokenizer, text) = (model.tokenizer(&options.dictionaries)?, options.text_of(model));
+        let length = options.length_of(model);
+        check_length(&tokenizer, text, length)?;
+        Ok(Self { tokenizer: Arc::new(tokenizer), text, length })
     }
 
-    /// Tokenises one text to at most `max_length` tokens; none if it has no words. For a model that reads title and body,
+    /// Tokenises one text to the given `length`; none if it has no words. For a model that reads title and body,
     /// the first line is the title.
     ///
     /// # Errors
-    /// When `max_length` has no room for a word.
-    pub fn encode(&self, text: &str, max_length: usize) -> Result<Option<Encoded>> {
-        encode_text(&mut self.tokenizer.encoder(), text, self.text, max_length)
+    /// When `length` has no room for a word.
+    pub fn encode(&self, text: &str, length: Length) -> Result<Option<Encoded>> {
+        encode_text(&mut self.tokenizer.encoder(), text, self.text, length)
     }
 
-    /// Tokenises a pair of texts to at most `max_length` tokens; none if they have no words.
+    /// Tokenises a pair of texts to the given `length`; none if they have no words.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn encode_pair(&self, first: &str, second: &str, max_length: usize) -> Result<Option<Encoded>> {
-        let encoded = self.tokenizer.encoder().encode_pair(first, second, max_length)?;
+    pub fn encode_pair(&self, first: &str, second: &str, length: Length) -> Result<Option<Encoded>> {
+        let encoded = self.tokenizer.encoder().encode_to(first, Some(second), length)?;
         Ok(encoded.encoding.has_words().then_some(encoded))
     }
 
@@ -56,9 +56,14 @@ impl Reading {
         self.text
     }
 
+    /// How long texts are read: cut at their ends, or in windows.
+    pub fn length(&self) -> Length {
+        self.length
+    }
+
     /// Longest input in tokens, special tokens included.
     pub fn max_length(&self) -> usize {
-        self.max_length
+        self.length.max_length()
     }
 
     /// The id that hides a word from the model; none if the tokenizer has neither a mask nor an unknown token.
@@ -70,6 +75,12 @@ impl Reading {
     pub fn describe(&self) -> String {
         self.tokenizer.describe()
     }
+}
+
+/// Checks that windows have room for more than the tokens that they share.
+pub(crate) fn check_length(tokenizer: &Tokenizer, text: TextChoice, length: Length) -> Result<()> {
+    let check = |windowing| tokenizer.check_windowing(windowing, text == TextChoice::TitleAndBody);
+    Ok(length.windowing().map_or(Ok(()), check)?)
 }
 
 impl Classifier<'_> {

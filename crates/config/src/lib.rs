@@ -24,7 +24,7 @@ pub use evaluate::{Evaluate, Explain, TextCount};
 pub use model::{Model, Scratch};
 pub use render::Render;
 pub use run::Run;
-pub use tokenize::Tokenize;
+pub use tokenize::{LongTexts, Tokenize};
 pub use train::{
     ClassWeights, Dropout, FeaturePrecision, FeatureStorage, Head, LearningRates, Optimiser, Pooling,
     Schedule, Train, TrainableLayers, TrunkPrecision,

@@ -8,10 +8,34 @@ use serde::{Deserialize, Serialize};
 pub struct Tokenize {
     /// Longest input in tokens, `[CLS]` and `[SEP]` included.
     pub max_length: usize,
+    /// What happens to a text that is longer.
+    pub long_texts: LongTexts,
+    /// Tokens that a window shares with the one before it, special tokens not counted: `stride` of transformers'
+    /// tokenizers. Only with `long_texts = "windows"`.
+    pub stride: usize,
+}
+
+/// What happens to a text that is longer than `tokenize.max_length`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LongTexts {
+    /// Its end is not read.
+    #[default]
+    Truncate,
+    /// It is read in windows of `max_length` tokens; its answer is the mean of the windows' logits, weighted by their
+    /// numbers of tokens.
+    Windows,
+}
+
+impl LongTexts {
+    /// Whether the end of a long text is not read.
+    pub fn is_truncate(&self) -> bool {
+        *self == Self::Truncate
+    }
 }
 
 impl Default for Tokenize {
     fn default() -> Self {
-        Self { max_length: 512 }
+        Self { max_length: 512, long_texts: LongTexts::Truncate, stride: 0 }
     }
 }

@@ -1,6 +1,7 @@
 //! Refuses values that have the right type but are impossible.
 
 use crate::config::Config;
+use crate::tokenize::LongTexts;
 
 /// Checks the values of `config` that its types allow too much of; an error names the key.
 pub(crate) fn validate(config: &Config) -> Result<(), String> {
@@ -47,6 +48,28 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
         ("model.scratch.vocabulary_size", scratch.vocabulary_size, 100),
     ] {
         require(value >= least, || format!("{key} is {value}; expected at least {least}"))?;
+    }
+    match tokenize.long_texts {
+        LongTexts::Truncate => require(tokenize.stride == 0, || {
+            format!(
+                "tokenize.stride is {}, but texts have no windows that could share tokens; set tokenize.long_texts = \
+                 \"windows\", or leave the stride out",
+                tokenize.stride
+            )
+        })?,
+        LongTexts::Windows => {
+            require(!config.compat.article, || {
+                "tokenize.long_texts is \"windows\" and compat.article is true, but the article truncates long texts; \
+                 set one of them back"
+                    .to_owned()
+            })?;
+            require(tokenize.stride < tokenize.max_length, || {
+                format!(
+                    "tokenize.stride is {}, tokenize.max_length {}; expected a smaller stride",
+                    tokenize.stride, tokenize.max_length
+                )
+            })?;
+        }
     }
     require(scratch.hidden_size.is_multiple_of(scratch.attention_heads), || {
         format!(

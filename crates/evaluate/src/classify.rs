@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use midashi_artifacts::{AttentionRow, PaddingShares, Prediction, Predictions, Split, TokenizedCorpus};
-use midashi_classifier::{CorpusClassifier, ModelFolder};
+use midashi_artifacts::{
+    AttentionRow, PaddingShares, Prediction as PredictionRow, Predictions, Split, TokenizedCorpus, WindowRows,
+};
+use midashi_classifier::{CorpusClassifier, ModelFolder, Options, Prediction};
 use midashi_encoder::PaddingRule;
 use midashi_runtime::Engine;
 use midashi_stage::{Progress, Work};
@@ -35,7 +37,8 @@ pub fn test_split(work: &Work, engine: &Engine, corpus: &TokenizedCorpus) -> Res
     let texts = in_split(corpus, Split::Test);
     ensure!(!texts.is_empty(), "the test split is empty; raise corpus.split.test and run `make all` again");
     let mut model = open(work, engine, corpus)?;
-    let by_length = model.inputs().batches_by_length(&texts, config.evaluate.batch_tokens);
+    let rows = model.inputs().rows_of(&texts);
+    let by_length = model.inputs().batches_by_length(&rows, config.evaluate.batch_tokens);
     let masked = classify(&mut model, corpus, &by_length, PaddingRule::Masked)?;
     if !config.compat.article {
         return Ok(masked);
@@ -56,6 +59,14 @@ fn open<'a>(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus) -> Result
         model.labels(),
         corpus.categories
     );
+    let windowing = Options::default().length_of(&model).windowing();
+    ensure!(
+        windowing == corpus.windowing,
+        "{} reads long texts as {:?}, tokens.arrow has {:?}; run `make train` again",
+        folder.model().display(),
+        windowing,
+        corpus.windowing
+    );
     let compat = model.training().compat;
     ensure!(
         compat == config.compat,
@@ -68,6 +79,7 @@ fn open<'a>(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus) -> Result
     Ok(CorpusClassifier::open(&model, engine, corpus, &folder.features(), batch_tokens)?)
 }
 
+/// Classifies rows of the corpus, which are texts or windows, in these batches.
 fn classify(
     model: &mut CorpusClassifier<'_>,
     corpus: &TokenizedCorpus,
@@ -75,15 +87,22 @@ fn classify(
     padding: PaddingRule,
 ) -> Result<TestSplit> {
     let count = batches.iter().map(Vec::len).sum::<usize>();
-    let mut progress = Progress::new("test texts", count as u64, "texts");
+    let unit = if corpus.windowing.is_some() { "windows" } else { "texts" };
+    let mut progress = Progress::new("test texts", count as u64, unit);
     let mut classified = BTreeMap::new();
     for batch in batches {
         classified.extend(batch.iter().copied().zip(model.classify(batch, padding)?));
         progress.advance(batch.len() as u64);
     }
     progress.finish();
+    let rows = &model.inputs().rows;
+    let mut texts: Vec<usize> = classified.keys().map(|&row| rows.text(row)).collect();
+    texts.dedup();
+    let encodings = texts.iter().map(|&text| &corpus.texts[text].encoding);
+    let of_texts = WindowRows::of(encodings, corpus.windowing);
+    let predictions = Prediction::of_texts(&of_texts, classified.into_values().collect());
     let (mut rows, mut attention, mut padding) = (Vec::new(), Vec::new(), Vec::new());
-    for (&text, found) in &classified {
+    for (&text, found) in texts.iter().zip(predictions) {
         let text = &corpus.texts[text];
         let (id, label) = (text.id.clone(), text.label);
         attention.push(AttentionRow {
@@ -92,10 +111,10 @@ fn classify(
             word_ids: text.encoding.word_ids.clone(),
             attention: found.attention.outer_iter().map(|head| head.to_vec()).collect(),
         });
-        let probabilities = found.probabilities.clone();
-        rows.push(Prediction { id, label, predicted: found.category, probabilities });
         padding.push(found.padding);
+        let (predicted, probabilities) = (found.category, found.probabilities);
+        rows.push(PredictionRow { id, label, predicted, probabilities });
     }
     let predictions = Predictions { categories: corpus.categories.clone(), rows };
-    Ok(TestSplit { texts: classified.into_keys().collect(), predictions, attention, padding, masked: None })
+    Ok(TestSplit { texts, predictions, attention, padding, masked: None })
 }

@@ -184,6 +184,7 @@ mod tests {
             tokenizer: String::new(),
             vocabulary_size: 0,
             replacement: None,
+            windowing: None,
             texts: texts.iter().map(text).collect(),
         }
     }

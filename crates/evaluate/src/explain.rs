@@ -12,8 +12,12 @@ use crate::classify::TestSplit;
 use crate::faithfulness::{self, Eraser, WeightedText, units_of};
 use crate::texts::{evenly_spaced, in_split};
 
-/// Matrices of longer texts are not kept: their size grows with the square of the length.
+/// Matrices of longer texts are not kept: their size grows with the square of the length. Texts of several windows have none.
 const LONGEST_MATRIX: usize = 48;
+
+/// Texts with more tokens have no measured faithfulness: each of their units is erased once, so the time and the memory grow
+/// with the square of the length.
+const LONGEST_MEASURED: usize = 2048;
 
 /// Explains as many predictions as `evaluate.explain.texts` requests. Integrated gradients and faithfulness need a
 /// token that replaces masked words; without one they are left out, with a note.
@@ -40,7 +44,9 @@ pub fn explain(
     let unit = corpus.units();
     let sample = sample(&subjects, unit, settings.faithfulness_texts);
     let candidates = if sample.is_empty() { (0..subjects.len()).collect() } else { sample.clone() };
-    let is_short = |at: &usize| subjects[*at].text.encoding.len() <= LONGEST_MATRIX;
+    let longest =
+        corpus.windowing.map_or(LONGEST_MATRIX, |windowing| windowing.max_length.min(LONGEST_MATRIX));
+    let is_short = |at: &usize| subjects[*at].text.encoding.len() <= longest;
     let candidates: Vec<usize> = candidates.into_iter().filter(is_short).collect();
     let matrices = evenly_spaced(&candidates, settings.matrices);
 
@@ -84,18 +90,23 @@ pub fn explain(
     Ok((explanations, Some(measured)))
 }
 
-/// The subjects whose faithfulness is measured. Texts of a single unit are excluded: one unit has no order, and
-/// no share of it can be erased.
+/// The subjects whose faithfulness is measured.
 fn sample(subjects: &[Subject<'_>], unit: Unit, count: usize) -> Vec<usize> {
-    let has_several = |at: &usize| units_of(&subjects[*at].text.encoding, unit).len() > 1;
-    evenly_spaced(&(0..subjects.len()).filter(has_several).collect::<Vec<_>>(), count)
+    let is_measured = |at: &usize| is_measured(subjects[*at].text, unit);
+    evenly_spaced(&(0..subjects.len()).filter(is_measured).collect::<Vec<_>>(), count)
 }
 
-/// `count` texts of several units from the validation split, or from the training split where that is empty.
+/// Whether the faithfulness of a text's explanations is measured. Texts of a single unit are excluded: one unit has no
+/// order, and no share of it can be erased. So are texts that would take very long.
+fn is_measured(text: &TokenizedText, unit: Unit) -> bool {
+    text.encoding.len() <= LONGEST_MEASURED && units_of(&text.encoding, unit).len() > 1
+}
+
+/// `count` texts that are measured from the validation split, or from the training split where that is empty.
 fn held_out_texts(corpus: &TokenizedCorpus, unit: Unit, count: usize) -> Vec<&TokenizedText> {
     let texts_of = |split| -> Vec<&TokenizedText> {
         let texts = in_split(corpus, split).into_iter().map(|text| &corpus.texts[text]);
-        texts.filter(|text| units_of(&text.encoding, unit).len() > 1).collect()
+        texts.filter(|text| is_measured(text, unit)).collect()
     };
     let validation = texts_of(Split::Validation);
     evenly_spaced(&if validation.is_empty() { texts_of(Split::Train) } else { validation }, count)

@@ -15,6 +15,9 @@ pub struct Explained {
     pub text: Encoding,
     /// Whether the end of the text was truncated.
     pub truncated: bool,
+    /// The windows in which the text was read.
+    #[serde(skip)]
+    pub windows: usize,
     /// In the model's order.
     #[serde(skip)]
     pub probabilities: Vec<Probability>,
@@ -79,7 +82,7 @@ impl Explained {
     /// # Errors
     /// When a token's characters are not in the text.
     pub fn new(explanation: Explanation, categories: &[String]) -> Result<Self> {
-        let Explanation { text: Encoded { encoding: text, truncated, .. }, prediction, weights } =
+        let Explanation { text: Encoded { encoding: text, truncated, .. }, prediction, weights, windows } =
             explanation;
         let probabilities: Vec<Probability> = (categories.iter().cloned().zip(prediction.probabilities))
             .map(|(category, probability)| Probability { category, probability })
@@ -94,6 +97,7 @@ impl Explained {
             special: special_tokens(&text, &weights),
             text,
             truncated,
+            windows,
             probabilities,
             best,
             weights,
@@ -107,6 +111,7 @@ impl Explained {
             stretches: vec![Stretch::Uncoloured(text.clone())],
             text: Encoding { original: text.clone(), text, ..Encoding::default() },
             truncated: false,
+            windows: 1,
             probabilities: Vec::new(),
             best: Vec::new(),
             weights: Vec::new(),
@@ -143,6 +148,12 @@ impl Explained {
             notes.push(format!(
                 "the text is longer than {} tokens; its end was not read",
                 self.text.tokens.len()
+            ));
+        }
+        if self.windows > 1 {
+            notes.push(format!(
+                "the text was read in {} windows; probabilities and weights are those of their mean",
+                self.windows
             ));
         }
         notes

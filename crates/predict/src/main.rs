@@ -106,7 +106,8 @@ fn write_table(
         return Ok(());
     }
 
-    let window = if method.is_some() { explain::WINDOW } else { BulkClassifier::WINDOW };
+    let bulk = BulkClassifier::window(read.length_of(&model));
+    let window = if method.is_some() { explain::WINDOW } else { bulk };
     let input = Input::open(&arguments.input, arguments.shard, window)?;
     let texts = Texts::find(&input.schema(), &arguments.input, read.text_of(&model))?;
     let shape = shape(options.format);

@@ -39,11 +39,13 @@ pub fn explained(original: &str, tokens: &[(&str, i32, u32, u32, f64)]) -> Expla
         text: Encoded { encoding, truncated: false, first_truncated: false },
         prediction: Prediction {
             category: CategoryId(1),
+            logits: vec![0.125_f32.ln(), 0.75_f32.ln(), 0.125_f32.ln()],
             probabilities: vec![0.125, 0.75, 0.125],
             attention: Array2::zeros((0, 0)),
             padding: PaddingShares { positions: 0.0, attention: 0.0 },
         },
         weights: all.iter().map(|&(.., weight)| weight).collect(),
+        windows: 1,
     };
     Explained::new(explanation, &["a", "<b>", "c\u{202E}"].map(str::to_owned)).unwrap()
 }

@@ -118,6 +118,7 @@ impl Run {
                 tokenizer: "MeCab words, WordPiece".into(),
                 vocabulary_size: 32_000,
                 replacement: None,
+                windowing: None,
                 texts: texts.to_vec(),
             };
             corpus.write(&at("tokens.arrow"), provenance).unwrap();

@@ -1,6 +1,6 @@
 //! Texts of a request to ids, within the limits.
 
-use midashi_classifier::{Encoded, Reading};
+use midashi_classifier::{Encoded, Length, Reading};
 use midashi_text::Encoding;
 
 use crate::error::{ApiError, ErrorType};
@@ -50,11 +50,16 @@ pub fn check(sequences: &[Sequence], limits: &Limits) -> Result<(), ApiError> {
 /// When it is too long and may not be cut, or has no words.
 pub fn encode(sequence: &Sequence, reading: &Reading, too_long: TooLong) -> Result<Encoded, ApiError> {
     let most = reading.max_length();
-    // A text is cut at its end while it is tokenised, so that the rest of a long one costs nothing.
-    let limit = if too_long == TooLong::Cut(TruncationDirection::Right) { most } else { UNLIMITED };
+    let length = match reading.length() {
+        // No text is too long for a model that reads long texts in windows.
+        Length::Windows(windowing) => Length::Windows(windowing),
+        // A text is cut at its end while it is tokenised, so that the rest of a long one costs nothing.
+        Length::AtMost(most) if too_long == TooLong::Cut(TruncationDirection::Right) => Length::AtMost(most),
+        Length::AtMost(_) => Length::AtMost(UNLIMITED),
+    };
     let encoded = match sequence {
-        Sequence::Single(text) => reading.encode(text, limit),
-        Sequence::Pair(first, second) => reading.encode_pair(first, second, limit),
+        Sequence::Single(text) => reading.encode(text, length),
+        Sequence::Pair(first, second) => reading.encode_pair(first, second, length),
     };
     let encoded = encoded.map_err(|error| ApiError::new(ErrorType::Tokenizer, error.to_string()))?;
     let mut encoded = encoded.ok_or_else(|| {
@@ -62,7 +67,7 @@ pub fn encode(sequence: &Sequence, reading: &Reading, too_long: TooLong) -> Resu
         ApiError::new(ErrorType::Tokenizer, message)
     })?;
     let found = encoded.encoding.len();
-    if found > most {
+    if found > most && length.windowing().is_none() {
         if too_long == TooLong::Refused {
             let message = format!("`inputs` must have less than {most} tokens. Given: {found}");
             return Err(ApiError::new(ErrorType::Validation, message));
@@ -85,24 +90,7 @@ fn without_beginning(encoding: &Encoding, excess: usize) -> Encoding {
     let mut is_kept = vec![true; encoding.len()];
     second.into_iter().chain(first).take(excess).for_each(|at| is_kept[at] = false);
     let kept: Vec<usize> = (0..encoding.len()).filter(|&at| is_kept[at]).collect();
-    only(encoding, &kept)
-}
-
-/// The encoding with only the tokens at these places.
-pub fn only(encoding: &Encoding, places: &[usize]) -> Encoding {
-    fn chosen<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
-        places.iter().filter_map(|&at| all.get(at).cloned()).collect()
-    }
-    Encoding {
-        original: encoding.original.clone(),
-        text: encoding.text.clone(),
-        input_ids: chosen(&encoding.input_ids, places),
-        token_type_ids: chosen(&encoding.token_type_ids, places),
-        tokens: chosen(&encoding.tokens, places),
-        word_ids: chosen(&encoding.word_ids, places),
-        offsets: chosen(&encoding.offsets, places),
-        original_offsets: chosen(&encoding.original_offsets, places),
-    }
+    encoding.only(&kept)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use midashi_classifier::{ModelFolder, Reading};
-use midashi_config::TextChoice;
+use midashi_config::{LongTexts, TextChoice};
 use midashi_runtime::Engine;
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub struct Info {
     pub model_type: ModelType,
     /// Most texts that wait.
     pub max_concurrent_requests: usize,
-    /// Longest text in tokens.
+    /// Longest text in tokens, or longest window.
     pub max_input_length: usize,
     /// Most tokens of a batch.
     pub max_batch_tokens: usize,
@@ -70,6 +70,11 @@ pub struct Details {
     pub tokenizer: String,
     /// The part of an article that the model was trained on; with `title+body`, a text's first line is the title.
     pub text: TextChoice,
+    /// How texts of more than `max_input_length` tokens are read: `truncate`, if a request or the server asks for it, or
+    /// `windows`, always.
+    pub long_texts: LongTexts,
+    /// Tokens that windows share.
+    pub stride: usize,
     /// The model's layers.
     pub layers: usize,
     /// The attention heads of a layer.
@@ -114,6 +119,8 @@ impl Info {
                 device: engine.device().to_string(),
                 tokenizer: reading.describe(),
                 text: reading.text(),
+                long_texts: reading.length().windowing().map_or(LongTexts::Truncate, |_| LongTexts::Windows),
+                stride: reading.length().windowing().map_or(0, |windowing| windowing.stride),
                 layers: model.config().num_hidden_layers,
                 heads: model.config().num_attention_heads,
                 masks: reading.mask_id().is_some(),

@@ -48,9 +48,10 @@ async fn serve(address: SocketAddr, app: &Shared) -> Result<()> {
     let info = &app.info;
     say(&format!("  {}", info.midashi.engine));
     say(&format!(
-        "  model {}: {} categories, texts of at most {} tokens",
+        "  model {}: {} categories, {} of at most {} tokens",
         info.model_id,
         app.labels.len(),
+        if info.midashi.long_texts.is_truncate() { "texts" } else { "windows" },
         info.max_input_length
     ));
     say(&format!("  {}", info.midashi.tokenizer));

@@ -3,8 +3,6 @@
 use midashi_text::{Encoding, Error, Part, Piece, Unit, parts, shaped};
 use serde::{Deserialize, Serialize};
 
-use crate::encode::only;
-
 /// How a word is switched off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,7 +99,7 @@ impl Words {
             }
             Switch::Delete => {
                 let kept: Vec<usize> = all.filter(|at| !off.contains(at)).collect();
-                (only(encoding, &kept), kept)
+                (encoding.only(&kept), kept)
             }
         }
     }

@@ -45,6 +45,24 @@ impl Encoding {
         self.word_ids.iter().any(Option::is_some)
     }
 
+    /// The encoding with only the tokens at these `places`. The texts stay.
+    #[must_use]
+    pub fn only(&self, places: &[usize]) -> Self {
+        fn chosen<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+            places.iter().filter_map(|&at| all.get(at).cloned()).collect()
+        }
+        Self {
+            original: self.original.clone(),
+            text: self.text.clone(),
+            input_ids: chosen(&self.input_ids, places),
+            token_type_ids: chosen(&self.token_type_ids, places),
+            tokens: chosen(&self.tokens, places),
+            word_ids: chosen(&self.word_ids, places),
+            offsets: chosen(&self.offsets, places),
+            original_offsets: chosen(&self.original_offsets, places),
+        }
+    }
+
     /// `input_ids` with every token that is not special replaced by `token_id`, such as the mask token: the baseline
     /// of integrated gradients.
     pub fn masked_input_ids(&self, token_id: i32) -> Vec<i32> {

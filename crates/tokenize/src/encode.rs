@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use midashi_artifacts::{Article, Corpus, TokenizedText};
 use midashi_config::TextChoice;
 use midashi_stage::Progress;
-use midashi_tokenizer::{Encoded, Encoder, Tokenizer};
+use midashi_tokenizer::{Encoded, Encoder, Length, Tokenizer};
 use rayon::prelude::*;
 
 /// Number of texts between two updates of the progress: enough to keep all threads busy.
@@ -27,7 +27,7 @@ pub fn parts(article: &Article, choice: TextChoice) -> impl Iterator<Item = &str
     title.into_iter().chain(choice.has_body().then_some(article.body.as_str()))
 }
 
-/// Encodes the selected parts of each article to at most `max_length` tokens, on `threads` threads.
+/// Encodes the selected parts of each article to the given length, on `threads` threads.
 ///
 /// # Errors
 /// When the tokenizer rejects a text or the length, or threads cannot be started.
@@ -35,7 +35,7 @@ pub fn texts(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
     choice: TextChoice,
-    max_length: usize,
+    length: Length,
     threads: usize,
 ) -> Result<EncodedTexts> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -44,7 +44,7 @@ pub fn texts(
     let mut all =
         EncodedTexts { texts: Vec::with_capacity(corpus.articles.len()), ..EncodedTexts::default() };
     for articles in corpus.articles.chunks(CHUNK) {
-        let encode = |encoder: &mut Encoder<'_>, article| text(encoder, article, choice, max_length);
+        let encode = |encoder: &mut Encoder<'_>, article| text(encoder, article, choice, length);
         let encoded = pool.install(|| {
             let encoded = articles.par_iter().map_init(|| tokenizer.encoder(), encode);
             encoded.collect::<Result<Vec<_>>>()
@@ -65,13 +65,14 @@ fn text(
     encoder: &mut Encoder<'_>,
     article: &Article,
     choice: TextChoice,
-    max_length: usize,
+    length: Length,
 ) -> Result<(TokenizedText, bool, bool)> {
-    let encoded = match choice {
-        TextChoice::Title => encoder.encode(&article.title, max_length),
-        TextChoice::Body => encoder.encode(&article.body, max_length),
-        TextChoice::TitleAndBody => encoder.encode_pair(&article.title, &article.body, max_length),
+    let (first, second) = match choice {
+        TextChoice::Title => (&article.title, None),
+        TextChoice::Body => (&article.body, None),
+        TextChoice::TitleAndBody => (&article.title, Some(article.body.as_str())),
     };
+    let encoded = encoder.encode_to(first, second, length);
     let Encoded { encoding, truncated, first_truncated } =
         encoded.with_context(|| format!("cannot tokenise the text of {}", article.id))?;
     let (id, label, split) = (article.id.clone(), article.category, article.split);

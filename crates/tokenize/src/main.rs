@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Parser;
 use midashi_artifacts::{Replacement, Sources, TokenizedCorpus};
 use midashi_stage::{Stage, StageArguments};
+use midashi_tokenizer::Length;
 
 use crate::plan::{Plan, Settings};
 use crate::report::Statistics;
@@ -45,9 +46,11 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let corpus = plan.read(&corpus_path)?;
     let tokenizer = plan.make_tokenizer(&corpus, &folder.tokenizer())?;
     let Settings { text, max_length, .. } = plan.settings;
-    let encoded = encode::texts(&corpus, &tokenizer, text, max_length, work.config().threads())?;
+    let windowing = plan.windowing(&tokenizer)?;
+    let length = windowing.map_or(Length::AtMost(max_length), Length::Windows);
+    let encoded = encode::texts(&corpus, &tokenizer, text, length, work.config().threads())?;
     plan.check_token_types(&encoded.texts)?;
-    let statistics = Statistics::of(&encoded, &corpus, &tokenizer, text);
+    let statistics = Statistics::of(&encoded, &corpus, &tokenizer, text, windowing);
     report::print(&tokenizer, &plan, &statistics);
 
     let tokens = TokenizedCorpus {
@@ -55,6 +58,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         tokenizer: tokenizer.describe(),
         vocabulary_size: tokenizer.vocabulary_size(),
         replacement: tokenizer.replacement().map(|(id, token)| Replacement { id, token }),
+        windowing,
         texts: encoded.texts,
     };
     tokens.write(&folder.tokens(), &work.provenance())?;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use midashi_artifacts::{Corpus, Split, TokenizedText};
-use midashi_config::{Config, TextChoice};
+use midashi_config::{Config, LongTexts, TextChoice};
 use midashi_encoder::EncoderConfig;
 use midashi_stage::atomic;
 use midashi_tokenizer::{
-    Dictionaries, MecabDictionary, Requirements, Tokenizer, VocabularySize, learn_vocabulary,
+    Dictionaries, MecabDictionary, Requirements, Tokenizer, VocabularySize, Windowing, learn_vocabulary,
 };
 use serde::Serialize;
 
@@ -52,6 +52,12 @@ pub struct Settings {
     /// The maximum length in tokens, special tokens included: the configured one, or the model's number of positions if that
     /// is smaller.
     pub max_length: usize,
+    /// How longer texts are read.
+    #[serde(skip_serializing_if = "LongTexts::is_truncate")]
+    pub long_texts: LongTexts,
+    /// Tokens that windows share.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stride: usize,
     /// The MeCab dictionary, if one is used.
     pub dictionary: Option<String>,
     /// Size of the learned vocabulary, if one is learned.
@@ -87,6 +93,8 @@ impl Plan {
         let settings = Settings {
             text: config.corpus.text,
             max_length: config.tokenize.max_length.min(positions),
+            long_texts: config.tokenize.long_texts,
+            stride: config.tokenize.stride,
             dictionary: origin.dictionary().map(MecabDictionary::to_string),
             learned_vocabulary_size,
         };
@@ -146,6 +154,20 @@ impl Plan {
         )
     }
 
+    /// How long texts are cut into windows by `tokenizer`; none if they are truncated.
+    ///
+    /// # Errors
+    /// When the windows have no more room than the tokens that they share.
+    pub fn windowing(&self, tokenizer: &Tokenizer) -> Result<Option<Windowing>> {
+        let Settings { text, max_length, long_texts, stride, .. } = self.settings;
+        if long_texts.is_truncate() {
+            return Ok(None);
+        }
+        let windowing = Windowing { max_length, stride };
+        tokenizer.check_windowing(windowing, text == TextChoice::TitleAndBody)?;
+        Ok(Some(windowing))
+    }
+
     /// Loads the checkpoint's tokenizer and copies its files to the folder `copy`, or learns a tokenizer there.
     ///
     /// # Errors
@@ -187,6 +209,10 @@ impl Origin {
             Self::Learned { dictionary, .. } => Some(dictionary),
         }
     }
+}
+
+fn is_zero(stride: &usize) -> bool {
+    *stride == 0
 }
 
 /// Limits the alphabet to half of the pieces: a character needs up to two, one at the start of a word and one inside.

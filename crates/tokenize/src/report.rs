@@ -1,6 +1,6 @@
 //! Output on the terminal and details for `run.json`.
 
-use midashi_artifacts::{Article, Corpus};
+use midashi_artifacts::{Article, Corpus, WindowRows, Windowing};
 use midashi_config::TextChoice;
 use midashi_tokenizer::Tokenizer;
 use serde::Serialize;
@@ -28,6 +28,12 @@ pub struct Statistics {
     pub truncated: usize,
     /// Number of texts among them that lost their body and the end of their title.
     pub truncated_titles: usize,
+    /// Number of windows of all texts, if long texts are read in windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<usize>,
+    /// Number of texts of several windows, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_several_windows: Option<usize>,
     /// Number of articles without the body that was to be read.
     pub without_body: usize,
     /// Number of pieces of words: tokens that are not special.
@@ -38,10 +44,24 @@ pub struct Statistics {
 
 impl Statistics {
     /// Computes the statistics.
-    pub fn of(encoded: &EncodedTexts, corpus: &Corpus, tokenizer: &Tokenizer, choice: TextChoice) -> Self {
+    pub fn of(
+        encoded: &EncodedTexts,
+        corpus: &Corpus,
+        tokenizer: &Tokenizer,
+        choice: TextChoice,
+        windowing: Option<Windowing>,
+    ) -> Self {
         let lacks_body = |article: &&Article| choice.has_body() && article.body.is_empty();
         let without_body = corpus.articles.iter().filter(lacks_body).count();
-        Self { without_body, ..Self::count(encoded, tokenizer.unknown_id()) }
+        let rows =
+            windowing.map(|_| WindowRows::of(encoded.texts.iter().map(|text| &text.encoding), windowing));
+        let several = |rows: &WindowRows| (0..rows.texts()).filter(|&text| rows.rows(text).len() > 1).count();
+        Self {
+            without_body,
+            windows: rows.as_ref().map(WindowRows::len),
+            in_several_windows: rows.as_ref().map(several),
+            ..Self::count(encoded, tokenizer.unknown_id())
+        }
     }
 
     fn count(encoded: &EncodedTexts, unknown_id: Option<i32>) -> Self {
@@ -60,6 +80,8 @@ impl Statistics {
             longest: lengths.last().copied().unwrap_or(0),
             truncated: encoded.truncated,
             truncated_titles: encoded.truncated_titles,
+            windows: None,
+            in_several_windows: None,
             without_body: 0,
             pieces: pieces().count(),
             unknown: pieces().filter(|&id| Some(id) == unknown_id).count(),
@@ -97,11 +119,15 @@ pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
          99 % up to {percentile_99}, longest {longest}",
         statistics.mean()
     );
-    midashi_stage::outln!(
-        "  truncated at {} tokens: {} texts",
-        plan.settings.max_length,
-        statistics.truncated
-    );
+    let max_length = plan.settings.max_length;
+    match (statistics.windows, statistics.in_several_windows) {
+        (Some(windows), Some(several)) => midashi_stage::outln!(
+            "  read in windows of at most {max_length} tokens that share {}: {windows} windows, {several} texts have \
+             several",
+            plan.settings.stride
+        ),
+        _ => midashi_stage::outln!("  truncated at {max_length} tokens: {} texts", statistics.truncated),
+    }
     if let (single, 0) = tokenizer.special_tokens()
         && plan.settings.text == TextChoice::TitleAndBody
     {
@@ -178,6 +204,8 @@ mod tests {
             longest: 5,
             truncated: 1,
             truncated_titles: 0,
+            windows: None,
+            in_several_windows: None,
             without_body: 0,
             pieces: 4,
             unknown: 2,

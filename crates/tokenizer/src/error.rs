@@ -149,6 +149,20 @@ pub enum Error {
         special: usize,
     },
 
+    /// Windows have no room for more than the tokens that they share.
+    #[error(
+        "the stride is {stride}, but windows of {max_length} tokens, {special} of them special ones, have room for {}; expected a stride below that: lower tokenize.stride or raise tokenize.max_length",
+        max_length.saturating_sub(*special)
+    )]
+    Stride {
+        /// Tokens that windows share.
+        stride: usize,
+        /// Tokens of a window.
+        max_length: usize,
+        /// Special tokens among them.
+        special: usize,
+    },
+
     /// The `tokenizers` library rejected a file or a text.
     #[error("{}: {message}; check that the file is the one published with the checkpoint", file.display())]
     Json {

@@ -19,6 +19,7 @@ mod settings;
 mod tokenizer;
 mod transformers;
 mod vocabulary;
+mod windows;
 mod wordpiece;
 mod words;
 
@@ -27,8 +28,9 @@ pub use dictionary::{MecabDictionary, UnknownDictionary};
 pub use encoding::Encoded;
 pub use error::{Error, Result};
 pub use learn::{VocabularySize, learn_vocabulary};
-pub use midashi_text::{Encoding, PAIR_SEPARATOR};
+pub use midashi_text::{Encoding, PAIR_SEPARATOR, Windowing};
 pub use requirements::Requirements;
 pub use settings::TOKENIZER_FILES;
 pub use tokenizer::{Encoder, Tokenizer};
 pub use transformers::write_for_transformers;
+pub use windows::Length;

@@ -16,6 +16,7 @@ use anyhow::Result;
 use clap::Parser;
 use midashi_artifacts::{Sources, TextSettings, TokenizedCorpus, write_training};
 use midashi_classifier::{CorpusInputs, NewModel, Training};
+use midashi_config::LongTexts;
 use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
 
@@ -61,7 +62,8 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let (model, mut weights) = setup.model(&corpus)?;
     let (trunk, hidden_states) = trunk::hidden_states(&work, &setup, &model, &weights, &corpus)?.unzip();
     let (reduced, used_rows) = UsedRows::select(&model, &mut weights, &mut corpus)?;
-    let inputs = CorpusInputs { corpus: &corpus, pad_token_id: reduced.config.pad_token_id, hidden_states };
+    let (pad_token_id, rows) = (reduced.config.pad_token_id, corpus.rows());
+    let inputs = CorpusInputs { corpus: &corpus, rows, pad_token_id, hidden_states };
 
     let mut tail = Tail::new(&setup, &reduced, &inputs, weights)?;
     let mut state = StateFile::new(&work);
@@ -87,6 +89,8 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
             pooling: train_settings.pooling,
             text: texts.text,
             max_length: texts.max_length,
+            long_texts: corpus.windowing.map_or(LongTexts::Truncate, |_| LongTexts::Windows),
+            stride: corpus.windowing.map_or(0, |windowing| windowing.stride),
             trunk,
             compat: setup.settings.compat,
         },

@@ -32,7 +32,8 @@ pub fn hidden_states(
         return Ok(None);
     };
     let key = key(work, setup, model, corpus, layers)?;
-    let tokens = corpus.texts.iter().map(|text| text.encoding.len()).sum();
+    let rows = corpus.rows();
+    let tokens = (0..rows.texts()).map(|text| rows.tokens(text)).sum();
     let (size, budget) = (key.bytes(tokens) as f64 / GIB, train.features.disk_budget_gib);
     let kept = budget == 0.0 || size <= budget;
     let prepare = || Trunk::prepare(&setup.engine, &model.config, weights, &key, train.trunk_batch_tokens);

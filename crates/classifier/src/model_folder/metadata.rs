@@ -16,6 +16,7 @@ use crate::{Error, Result};
 /// - `midashi.labels`: category names, in the order of the logits.
 /// - `midashi.tokenizer`: SHA-256 of each of the tokenizer's files.
 /// - `midashi.text`, `midashi.max_length`: how texts were read in the training.
+/// - `midashi.long_texts`, `midashi.stride`: only if long texts were read in windows, of which the graph takes one.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -23,7 +24,7 @@ pub fn metadata(
     folder: &Path,
     labels: &[String],
     training: &Training,
-) -> Result<[(&'static str, String); 4]> {
+) -> Result<Vec<(&'static str, String)>> {
     let mut digests = BTreeMap::new();
     for name in TOKENIZER_FILES {
         let path = folder.join(name);
@@ -32,12 +33,17 @@ pub fn metadata(
             digests.insert(name, sha256_of_bytes(&bytes));
         }
     }
-    Ok([
+    let mut entries = vec![
         ("midashi.labels", json(folder, &labels)?),
         ("midashi.max_length", json(folder, &training.max_length)?),
         ("midashi.text", json(folder, &training.text)?),
         ("midashi.tokenizer", json(folder, &digests)?),
-    ])
+    ];
+    if !training.long_texts.is_truncate() {
+        entries.push(("midashi.long_texts", json(folder, &training.long_texts)?));
+        entries.push(("midashi.stride", json(folder, &training.stride)?));
+    }
+    Ok(entries)
 }
 
 fn json(folder: &Path, value: &impl Serialize) -> Result<String> {

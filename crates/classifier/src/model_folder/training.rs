@@ -1,6 +1,6 @@
 //! `midashi.json`: the part of the training that a classification depends on.
 
-use midashi_config::{Compat, Head, Pooling, TextChoice, Tokenize};
+use midashi_config::{Compat, Head, LongTexts, Pooling, TextChoice, Tokenize};
 use serde::{Deserialize, Serialize};
 
 use crate::TrunkRecord;
@@ -21,11 +21,21 @@ pub struct Training {
     /// Longest input in tokens, special tokens included.
     #[serde(default = "default_max_length")]
     pub max_length: usize,
+    /// How longer texts were read; written only when in windows.
+    #[serde(default, skip_serializing_if = "LongTexts::is_truncate")]
+    pub long_texts: LongTexts,
+    /// Tokens that windows share; written only when there are any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stride: usize,
     /// The frozen layers; none where all layers were trained.
     pub trunk: Option<TrunkRecord>,
     /// Written only when an option is on.
     #[serde(default, skip_serializing_if = "Compat::is_off")]
     pub compat: Compat,
+}
+
+fn is_zero(stride: &usize) -> bool {
+    *stride == 0
 }
 
 fn default_max_length() -> usize {
@@ -52,7 +62,8 @@ mod tests {
     #[test]
     fn the_record_of_an_older_version_is_read() {
         let record: Training = serde_json::from_str(r#"{"trunk": null}"#).unwrap();
-        let Training { head, text, max_length, .. } = record;
+        let Training { head, text, max_length, long_texts, stride, .. } = record;
         assert_eq!((head, text, max_length), (Head::Linear, TextChoice::Title, 512));
+        assert_eq!((long_texts, stride), (LongTexts::Truncate, 0));
     }
 }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use midashi_artifacts::{Replacement, TokenizedText};
-use midashi_classifier::{Classifier, Prediction, text_ids};
-use midashi_encoder::TextIds;
+use midashi_classifier::{Classifier, Prediction};
 use midashi_text::Unit;
 
 use super::erasure::{Mode, Selection, erase};
@@ -23,7 +22,7 @@ pub struct Eraser<'a> {
 impl Eraser<'_> {
     /// Classifies a whole text.
     pub fn classify(&mut self, text: &TokenizedText) -> Result<Prediction> {
-        Ok(self.classifier.classify_ids(&[text_ids(&text.encoding)])?.remove(0))
+        Ok(self.classifier.classify_encodings(&[&text.encoding])?.remove(0))
     }
 
     /// For each of `erasures`, in their order, the drop in the probability of `category` that it causes.
@@ -34,22 +33,18 @@ impl Eraser<'_> {
         units: &[Vec<usize>],
         erasures: &[(Mode, Selection)],
     ) -> Result<Vec<f64>> {
-        let mut variants = vec![(text.encoding.input_ids.clone(), text.encoding.token_type_ids.clone())];
+        let mut variants = vec![text.encoding.clone()];
         let mut known = HashMap::new();
         let mut variant_of = |erasure| {
             *known.entry(erasure).or_insert_with(|| {
                 let (mode, selection): &(Mode, Selection) = erasure;
-                variants.push(erase(text_ids(&text.encoding), units, selection, *mode, self.replacement));
+                variants.push(erase(&text.encoding, units, selection, *mode, self.replacement));
                 variants.len() - 1
             })
         };
         // Short texts have few subsets: equal erasures are classified once.
         let places: Vec<usize> = erasures.iter().map(&mut variant_of).collect();
-        let texts: Vec<TextIds<'_>> = variants
-            .iter()
-            .map(|(input_ids, token_type_ids)| TextIds { input_ids, token_type_ids })
-            .collect();
-        let predictions = self.classifier.classify_ids(&texts)?;
+        let predictions = self.classifier.classify_encodings(&variants.iter().collect::<Vec<_>>())?;
         let probability = |variant: usize| f64::from(predictions[variant].probabilities[category]);
         Ok(places.into_iter().map(|variant| probability(0) - probability(variant)).collect())
     }

@@ -1,7 +1,6 @@
 //! Texts without some of their units, as ERASER defines them (DeYoung et al. 2020).
 
 use midashi_artifacts::Replacement;
-use midashi_encoder::TextIds;
 use midashi_text::{Encoding, Unit};
 
 /// Shares of a text's units that are erased. ERASER uses 1, 5, 10, 20 and 50 %; the first two round to the
@@ -47,24 +46,36 @@ pub fn divided_among_tokens(units: &[Vec<usize>], numbers: &[f64], tokens: usize
     divided
 }
 
-/// Ids and token types of the text without the units of `selection`. Special tokens stay.
+/// The text without the units of `selection`. Special tokens stay. The author's text and the tokens' spelling, which the
+/// model does not read, are left out.
 pub fn erase(
-    text: TextIds<'_>,
+    text: &Encoding,
     units: &[Vec<usize>],
     selection: &[bool],
     mode: Mode,
     replacement: &Replacement,
-) -> (Vec<i32>, Vec<i32>) {
-    let mut erased = vec![false; text.input_ids.len()];
+) -> Encoding {
+    let text = Encoding {
+        input_ids: text.input_ids.clone(),
+        token_type_ids: text.token_type_ids.clone(),
+        word_ids: text.word_ids.clone(),
+        offsets: text.offsets.clone(),
+        ..Encoding::default()
+    };
+    let mut erased = vec![false; text.len()];
     for (positions, _) in units.iter().zip(selection).filter(|(_, selected)| **selected) {
         positions.iter().for_each(|&position| erased[position] = true);
     }
-    let tokens = text.input_ids.iter().zip(text.token_type_ids).zip(erased);
     match mode {
         Mode::Masked => {
-            tokens.map(|((&id, &kind), erased)| (if erased { replacement.id } else { id }, kind)).unzip()
+            let ids = text.input_ids.iter().zip(erased);
+            let input_ids = ids.map(|(&id, erased)| if erased { replacement.id } else { id }).collect();
+            Encoding { input_ids, ..text }
         }
-        Mode::Removed => tokens.filter(|(_, erased)| !erased).map(|((&id, &kind), _)| (id, kind)).unzip(),
+        Mode::Removed => {
+            let kept: Vec<usize> = (0..text.len()).filter(|&at| !erased[at]).collect();
+            text.only(&kept)
+        }
     }
 }
 
@@ -111,14 +122,16 @@ mod tests {
     #[test]
     fn erased_units_are_replaced_or_removed_token_by_token() {
         let text = text();
-        let ids = TextIds { input_ids: &text.input_ids, token_type_ids: &text.token_type_ids };
         let replacement = Replacement { id: 4, token: "[MASK]".into() };
         let units = units_of(&text, Unit::Words);
-        let erase = |selection: &[bool], mode| erase(ids, &units, selection, mode, &replacement);
+        let erase = |selection: &[bool], mode| {
+            let erased = erase(&text, &units, selection, mode, &replacement);
+            (erased.input_ids, erased.token_type_ids, erased.word_ids.len())
+        };
         let masked = erase(&[true, false, true], Mode::Masked);
-        assert_eq!(masked, (vec![2, 4, 4, 12, 3, 4, 3], text.token_type_ids.clone()));
+        assert_eq!(masked, (vec![2, 4, 4, 12, 3, 4, 3], text.token_type_ids.clone(), 7));
         let removed = erase(&[true, false, true], Mode::Removed);
-        assert_eq!(removed, (vec![2, 12, 3, 3], vec![0, 0, 0, 1]));
+        assert_eq!(removed, (vec![2, 12, 3, 3], vec![0, 0, 0, 1], 4));
     }
 
     #[test]

@@ -29,6 +29,9 @@ struct Document<'a> {
     head: Option<usize>,
     /// Whether the end of the text was truncated.
     truncated: bool,
+    /// The windows in which the text was read, if they are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windows: Option<usize>,
     /// All tokens, special ones included.
     tokens: Vec<Token<'a>>,
     /// The unit of `words`: `"words"`, or `"tokens"` for a tokenizer without words.
@@ -102,6 +105,7 @@ impl<'a> Document<'a> {
             layer,
             head,
             truncated: explained.truncated,
+            windows: (explained.windows > 1).then_some(explained.windows),
             tokens: (0..text.tokens.len()).map(token).collect(),
             unit: explained.unit,
             words: words.collect(),

@@ -71,6 +71,8 @@ struct Explained {
     truncated: bool,
     /// Tokens that the model read, special tokens included.
     tokens: usize,
+    /// Windows in which the model read them; predictions and weights are those of their mean.
+    windows: usize,
     /// What `words` are.
     unit: Unit,
     words: Vec<Word>,
@@ -149,8 +151,8 @@ fn method(request: &Request, details: &Details) -> Result<Method, ApiError> {
     })
 }
 
-/// A prediction and the weight of each token that the model read.
-type Weighed = (Prediction, Vec<f64>);
+/// A prediction, the weight of each token that the model read, and the windows in which it read them.
+type Weighed = (Prediction, Vec<f64>, usize);
 
 /// Asks the explainer's thread for the weights of all texts.
 async fn weighed(app: &Shared, asked: &[Asked], method: Method) -> Result<Vec<Answered<Weighed>>, ApiError> {
@@ -162,7 +164,8 @@ async fn weighed(app: &Shared, asked: &[Asked], method: Method) -> Result<Vec<An
         let answer =
             answer.await.unwrap_or_else(|_| Err(Failure("the explainer's thread has ended".into())))?;
         let Answered { answer, queued, computed } = answer;
-        weighed.push(Answered { answer: (answer.prediction, answer.weights), queued, computed });
+        let answer = (answer.prediction, answer.weights, answer.windows);
+        weighed.push(Answered { answer, queued, computed });
     }
     Ok(weighed)
 }
@@ -187,7 +190,7 @@ impl Asked {
 
     fn explained(
         self,
-        (prediction, weights): Weighed,
+        (prediction, weights, windows): Weighed,
         request: &Request,
         method: Method,
         app: &Shared,
@@ -206,6 +209,7 @@ impl Asked {
             signed: method.is_signed(),
             truncated,
             tokens: remaining.encoding.len(),
+            windows,
             unit: words.unit,
             words: words.words,
             special: special_tokens(&encoding, &of_all),

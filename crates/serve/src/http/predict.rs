@@ -45,13 +45,9 @@ impl Score {
 /// Answers the request.
 pub async fn predict(State(app): State<Shared>, Body(request): Body<Request>) -> Result<Response, ApiError> {
     let Request { inputs, truncate, truncation_direction, raw_scores } = request;
-    let mut tokenised = tokenise(&app, &inputs, truncate, truncation_direction).await?;
+    let tokenised = tokenise(&app, &inputs, truncate, truncation_direction).await?;
     let work = tokenised.work(&app, &inputs);
-    let ids = tokenised
-        .texts
-        .iter_mut()
-        .map(|text| (text.encoding.input_ids.clone(), std::mem::take(&mut text.encoding.token_type_ids)));
-    let answers = predictions(&app, ids.collect()).await?;
+    let answers = predictions(&app, &tokenised.texts).await?;
     let times: Vec<_> = answers.iter().map(|answer| (answer.queued, answer.computed)).collect();
     let scores = answers.iter().map(|Answered { answer, .. }| {
         let scores = if raw_scores { &answer.logits } else { &answer.probabilities };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue};
-use midashi_classifier::{Encoded, Scores};
+use midashi_classifier::{Encoded, Scores, TextWindow, WindowRows};
 
 use crate::answer::{Answered, Failure};
 use crate::app::Shared;
@@ -99,21 +99,44 @@ impl Tokenised {
     }
 }
 
-/// Asks the model's thread for the predictions of all texts, which are ids and token types.
+/// Asks the model's thread for the predictions of all texts. Each window of a long text waits for itself; a text's times are
+/// those of its slowest window.
 ///
 /// # Errors
 /// When they do not fit the queue, or the model fails at one of them.
-pub async fn predictions(
-    app: &Shared,
-    ids: Vec<(Vec<i32>, Vec<i32>)>,
-) -> Result<Vec<Answered<Scores>>, ApiError> {
-    let (texts, answers): (Vec<Text>, Vec<_>) =
-        ids.into_iter().map(|(input_ids, token_type_ids)| Text::new(input_ids, token_type_ids)).unzip();
-    app.texts.push(texts)?;
-    let mut predictions = Vec::new();
-    for answer in answers {
-        predictions
-            .push(answer.await.unwrap_or_else(|_| Err(Failure("the model's thread has ended".into())))?);
+pub async fn predictions(app: &Shared, texts: &[Encoded]) -> Result<Vec<Answered<Scores>>, ApiError> {
+    let windowing = app.reading.length().windowing();
+    let rows = WindowRows::of(texts.iter().map(|text| &text.encoding), windowing);
+    let (count, most) = (rows.len(), app.limits.max_queue);
+    if rows.has_several() && count > most {
+        let message = format!(
+            "`inputs` are read in {count} windows, of which at most {most} may wait; send fewer or shorter texts, or start \
+             the server with a greater --max-queue"
+        );
+        return Err(ApiError::new(ErrorType::Validation, message));
     }
-    Ok(predictions)
+    let of_row = |row: usize| {
+        let (encoding, window) = (&texts[rows.text(row)].encoding, rows.window(row));
+        let (input_ids, token_type_ids) =
+            (window.select(&encoding.input_ids), window.select(&encoding.token_type_ids));
+        Text::new(input_ids.into_owned(), token_type_ids.into_owned())
+    };
+    let (waiting, answers): (Vec<Text>, Vec<_>) = (0..rows.len()).map(of_row).unzip();
+    app.texts.push(waiting)?;
+    let ended = || Failure("the model's thread has ended".into());
+    let mut of_rows = Vec::new();
+    for answer in answers {
+        of_rows.push(answer.await.unwrap_or_else(|_| Err(ended()))?);
+    }
+    let of_text = |text: usize| {
+        let answers = &of_rows[rows.rows(text)];
+        let scores: Vec<Scores> = answers.iter().map(|answered| answered.answer.clone()).collect();
+        let lengths: Vec<usize> = rows.windows(text).iter().map(TextWindow::len).collect();
+        Ok(Answered {
+            answer: Scores::of_windows(&scores, &lengths).ok_or_else(ended)?,
+            queued: answers.iter().map(|answered| answered.queued).max().unwrap_or_default(),
+            computed: answers.iter().map(|answered| answered.computed).max().unwrap_or_default(),
+        })
+    };
+    (0..rows.texts()).map(of_text).collect()
 }

@@ -10,7 +10,7 @@ const GROUPED: usize = 50;
 
 /// Divides a split into batches, in another order each epoch.
 pub struct Batches<'a> {
-    /// Indices of the texts in the corpus, and their lengths in tokens.
+    /// Rows of the split, which are texts or windows, and their lengths in tokens.
     pub texts: Vec<(usize, usize)>,
     pub train: &'a Train,
 }

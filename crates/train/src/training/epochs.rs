@@ -22,15 +22,21 @@ use crate::training::tensorboard::EventFile;
 /// # Errors
 /// [`Interrupted`] after a signal: the state is then saved.
 pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: &Path) -> Result<History> {
-    let batches = Batches { texts: texts_of(tail.corpus(), Split::Train), train };
-    let validation = texts_of(tail.corpus(), Split::Validation);
-    let validation: Vec<usize> = validation.into_iter().map(|(text, _)| text).collect();
-    let texts = batches.texts.len();
+    let (inputs, validation) = (tail.inputs(), texts_of(tail.inputs().corpus, Split::Validation));
+    let training = texts_of(inputs.corpus, Split::Train);
+    let rows = inputs.rows_of(&training);
+    let lengths = inputs.lengths(&rows);
+    let batches = Batches { texts: rows.into_iter().zip(lengths).collect(), train };
+    let (texts, rows) = (training.len(), batches.texts.len());
+    let (what, windows) = match inputs.corpus.windowing {
+        Some(_) => ("windows", format!(" in {rows} windows")),
+        None => ("texts", String::new()),
+    };
     if texts == 0 {
         bail!("the training split is empty; lower corpus.split.test or corpus.split.validation");
     }
     let (parameters, epochs) = (tail.trainable_parameters(), train.epochs);
-    midashi_stage::outln!("  {parameters} trainable parameters, {texts} texts, {epochs} epochs");
+    midashi_stage::outln!("  {parameters} trainable parameters, {texts} texts{windows}, {epochs} epochs");
     let steps = (1..=epochs).map(|epoch| batches.epoch(epoch).len()).sum();
     let schedule = LearningRateSchedule::new(&train.learning_rate, steps);
 
@@ -44,13 +50,14 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
     interrupt::install_handler()?;
     while !history.is_finished(train) {
         let epoch = history.epochs.len() + 1;
-        let mut progress = Progress::new(format!("epoch {epoch}/{epochs}"), texts as u64, "texts");
+        let mut progress = Progress::new(format!("epoch {epoch}/{epochs}"), rows as u64, what);
         progress.advance(history.totals.sums.texts as u64);
         for batch in batches.epoch(epoch).into_iter().skip(history.steps_of_epoch) {
             let started = Instant::now();
             let factor = schedule.factor(history.steps);
             let result = tail.step(&batch, factor)?;
-            history.add_step(train, factor, &batch, &result)?;
+            let texts: Vec<usize> = batch.iter().map(|&row| inputs.rows.text(row)).collect();
+            history.add_step(train, factor, &texts, &result)?;
             events.add(history.steps, &history.step_scalars())?;
             history.totals.seconds += started.elapsed().as_secs_f64();
             progress.advance(batch.len() as u64);
@@ -82,10 +89,9 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
     Ok(history)
 }
 
-/// The texts of a split and their lengths in tokens.
-fn texts_of(corpus: &TokenizedCorpus, split: Split) -> Vec<(usize, usize)> {
-    let texts = corpus.texts.iter().enumerate().filter(|(_, text)| text.split == split);
-    texts.map(|(index, text)| (index, text.encoding.input_ids.len())).collect()
+/// The texts of a split.
+fn texts_of(corpus: &TokenizedCorpus, split: Split) -> Vec<usize> {
+    (0..corpus.texts.len()).filter(|&text| corpus.texts[text].split == split).collect()
 }
 
 /// Results on the validation split; `None` if it is empty.

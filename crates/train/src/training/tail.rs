@@ -3,12 +3,12 @@
 use std::ops::AddAssign;
 
 use anyhow::{Context, Result};
-use midashi_artifacts::{Split, TokenizedCorpus};
-use midashi_classifier::CorpusInputs;
+use midashi_artifacts::Split;
+use midashi_classifier::{CorpusInputs, mean_logits};
 use midashi_config::Train;
 use midashi_encoder::{Graph, LOGITS, PaddingRule, TARGETS, Weights, argmax};
 use midashi_runtime::{Session, Tensor};
-use ndarray::{ArrayView1, ArrayViewD};
+use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Targets, dropout_masks};
@@ -34,9 +34,9 @@ pub struct Tail<'a> {
 pub struct BatchResult {
     /// Mean cross-entropy per text.
     pub loss: f64,
-    /// Number of correctly classified texts.
+    /// Number of correctly classified texts; of a step, of texts or windows.
     pub correct: usize,
-    /// Number of texts.
+    /// Number of texts; of a step, of texts or windows.
     pub texts: usize,
     /// Number of tokens without padding.
     pub tokens: usize,
@@ -81,14 +81,14 @@ impl<'a> Tail<'a> {
             train,
             graph: model.training()?,
             classifier,
-            targets: Targets::new(train, inputs.corpus),
+            targets: Targets::new(train, inputs.corpus, &inputs.rows),
             optimiser: optimiser::open(setup, model, weights)?,
         })
     }
 
-    /// The corpus with the training and validation splits.
-    pub fn corpus(&self) -> &'a TokenizedCorpus {
-        self.inputs.corpus
+    /// The corpus with the training and validation splits, and its rows.
+    pub fn inputs(&self) -> &'a CorpusInputs<'a> {
+        self.inputs
     }
 
     /// Number of trainable parameters.
@@ -97,16 +97,16 @@ impl<'a> Tail<'a> {
         trainable.map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    /// Makes one optimiser step on a batch, with the learning rates times `factor`.
-    pub fn step(&mut self, texts: &[usize], factor: f64) -> Result<BatchResult> {
+    /// Makes one optimiser step on a batch of rows, with the learning rates times `factor`.
+    pub fn step(&mut self, rows: &[usize], factor: f64) -> Result<BatchResult> {
         let Train { gradient_accumulation_steps: accumulation, dropout, seed, .. } = *self.train;
-        let weight = self.targets.weight(texts);
-        let micro_batches = texts.chunks(texts.len().div_ceil(accumulation));
+        let weight = self.targets.weight(rows);
+        let micro_batches = rows.chunks(rows.len().div_ceil(accumulation));
         let count = micro_batches.len();
         let mut total = BatchResult::default();
-        for (number, texts) in (1..).zip(micro_batches) {
-            let batch = self.inputs.batch(texts, self.padding)?;
-            let targets = self.targets.of(texts, weight).into_dyn();
+        for (number, rows) in (1..).zip(micro_batches) {
+            let batch = self.inputs.batch(rows, self.padding)?;
+            let targets = self.targets.of(rows, weight).into_dyn();
             // The number of this run of the training graph selects the dropout masks.
             let run = (self.optimiser.steps() * accumulation + number) as u64;
             let masks = dropout_masks(&self.graph, dropout, seed, run, batch.sizes());
@@ -114,47 +114,72 @@ impl<'a> Tail<'a> {
             inputs.push((TARGETS, targets.view().into()));
             inputs.extend(masks.iter().map(|(name, mask)| (name.as_str(), mask.view().into())));
             let found = self.optimiser.run(&inputs, (number == count).then_some(factor))?;
-            let result = self.result(texts, found.loss.into(), &found.logits.view());
+            let logits =
+                found.logits.rows().into_iter().zip(rows.iter().map(|&row| self.inputs.rows.text(row)));
+            let result = self.result(logits, found.loss.into(), rows);
             total += BatchResult { gradient_norm: found.gradient_norm.unwrap_or_default(), ..result };
         }
         Ok(total)
     }
 
-    /// Evaluates one batch of the validation split.
+    /// Evaluates texts of the validation split: as one batch, or where they have more windows, in batches of at most as many
+    /// windows. A text's logits are the mean of its windows'.
     pub fn validate(&mut self, texts: &[usize]) -> Result<BatchResult> {
-        let batch = self.inputs.batch(texts, self.padding)?;
-        let mut inputs: Vec<(&str, Tensor<'_>)> = batch.inputs();
-        inputs.extend(self.optimiser.trainable());
-        let session = self.classifier.as_mut().context("there is no validation split")?;
-        let outputs = session.run(inputs)?;
-        let logits = outputs.float32(LOGITS)?;
+        let rows = self.inputs.rows_of(texts);
+        let mut of_rows: Vec<Vec<f32>> = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(texts.len().max(1)) {
+            let batch = self.inputs.batch(rows, self.padding)?;
+            let mut inputs: Vec<(&str, Tensor<'_>)> = batch.inputs();
+            inputs.extend(self.optimiser.trainable());
+            let session = self.classifier.as_mut().context("there is no validation split")?;
+            let outputs = session.run(inputs)?;
+            of_rows.extend(outputs.float32(LOGITS)?.rows().into_iter().map(|row| row.to_vec()));
+        }
+        let lengths = self.inputs.lengths(&rows);
+        let mut rows_and_lengths = of_rows.iter().map(Vec::as_slice).zip(lengths);
+        let logits: Vec<Vec<f32>> = texts
+            .iter()
+            .map(|&text| {
+                let windows = self.inputs.rows.rows(text).len();
+                mean_logits(&rows_and_lengths.by_ref().take(windows).collect::<Vec<_>>())
+            })
+            .collect();
+        let logits: Vec<ArrayView1<'_, f32>> = logits.iter().map(ArrayView1::from).collect();
         let labels = texts.iter().map(|&text| self.inputs.corpus.texts[text].label.index());
-        Ok(self.result(texts, cross_entropy(&logits, labels), &logits))
+        let loss = cross_entropy(logits.iter().copied().zip(labels));
+        Ok(self.result(logits.into_iter().zip(texts.iter().copied()), loss, &rows))
     }
 
-    fn result(&self, texts: &[usize], loss: f64, logits: &ArrayViewD<'_, f32>) -> BatchResult {
+    /// The result of a batch with the logits of texts or windows, each with its text.
+    fn result<'l>(
+        &self,
+        logits: impl ExactSizeIterator<Item = (ArrayView1<'l, f32>, usize)>,
+        loss: f64,
+        rows: &[usize],
+    ) -> BatchResult {
         let corpus = &self.inputs.corpus.texts;
+        let texts = logits.len();
         let is_correct =
-            |(row, text): &(ArrayView1<'_, f32>, &usize)| argmax(*row) == corpus[**text].label.index();
+            |(logits, text): &(ArrayView1<'_, f32>, usize)| argmax(*logits) == corpus[*text].label.index();
         BatchResult {
             loss,
-            correct: logits.rows().into_iter().zip(texts).filter(is_correct).count(),
-            texts: texts.len(),
-            tokens: texts.iter().map(|&text| corpus[text].encoding.len()).sum(),
+            correct: logits.filter(is_correct).count(),
+            texts,
+            tokens: self.inputs.lengths(rows).iter().sum(),
             gradient_norm: 0.0,
         }
     }
 }
 
 /// Mean of `−log softmax(logits)[label]` over the texts, as in the training graph.
-fn cross_entropy(logits: &ArrayViewD<'_, f32>, labels: impl ExactSizeIterator<Item = usize>) -> f64 {
-    let count = labels.len() as f64;
-    let of_text = |(row, label): (ArrayView1<'_, f32>, usize)| {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exponentials: f64 = row.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-        exponentials.ln() - f64::from(row[label] - largest)
+fn cross_entropy<'l>(texts: impl ExactSizeIterator<Item = (ArrayView1<'l, f32>, usize)>) -> f64 {
+    let count = texts.len() as f64;
+    let of_text = |(logits, label): (ArrayView1<'_, f32>, usize)| {
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let exponentials: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
+        exponentials.ln() - f64::from(logits[label] - largest)
     };
-    logits.rows().into_iter().zip(labels).map(of_text).sum::<f64>() / count
+    texts.map(of_text).sum::<f64>() / count
 }
 
 #[cfg(test)]
@@ -165,7 +190,8 @@ mod tests {
     #[test]
     fn the_cross_entropy_is_pytorchs_however_large_the_logits() {
         // torch.nn.functional.cross_entropy of these in float64
-        let logits = array![[1.0, 2.0, 3.0], [1000.0, 999.0, -1000.0]].into_dyn();
-        assert!((cross_entropy(&logits.view(), [0, 0].into_iter()) - 1.360_433_826).abs() < 1e-6);
+        let logits = array![[1.0, 2.0, 3.0], [1000.0, 999.0, -1000.0]];
+        let found = cross_entropy(logits.rows().into_iter().map(|row| (row, 0)));
+        assert!((found - 1.360_433_826).abs() < 1e-6);
     }
 }
