@@ -201,8 +201,8 @@ fn a_text_of_a_hundred_thousand_characters_keeps_its_place_in_a_table() {
     fs::write(&table, lines.join("\n")).unwrap();
     let model = run.artifact("model");
     let predict = |arguments: &[&str]| {
-        let arguments = ["--model", model.to_str().unwrap(), "--format", "jsonl"].iter().chain(arguments);
-        let found = run.stage("predict").arguments(arguments).succeeds().stdout;
+        let options = ["--model", model.to_str().unwrap(), "--format", "jsonl"];
+        let found = run.stage("predict").arguments(options).arguments(arguments).succeeds().stdout;
         found.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
     };
     let found = predict(&["--input", table.to_str().unwrap()]);

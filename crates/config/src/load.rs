@@ -331,6 +331,11 @@ mod tests {
         assert!(message("", "evaluate.ensemble_weight=1.5").contains("evaluate.ensemble_weight is 1.5"));
         assert!(message("", "evaluate.ensemble=true evaluate.baseline=false").contains("expected both"));
         assert!(message("", "model.scratch.attention_heads=3").contains("not a multiple"));
+        assert!(message("", "tokenize.stride=4").contains("tokenize.stride is 4, but texts have no windows"));
+        let windows = "tokenize.long_texts=windows";
+        assert!(message("", &format!("{windows} compat.article=true")).contains("compat.article is true"));
+        let without_room = format!("{windows} tokenize.max_length=16 tokenize.stride=16");
+        assert!(message("", &without_room).contains("expected a smaller stride"));
         assert!(
             message("", "train.learning_rate.encoder=nan").contains("train.learning_rate.encoder is NaN")
         );
