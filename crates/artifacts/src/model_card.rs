@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use midashi_config::{Head, TextChoice};
+use midashi_text::Windowing;
 
 use crate::category::Split;
 use crate::interval::Interval;
@@ -24,6 +25,8 @@ pub struct ModelCard<'a> {
     pub text: TextChoice,
     /// Longest input in tokens.
     pub max_length: usize,
+    /// How longer texts are cut into windows; none if they lose their end.
+    pub windowing: Option<Windowing>,
     /// The head.
     pub head: Head,
     /// Settings of the training: names and values.
@@ -196,9 +199,21 @@ impl ModelCard<'_> {
              With Midashi, from a terminal or over HTTP:\n\n```sh\n\
              midashi-predict --model . '逆転勝利の日本代表、監督が語る涙の理由'\n\
              midashi-serve --model .\n```\n\n\
-             Texts are cut to {} tokens, as in the training.\n",
-            self.max_length
+             {}\n",
+            self.long_texts()
         )
+    }
+
+    fn long_texts(&self) -> String {
+        match self.windowing {
+            None => format!("Texts are cut to {} tokens, as in the training.", self.max_length),
+            Some(Windowing { max_length, stride }) => format!(
+                "Midashi reads texts of any length, as in the training: in windows of {max_length} tokens that share \
+                 {stride}, and the answer is the mean of their logits, weighted by their numbers of tokens. The other \
+                 programs read the first window unless you cut texts with `return_overflowing_tokens=True` and \
+                 `stride={stride}` and average the logits."
+            ),
+        }
     }
 
     fn training_data(&self) -> String {
@@ -313,6 +328,10 @@ mod tests {
     const BASE_CARD: &str = "---\nlanguage:\n- ja\nlicense: cc-by-sa-4.0\nlicense_link: https://example.org/l\n---\nlicense: mit\n";
 
     fn card(corpus: &str, licence: Licence) -> String {
+        card_of_windows(corpus, licence, None)
+    }
+
+    fn card_of_windows(corpus: &str, licence: Licence, windowing: Option<Windowing>) -> String {
         let categories = counts(
             &["謝罪".to_owned(), "告|知".to_owned()],
             [(0, Split::Train), (1, Split::Test), (1, Split::Train), (1, Split::Train)].into_iter(),
@@ -325,10 +344,21 @@ mod tests {
             categories: &categories,
             text: TextChoice::Title,
             max_length: 64,
+            windowing,
             head: Head::Linear,
             training: &training,
         }
         .text()
+    }
+
+    #[test]
+    fn the_card_says_how_long_texts_are_read() {
+        assert!(
+            card("a.csv", Licence::default()).contains("Texts are cut to 64 tokens, as in the training.")
+        );
+        let windowing = Some(Windowing { max_length: 64, stride: 8 });
+        let windows = card_of_windows("a.csv", Licence::default(), windowing);
+        assert!(windows.contains("in windows of 64 tokens that share 8,") && !windows.contains("are cut to"));
     }
 
     fn metrics() -> Metrics {

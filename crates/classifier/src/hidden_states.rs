@@ -65,7 +65,8 @@ impl HiddenStates {
         let (names, row_ids) = (names_and_lengths(corpus, &rows), ids_of(corpus, &rows, 0..rows.len()));
         let ids: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
         let mut writer = FeaturesWriter::create(path, key)?;
-        let mut progress = Progress::new(format!("{layers} frozen layers"), ids.len() as u64, "texts");
+        let unit = if corpus.windowing.is_some() { "windows" } else { "texts" };
+        let mut progress = Progress::new(format!("{layers} frozen layers"), ids.len() as u64, unit);
         for batch in trunk.batches(&ids) {
             let batch_ids: Vec<TextIds<'_>> = batch.iter().map(|&text| ids[text]).collect();
             let sizes: Vec<usize> =
@@ -78,7 +79,7 @@ impl HiddenStates {
         writer.finish()?;
         let seconds = started.elapsed().as_secs_f64();
         midashi_stage::outln!(
-            "  features of {layers} frozen layers: {} texts in {seconds:.1} s ({:.0}/s)",
+            "  features of {layers} frozen layers: {} {unit} in {seconds:.1} s ({:.0}/s)",
             names.len(),
             names.len() as f64 / seconds
         );

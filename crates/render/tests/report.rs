@@ -459,6 +459,7 @@ fn card(categories: &[String]) -> String {
         categories: &categories,
         text: TextChoice::Title,
         max_length: 24,
+        windowing: None,
         head: Head::Linear,
         training: &[],
     }

@@ -41,6 +41,7 @@ pub fn text(
         categories: &counts(&corpus.categories, all),
         text: texts.text,
         max_length: texts.max_length,
+        windowing: corpus.windowing,
         head: train.head,
         training: &settings(train),
     };

@@ -72,7 +72,7 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
         }
         progress.finish();
         let validated = validate(tail, train, &validation)?;
-        history.add_epoch(train, schedule.factor(history.steps), validated);
+        history.add_epoch(train, schedule.factor(history.steps), validated, what);
         if history.best().is_some_and(|best| best.epoch == epoch) {
             tail.optimiser.save_best();
         }

@@ -88,8 +88,14 @@ impl History {
         Ok(())
     }
 
-    /// Adds and prints an epoch after its last step, with the results on the validation split.
-    pub fn add_epoch(&mut self, train: &Train, factor: f64, validation: Option<BatchResult>) {
+    /// Adds and prints an epoch after its last step, with the results on the validation split. `rows` are texts or windows.
+    pub fn add_epoch(
+        &mut self,
+        train: &Train,
+        factor: f64,
+        validation: Option<BatchResult>,
+        rows: &'static str,
+    ) {
         if let Some(validation) = &validation {
             self.rows.push(self.row(train, factor, Split::Validation, validation));
         }
@@ -106,7 +112,7 @@ impl History {
             seconds: totals.seconds,
             texts_per_second: mean.texts as f64 / totals.seconds,
         };
-        record.print(train.epochs);
+        record.print(train.epochs, rows);
         self.epochs.push(record);
     }
 
@@ -185,13 +191,13 @@ impl EpochRecord {
                 && self.validation_loss < best.validation_loss)
     }
 
-    fn print(&self, epochs: usize) {
+    fn print(&self, epochs: usize, rows: &str) {
         let validation = match (self.validation_loss, self.validation_accuracy) {
             (Some(loss), Some(accuracy)) => format!("  validation loss {loss:.4} accuracy {accuracy:.4}"),
             _ => String::new(),
         };
         midashi_stage::outln!(
-            "  epoch {}/{epochs}  loss {:.3} (mean {:.4})  training accuracy {:.4}{validation}  {:.1} s  {:.0} texts/s",
+            "  epoch {}/{epochs}  loss {:.3} (mean {:.4})  training accuracy {:.4}{validation}  {:.1} s  {:.0} {rows}/s",
             self.epoch,
             self.summed_loss,
             self.mean_loss,
