@@ -22,6 +22,7 @@ import sys
 import tempfile
 
 import torch
+import transformers
 from checkpoint_reference import read_titles
 from random_encoder import draw
 from safetensors.torch import load_file, save_file
@@ -141,6 +142,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     build()
+    transformers.utils.logging.disable_progress_bar()
     titles = [title for _, title in read_titles(pathlib.Path(sys.argv[1]))]
     with tempfile.TemporaryDirectory() as folder:
         worst = [compare(name, titles, pathlib.Path(folder)) for name in sys.argv[2:] or ["modernbert-ja-30m"]]
