@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Tokenize {
     /// Longest input in tokens, `[CLS]` and `[SEP]` included.
     pub max_length: usize,
+    /// Whether texts are already split into words, with spaces between them, as Juman++ or Sudachi do. Words are then
+    /// those of the spaces; no program that finds words is needed.
+    pub pretokenized: bool,
     /// What happens to a text that is longer.
     pub long_texts: LongTexts,
     /// Tokens that a window shares with the one before it, special tokens not counted: `stride` of transformers'
@@ -36,6 +39,6 @@ impl LongTexts {
 
 impl Default for Tokenize {
     fn default() -> Self {
-        Self { max_length: 512, long_texts: LongTexts::Truncate, stride: 0 }
+        Self { max_length: 512, pretokenized: false, long_texts: LongTexts::Truncate, stride: 0 }
     }
 }

@@ -20,8 +20,20 @@ const VOCABULARY: &str = "vocab.txt";
 
 /// The tokenizer's files; each is optional. The list repeats `midashi_tokenizer::TOKENIZER_FILES` (a test compares them), so
 /// that the download program need not be built with MeCab and tokenizers.
-const TOKENIZER_FILES: [&str; 5] =
-    [TOKENIZER, TOKENIZER_SETTINGS, VOCABULARY, "special_tokens_map.json", "added_tokens.json"];
+const TOKENIZER_FILES: [&str; 9] = [
+    TOKENIZER,
+    TOKENIZER_SETTINGS,
+    VOCABULARY,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    SENTENCEPIECE[0],
+    SENTENCEPIECE[1],
+    SENTENCEPIECE[2],
+    SENTENCEPIECE[3],
+];
+
+/// The names of SentencePiece models. They are not needed beside a `tokenizer.json`.
+const SENTENCEPIECE: [&str; 4] = ["spiece.model", "sentencepiece.bpe.model", "spm.model", "tokenizer.model"];
 
 const SAFETENSORS: &str = "model.safetensors";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";
@@ -36,8 +48,12 @@ const PICKLE: &str = "pytorch_model.bin";
 /// When `file` fails, except with [`Error::NotFound`] for an optional file.
 pub fn fetch(mut file: impl FnMut(&str) -> Result<PathBuf>) -> Result<()> {
     file(CONFIG)?;
+    let mut has_tokenizer = false;
     for name in TOKENIZER_FILES.into_iter().chain([CARD]) {
-        optional(file(name))?;
+        if has_tokenizer && SENTENCEPIECE.contains(&name) {
+            continue;
+        }
+        has_tokenizer |= optional(file(name))?.is_some() && name == TOKENIZER;
     }
     if optional(file(SAFETENSORS))?.is_some() {
         return Ok(());
@@ -80,7 +96,8 @@ pub fn check(folder: &Path) -> Result<()> {
 /// or the vocabulary without its settings.
 pub fn is_complete(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).is_file();
-    let has_tokenizer = if has(VOCABULARY) { has(TOKENIZER_SETTINGS) } else { has(TOKENIZER) };
+    let has_model = || SENTENCEPIECE.into_iter().any(has);
+    let has_tokenizer = if has(VOCABULARY) { has(TOKENIZER_SETTINGS) } else { has(TOKENIZER) || has_model() };
     has_tokenizer && check(folder).is_ok()
 }
 

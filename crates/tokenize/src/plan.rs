@@ -33,8 +33,6 @@ enum Origin {
     Checkpoint {
         folder: PathBuf,
         requirements: Requirements,
-        /// For settings that name no dictionary.
-        default_dictionary: MecabDictionary,
         /// Rows of the model's word embeddings.
         embeddings: usize,
         /// Rows of the model's token type embeddings.
@@ -60,6 +58,9 @@ pub struct Settings {
     pub stride: usize,
     /// The MeCab dictionary, if one is used.
     pub dictionary: Option<String>,
+    /// Whether texts are already split into words.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pretokenized: bool,
     /// Size of the learned vocabulary, if one is learned.
     pub learned_vocabulary_size: Option<usize>,
 }
@@ -73,18 +74,26 @@ impl Plan {
         let configured: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
         let (positions, learned_vocabulary_size, origin) = match checkpoint {
             Some(folder) => {
-                let requirements = Requirements::of(&folder, Some(&configured))?;
+                let requirements = match config.tokenize.pretokenized {
+                    true => Requirements::of_pretokenized(&folder)?,
+                    false => Requirements::of(&folder, Some(&configured))?,
+                };
                 let model = EncoderConfig::read(&folder.join("config.json"))?;
                 let origin = Origin::Checkpoint {
                     folder,
                     requirements,
-                    default_dictionary: configured,
                     embeddings: model.vocab_size,
                     token_types: model.type_vocab_size,
                 };
                 (model.max_tokens(), None, origin)
             }
             None => {
+                ensure!(
+                    !config.tokenize.pretokenized,
+                    "tokenize.pretokenized is true, but model.checkpoint is \"scratch\", whose vocabulary is learned \
+                     from MeCab's words; expected a checkpoint with a tokenizer: set tokenize.pretokenized = false, \
+                     or name one"
+                );
                 let (pieces, positions) =
                     (config.model.scratch.vocabulary_size, config.model.scratch.max_positions);
                 (positions, Some(pieces), Origin::Learned { pieces, dictionary: configured })
@@ -96,6 +105,7 @@ impl Plan {
             long_texts: config.tokenize.long_texts,
             stride: config.tokenize.stride,
             dictionary: origin.dictionary().map(MecabDictionary::to_string),
+            pretokenized: config.tokenize.pretokenized,
             learned_vocabulary_size,
         };
         let dictionaries = Dictionaries::below(&config.run.cache);
@@ -174,15 +184,16 @@ impl Plan {
     /// When the tokenizer cannot be loaded or learned, or `copy` cannot be written.
     pub fn make_tokenizer(&self, corpus: &Corpus, copy: &Path) -> Result<Tokenizer> {
         match &self.origin {
-            Origin::Checkpoint { folder, requirements, default_dictionary, embeddings, .. } => {
-                let tokenizer = Tokenizer::load(folder, &self.dictionaries, Some(default_dictionary))?;
+            Origin::Checkpoint { folder, requirements, embeddings, .. } => {
+                atomic::write_folder(copy, |folder| {
+                    anyhow::Ok(requirements.copy_files(folder, &self.dictionaries)?)
+                })?;
+                // The copy says how texts are read, even where the checkpoint leaves it open.
+                let tokenizer = Tokenizer::load(copy, &self.dictionaries, None)?;
                 let unused = tokenizer.check_embeddings(*embeddings, folder)?;
                 if unused > 0 {
                     midashi_stage::outln!("  {unused} of the model's {embeddings} embeddings have no token");
                 }
-                atomic::write_folder(copy, |folder| {
-                    anyhow::Ok(requirements.copy_files(folder, &self.dictionaries)?)
-                })?;
                 Ok(tokenizer)
             }
             Origin::Learned { pieces, dictionary } => {

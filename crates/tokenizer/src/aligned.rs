@@ -72,6 +72,22 @@ impl<'t> Aligned<'t> {
         )
     }
 
+    /// Unicode's NFKD, filtered by `keep`.
+    pub(crate) fn nfkd(self, keep: fn(char) -> bool) -> Self {
+        // As for NFD.
+        self.change(
+            |character| is_starter(first_of(|found| decompose_compatible(character, found))),
+            |segment, text| text.extend(segment.nfkd().filter(|&character| keep(character))),
+        )
+    }
+
+    /// Replaces the whole text by characters, each with the range in this text that it comes from.
+    pub(crate) fn replaced(self, characters: Vec<(char, Range<usize>)>) -> Self {
+        let text = characters.iter().map(|&(character, _)| character).collect();
+        let origins = characters.into_iter().map(|(_, range)| self.origin(range)).collect();
+        Self { text: Cow::Owned(text), origins: Some(origins) }
+    }
+
     /// Replaces or drops each character.
     pub(crate) fn characters(self, replace: fn(char) -> Option<char>) -> Self {
         self.change(|_| true, |segment, text| text.extend(segment.chars().filter_map(replace)))
@@ -179,6 +195,12 @@ mod tests {
     }
 
     #[test]
+    fn replaced_characters_come_from_what_they_replace() {
+        let text = Aligned::new("㍿x").nfkc().replaced(vec![('_', 0..1), ('K', 0..4), ('x', 4..5)]);
+        assert_eq!(origins(&text), [('_', 0..1), ('K', 0..1), ('x', 1..2)]);
+    }
+
+    #[test]
     fn a_final_sigma_has_a_lower_case_of_its_own() {
         assert_eq!(Aligned::new("ΟΔΟΣ Σ").lower_case().text(), "οδος σ");
     }
@@ -195,6 +217,11 @@ mod tests {
             assert_eq!(changed.text(), text.nfkc().collect::<String>(), "{text:?}");
             assert_eq!(Aligned::new(&text).nfc().text(), text.nfc().collect::<String>(), "{text:?}");
             assert_eq!(Aligned::new(&text).nfd(|_| true).text(), text.nfd().collect::<String>(), "{text:?}");
+            assert_eq!(
+                Aligned::new(&text).nfkd(|_| true).text(),
+                text.nfkd().collect::<String>(),
+                "{text:?}"
+            );
         }
     }
 }

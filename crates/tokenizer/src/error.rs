@@ -60,12 +60,21 @@ pub enum Error {
 
     /// A folder holds no tokenizer.
     #[error(
-        "{}: found neither tokenizer.json nor vocab.txt, expected one of them (vocab.txt beside tokenizer_config.json); copy the checkpoint's tokenizer files there",
+        "{}: found neither tokenizer.json nor vocab.txt nor a SentencePiece model (spiece.model, sentencepiece.bpe.model, spm.model, tokenizer.model), expected one of them (vocab.txt beside tokenizer_config.json); copy the checkpoint's tokenizer files there",
         folder.display()
     )]
     NoTokenizer {
         /// The folder that was searched.
         folder: PathBuf,
+    },
+
+    /// The SentencePiece model of a tokenizer class is missing.
+    #[error("{}: is missing, expected the SentencePiece model that {class} reads; copy it there from the checkpoint", file.display())]
+    NoModel {
+        /// The expected path.
+        file: PathBuf,
+        /// The tokenizer class.
+        class: &'static str,
     },
 
     /// The settings are for BertJapaneseTokenizer, but its vocabulary is missing.

@@ -1,6 +1,7 @@
 //! Tokenizers from `tokenizer.json`, run by the `tokenizers` library.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::Deserialize;
 use tokenizers::{ModelWrapper, TruncationDirection};
@@ -9,14 +10,17 @@ use midashi_text::{Encoding, PAIR_SEPARATOR};
 
 use crate::encoding::Encoded;
 use crate::error::{Error, Result, read_text};
+use crate::wordpiece::is_python_space;
 
 /// The mask tokens of BERT and RoBERTa.
 const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
-/// A tokenizer from `tokenizer.json`.
+/// A tokenizer from `tokenizer.json`, or built with the library's parts from a file of another format.
 pub(crate) struct JsonTokenizer {
     file: PathBuf,
     inner: tokenizers::Tokenizer,
+    /// Whether spaces separate the words of a text, whatever the tokenizer's own words are.
+    is_pretokenized: bool,
     /// Number of special tokens that are added to a text and to a pair.
     pub(crate) special_tokens: (usize, usize),
     pub(crate) unknown_id: Option<u32>,
@@ -24,20 +28,37 @@ pub(crate) struct JsonTokenizer {
 }
 
 impl JsonTokenizer {
-    pub(crate) fn load(file: &Path) -> Result<Self> {
+    pub(crate) fn load(file: &Path, is_pretokenized: bool) -> Result<Self> {
+        Self::parse(file, &read_text(file)?, is_pretokenized)
+    }
+
+    /// The tokenizer of this JSON, which was read or made from `file`.
+    pub(crate) fn parse(file: &Path, text: &str, is_pretokenized: bool) -> Result<Self> {
         let failed =
             |error: tokenizers::Error| Error::Json { file: file.to_owned(), message: error.to_string() };
-        let mut inner = tokenizers::Tokenizer::from_file(file).map_err(failed)?;
+        let mut inner = tokenizers::Tokenizer::from_str(text).map_err(failed)?;
         // The caller limits the length of each text.
         inner.with_truncation(None).map_err(failed)?;
         inner.with_padding(None);
-        let unknown_id = unknown_id(file, &inner)?;
+        let unknown_id = unknown_id(file, text, &inner)?;
         let special = inner.encode("", true).map_err(failed)?.len();
         let special_tokens = (special, inner.encode(("", ""), true).map_err(failed)?.len());
         // The ids may have gaps, so the largest counts and not their number.
         let largest = inner.get_vocab(true).into_values().max();
         let vocabulary_size = largest.map_or(0, |id| id as usize + 1);
-        Ok(Self { file: file.to_owned(), inner, special_tokens, unknown_id, vocabulary_size })
+        Ok(Self {
+            file: file.to_owned(),
+            inner,
+            is_pretokenized,
+            special_tokens,
+            unknown_id,
+            vocabulary_size,
+        })
+    }
+
+    /// The name of the file that the tokenizer was read or made from.
+    pub(crate) fn source(&self) -> std::borrow::Cow<'_, str> {
+        self.file.file_name().unwrap_or_default().to_string_lossy()
     }
 
     /// The kind of model.
@@ -87,12 +108,40 @@ impl JsonTokenizer {
             offsets: whole.get_offsets().iter().map(|&(start, end)| (start as u32, end as u32)).collect(),
             ..Encoding::default()
         };
+        if self.is_pretokenized {
+            number_words(&mut encoding, [first, second.unwrap_or_default()], &whole.get_sequence_ids());
+        }
         if let Some(second) = second {
             join(&mut encoding, second, &whole.get_sequence_ids());
         }
         encoding.original_offsets.clone_from(&encoding.offsets);
         let (truncated, first_truncated) = (first_cut || second_cut, first_cut && second.is_some());
         Ok(Encoded { encoding, truncated, first_truncated })
+    }
+}
+
+/// Numbers the words of each text by the spaces between them.
+fn number_words(encoding: &mut Encoding, texts: [&str; 2], sequences: &[Option<usize>]) {
+    // For each character, the number of its word; for a space, that of the next word.
+    let words = texts.map(|text| {
+        let mut words = Vec::with_capacity(text.len());
+        let (mut word, mut is_inside) = (0, false);
+        for character in text.chars() {
+            let is_space = is_python_space(character);
+            word += i32::from(is_space && is_inside);
+            is_inside = !is_space;
+            words.push((word, is_space));
+        }
+        words
+    });
+    let tokens = encoding.word_ids.iter_mut().zip(&encoding.offsets).zip(sequences);
+    for ((word, &(start, end)), sequence) in tokens.filter(|((word, _), _)| word.is_some()) {
+        // The library leaves the text open where there is only one.
+        let text = words.get(sequence.unwrap_or_default()).map_or(&[][..], Vec::as_slice);
+        let covered = text.get(start as usize..end as usize).unwrap_or_default();
+        let first = covered.iter().find(|(_, is_space)| !is_space).or_else(|| text.get(start as usize));
+        let last = || text.last().map_or(0, |&(word, _)| word);
+        *word = Some(first.map_or_else(last, |&(word, _)| word));
     }
 }
 
@@ -125,7 +174,7 @@ fn join(encoding: &mut Encoding, second: &str, sequences: &[Option<usize>]) {
 
 /// The id of the unknown token. The library does not expose it for some models, so it is read from the file: Unigram has an
 /// id there, the other models a token.
-fn unknown_id(file: &Path, inner: &tokenizers::Tokenizer) -> Result<Option<u32>> {
+fn unknown_id(file: &Path, text: &str, inner: &tokenizers::Tokenizer) -> Result<Option<u32>> {
     #[derive(Deserialize)]
     struct TokenizerFile {
         model: Model,
@@ -136,6 +185,6 @@ fn unknown_id(file: &Path, inner: &tokenizers::Tokenizer) -> Result<Option<u32>>
         unk_token: Option<String>,
     }
     let failed = |error: serde_json::Error| Error::Json { file: file.to_owned(), message: error.to_string() };
-    let TokenizerFile { model } = serde_json::from_str(&read_text(file)?).map_err(failed)?;
+    let TokenizerFile { model } = serde_json::from_str(text).map_err(failed)?;
     Ok(model.unk_id.or_else(|| inner.token_to_id(&model.unk_token?)))
 }

@@ -2,11 +2,14 @@
 
 mod aligned;
 mod basic;
+mod bert;
+mod builder;
 mod cache;
 mod dictionaries;
 mod dictionary;
 mod encoding;
 mod error;
+mod form;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -15,6 +18,8 @@ mod json;
 mod learn;
 mod mecab;
 mod requirements;
+mod sentencepiece;
+mod set_apart;
 mod settings;
 mod tokenizer;
 mod transformers;

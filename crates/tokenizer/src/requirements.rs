@@ -7,55 +7,21 @@ use serde_json::{Map, Value, json};
 
 use crate::dictionaries::Dictionaries;
 use crate::dictionary::MecabDictionary;
-use crate::error::{Error, Result, read, write};
+use crate::error::{Result, read, write};
+use crate::form::{Form, Found};
 use crate::settings::{
-    JSON, JapaneseSettings, OTHER_CHECKPOINT, SETTINGS, Settings, TOKENIZER_FILES, TokenizerClass,
-    VOCABULARY, WordSettings, read_json,
+    MODELS, PRETOKENIZED, SENTENCEPIECE_CLASS, SETTINGS, TOKENIZER_FILES, WordSettings, read_json,
 };
-
-/// The form in which a folder holds a tokenizer.
-pub(crate) enum Form {
-    /// `vocab.txt` with these settings.
-    Japanese(Box<JapaneseSettings>),
-    /// `tokenizer.json`.
-    Json,
-}
-
-impl Form {
-    pub(crate) fn of(folder: &Path, default_dictionary: Option<&MecabDictionary>) -> Result<Self> {
-        let class = TokenizerClass::read(folder)?;
-        let vocabulary = folder.join(VOCABULARY);
-        // As in transformers, BertJapaneseTokenizer never reads a tokenizer.json.
-        if class.is_japanese() {
-            let settings = Settings::read(folder)?.japanese(folder, default_dictionary)?;
-            return match vocabulary.is_file() {
-                true => Ok(Self::Japanese(Box::new(settings))),
-                false => Err(Error::NoVocabulary { file: vocabulary }),
-            };
-        }
-        if folder.join(JSON).is_file() {
-            Ok(Self::Json)
-        } else if vocabulary.is_file() {
-            Err(Error::Unsupported {
-                file: folder.join(SETTINGS),
-                setting: "tokenizer_class",
-                found: class.name().unwrap_or("missing").to_owned(),
-                supported: "BertJapaneseTokenizer with vocab.txt, any class with tokenizer.json",
-                advice: OTHER_CHECKPOINT,
-            })
-        } else {
-            Err(Error::NoTokenizer { folder: folder.to_owned() })
-        }
-    }
-}
 
 /// The files and the dictionary that [`Tokenizer::load`](crate::Tokenizer::load) reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
-    /// The files of [`TOKENIZER_FILES`] that the checkpoint has.
+    /// The files of [`TOKENIZER_FILES`] that the checkpoint has, without SentencePiece models that are not read.
     pub files: Vec<PathBuf>,
     /// The MeCab dictionary, if one is used: the one in the settings, or else the default.
     pub dictionary: Option<MecabDictionary>,
+    /// What the copied settings must say beside the dictionary, because nothing else says it there.
+    settings: Map<String, Value>,
 }
 
 impl Requirements {
@@ -66,15 +32,52 @@ impl Requirements {
     ///
     /// If the folder holds no tokenizer, or its settings are malformed or not supported.
     pub fn of(folder: &Path, default_dictionary: Option<&MecabDictionary>) -> Result<Self> {
-        let dictionary = match Form::of(folder, default_dictionary)? {
-            Form::Japanese(settings) => match settings.words {
-                WordSettings::Mecab { dictionary, .. } => Some(dictionary),
-                WordSettings::Basic => None,
+        Self::find(folder, default_dictionary, false)
+    }
+
+    /// The requirements for texts that are already split into words, with spaces between them. No program that finds
+    /// words is needed, and the words are those of the spaces. The copied settings say so, so that the copy reads texts
+    /// in this way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Requirements::of`].
+    pub fn of_pretokenized(folder: &Path) -> Result<Self> {
+        Self::find(folder, None, true)
+    }
+
+    fn find(
+        folder: &Path,
+        default_dictionary: Option<&MecabDictionary>,
+        is_pretokenized: bool,
+    ) -> Result<Self> {
+        let Found { form, class, is_pretokenized } = Found::of(folder, default_dictionary, is_pretokenized)?;
+        let mut settings: Map<String, Value> = read_json(&folder.join(SETTINGS))?.unwrap_or_default();
+        let mut needed = Map::new();
+        if is_pretokenized && settings.remove(PRETOKENIZED) != Some(Value::Bool(true)) {
+            needed.insert(PRETOKENIZED.to_owned(), Value::Bool(true));
+        }
+        // config.json, which is not copied, may have named the class.
+        let is_named = ["tokenizer_class", "word_tokenizer_type", "auto_map", SENTENCEPIECE_CLASS]
+            .into_iter()
+            .any(|key| settings.get(key).is_some_and(|value| !value.is_null()));
+        if let Some(class) = class.filter(|_| !is_named) {
+            needed.insert("tokenizer_class".to_owned(), Value::String(class.to_owned()));
+        }
+        let (model, dictionary) = match form {
+            Form::Japanese { settings, vocabulary } => match settings.words {
+                WordSettings::Mecab { dictionary, .. } => (Some(vocabulary), Some(dictionary)),
+                WordSettings::Basic | WordSettings::Split { .. } => (Some(vocabulary), None),
             },
-            Form::Json => None,
+            Form::SentencePiece(settings) => (Some(settings.model), None),
+            Form::Bert | Form::Json => (None, None),
         };
-        let files = TOKENIZER_FILES.iter().map(|name| folder.join(name)).filter(|file| file.is_file());
-        Ok(Self { files: files.collect(), dictionary })
+        let is_read = |file: &PathBuf| {
+            let is_model = MODELS.iter().any(|name| file.ends_with(name));
+            file.is_file() && (!is_model || Some(file) == model.as_ref())
+        };
+        let files = TOKENIZER_FILES.iter().map(|name| folder.join(name)).filter(is_read);
+        Ok(Self { files: files.collect(), dictionary, settings: needed })
     }
 
     /// Copies the files into the existing folder `target`. The copied settings name the dictionary even if it was the
@@ -88,30 +91,39 @@ impl Requirements {
             self.dictionary.as_ref().map(|dictionary| dictionaries.located(dictionary)).transpose()?;
         for file in &self.files {
             let copy = target.join(file.file_name().unwrap_or_default());
-            match &dictionary {
-                Some(dictionary) if file.ends_with(SETTINGS) => copy_settings(file, dictionary, &copy)?,
-                _ => copy_file(file, &copy)?,
+            match file.ends_with(SETTINGS) {
+                true => self.copy_settings(file, dictionary.as_ref(), &copy)?,
+                false => copy_file(file, &copy)?,
             }
+        }
+        if !self.settings.is_empty() && !self.files.iter().any(|file| file.ends_with(SETTINGS)) {
+            let settings = Value::Object(self.settings.clone());
+            write(&target.join(SETTINGS), format!("{settings:#}\n"))?;
         }
         Ok(())
     }
-}
 
-/// Copies `tokenizer_config.json`, unchanged if it names the dictionary in the same way already.
-fn copy_settings(file: &Path, dictionary: &MecabDictionary, copy: &Path) -> Result<()> {
-    let mut settings: Map<String, Value> = read_json(file)?.unwrap_or_default();
-    let mecab = settings.entry("mecab_kwargs").or_insert(Value::Null);
-    if mecab.is_null() {
-        *mecab = json!({});
-    }
-    match (mecab.as_object_mut(), dictionary.settings()) {
-        (Some(mecab), Value::Object(names))
-            if names.iter().any(|(key, name)| mecab.get(key) != Some(name)) =>
-        {
-            mecab.extend(names);
-            write(copy, format!("{:#}\n", Value::Object(settings)))
+    /// Copies `tokenizer_config.json`, unchanged if it says all that it must already.
+    fn copy_settings(&self, file: &Path, dictionary: Option<&MecabDictionary>, copy: &Path) -> Result<()> {
+        let mut settings: Map<String, Value> = read_json(file)?.unwrap_or_default();
+        let mut is_changed = !self.settings.is_empty();
+        settings.extend(self.settings.clone());
+        if let Some(dictionary) = dictionary {
+            let mecab = settings.entry("mecab_kwargs").or_insert(Value::Null);
+            if mecab.is_null() {
+                *mecab = json!({});
+            }
+            if let (Some(mecab), Value::Object(names)) = (mecab.as_object_mut(), dictionary.settings())
+                && names.iter().any(|(key, name)| mecab.get(key) != Some(name))
+            {
+                mecab.extend(names);
+                is_changed = true;
+            }
         }
-        _ => copy_file(file, copy),
+        match is_changed {
+            true => write(copy, format!("{:#}\n", Value::Object(settings))),
+            false => copy_file(file, copy),
+        }
     }
 }
 
@@ -123,6 +135,7 @@ fn copy_file(file: &Path, copy: &Path) -> Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::settings::{JSON, VOCABULARY};
 
     /// A folder with these settings and a vocabulary.
     fn tokenizer(settings: &str) -> tempfile::TempDir {
@@ -220,7 +233,7 @@ mod tests {
         let found = message(
             r#"{"tokenizer_class": "BertJapaneseTokenizer", "subword_tokenizer_type": "sentencepiece"}"#,
         );
-        assert!(found.contains("subword_tokenizer_type is sentencepiece"), "{found}");
+        assert!(found.contains("spiece.model: is missing"), "{found}");
         let found = message(r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#);
         assert!(found.contains("vocab.txt: is missing"), "{found}");
     }

@@ -13,6 +13,8 @@ use crate::wordpiece::Subwords;
 
 /// The file of a complete tokenizer.
 pub(crate) const JSON: &str = "tokenizer.json";
+/// The model's settings, which may name the tokenizer's class.
+const CONFIG: &str = "config.json";
 /// The settings file.
 pub(crate) const SETTINGS: &str = "tokenizer_config.json";
 /// The vocabulary, one piece a line.
@@ -26,32 +28,103 @@ pub(crate) const ADDED_TOKENS: &str = "added_tokens.json";
 pub(crate) const OTHER_CHECKPOINT: &str =
     "choose a checkpoint that uses one of these, or one with a tokenizer.json";
 
-/// The files that a checkpoint's tokenizer may consist of, by their names in transformers.
-pub const TOKENIZER_FILES: [&str; 5] = [JSON, SETTINGS, VOCABULARY, SPECIAL_TOKENS_MAP, ADDED_TOKENS];
+/// The advice for words that only other programs find.
+const PRETOKENIZE: &str = "split the texts into words with that program, put spaces between the words and set \
+                           tokenize.pretokenized = true, or choose another checkpoint";
 
-/// The tokenizer class in `tokenizer_config.json`. The rest of the file is read only for BertJapaneseTokenizer, because
-/// other classes may write anything there.
+/// The SentencePiece model beside words of MeCab.
+pub(crate) const SPIECE: &str = "spiece.model";
+
+/// The names of SentencePiece models.
+pub(crate) const MODELS: [&str; 4] = [SPIECE, "sentencepiece.bpe.model", "spm.model", "tokenizer.model"];
+
+/// The files that a checkpoint's tokenizer may consist of, by their names in transformers.
+pub const TOKENIZER_FILES: [&str; 9] = [
+    JSON,
+    SETTINGS,
+    VOCABULARY,
+    SPECIAL_TOKENS_MAP,
+    ADDED_TOKENS,
+    MODELS[0],
+    MODELS[1],
+    MODELS[2],
+    MODELS[3],
+];
+
+/// Our own key: the class whose SentencePiece model is read, beside a `tokenizer.json` for other programs.
+pub(crate) const SENTENCEPIECE_CLASS: &str = "sentencepiece_class";
+/// Our own key: whether texts are already split into words, with spaces between them.
+pub(crate) const PRETOKENIZED: &str = "pretokenized";
+
+/// The tokenizer of LINE's DistilBERT. Its Python code is published with the model and is not run: it is
+/// BertJapaneseTokenizer with a SentencePiece model, MeCab and unidic_lite as defaults.
+const LINE_CLASS: &str = "DistilBertJapaneseTokenizer";
+
+/// What `tokenizer_config.json` says about the class. The rest of the file is read only for classes that are supported,
+/// because other classes may write anything there.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct TokenizerClass {
     tokenizer_class: Option<String>,
     word_tokenizer_type: Option<String>,
+    auto_map: Value,
+    pretokenized: Value,
+    sentencepiece_class: Option<String>,
+    /// `model_type` of `config.json`.
+    #[serde(skip)]
+    model_type: Option<String>,
 }
 
 impl TokenizerClass {
-    /// Reads the folder's settings; empty if there are none.
+    /// Reads the folder's settings. As in transformers, `config.json` may name the class too.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
-        Ok(read_json(&folder.join(SETTINGS))?.unwrap_or_default())
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct ModelConfig {
+            tokenizer_class: Value,
+            model_type: Value,
+        }
+        let mut class: Self = read_json(&folder.join(SETTINGS))?.unwrap_or_default();
+        let config: ModelConfig = read_json(&folder.join(CONFIG))?.unwrap_or_default();
+        let text = |value: Value| value.as_str().map(str::to_owned);
+        class.tokenizer_class = class.tokenizer_class.or_else(|| text(config.tokenizer_class));
+        class.model_type = text(config.model_type);
+        Ok(class)
     }
 
-    /// Whether the settings are for transformers' `BertJapaneseTokenizer`.
+    /// Whether the settings are for transformers' `BertJapaneseTokenizer`, or LINE's class, which resembles it.
     pub(crate) fn is_japanese(&self) -> bool {
-        self.tokenizer_class.as_deref() == Some("BertJapaneseTokenizer") || self.word_tokenizer_type.is_some()
+        self.tokenizer_class.as_deref() == Some("BertJapaneseTokenizer")
+            || self.word_tokenizer_type.is_some()
+            || self.is_line()
+    }
+
+    /// Whether this is the class of LINE's DistilBERT, by its name or that of its code.
+    pub(crate) fn is_line(&self) -> bool {
+        let code = self.auto_map.get("AutoTokenizer");
+        let code = code.and_then(|code| code.get(0).unwrap_or(code).as_str());
+        self.tokenizer_class.as_deref() == Some(LINE_CLASS)
+            || code.and_then(|code| code.rsplit('.').next()) == Some(LINE_CLASS)
+    }
+
+    /// Whether the settings say that texts are already split into words.
+    pub(crate) fn is_pretokenized(&self) -> bool {
+        self.pretokenized == Value::Bool(true)
     }
 
     /// The value of `tokenizer_class`.
     pub(crate) fn name(&self) -> Option<&str> {
         self.tokenizer_class.as_deref()
+    }
+
+    /// The kind of model for which `AutoTokenizer` takes a class if none is named.
+    pub(crate) fn model_type(&self) -> Option<&str> {
+        self.model_type.as_deref()
+    }
+
+    /// The class in our own key.
+    pub(crate) fn sentencepiece_class(&self) -> Option<&str> {
+        self.sentencepiece_class.as_deref()
     }
 }
 
@@ -63,9 +136,19 @@ pub(crate) struct Settings {
     subword_tokenizer_type: Option<String>,
     do_word_tokenize: Option<bool>,
     do_subword_tokenize: Option<bool>,
-    do_lower_case: bool,
+    pub(crate) do_lower_case: Option<bool>,
     never_split: Option<Vec<String>>,
     mecab_kwargs: Option<MecabSettings>,
+    sudachi_kwargs: Option<WordNormalisation>,
+    jumanpp_kwargs: Option<WordNormalisation>,
+    pub(crate) keep_accents: Option<bool>,
+    pub(crate) remove_space: Option<bool>,
+    pub(crate) split_by_punct: Option<bool>,
+    pub(crate) legacy: Option<bool>,
+    pub(crate) add_bos_token: Option<bool>,
+    pub(crate) add_eos_token: Option<bool>,
+    pub(crate) tokenize_chinese_chars: Option<bool>,
+    pub(crate) strip_accents: Option<bool>,
     #[serde(flatten)]
     special_tokens: SpecialTokenNames,
     added_tokens_decoder: Option<BTreeMap<u32, AddedToken>>,
@@ -83,12 +166,23 @@ struct MecabSettings {
     never_split: Option<Vec<String>>,
 }
 
+/// The setting of Sudachi and Juman++ that texts already split into words need.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WordNormalisation {
+    normalize_text: Option<bool>,
+}
+
 /// Keeps a `null` apart from a missing key.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     value: D,
 ) -> std::result::Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }
+
+/// The keys of special tokens.
+pub(crate) const SPECIAL_ROLES: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// The special tokens, by role.
 #[derive(Debug, Default, Deserialize)]
@@ -200,6 +294,8 @@ pub(crate) enum WordSettings {
     Mecab { dictionary: MecabDictionary, normalise: bool },
     /// By white space and punctuation (`BasicTokenizer`).
     Basic,
+    /// By spaces, in texts that were split into words before. They are first normalised (NFKC) if `normalise` is set.
+    Split { normalise: bool },
 }
 
 /// The special tokens; BERT's where the settings name none.
@@ -234,10 +330,12 @@ impl JapaneseSettings {
         let words = match &self.words {
             WordSettings::Mecab { dictionary, .. } => format!("MeCab with {dictionary}"),
             WordSettings::Basic => "basic words".to_owned(),
+            WordSettings::Split { .. } => "words separated by spaces".to_owned(),
         };
         let subwords = match self.subwords {
             Subwords::WordPiece => "WordPiece",
             Subwords::Characters => "characters",
+            Subwords::SentencePiece => "SentencePiece",
         };
         format!("{words}, {subwords}")
     }
@@ -251,10 +349,14 @@ impl JapaneseSettings {
                 ("mecab_dic", dictionary.to_string()),
                 ("normalize_text", normalise.to_string()),
             ],
+            WordSettings::Split { normalise } => {
+                vec![(PRETOKENIZED, "true".to_owned()), ("normalize_text", normalise.to_string())]
+            }
         };
         let subwords = match self.subwords {
             Subwords::WordPiece => "wordpiece",
             Subwords::Characters => "character",
+            Subwords::SentencePiece => "sentencepiece",
         };
         let rest = [
             ("subword_tokenizer_type", subwords.to_owned()),
@@ -273,25 +375,49 @@ impl Settings {
         Ok(read_json(&folder.join(SETTINGS))?.unwrap_or_default())
     }
 
-    /// The special tokens' names. As in transformers, `special_tokens_map.json` takes precedence over the settings, unless
-    /// they have an `added_tokens_decoder`, which replaced that file.
-    fn special_token_names(self, folder: &Path) -> Result<SpecialTokenNames> {
-        if self.added_tokens_decoder.is_some() {
-            return Ok(self.special_tokens);
+    /// Added tokens, from the settings or from a file of their own.
+    pub(crate) fn added_tokens(&self, folder: &Path) -> Result<BTreeMap<u32, AddedToken>> {
+        if let Some(tokens) = &self.added_tokens_decoder {
+            return Ok(tokens.clone());
         }
-        let first: SpecialTokenNames = read_json(&folder.join(SPECIAL_TOKENS_MAP))?.unwrap_or_default();
+        let tokens: Option<BTreeMap<String, u32>> = read_json(&folder.join(ADDED_TOKENS))?;
+        Ok(tokens.into_iter().flatten().map(|(token, id)| (id, AddedToken::plain(&token))).collect())
+    }
+
+    /// The special tokens that are named, by their keys, and the extra ones. As in transformers, `special_tokens_map.json`
+    /// takes precedence over the settings, unless they have an `added_tokens_decoder`, which replaced that file.
+    pub(crate) fn named_tokens(
+        self,
+        folder: &Path,
+    ) -> Result<(BTreeMap<&'static str, AddedToken>, Vec<AddedToken>)> {
+        let first = match self.added_tokens_decoder {
+            Some(_) => SpecialTokenNames::default(),
+            None => read_json(&folder.join(SPECIAL_TOKENS_MAP))?.unwrap_or_default(),
+        };
         let second = self.special_tokens;
-        Ok(SpecialTokenNames {
-            unk_token: first.unk_token.or(second.unk_token),
-            sep_token: first.sep_token.or(second.sep_token),
-            pad_token: first.pad_token.or(second.pad_token),
-            cls_token: first.cls_token.or(second.cls_token),
-            mask_token: first.mask_token.or(second.mask_token),
-            bos_token: first.bos_token.or(second.bos_token),
-            eos_token: first.eos_token.or(second.eos_token),
-            extra_special_tokens: first.extra_special_tokens.or(second.extra_special_tokens),
-            additional_special_tokens: first.additional_special_tokens.or(second.additional_special_tokens),
-        })
+        let extra = ExtraTokens::together(
+            first.extra_special_tokens.or(second.extra_special_tokens),
+            first.additional_special_tokens.or(second.additional_special_tokens),
+        );
+        let named = [
+            ("bos_token", first.bos_token.or(second.bos_token)),
+            ("eos_token", first.eos_token.or(second.eos_token)),
+            ("unk_token", first.unk_token.or(second.unk_token)),
+            ("sep_token", first.sep_token.or(second.sep_token)),
+            ("pad_token", first.pad_token.or(second.pad_token)),
+            ("cls_token", first.cls_token.or(second.cls_token)),
+            ("mask_token", first.mask_token.or(second.mask_token)),
+        ];
+        let named = named.into_iter().filter_map(|(role, name)| Some((role, name?.into_token())));
+        Ok((named.collect(), extra.into_iter().map(TokenName::into_token).collect()))
+    }
+
+    /// Whether a program that finds words normalises texts (NFKC) before.
+    fn normalises_words(&self) -> bool {
+        let mecab = self.mecab_kwargs.as_ref().and_then(|mecab| mecab.normalize_text);
+        let others = [&self.sudachi_kwargs, &self.jumanpp_kwargs];
+        let others = others.into_iter().flatten().find_map(|other| other.normalize_text);
+        mecab.or(others).unwrap_or(true)
     }
 
     /// Checks that the settings are supported, and fills in transformers' defaults. The default dictionary is the caller's,
@@ -300,8 +426,16 @@ impl Settings {
         mut self,
         folder: &Path,
         default: Option<&MecabDictionary>,
+        is_line: bool,
+        is_pretokenized: bool,
     ) -> Result<JapaneseSettings> {
         let file = folder.join(SETTINGS);
+        // The code beside LINE's model has these defaults.
+        let (words, subwords, line) = match is_line {
+            true => ("mecab", "sentencepiece", Some(&MecabDictionary::UnidicLite)),
+            false => ("basic", "wordpiece", default),
+        };
+        let default = line;
         let unsupported = |setting, found: &str, supported| Error::Unsupported {
             file: file.clone(),
             setting,
@@ -309,55 +443,71 @@ impl Settings {
             supported,
             advice: OTHER_CHECKPOINT,
         };
-        let words = match self.word_tokenizer_type.as_deref().unwrap_or("basic") {
+        let words = match self.word_tokenizer_type.as_deref().unwrap_or(words) {
+            _ if is_pretokenized => WordSettings::Split { normalise: self.normalises_words() },
             "mecab" => self.mecab_kwargs.take().unwrap_or_default().words(&file, default)?,
             "basic" => WordSettings::Basic,
-            other => return Err(unsupported("word_tokenizer_type", other, "mecab, basic")),
+            other => {
+                return Err(Error::Unsupported {
+                    file: file.clone(),
+                    setting: "word_tokenizer_type",
+                    found: other.to_owned(),
+                    supported: "mecab, basic",
+                    advice: PRETOKENIZE,
+                });
+            }
         };
-        let subwords = match self.subword_tokenizer_type.as_deref().unwrap_or("wordpiece") {
+        let subwords = match self.subword_tokenizer_type.as_deref().unwrap_or(subwords) {
             "wordpiece" => Subwords::WordPiece,
             "character" => Subwords::Characters,
-            other => return Err(unsupported("subword_tokenizer_type", other, "wordpiece, character")),
+            "sentencepiece" => Subwords::SentencePiece,
+            other => {
+                let supported = "wordpiece, character, sentencepiece";
+                return Err(unsupported("subword_tokenizer_type", other, supported));
+            }
         };
-        if self.do_word_tokenize == Some(false) {
+        if self.do_word_tokenize == Some(false) && !is_pretokenized {
             return Err(unsupported("do_word_tokenize", "false", "true"));
         }
         if self.do_subword_tokenize == Some(false) {
             return Err(unsupported("do_subword_tokenize", "false", "true"));
         }
-        let lower_case = self.do_lower_case;
+        let lower_case = self.do_lower_case.unwrap_or_default();
         let never_split = self.never_split.take().unwrap_or_default();
-        let added_tokens = match &self.added_tokens_decoder {
-            Some(tokens) => tokens.clone(),
-            None => {
-                let tokens: Option<BTreeMap<String, u32>> = read_json(&folder.join(ADDED_TOKENS))?;
-                tokens.into_iter().flatten().map(|(token, id)| (id, AddedToken::plain(&token))).collect()
-            }
-        };
-        let names = self.special_token_names(folder)?;
-        let named = |name: Option<TokenName>, default| {
-            name.map_or_else(|| AddedToken::plain(default), TokenName::into_token)
-        };
-        let extra = ExtraTokens::together(names.extra_special_tokens, names.additional_special_tokens);
+        let added_tokens = self.added_tokens(folder)?;
+        let (mut named, extra) = self.named_tokens(folder)?;
+        let mut token = |role, default| named.remove(role).unwrap_or_else(|| AddedToken::plain(default));
         let special_tokens = SpecialTokens {
-            unknown: named(names.unk_token, "[UNK]"),
-            separator: named(names.sep_token, "[SEP]"),
-            padding: named(names.pad_token, "[PAD]"),
-            classification: named(names.cls_token, "[CLS]"),
-            mask: named(names.mask_token, "[MASK]"),
-            others: [("bos_token", names.bos_token), ("eos_token", names.eos_token)]
+            unknown: token("unk_token", "[UNK]"),
+            separator: token("sep_token", "[SEP]"),
+            padding: token("pad_token", "[PAD]"),
+            classification: token("cls_token", "[CLS]"),
+            mask: token("mask_token", "[MASK]"),
+            others: named
                 .into_iter()
-                .filter_map(|(key, name)| Some((key, name?)))
-                .chain(extra.into_iter().map(|name| ("extra_special_tokens", name)))
-                .map(|(key, name)| (key, name.into_token()))
+                .chain(extra.into_iter().map(|token| ("extra_special_tokens", token)))
                 .collect(),
         };
         let special = special_tokens.iter().map(|(_, token)| token);
-        if let Some(token) = added_tokens.values().chain(special).find(|token| token.single_word) {
-            let found = format!("true for {:?}", token.content);
-            return Err(unsupported("single_word", &found, "tokens without single_word"));
-        }
+        unsupported_single_word(added_tokens.values().chain(special), &file)?;
         Ok(JapaneseSettings { words, subwords, lower_case, never_split, special_tokens, added_tokens })
+    }
+}
+
+/// Refuses a token that is only searched for between words.
+pub(crate) fn unsupported_single_word<'a>(
+    tokens: impl IntoIterator<Item = &'a AddedToken>,
+    file: &Path,
+) -> Result<()> {
+    match tokens.into_iter().find(|token| token.single_word) {
+        None => Ok(()),
+        Some(token) => Err(Error::Unsupported {
+            file: file.to_owned(),
+            setting: "single_word",
+            found: format!("true for {:?}", token.content),
+            supported: "tokens without single_word",
+            advice: OTHER_CHECKPOINT,
+        }),
     }
 }
 
@@ -508,7 +658,7 @@ mod tests {
 
     fn japanese(settings: &str, default: Option<MecabDictionary>) -> Result<JapaneseSettings> {
         let folder = folder(settings);
-        Settings::read(folder.path())?.japanese(folder.path(), default.as_ref())
+        Settings::read(folder.path())?.japanese(folder.path(), default.as_ref(), false, false)
     }
 
     fn mecab(dictionary: MecabDictionary) -> WordSettings {
@@ -572,8 +722,8 @@ mod tests {
             (r#"{"word_tokenizer_type": "sudachi"}"#, "word_tokenizer_type is sudachi"),
             (r#"{"word_tokenizer_type": "jumanpp"}"#, "word_tokenizer_type is jumanpp"),
             (
-                r#"{"word_tokenizer_type": "mecab", "subword_tokenizer_type": "sentencepiece"}"#,
-                "subword_tokenizer_type is sentencepiece",
+                r#"{"word_tokenizer_type": "mecab", "subword_tokenizer_type": "bytes"}"#,
+                "subword_tokenizer_type is bytes",
             ),
             (
                 r#"{"word_tokenizer_type": "mecab", "mecab_kwargs": {"mecab_dic": "naist"}}"#,
@@ -600,7 +750,8 @@ mod tests {
         );
         std::fs::write(folder.path().join(SPECIAL_TOKENS_MAP), r#"{"pad_token": "<pad>"}"#).unwrap();
         let settings = Settings::read(folder.path()).unwrap();
-        let settings = settings.japanese(folder.path(), Some(&MecabDictionary::Ipadic)).unwrap();
+        let settings =
+            settings.japanese(folder.path(), Some(&MecabDictionary::Ipadic), false, false).unwrap();
         assert_eq!(settings.special_tokens.classification.content, "<s>");
         assert_eq!(settings.special_tokens.padding.content, "<pad>");
         assert_eq!(settings.special_tokens.separator.content, "[SEP]");
@@ -666,7 +817,8 @@ mod tests {
         let message = japanese(&settings, None).unwrap_err().to_string();
         assert!(message.ends_with("supported: these two beside mecab_kwargs; move them there"), "{message}");
         let message = japanese(r#"{"word_tokenizer_type": "sudachi"}"#, None).unwrap_err().to_string();
-        assert!(message.contains("supported: mecab, basic; choose a checkpoint"), "{message}");
+        assert!(message.contains("supported: mecab, basic; split the texts into words"), "{message}");
+        assert!(message.contains("tokenize.pretokenized = true"), "{message}");
     }
 
     #[test]

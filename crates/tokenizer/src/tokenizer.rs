@@ -1,4 +1,4 @@
-//! The tokenizer of a checkpoint, whichever of the two kinds it is.
+//! The tokenizer of a checkpoint, whichever kind it is.
 
 use std::path::Path;
 
@@ -6,11 +6,13 @@ use crate::dictionaries::Dictionaries;
 use crate::dictionary::MecabDictionary;
 use midashi_text::PAIR_SEPARATOR;
 
+use crate::bert;
 use crate::encoding::Encoded;
 use crate::error::{Error, Result};
-use crate::japanese::{JapaneseTokenizer, SPECIAL, SPECIAL_OF_PAIRS};
+use crate::form::{Form, Found};
+use crate::japanese::JapaneseTokenizer;
 use crate::json::JsonTokenizer;
-use crate::requirements::Form;
+use crate::sentencepiece::SentencePieceTokenizer;
 use crate::settings::{JSON, VOCABULARY};
 use crate::words::WordSplitter;
 
@@ -19,6 +21,7 @@ pub struct Tokenizer(Kind);
 
 enum Kind {
     Japanese(Box<JapaneseTokenizer>),
+    SentencePiece(Box<SentencePieceTokenizer>),
     Json(Box<JsonTokenizer>),
 }
 
@@ -36,12 +39,20 @@ impl Tokenizer {
         dictionaries: &Dictionaries,
         default_dictionary: Option<&MecabDictionary>,
     ) -> Result<Self> {
-        Ok(Self(match Form::of(folder, default_dictionary)? {
-            Form::Japanese(settings) => {
-                let vocabulary = folder.join(VOCABULARY);
+        let Found { form, is_pretokenized, .. } = Found::of(folder, default_dictionary, false)?;
+        Ok(Self(match form {
+            Form::Japanese { settings, vocabulary } => {
                 Kind::Japanese(Box::new(JapaneseTokenizer::load(&vocabulary, *settings, dictionaries)?))
             }
-            Form::Json => Kind::Json(Box::new(JsonTokenizer::load(&folder.join(JSON))?)),
+            // Its words are separated by spaces in any case.
+            Form::SentencePiece(settings) => {
+                Kind::SentencePiece(Box::new(SentencePieceTokenizer::load(*settings)?))
+            }
+            Form::Bert => {
+                let (file, json) = (folder.join(VOCABULARY), bert::tokenizer_json(folder)?.to_string());
+                Kind::Json(Box::new(JsonTokenizer::parse(&file, &json, is_pretokenized)?))
+            }
+            Form::Json => Kind::Json(Box::new(JsonTokenizer::load(&folder.join(JSON), is_pretokenized)?)),
         }))
     }
 
@@ -49,6 +60,7 @@ impl Tokenizer {
     pub fn encoder(&self) -> Encoder<'_> {
         Encoder(match &self.0 {
             Kind::Japanese(tokenizer) => EncoderKind::Japanese(tokenizer, tokenizer.splitter()),
+            Kind::SentencePiece(tokenizer) => EncoderKind::SentencePiece(tokenizer),
             Kind::Json(tokenizer) => EncoderKind::Json(tokenizer),
         })
     }
@@ -66,6 +78,7 @@ impl Tokenizer {
     pub fn vocabulary_size(&self) -> usize {
         match &self.0 {
             Kind::Japanese(tokenizer) => tokenizer.vocabulary.len(),
+            Kind::SentencePiece(tokenizer) => tokenizer.vocabulary.len(),
             Kind::Json(tokenizer) => tokenizer.vocabulary_size,
         }
     }
@@ -97,7 +110,8 @@ impl Tokenizer {
     /// never set adds none to a pair: that is the default of the `tokenizers` library.
     pub fn special_tokens(&self) -> (usize, usize) {
         match &self.0 {
-            Kind::Japanese(_) => (SPECIAL, SPECIAL_OF_PAIRS),
+            Kind::Japanese(tokenizer) => (tokenizer.template.of_text(), tokenizer.template.of_pair()),
+            Kind::SentencePiece(tokenizer) => (tokenizer.template.of_text(), tokenizer.template.of_pair()),
             Kind::Json(tokenizer) => tokenizer.special_tokens,
         }
     }
@@ -105,18 +119,24 @@ impl Tokenizer {
     /// The id of the unknown token, if there is one.
     pub fn unknown_id(&self) -> Option<i32> {
         match &self.0 {
-            Kind::Japanese(tokenizer) => Some(tokenizer.special.unknown.cast_signed()),
+            Kind::Japanese(tokenizer) => Some(tokenizer.unknown.cast_signed()),
+            Kind::SentencePiece(tokenizer) => Some(tokenizer.unknown.cast_signed()),
             Kind::Json(tokenizer) => tokenizer.unknown_id.map(u32::cast_signed),
         }
     }
 
     /// Id and spelling of the token that replaces a word to hide it from the model: the mask token. It is the unknown token
-    /// (if any) for a `tokenizer.json` that has neither `[MASK]` nor `<mask>` among its special tokens.
+    /// (if any) for a tokenizer without one, as for a `tokenizer.json` with neither `[MASK]` nor `<mask>`.
     pub fn replacement(&self) -> Option<(i32, String)> {
         match &self.0 {
             Kind::Japanese(tokenizer) => {
                 let token = &tokenizer.settings.special_tokens.mask.content;
                 Some((tokenizer.vocabulary.id(token)?.cast_signed(), token.clone()))
+            }
+            Kind::SentencePiece(tokenizer) => {
+                let mask = tokenizer.settings.token("mask_token").map(|token| token.content.as_str());
+                let id = mask.and_then(|mask| tokenizer.vocabulary.id(mask)).unwrap_or(tokenizer.unknown);
+                Some((id.cast_signed(), tokenizer.vocabulary.token(id)?.to_owned()))
             }
             Kind::Json(tokenizer) => tokenizer.replacement(),
         }
@@ -129,7 +149,13 @@ impl Tokenizer {
             Kind::Japanese(tokenizer) => {
                 format!("BertJapaneseTokenizer: {}, {pieces} pieces", tokenizer.settings.describe())
             }
-            Kind::Json(tokenizer) => format!("tokenizer.json: {}, {pieces} pieces", tokenizer.model()),
+            Kind::SentencePiece(tokenizer) => {
+                let (class, model) = (tokenizer.settings.class.name(), &tokenizer.cutter.model);
+                format!("{class}: SentencePiece {}, {pieces} pieces", model.algorithm())
+            }
+            Kind::Json(tokenizer) => {
+                format!("{}: {}, {pieces} pieces", tokenizer.source(), tokenizer.model())
+            }
         }
     }
 
@@ -137,6 +163,7 @@ impl Tokenizer {
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         match &self.0 {
             Kind::Japanese(tokenizer) => tokenizer.settings.list(),
+            Kind::SentencePiece(tokenizer) => tokenizer.list(),
             Kind::Json(tokenizer) => vec![("model", tokenizer.model().to_owned())],
         }
     }
@@ -147,6 +174,7 @@ pub struct Encoder<'t>(EncoderKind<'t>);
 
 enum EncoderKind<'t> {
     Japanese(&'t JapaneseTokenizer, WordSplitter<'t>),
+    SentencePiece(&'t SentencePieceTokenizer),
     Json(&'t JsonTokenizer),
 }
 
@@ -176,6 +204,7 @@ impl Encoder<'_> {
             EncoderKind::Japanese(tokenizer, splitter) => {
                 tokenizer.encode(splitter, first, second, max_length)?
             }
+            EncoderKind::SentencePiece(tokenizer) => tokenizer.encode(first, second, max_length)?,
             EncoderKind::Json(tokenizer) => tokenizer.encode(first, second, max_length)?,
         };
         let texts: Vec<&str> = [first].into_iter().chain(second).collect();

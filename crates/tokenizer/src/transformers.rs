@@ -10,13 +10,16 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::bert;
 use crate::error::{Error, Result, read_text, write};
-use crate::requirements::Form;
+use crate::form::{Form, Found};
+use crate::sentencepiece::{SentencePiece, SentencePieceSettings, SentencePieceTokenizer, tokenizer_json};
 use crate::settings::{
-    ADDED_TOKENS, JSON, JapaneseSettings, SETTINGS, SPECIAL_TOKENS_MAP, TOKENIZER_FILES, VOCABULARY,
-    read_json,
+    ADDED_TOKENS, AddedToken, JSON, JapaneseSettings, SENTENCEPIECE_CLASS, SETTINGS, SPECIAL_TOKENS_MAP,
+    TOKENIZER_FILES, WordSettings, read_json,
 };
 use crate::vocabulary::Vocabulary;
+use crate::wordpiece::Subwords;
 
 /// The class that reads a `tokenizer.json` as it is, in transformers 4 and 5.
 const FAST_CLASS: &str = "PreTrainedTokenizerFast";
@@ -64,10 +67,23 @@ pub fn write_for_transformers(
 ) -> Result<()> {
     let mut settings: Map<String, Value> = read_json(&folder.join(SETTINGS))?.unwrap_or_default();
     settings.retain(|key, _| !OF_THE_PLACE.contains(&key.as_str()));
-    match Form::of(folder, None)? {
-        Form::Japanese(japanese) => of_japanese(folder, &japanese, &mut settings)?,
-        Form::Json => of_json(folder, pad_token_id, &mut settings)?,
-    }
+    let json = match Found::of(folder, None, false)?.form {
+        Form::Japanese { settings: japanese, vocabulary } => {
+            of_japanese(&vocabulary, &japanese, &mut settings)?;
+            None
+        }
+        Form::SentencePiece(sentencepiece) => Some(of_sentencepiece(*sentencepiece, &mut settings)?),
+        Form::Bert => {
+            let json = bert::tokenizer_json(folder)?.to_string();
+            of_json(&folder.join(JSON), &json, pad_token_id, &mut settings)?;
+            Some(json)
+        }
+        Form::Json => {
+            let file = folder.join(JSON);
+            of_json(&file, &read_text(&file)?, pad_token_id, &mut settings)?;
+            None
+        }
+    };
     settings.insert("model_max_length".to_owned(), json!(model_max_length));
     // The classifier reads the first token, so padding and cuts are at the end.
     settings.insert("padding_side".to_owned(), json!("right"));
@@ -84,17 +100,62 @@ pub fn write_for_transformers(
     // The settings now hold what the other two files did.
     for name in TOKENIZER_FILES {
         let file = folder.join(name);
-        if ![SETTINGS, SPECIAL_TOKENS_MAP, ADDED_TOKENS].contains(&name) && file.is_file() {
+        let is_written = json.is_some() && name == JSON;
+        if ![SETTINGS, SPECIAL_TOKENS_MAP, ADDED_TOKENS].contains(&name) && file.is_file() && !is_written {
             let bytes = fs::read(&file).map_err(|source| Error::Read { file: file.clone(), source })?;
             write(&target.join(name), bytes)?;
         }
     }
+    if let Some(json) = json {
+        write(&target.join(JSON), json)?;
+    }
     Ok(())
 }
 
+/// Completes the settings of a class with a SentencePiece model. Returns a `tokenizer.json` for other programs: ours
+/// read the model, of the class that the settings name in a key of our own.
+fn of_sentencepiece(
+    sentencepiece: SentencePieceSettings,
+    settings: &mut Map<String, Value>,
+) -> Result<String> {
+    let tokenizer = SentencePieceTokenizer::load(sentencepiece)?;
+    for (role, token) in &tokenizer.settings.special_tokens {
+        let is_known = tokenizer.vocabulary.id(&token.content).is_some();
+        // Extra tokens stay as the settings list them.
+        if ROLES.iter().any(|(known, _)| known == role) && is_known {
+            settings.insert((*role).to_owned(), json!(token.content));
+        }
+    }
+    let decoder = tokenizer.set_apart.iter().map(|(token, id)| {
+        let mut token: AddedToken = token.clone();
+        token.special |= tokenizer.set_apart.is_special(*id);
+        (id.to_string(), token.to_json())
+    });
+    settings.insert(DECODER.to_owned(), Value::Object(decoder.collect()));
+    let class = tokenizer.settings.class.name();
+    settings.insert(SENTENCEPIECE_CLASS.to_owned(), json!(class));
+    settings.insert("tokenizer_class".to_owned(), json!(FAST_CLASS));
+    // Options of the class that the other one does not have, or would apply a second time.
+    for (key, value) in [
+        ("keep_accents", tokenizer.settings.cleaning.map(|cleaning| cleaning.keep_accents)),
+        ("remove_space", tokenizer.settings.cleaning.map(|cleaning| cleaning.remove_space)),
+        ("do_lower_case", Some(tokenizer.settings.lower_case)),
+    ] {
+        if let Some(value) = value {
+            settings.insert(key.to_owned(), json!(value));
+        }
+    }
+    Ok(tokenizer_json(&tokenizer).to_string())
+}
+
 /// Completes the settings of a `BertJapaneseTokenizer`.
-fn of_japanese(folder: &Path, japanese: &JapaneseSettings, settings: &mut Map<String, Value>) -> Result<()> {
-    let mut vocabulary = Vocabulary::read(&folder.join(VOCABULARY))?;
+fn of_japanese(file: &Path, japanese: &JapaneseSettings, settings: &mut Map<String, Value>) -> Result<()> {
+    let mut vocabulary = match japanese.subwords {
+        Subwords::SentencePiece => {
+            SentencePiece::load(file)?.pieces.iter().map(|piece| &*piece.text).collect()
+        }
+        Subwords::WordPiece | Subwords::Characters => Vocabulary::read(file)?,
+    };
     let mut added = BTreeMap::new();
     for (&id, token) in &japanese.added_tokens {
         if vocabulary.id(&token.content).is_none() {
@@ -127,15 +188,32 @@ fn of_japanese(folder: &Path, japanese: &JapaneseSettings, settings: &mut Map<St
     settings.insert(DECODER.to_owned(), Value::Object(decoder));
     settings.insert("tokenizer_class".to_owned(), json!(JAPANESE_CLASS));
     settings.insert("do_lower_case".to_owned(), json!(japanese.lower_case));
+    let words = match japanese.words {
+        WordSettings::Mecab { .. } => "mecab",
+        WordSettings::Basic | WordSettings::Split { .. } => "basic",
+    };
+    let subwords = match japanese.subwords {
+        Subwords::WordPiece => "wordpiece",
+        Subwords::Characters => "character",
+        Subwords::SentencePiece => "sentencepiece",
+    };
     for (key, value) in [
         ("do_word_tokenize", json!(true)),
         ("do_subword_tokenize", json!(true)),
-        ("word_tokenizer_type", json!("basic")),
-        ("subword_tokenizer_type", json!("wordpiece")),
+        ("word_tokenizer_type", json!(words)),
+        ("subword_tokenizer_type", json!(subwords)),
     ] {
         let entry = settings.entry(key).or_insert(Value::Null);
         if entry.is_null() {
             *entry = value;
+        }
+    }
+    // transformers has no words at spaces. WordPiece finds them itself, and characters need none.
+    if let WordSettings::Split { .. } = japanese.words {
+        let is_by_characters = japanese.subwords == Subwords::Characters;
+        settings.insert("do_word_tokenize".to_owned(), json!(is_by_characters));
+        if is_by_characters {
+            settings.insert("word_tokenizer_type".to_owned(), json!("basic"));
         }
     }
     Ok(())
@@ -149,10 +227,9 @@ struct TokenizerJson {
 }
 
 /// Completes the settings for a `tokenizer.json`.
-fn of_json(folder: &Path, pad_token_id: i64, settings: &mut Map<String, Value>) -> Result<()> {
-    let file = folder.join(JSON);
-    let failed = |error: serde_json::Error| Error::Json { file: file.clone(), message: error.to_string() };
-    let TokenizerJson { added_tokens } = serde_json::from_str(&read_text(&file)?).map_err(failed)?;
+fn of_json(file: &Path, text: &str, pad_token_id: i64, settings: &mut Map<String, Value>) -> Result<()> {
+    let failed = |error: serde_json::Error| Error::Json { file: file.to_owned(), message: error.to_string() };
+    let TokenizerJson { added_tokens } = serde_json::from_str(text).map_err(failed)?;
     let content = |token: &Map<String, Value>| token.get("content")?.as_str().map(str::to_owned);
     let id = |token: &Map<String, Value>| token.get("id")?.as_u64();
     let is_special = |token: &Map<String, Value>| token.get("special") == Some(&json!(true));

@@ -44,6 +44,13 @@ impl Vocabulary {
         id
     }
 
+    /// Makes a repeated piece have this one of its ids.
+    pub(crate) fn claim(&mut self, token: &str, id: u32) {
+        if self.token(id) == Some(token) {
+            self.ids.insert(token.into(), id);
+        }
+    }
+
     /// Number of ids.
     pub(crate) fn len(&self) -> usize {
         self.tokens.len()

@@ -24,16 +24,8 @@ pub(crate) struct Piece {
 pub(crate) enum Subwords {
     WordPiece,
     Characters,
-}
-
-impl Subwords {
-    /// Appends the pieces of `word` to `pieces`.
-    pub(crate) fn cut(self, word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
-        match self {
-            Self::WordPiece => word_pieces(word, vocabulary, unknown, pieces),
-            Self::Characters => characters(word, vocabulary, unknown, pieces),
-        }
-    }
+    /// By a SentencePiece model, which has the vocabulary.
+    SentencePiece,
 }
 
 /// Python's `str.isspace`, which BERT's WordPiece uses: Unicode white space and the separators U+001C to U+001F, which are
@@ -44,7 +36,7 @@ pub(crate) fn is_python_space(character: char) -> bool {
 
 /// BERT's WordPiece on each run between white space in `word`. MeCab keeps some separators, such as U+2028, as words or
 /// inside words, so one of its words may hold no run or several.
-fn word_pieces(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
+pub(crate) fn word_pieces(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
     let mut first = 0;
     for run in word.split(is_python_space) {
         let length = run.chars().count();
@@ -80,7 +72,7 @@ fn cut_run(mut run: &str, mut range: Range<usize>, vocabulary: &Vocabulary, piec
 
 /// One piece a character; `[UNK]` for characters that the vocabulary lacks. transformers normalises the word here once
 /// more, which matters if it was not normalised before or lower-casing undid that.
-fn characters(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
+pub(crate) fn characters(word: &str, vocabulary: &Vocabulary, unknown: u32, pieces: &mut Vec<Piece>) {
     let normalised = Aligned::new(word).nfkc();
     let mut buffer = [0; 4];
     for (at, character) in normalised.text().chars().enumerate() {
@@ -100,7 +92,10 @@ mod tests {
     fn cut(subwords: Subwords, word: &str, tokens: &[&str]) -> Vec<(u32, usize, usize)> {
         let vocabulary: Vocabulary = ["[UNK]"].iter().chain(tokens).copied().collect();
         let mut pieces = Vec::new();
-        subwords.cut(word, &vocabulary, UNKNOWN, &mut pieces);
+        match subwords {
+            Subwords::Characters => characters(word, &vocabulary, UNKNOWN, &mut pieces),
+            _ => word_pieces(word, &vocabulary, UNKNOWN, &mut pieces),
+        }
         pieces.iter().map(|piece| (piece.id, piece.start, piece.end)).collect()
     }
 

@@ -1,0 +1,25 @@
+//! SentencePiece models as they are published: `.model` files, read and run as SentencePiece itself does
+//! (Kudo and Richardson 2018), and the tokenizer classes of transformers around them.
+
+mod bpe;
+mod charsmap;
+mod classes;
+mod cleaning;
+mod cutter;
+mod export;
+mod model;
+mod normaliser;
+mod pieces;
+mod proto;
+mod settings;
+mod tokenizer;
+mod trie;
+mod unigram;
+
+pub(crate) use classes::Class;
+pub(crate) use cleaning::Cleaning;
+pub(crate) use cutter::Cutter;
+pub(crate) use export::tokenizer_json;
+pub(crate) use model::SentencePiece;
+pub(crate) use settings::SentencePieceSettings;
+pub(crate) use tokenizer::SentencePieceTokenizer;
