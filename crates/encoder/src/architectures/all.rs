@@ -19,7 +19,11 @@ pub(crate) fn read(keys: &Keys) -> Result<Description, String> {
         modernbert::MODEL_TYPE => modernbert::read(keys),
         deberta::MODEL_TYPE => deberta::read(keys),
         _ => bert::read(name, keys).unwrap_or_else(|| {
-            Err(format!("model_type is {name:?}, which is not supported; expected one of {}", known()))
+            Err(format!(
+                "model_type is {name:?}, which is not supported; expected one of {}; the guide lists published \
+                 encoders that work (Which encoders)",
+                known()
+            ))
         }),
     }
 }

@@ -158,7 +158,8 @@ const ELECTRA: Member = Member {
         (embedding != *hidden).then(|| {
             format!(
                 "embedding_size is {embedding} and hidden_size {hidden}: the embeddings are projected \
-                 (embeddings_project), which BERT does not do; expected equal sizes"
+                 (embeddings_project), which BERT does not do; expected equal sizes; choose an ELECTRA of the base \
+                 size, or a small BERT"
             )
         })
     },
