@@ -59,7 +59,7 @@ impl Encoder {
             (["num_hidden_layers", "n_layers"], layers),
             (["pooler_hidden_size", "embedding_size"], HIDDEN),
             (["attention_head_size", ""], HIDDEN / HEADS),
-            (["vocab_size", ""], vocabulary as u64),
+            (["vocab_size", ""], u64::try_from(vocabulary).unwrap()),
         ];
         for (names, value) in small {
             for name in names {
@@ -67,7 +67,7 @@ impl Encoder {
             }
         }
         if let Some(Value::Array(kinds)) = keys.get_mut("layer_types") {
-            kinds.truncate(layers as usize);
+            kinds.truncate(usize::try_from(layers).unwrap());
         }
         config
     }
