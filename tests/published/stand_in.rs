@@ -14,8 +14,6 @@ pub const TEXT: &str = "人工知能の新しい本を読む。";
 /// The same text, split into words.
 pub const WORDS: &str = "人工 知能 の 新しい 本 を 読む 。";
 
-/// Pieces of the small SentencePiece models.
-const PIECES: u64 = 800;
 /// Pieces of the published model whose settings list added tokens behind its last piece.
 const PUBLISHED_PIECES: u64 = 32768;
 
@@ -25,29 +23,41 @@ const BERT: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 /// Writes the tokenizer's settings as published, and a small stand-in for each of its other files.
 pub fn write(encoder: &Encoder, folder: &Path) {
     let write = |name: &str, content: &str| fs::write(folder.join(name), content).unwrap();
+    // Beside a tokenizer.json, the model is not read.
+    let model = encoder.piece_model.as_deref().unwrap_or("unigram_bytes");
+    let model =
+        fs::read(root().join("crates/tokenizer/tests/fixtures/sentencepiece").join(format!("{model}.model")));
+    let model = model.unwrap();
     if let Some(settings) = &encoder.tokenizer {
-        write("tokenizer_config.json", &with_small_ids(settings).to_string());
+        write("tokenizer_config.json", &with_small_ids(settings, pieces(&model)).to_string());
     }
     for file in &encoder.files {
         match file.as_str() {
             "vocab.txt" => write(file, &vocabulary().join("\n")),
             "tokenizer.json" => write(file, &tokenizer_json(encoder).to_string()),
             "entity_vocab.json" => write(file, "{}"),
-            model => {
-                // Beside a tokenizer.json, the model is not read.
-                let name = encoder.piece_model.as_deref().unwrap_or("unigram_bytes");
-                let fixtures = root().join("crates/tokenizer/tests/fixtures/sentencepiece");
-                fs::copy(fixtures.join(format!("{name}.model")), folder.join(model)).unwrap();
-            }
+            _ => fs::write(folder.join(file), &model).unwrap(),
         }
     }
 }
 
-/// The settings with the ids of tokens behind the last piece moved to the end of the small model.
-fn with_small_ids(settings: &Value) -> Value {
+/// The number of a SentencePiece model's pieces: the messages in its first field, which it begins with.
+fn pieces(model: &[u8]) -> u64 {
+    let mut rest = model;
+    let mut count = 0;
+    // The field's number and wire type, and a length below 128.
+    while let [10, length @ 0..128, after @ ..] = rest {
+        rest = &after[usize::from(*length)..];
+        count += 1;
+    }
+    count
+}
+
+/// The settings with the ids of tokens behind the last piece moved to the end of a model with so many pieces.
+fn with_small_ids(settings: &Value, pieces: u64) -> Value {
     let mut settings = settings.clone();
     if let Some(Value::Object(tokens)) = settings.get_mut("added_tokens_decoder") {
-        let small = |id: u64| if id > PUBLISHED_PIECES { id - PUBLISHED_PIECES + PIECES } else { id };
+        let small = |id: u64| if id > PUBLISHED_PIECES { id - PUBLISHED_PIECES + pieces } else { id };
         let published = std::mem::take(tokens);
         let moved = published.into_iter().map(|(id, token)| (small(id.parse().unwrap()).to_string(), token));
         tokens.extend(moved);
