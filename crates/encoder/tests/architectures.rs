@@ -16,6 +16,7 @@ use midashi_encoder::{
 use midashi_runtime::{DeviceChoice, Engine, Outputs, Session, Tensor};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use safetensors::SafeTensors;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Largest absolute difference accepted.
@@ -281,6 +282,51 @@ fn the_longest_text_has_as_many_tokens_as_positions() {
 }
 
 #[test]
+fn positions_may_begin_at_another_row_and_are_written_where_transformers_expects_them() {
+    let folder = TempDir::new().unwrap();
+    let write = |keys: &Value| fs::write(folder.path().join("config.json"), keys.to_string()).unwrap();
+    let table = folder.path().join("model.safetensors");
+    fs::copy(fixture("roberta").join("model.safetensors"), &table).unwrap();
+    let text = fs::read_to_string(fixture("roberta").join("config.json")).unwrap();
+    let mut keys: Value = serde_json::from_str(&text).unwrap();
+
+    let name = "roberta.embeddings.position_embeddings.weight";
+    let bytes = fs::read(&table).unwrap();
+    let stored = SafeTensors::deserialize(&bytes).unwrap();
+    let stored = floats(&stored, name);
+    let rows = |first: usize| stored.slice_axis(Axis(0), (first..first + 9).into()).to_owned();
+    for (first, begin) in [(None, 2), (Some(0), 0), (Some(1), 1), (Some(2), 2)] {
+        if let Some(first) = first {
+            keys["first_position"] = first.into();
+        }
+        write(&keys);
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        let weights = checkpoint.encoder().unwrap();
+        assert_eq!(weights.get(name), Some(&rows(begin)), "{first:?}");
+
+        // The written model is that of transformers, whose rows begin after that of the padding.
+        let written = TempDir::new().unwrap();
+        let config = checkpoint.config();
+        weights.write_model(config, &Weights::default(), &written.path().join("model.safetensors")).unwrap();
+        let written_keys = Value::Object(config.written_keys());
+        assert_eq!(written_keys.get("first_position"), None);
+        fs::write(written.path().join("config.json"), written_keys.to_string()).unwrap();
+        let bytes = fs::read(written.path().join("model.safetensors")).unwrap();
+        let table = floats(&SafeTensors::deserialize(&bytes).unwrap(), name);
+        assert_eq!(table.shape(), stored.shape());
+        assert_eq!(table.slice_axis(Axis(0), (2..).into()), rows(begin));
+        let reopened = Checkpoint::open(written.path()).unwrap();
+        assert!(reopened.encoder().unwrap().iter().eq(weights.iter()), "{first:?}");
+    }
+    for wrong in [json!(3), json!(-1), json!("0")] {
+        keys["first_position"] = wrong;
+        write(&keys);
+        let message = Checkpoint::open(folder.path()).err().unwrap().to_string();
+        assert!(message.contains("first_position is") && message.contains("up to 2"), "{message}");
+    }
+}
+
+#[test]
 fn tensors_outside_of_the_encoder_are_listed() {
     let unused = |architecture: &str| {
         let checkpoint = Checkpoint::open(&fixture(architecture)).unwrap();
@@ -325,7 +371,7 @@ fn messages_about_tensors_use_the_architectures_own_names() {
         fs::copy(fixture(architecture).join("model.safetensors"), &weights).unwrap();
         let text = fs::read_to_string(fixture(architecture).join("config.json")).unwrap();
         let refusal = |key: &str, value: usize| {
-            let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let mut config: Value = serde_json::from_str(&text).unwrap();
             config[key] = value.into();
             fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
             let message = Checkpoint::open(folder.path()).unwrap().encoder().err().unwrap().to_string();

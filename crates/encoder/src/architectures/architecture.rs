@@ -49,6 +49,12 @@ pub(crate) trait Architecture: Debug + Send + Sync {
         0
     }
 
+    /// The row of a published table with which the parameter begins: usually that after
+    /// [`rows_before`](Self::rows_before), so that it has all others.
+    fn first_row(&self, name: &str, geometry: &Geometry) -> usize {
+        self.rows_before(name, geometry)
+    }
+
     /// Changes keys of the written `config.json`.
     fn write_keys(&self, keys: &mut Keys) {
         let _ = keys;

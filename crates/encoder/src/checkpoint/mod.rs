@@ -221,7 +221,8 @@ impl Checkpoint {
         let mut whole = shape.to_vec();
         whole[0] += rows_before;
         let all = self.stored(parts, name, &whole)?;
-        Ok(all.slice_axis(Axis(0), Slice::from(rows_before..)).to_owned())
+        let first = self.config.architecture().first_row(name, &self.config);
+        Ok(all.slice_axis(Axis(0), Slice::from(first..first + shape[0])).to_owned())
     }
 
     fn stored(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::family::{ALL, Member};
 use super::layers::Bert;
+use super::own_keys::FIRST_POSITION;
 use crate::architectures::architecture::{Description, Keys};
 use crate::geometry::{Activation, Geometry};
 
@@ -97,6 +98,7 @@ fn describe(member: &'static Member, class: &'static str, published: &Keys) -> R
         })?;
     geometry.check()?;
     check(member, &keys)?;
+    let first_position = first_position(published, unused)?;
     let keys = match member.name {
         // All keys are written, in one order.
         "bert" => match serde_json::to_value(keys) {
@@ -106,7 +108,17 @@ fn describe(member: &'static Member, class: &'static str, published: &Keys) -> R
         },
         _ => published.clone(),
     };
-    Ok(Description { geometry, architecture: Arc::new(Bert::new(member, class)), keys })
+    Ok(Description { geometry, architecture: Arc::new(Bert::new(member, class, first_position)), keys })
+}
+
+/// The value of [`FIRST_POSITION`]. The first row is at most the usual one, after `unused` others, so that enough rows
+/// follow it.
+fn first_position(published: &Keys, unused: usize) -> Result<Option<usize>, String> {
+    let Some(value) = published.get(FIRST_POSITION) else { return Ok(None) };
+    let first = value.as_u64().and_then(|first| usize::try_from(first).ok());
+    first.filter(|first| *first <= unused).map(Some).ok_or_else(|| {
+        format!("{FIRST_POSITION} is {value}; expected a row up to {unused}, from which transformers counts")
+    })
 }
 
 /// The keys of a member, with BERT's names and the member's defaults.

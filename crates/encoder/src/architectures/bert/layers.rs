@@ -3,6 +3,7 @@
 use midashi_onnx::{Dim, Value};
 
 use super::family::Member;
+use super::own_keys::FIRST_POSITION;
 use crate::architectures::architecture::{Architecture, Keys};
 use crate::geometry::Geometry;
 use crate::native_head::NativeHead;
@@ -15,6 +16,8 @@ pub struct Bert {
     member: &'static Member,
     /// The prefix of its classes in transformers.
     class: &'static str,
+    /// The row of the position embeddings that the first token uses, if it is another than in transformers.
+    first_position: Option<usize>,
 }
 
 const POSITIONS: &str = "embeddings.position_embeddings.weight";
@@ -35,8 +38,8 @@ impl Member {
 }
 
 impl Bert {
-    pub(super) fn new(member: &'static Member, class: &'static str) -> Self {
-        Self { member, class }
+    pub(super) fn new(member: &'static Member, class: &'static str, first_position: Option<usize>) -> Self {
+        Self { member, class, first_position }
     }
 
     /// The member's name of a part of BERT, such as `encoder.layer.0.output.dense`.
@@ -169,8 +172,15 @@ impl Architecture for Bert {
         if name == self.own(POSITIONS) { self.member.unused_positions(geometry.pad_token_id) } else { 0 }
     }
 
+    fn first_row(&self, name: &str, geometry: &Geometry) -> usize {
+        let usual = self.rows_before(name, geometry);
+        if name == self.own(POSITIONS) { self.first_position.unwrap_or(usual) } else { usual }
+    }
+
     fn write_keys(&self, keys: &mut Keys) {
         (self.member.write)(keys);
+        // The written table begins where transformers expects it.
+        keys.remove(FIRST_POSITION);
     }
 
     /// Sum of word, position and token type embeddings, normalised.
@@ -239,7 +249,7 @@ mod tests {
     #[test]
     fn tensors_of_a_distilbert_have_their_own_names() {
         let member = ALL.into_iter().find(|member| member.name == "distilbert").unwrap();
-        let distilbert = Bert::new(member, "DistilBert");
+        let distilbert = Bert::new(member, "DistilBert", None);
         for (bert, own) in [
             ("embeddings.LayerNorm.bias", "embeddings.LayerNorm.bias"),
             ("encoder.layer.3.attention.output.LayerNorm.bias", "transformer.layer.3.sa_layer_norm.bias"),

@@ -3,5 +3,6 @@
 mod family;
 mod keys;
 mod layers;
+mod own_keys;
 
 pub(super) use keys::{model_types, read};
