@@ -11,8 +11,7 @@ use midashi_text::{Encoding, WindowRows, Windowing};
 use midashi_tokenizer::{Dictionaries, Encoded, Length, Tokenizer};
 use ndarray::{Array2, ArrayD, Axis, s};
 
-use crate::encode::encode_text;
-use crate::reading::check_length;
+use crate::encode::{check_length, encode_text};
 use crate::windows::RowIds;
 use crate::{Error, ModelFolder, Prediction, Result};
 

@@ -1,7 +1,7 @@
 //! Texts as the model reads them.
 
 use midashi_config::TextChoice;
-use midashi_tokenizer::{Encoded, Encoder, Length};
+use midashi_tokenizer::{Encoded, Encoder, Length, Tokenizer};
 
 use crate::Result;
 
@@ -27,4 +27,10 @@ pub(crate) fn encode_text(
     // A title without a body is shown without the separator.
     encoded.encoding.original = text.to_owned();
     Ok(encoded.encoding.has_words().then_some(encoded))
+}
+
+/// Checks that windows have room for more than the tokens that they share.
+pub(crate) fn check_length(tokenizer: &Tokenizer, text: TextChoice, length: Length) -> Result<()> {
+    let check = |windowing| tokenizer.check_windowing(windowing, text == TextChoice::TitleAndBody);
+    Ok(length.windowing().map_or(Ok(()), check)?)
 }

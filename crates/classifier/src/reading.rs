@@ -5,7 +5,7 @@ use std::sync::Arc;
 use midashi_config::TextChoice;
 use midashi_tokenizer::{Encoded, Encoder, Length, Tokenizer};
 
-use crate::encode::encode_text;
+use crate::encode::{check_length, encode_text};
 use crate::{Classifier, ModelFolder, Options, Result};
 
 /// Everything that tokenising a text for a model depends on. Threads can share it.
@@ -75,12 +75,6 @@ impl Reading {
     pub fn describe(&self) -> String {
         self.tokenizer.describe()
     }
-}
-
-/// Checks that windows have room for more than the tokens that they share.
-pub(crate) fn check_length(tokenizer: &Tokenizer, text: TextChoice, length: Length) -> Result<()> {
-    let check = |windowing| tokenizer.check_windowing(windowing, text == TextChoice::TitleAndBody);
-    Ok(length.windowing().map_or(Ok(()), check)?)
 }
 
 impl Classifier<'_> {
