@@ -136,7 +136,7 @@ impl Reference {
     }
 
     /// Attention from tokens, `[tokens, heads, all tokens]`: transformers lets padding attend to everything.
-    fn from_tokens(&self, attention: ArrayViewD<'_, f32>) -> ArrayD<f32> {
+    fn of_tokens(&self, attention: ArrayViewD<'_, f32>) -> ArrayD<f32> {
         let by_token = attention.permuted_axes(IxDyn(&[0, 2, 1, 3]));
         self.at_tokens(by_token.as_standard_layout().view())
     }
@@ -186,7 +186,7 @@ fn all_outputs_of_the_encoder_agree_with_transformers() {
         for layer in 0..layers {
             let found = outputs.float32(&attentions_name(layer)).unwrap();
             let expected = reference.floats[&format!("attention.{layer}")].view();
-            let [found, expected] = [found, expected].map(|attention| reference.from_tokens(attention));
+            let [found, expected] = [found, expected].map(|attention| reference.of_tokens(attention));
             assert_close(&format!("{model}: attention of layer {layer}"), found.view(), expected.view());
         }
     }

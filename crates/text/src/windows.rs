@@ -145,7 +145,7 @@ mod tests {
     fn a_text_that_fits_is_one_window() {
         for length in [0, 1, 5] {
             let text = text(length, 0);
-            assert_eq!(ids(&text, 7, 2), [text.input_ids.clone()]);
+            assert_eq!(ids(&text, 7, 2), std::slice::from_ref(&text.input_ids));
         }
         let untokenised = Encoding { input_ids: vec![1, 2], ..Encoding::default() };
         assert_eq!(ids(&untokenised, 7, 2), [[1, 2]]);

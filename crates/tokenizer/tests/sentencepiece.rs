@@ -1,7 +1,7 @@
 //! Compares ids with SentencePiece's on the hard lines of `fixtures/sentencepiece`, for every tokenizer class that reads a
 //! SentencePiece model. `tests/parity/sentencepiece_reference.py` wrote the models, the lines and the ids.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 use std::path::{Path, PathBuf};
 

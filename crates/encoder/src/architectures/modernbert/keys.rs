@@ -264,7 +264,8 @@ mod tests {
         let global: Vec<usize> = (0..old.len()).filter(|&layer| old[layer].reach.is_none()).collect();
         assert_eq!(global, [0, 3, 6, 9]);
         assert_eq!((old[1].reach, old[1].theta, old[0].theta), (Some(64), Theta(1e4), Theta(1.6e5)));
-        let kind = |layer: usize| if layer % 3 == 0 { "full_attention" } else { "sliding_attention" };
+        let kind =
+            |layer: usize| if layer.is_multiple_of(3) { "full_attention" } else { "sliding_attention" };
         let new = json!({
             "global_attn_every_n_layers": null, "global_rope_theta": null, "local_rope_theta": null,
             "layer_types": (0..10).map(kind).collect::<Vec<_>>(),
