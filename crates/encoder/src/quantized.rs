@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use midashi_onnx::Graph;
-use ndarray::{Array1, ArrayD, ArrayView2, Axis, Ix2};
+use ndarray::{Array1, ArrayView2, Axis, Ix2};
 
 use crate::error::{Error, Result};
 use crate::quantize::{GELU_DEPTH, INT8, SCALE, SHIFTED, SMALLEST};
@@ -26,9 +26,7 @@ impl Weights {
             let bias = format!("{}.bias", name.trim_end_matches(".weight"));
             if shifted.contains(&&*bias) {
                 let constants = column_sums(&numbers, &scales) * GELU_DEPTH;
-                // Some linear layers have no bias.
-                let zeros = ArrayD::zeros(vec![constants.len()]);
-                let floats = self.get(&bias).unwrap_or(&zeros);
+                let floats = self.get(&bias).ok_or_else(|| Error::Unfilled(bias.clone()))?;
                 let shifted = floats
                     .iter()
                     .zip(&constants)
