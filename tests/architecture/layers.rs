@@ -8,12 +8,13 @@ use toml::Table;
 
 /// Crates and the crates of this workspace that they may depend on, lower layers first. Development dependencies are
 /// free, since nobody else compiles them.
-pub const MAY_USE: [(&str, &[&str]); 22] = [
+pub const MAY_USE: [(&str, &[&str]); 23] = [
     // Libraries that know nothing of a run.
     ("onnx", &[]),
     ("text", &[]),
     ("page", &["text"]),
     ("baseline", &[]),
+    ("bundled", &[]),
     ("table", &[]),
     ("tokenizer", &["text"]),
     ("encoder", &["onnx"]),
@@ -24,7 +25,7 @@ pub const MAY_USE: [(&str, &[&str]); 22] = [
     ("runtime", &["config"]),
     ("classifier", &["encoder", "runtime", "tokenizer", "text", "artifacts", "stage", "config"]),
     // Stages, which meet in artifacts only.
-    ("fetch", &["artifacts", "stage", "config"]),
+    ("fetch", &["bundled", "artifacts", "stage", "config"]),
     ("ingest", &["table", "artifacts", "stage", "config"]),
     ("tokenize", &["tokenizer", "text", "encoder", "artifacts", "stage", "config"]),
     ("train", &["classifier", "encoder", "onnx", "runtime", "artifacts", "stage", "config"]),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod all;
+mod bundled;
 mod compat;
 mod config;
 mod corpus;
@@ -15,6 +16,7 @@ mod tokenize;
 mod train;
 mod validate;
 
+pub use bundled::BundledEncoder;
 pub use compat::Compat;
 pub use config::Config;
 pub use corpus::{BadFiles, Corpus, CorpusColumns, Layout, SplitShares, TextChoice};

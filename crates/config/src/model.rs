@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Model {
-    /// Hub id (`owner/name`), path of a folder, URL of a folder, or `"scratch"`.
+    /// Hub id (`owner/name`), path of a folder, URL of a folder, `"bundled:multilingual-e5-small"` (which `make setup` brings), or
+    /// `"scratch"`.
     pub checkpoint: String,
     /// Branch, tag or commit of a hub checkpoint.
     pub revision: String,

@@ -1,5 +1,6 @@
 //! Refuses values that have the right type but are impossible.
 
+use crate::bundled::BundledEncoder;
 use crate::config::Config;
 use crate::tokenize::LongTexts;
 
@@ -10,6 +11,7 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
     require(!run.name.is_empty() && !run.name.starts_with('.') && !run.name.contains(['/', '\\']), || {
         format!("run.name is {:?}; expected a plain folder name", run.name)
     })?;
+    BundledEncoder::of(&model.checkpoint)?;
     for (key, share) in [
         ("corpus.split.test", split.test),
         ("corpus.split.validation", split.validation),

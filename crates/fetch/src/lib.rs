@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+pub mod bundled;
 pub mod checkpoint;
 pub mod client;
 pub mod dataset;

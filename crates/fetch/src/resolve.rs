@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use midashi_config::{Corpus, Model};
+use midashi_config::{BundledEncoder, Corpus, Model};
 use ureq::http::Uri;
 
+use crate::bundled;
 use crate::checkpoint::{self, is_plain_file_name};
 use crate::client::{Client, RetryPolicy};
 use crate::dataset::{DatasetAddress, FORM};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::hub::{Hub, Snapshot};
 
 /// Part of every message about a network failure.
-const WITHOUT_NETWORK: &str = "`make demo` needs no download";
+const WITHOUT_NETWORK: &str = "`make demo` needs no download but packages";
 
 /// The value of `model.checkpoint` for a model that is trained from scratch.
 const SCRATCH: &str = "scratch";
@@ -24,6 +25,7 @@ const SCRATCH: &str = "scratch";
 pub struct Resolver {
     client: Client,
     hub: Hub,
+    cache: PathBuf,
     downloads: PathBuf,
 }
 
@@ -58,7 +60,7 @@ impl Resolver {
     /// A resolver that stores downloads in `<cache>/downloads`, except those from the hub.
     pub fn new(cache: &Path, hub: Hub, policy: RetryPolicy) -> Self {
         let client = Client::new(policy, &hub.endpoint, hub.token.clone());
-        Self { client, hub, downloads: cache.join("downloads") }
+        Self { client, hub, cache: cache.to_owned(), downloads: cache.join("downloads") }
     }
 
     /// The file or folder of the corpus.
@@ -89,9 +91,12 @@ impl Resolver {
     /// When no source is named, a path does not exist or is not a checkpoint, or a download fails.
     pub fn checkpoint(&self, model: &Model) -> anyhow::Result<Option<Checkpoint>> {
         const EXPECTED: &str = "expected a hub id (owner/name), a folder with a checkpoint's files, the \
-             URL of one, or \"scratch\"";
+             URL of one, \"bundled:multilingual-e5-small\", or \"scratch\"";
         if model.checkpoint == SCRATCH {
             return Ok(None);
+        }
+        if let Some(encoder) = BundledEncoder::of(&model.checkpoint).map_err(|message| anyhow!(message))? {
+            return Ok(Some(Checkpoint { folder: bundled::checkpoint(&self.cache, encoder)?, commit: None }));
         }
         ensure!(!model.checkpoint.is_empty(), "nothing is named; {EXPECTED}");
         let (folder, commit) = match self.hub_id_of_page(Source::of(&model.checkpoint)?) {
