@@ -13,3 +13,4 @@ mod pairs;
 mod recipe;
 mod repetition;
 mod runs;
+mod trimmed;

@@ -32,6 +32,9 @@ pub struct FeaturesKey {
     pub checkpoint_sha256: Vec<String>,
     /// The texts and their ids: `TokenizedCorpus::input_ids_sha256`.
     pub input_ids_sha256: String,
+    /// Of a trimmed vocabulary, the SHA-256 of the checkpoint's ids of its pieces: they decide what an id stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary_sha256: Option<String>,
     /// Number of frozen layers.
     pub trunk_layers: usize,
     /// Width of a hidden state.
@@ -220,6 +223,7 @@ mod tests {
         FeaturesKey {
             checkpoint_sha256: vec!["c".into()],
             input_ids_sha256: "t".into(),
+            vocabulary_sha256: None,
             trunk_layers,
             hidden_size: 2,
             trunk_precision: TrunkPrecision::F32,

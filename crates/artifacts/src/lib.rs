@@ -17,6 +17,7 @@ mod sources;
 mod sweep;
 mod tokens;
 mod training;
+mod vocabulary;
 
 pub use attention::{AttentionRow, read_attention, write_attention};
 pub use category::{CategoryId, Split};
@@ -37,3 +38,4 @@ pub use sources::Sources;
 pub use sweep::{Sweep, SweepRow, SweepScores};
 pub use tokens::{Replacement, TextSettings, TokenizedCorpus, TokenizedText};
 pub use training::{StepRow, read_training, write_training};
+pub use vocabulary::{VocabularyRow, read_checkpoint_ids, write_vocabulary};

@@ -29,6 +29,8 @@ pub struct ModelCard<'a> {
     pub windowing: Option<Windowing>,
     /// The head.
     pub head: Head,
+    /// Number of pieces before and after the checkpoint's vocabulary was trimmed, if it was.
+    pub trimmed: Option<(usize, usize)>,
     /// Settings of the training: names and values.
     pub training: &'a [(&'static str, String)],
 }
@@ -165,8 +167,17 @@ impl ModelCard<'_> {
             Some(name) => format!("The licence above, {name}, is that of the checkpoint; the texts may have another."),
             None => "The licence is unknown: neither checkpoint nor texts stated one in a way that a program reads.".into(),
         };
+        let vocabulary = match self.trimmed {
+            Some((before, after)) => format!(
+                "\n\nIts vocabulary has {after} of the checkpoint's {before} pieces: those of the training corpus, of \
+                 Japanese, ASCII and punctuation. Texts in these scripts are read as before; words in others, such as \
+                 Hangul, are unknown or cut into smaller pieces."
+            ),
+            None => String::new(),
+        };
         format!(
-            "{base} to classify Japanese {text} in {} categories: {}. Made with Midashi.\n\n{head}\n\n{licence}\n",
+            "{base} to classify Japanese {text} in {} categories: {}. Made with \
+             Midashi.{vocabulary}\n\n{head}\n\n{licence}\n",
             labels.len(),
             labels.join(", ")
         )
@@ -346,9 +357,16 @@ mod tests {
             max_length: 64,
             windowing,
             head: Head::Linear,
+            trimmed: Some((250_037, 104_500)),
             training: &training,
         }
         .text()
+    }
+
+    #[test]
+    fn the_card_says_that_the_vocabulary_was_trimmed() {
+        let card = card("a.csv", Licence::default());
+        assert!(card.contains("Its vocabulary has 104500 of the checkpoint's 250037 pieces"), "{card}");
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub struct Model {
     pub checkpoint: String,
     /// Branch, tag or commit of a hub checkpoint.
     pub revision: String,
+    /// Whether the vocabulary is trimmed to the pieces of the corpus, of Japanese, ASCII and punctuation. It makes a
+    /// multilingual model smaller and changes no text in these scripts.
+    pub trim_vocabulary: bool,
     /// MeCab dictionary for a tokenizer whose own settings name none.
     pub dictionary: String,
     /// Size of a model that is trained from scratch.
@@ -41,6 +44,7 @@ impl Default for Model {
         Self {
             checkpoint: String::new(),
             revision: "main".into(),
+            trim_vocabulary: false,
             dictionary: "ipadic".into(),
             scratch: Scratch::default(),
         }

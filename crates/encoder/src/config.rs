@@ -1,11 +1,13 @@
 //! The encoder that a `config.json` describes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::architectures::{Architecture, Description, Keys, read};
 use crate::error::Error;
@@ -73,6 +75,53 @@ impl EncoderConfig {
         let text = fs::read(path).map_err(Error::io("read", path))?;
         let keys: Keys = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         Self::try_from(keys).map_err(wrong)
+    }
+
+    /// The ids of word embeddings that the configuration depends on, ascending: that of the padding, those of other special
+    /// tokens that it names, and where positions count from the padding's id, as in fairseq, all before that, so that it
+    /// stays the same.
+    pub fn named_ids(&self) -> Vec<usize> {
+        let padding = usize::try_from(self.pad_token_id).unwrap_or_default();
+        let first = self.tensors().iter().any(|(name, _)| self.architecture.rows_before(name, self) > 0);
+        let mut ids: BTreeSet<usize> = if first { (0..=padding).collect() } else { [padding].into() };
+        for (_, value) in self.keys.iter().filter(|(key, _)| is_id(key)) {
+            let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            ids.extend(values.iter().filter_map(word_id).filter(|id| *id < self.vocab_size));
+        }
+        ids.into_iter().collect()
+    }
+
+    /// The same encoder with a smaller vocabulary, whose word embeddings are the rows `rows` of this one's, ascending. Ids
+    /// in its keys are changed; those of other rows are left out.
+    ///
+    /// # Errors
+    /// When the rows are not ascending, there is no such row, or none for the padding.
+    pub fn with_words(&self, rows: &[usize]) -> Result<Self, String> {
+        let is_ascending = rows.is_sorted_by(|one, other| one < other);
+        if !is_ascending || rows.last().is_none_or(|last| *last >= self.vocab_size) {
+            return Err(format!(
+                "vocab_size is {}; the trimmed vocabulary needs rows of it in ascending order, but ends with {:?}; run \
+                 tokenize again",
+                self.vocab_size,
+                rows.last()
+            ));
+        }
+        let new_id = |id: usize| rows.binary_search(&id).ok();
+        let padding = usize::try_from(self.pad_token_id).ok().and_then(new_id).ok_or_else(|| {
+            format!("pad_token_id is {}, which the trimmed vocabulary lacks; run tokenize again", self.pad_token_id)
+        })?;
+        let mut keys = self.keys.clone();
+        for (_, value) in keys.iter_mut().filter(|(key, _)| is_id(key)) {
+            match value {
+                Value::Array(ids) => {
+                    *ids = ids.iter().filter_map(word_id).filter_map(new_id).map(Value::from).collect();
+                }
+                id => *id = word_id(id).and_then(new_id).map_or(Value::Null, Value::from),
+            }
+        }
+        keys.insert("vocab_size".to_owned(), rows.len().into());
+        keys.insert("pad_token_id".to_owned(), padding.into());
+        Self::try_from(keys)
     }
 
     pub(crate) fn architecture(&self) -> &dyn Architecture {
@@ -148,6 +197,15 @@ impl EncoderConfig {
     pub fn decays(&self, name: &str) -> bool {
         !name.ends_with(".bias") && !is_normalisation(name)
     }
+}
+
+/// Whether a key of `config.json` names the id of a special token, such as `bos_token_id`.
+fn is_id(key: &str) -> bool {
+    key.ends_with("_token_id")
+}
+
+fn word_id(value: &Value) -> Option<usize> {
+    usize::try_from(value.as_u64()?).ok()
 }
 
 /// Whether the tensor `name` belongs to a layer normalisation: all architectures say so in the name.

@@ -39,7 +39,7 @@ pub fn template_error(error: Error) -> anyhow::Error {
 }
 
 /// Groups digits: 1234567 becomes 1,234,567.
-fn grouped(value: u64) -> String {
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let group = |(at, digit): (usize, char)| {
         let comma = at > 0 && (digits.len() - at).is_multiple_of(3);

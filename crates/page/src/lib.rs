@@ -6,7 +6,7 @@ mod speak;
 mod strings;
 
 pub use data::data_block;
-pub use environment::{environment, template_error};
+pub use environment::{environment, grouped, template_error};
 pub use speak::add_strings;
 pub use strings::{Bilingual, Sentence, Strings, Word};
 

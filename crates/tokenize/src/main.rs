@@ -3,6 +3,7 @@
 mod encode;
 mod plan;
 mod report;
+mod trim;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use midashi_artifacts::{Replacement, Sources, TokenizedCorpus};
 use midashi_stage::{Stage, StageArguments};
 use midashi_tokenizer::Length;
 
+use crate::encode::TextEncoder;
 use crate::plan::{Plan, Settings};
 use crate::report::Statistics;
 
@@ -48,10 +50,19 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let Settings { text, max_length, .. } = plan.settings;
     let windowing = plan.windowing(&tokenizer)?;
     let length = windowing.map_or(Length::AtMost(max_length), Length::Windows);
-    let encoded = encode::texts(&corpus, &tokenizer, text, length, work.config().threads())?;
+    let encoder = TextEncoder::new(&corpus, text, length, work.config().threads())?;
+    let mut encoded = encoder.encode(&tokenizer)?;
     plan.check_token_types(&encoded.texts)?;
+    let (tokenizer, trimmed) = match plan.settings.trim_vocabulary {
+        true => {
+            let (tokenizer, trimmed) =
+                trim::trim(&plan, &encoder, &tokenizer, &mut encoded, &folder.tokenizer(), &work.provenance())?;
+            (tokenizer, Some(trimmed))
+        }
+        false => (tokenizer, None),
+    };
     let statistics = Statistics::of(&encoded, &corpus, &tokenizer, text, windowing);
-    report::print(&tokenizer, &plan, &statistics);
+    report::print(&tokenizer, &plan, trimmed.as_ref(), &statistics);
 
     let tokens = TokenizedCorpus {
         categories: corpus.categories,
@@ -62,6 +73,6 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         texts: encoded.texts,
     };
     tokens.write(&folder.tokens(), &work.provenance())?;
-    work.finish(&report::details(&tokenizer, &plan, &statistics))?;
+    work.finish(&report::details(&tokenizer, &plan, trimmed.as_ref(), &statistics))?;
     Ok(())
 }

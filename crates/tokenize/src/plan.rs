@@ -33,10 +33,7 @@ enum Origin {
     Checkpoint {
         folder: PathBuf,
         requirements: Requirements,
-        /// Rows of the model's word embeddings.
-        embeddings: usize,
-        /// Rows of the model's token type embeddings.
-        token_types: usize,
+        model: Box<EncoderConfig>,
     },
     /// A vocabulary of at most `pieces` pieces, learned from the training split with the words of `dictionary`.
     Learned { pieces: usize, dictionary: MecabDictionary },
@@ -63,6 +60,9 @@ pub struct Settings {
     pub pretokenized: bool,
     /// Size of the learned vocabulary, if one is learned.
     pub learned_vocabulary_size: Option<usize>,
+    /// Whether the checkpoint's vocabulary is trimmed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trim_vocabulary: bool,
 }
 
 impl Plan {
@@ -79,13 +79,8 @@ impl Plan {
                     false => Requirements::of(&folder, Some(&configured))?,
                 };
                 let model = EncoderConfig::read(&folder.join("config.json"))?;
-                let origin = Origin::Checkpoint {
-                    folder,
-                    requirements,
-                    embeddings: model.vocab_size,
-                    token_types: model.type_vocab_size,
-                };
-                (model.max_tokens(), None, origin)
+                let positions = model.max_tokens();
+                (positions, None, Origin::Checkpoint { folder, requirements, model: Box::new(model) })
             }
             None => {
                 ensure!(
@@ -93,6 +88,12 @@ impl Plan {
                     "tokenize.pretokenized is true, but model.checkpoint is \"scratch\", whose vocabulary is learned \
                      from MeCab's words; expected a checkpoint with a tokenizer: set tokenize.pretokenized = false, \
                      or name one"
+                );
+                ensure!(
+                    !config.model.trim_vocabulary,
+                    "model.trim_vocabulary is true, but model.checkpoint is \"scratch\", whose vocabulary is learned \
+                     from the corpus; expected a checkpoint with a vocabulary: set model.trim_vocabulary = false, or \
+                     name one"
                 );
                 let (pieces, positions) =
                     (config.model.scratch.vocabulary_size, config.model.scratch.max_positions);
@@ -107,6 +108,7 @@ impl Plan {
             dictionary: origin.dictionary().map(MecabDictionary::to_string),
             pretokenized: config.tokenize.pretokenized,
             learned_vocabulary_size,
+            trim_vocabulary: config.model.trim_vocabulary,
         };
         let dictionaries = Dictionaries::below(&config.run.cache);
         let dictionary_folder = origin.dictionary().map(|name| dictionaries.folder(name)).transpose()?;
@@ -147,12 +149,13 @@ impl Plan {
     /// # Errors
     /// When there are more token types than rows of the model's token type embeddings.
     pub fn check_token_types(&self, texts: &[TokenizedText]) -> Result<()> {
-        let Origin::Checkpoint { folder, token_types, .. } = &self.origin else { return Ok(()) };
-        if *token_types == 0 {
+        let Origin::Checkpoint { folder, model, .. } = &self.origin else { return Ok(()) };
+        let token_types = model.type_vocab_size;
+        if token_types == 0 {
             return Ok(());
         }
         let largest = texts.iter().flat_map(|text| &text.encoding.token_type_ids).max().copied().unwrap_or(0);
-        if usize::try_from(largest).is_ok_and(|largest| largest < *token_types) {
+        if usize::try_from(largest).is_ok_and(|largest| largest < token_types) {
             return Ok(());
         }
         bail!(
@@ -178,20 +181,45 @@ impl Plan {
         Ok(Some(windowing))
     }
 
+    /// The checkpoint's encoder; none if a vocabulary is learned.
+    pub fn model(&self) -> Option<&EncoderConfig> {
+        match &self.origin {
+            Origin::Checkpoint { model, .. } => Some(model),
+            Origin::Learned { .. } => None,
+        }
+    }
+
+    /// Copies the files of the checkpoint's tokenizer into the existing folder `target`.
+    ///
+    /// # Errors
+    /// When a file cannot be copied.
+    pub fn copy_tokenizer(&self, target: &Path) -> Result<()> {
+        match &self.origin {
+            Origin::Checkpoint { requirements, .. } => Ok(requirements.copy_files(target, &self.dictionaries)?),
+            Origin::Learned { .. } => Ok(()),
+        }
+    }
+
+    /// Loads the tokenizer of an own folder.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot be loaded.
+    pub fn load(&self, tokenizer: &Path) -> Result<Tokenizer> {
+        // The copy says how texts are read, even where the checkpoint leaves it open.
+        Ok(Tokenizer::load(tokenizer, &self.dictionaries, None)?)
+    }
+
     /// Loads the checkpoint's tokenizer and copies its files to the folder `copy`, or learns a tokenizer there.
     ///
     /// # Errors
     /// When the tokenizer cannot be loaded or learned, or `copy` cannot be written.
     pub fn make_tokenizer(&self, corpus: &Corpus, copy: &Path) -> Result<Tokenizer> {
         match &self.origin {
-            Origin::Checkpoint { folder, requirements, embeddings, .. } => {
-                atomic::write_folder(copy, |folder| {
-                    anyhow::Ok(requirements.copy_files(folder, &self.dictionaries)?)
-                })?;
-                // The copy says how texts are read, even where the checkpoint leaves it open.
-                let tokenizer = Tokenizer::load(copy, &self.dictionaries, None)?;
-                let unused = tokenizer.check_embeddings(*embeddings, folder)?;
-                if unused > 0 {
+            Origin::Checkpoint { folder, model, .. } => {
+                atomic::write_folder(copy, |folder| self.copy_tokenizer(folder))?;
+                let (tokenizer, embeddings) = (self.load(copy)?, model.vocab_size);
+                let unused = tokenizer.check_embeddings(embeddings, folder)?;
+                if unused > 0 && !self.settings.trim_vocabulary {
                     midashi_stage::outln!("  {unused} of the model's {embeddings} embeddings have no token");
                 }
                 Ok(tokenizer)
@@ -207,7 +235,7 @@ impl Plan {
                             format!("cannot learn model.scratch.vocabulary_size = {pieces} pieces")
                         })
                 })?;
-                Ok(Tokenizer::load(copy, &self.dictionaries, None)?)
+                self.load(copy)
             }
         }
     }

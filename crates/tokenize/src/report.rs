@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::encode::EncodedTexts;
 use crate::plan::Plan;
+use crate::trim::Trimmed;
 
 /// Lengths in tokens, special tokens included, and losses.
 #[derive(Debug, PartialEq, Serialize)]
@@ -108,8 +109,20 @@ fn ratio(part: usize, whole: usize) -> f64 {
 }
 
 /// Prints the tokenizer and the statistics.
-pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
+pub fn print(tokenizer: &Tokenizer, plan: &Plan, trimmed: Option<&Trimmed>, statistics: &Statistics) {
     midashi_stage::outln!("  {}", tokenizer.describe());
+    if let Some(trimmed) = trimmed {
+        let (before, after) = trimmed.megabytes();
+        midashi_stage::outln!(
+            "  vocabulary trimmed: {} of {} pieces, {} of them in the corpus; encoder of {:.1} instead of {:.1} million \
+             parameters, {after:.0} MB instead of {before:.0}",
+            trimmed.pieces,
+            trimmed.pieces_before,
+            trimmed.used_pieces,
+            trimmed.parameters as f64 * 1e-6,
+            trimmed.parameters_before as f64 * 1e-6,
+        );
+    }
     if let Some(folder) = &plan.dictionary_folder {
         midashi_stage::outln!("  MeCab dictionary in {}", folder.display());
     }
@@ -154,15 +167,24 @@ pub fn print(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) {
 }
 
 /// The details for `run.json`.
-pub fn details(tokenizer: &Tokenizer, plan: &Plan, statistics: &Statistics) -> Value {
-    json!({
+pub fn details(
+    tokenizer: &Tokenizer,
+    plan: &Plan,
+    trimmed: Option<&Trimmed>,
+    statistics: &Statistics,
+) -> Value {
+    let mut details = json!({
         "tokenizer": tokenizer.describe(),
         "vocabulary_size": tokenizer.vocabulary_size(),
         "max_length": plan.settings.max_length,
         "mean_tokens": statistics.mean(),
         "unknown_share": statistics.unknown_share(),
         "counts": statistics,
-    })
+    });
+    if let (Some(trimmed), Some(details)) = (trimmed, details.as_object_mut()) {
+        details.insert("trimmed".to_owned(), json!(trimmed));
+    }
+    details
 }
 
 #[cfg(test)]

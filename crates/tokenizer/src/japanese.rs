@@ -24,7 +24,7 @@ pub(crate) struct JapaneseTokenizer {
     pub(crate) vocabulary: Vocabulary,
     pub(crate) settings: JapaneseSettings,
     subwords: Cut,
-    set_apart: SetApart,
+    pub(crate) set_apart: SetApart,
     /// Words that are neither lower-cased nor split.
     never_split: HashSet<String>,
     pub(crate) template: Template,
@@ -102,6 +102,14 @@ impl JapaneseTokenizer {
             WordSettings::Basic | WordSettings::Split { .. } => None,
         };
         Ok(Self { mecab, never_split, template, unknown, vocabulary, settings, subwords, set_apart })
+    }
+
+    /// The SentencePiece model that cuts words, if one does.
+    pub(crate) fn model(&self) -> Option<&SentencePiece> {
+        match &self.subwords {
+            Cut::SentencePiece(cutter) => Some(&cutter.model),
+            Cut::WordPiece | Cut::Characters => None,
+        }
     }
 
     pub(crate) fn splitter(&self) -> WordSplitter<'_> {

@@ -18,7 +18,7 @@ const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 /// A tokenizer from `tokenizer.json`, or built with the library's parts from a file of another format.
 pub(crate) struct JsonTokenizer {
     file: PathBuf,
-    inner: tokenizers::Tokenizer,
+    pub(crate) inner: tokenizers::Tokenizer,
     /// Whether spaces separate the words of a text, whatever the tokenizer's own words are.
     is_pretokenized: bool,
     /// Number of special tokens that are added to a text and to a pair.

@@ -13,7 +13,8 @@ use crate::form::{Form, Found};
 use crate::japanese::JapaneseTokenizer;
 use crate::json::JsonTokenizer;
 use crate::sentencepiece::SentencePieceTokenizer;
-use crate::settings::{JSON, VOCABULARY};
+use crate::settings::{JSON, SPIECE, VOCABULARY};
+use crate::trim::{KeptIds, Wanted, trim_class, trim_json, trim_lines, trim_words};
 use crate::words::WordSplitter;
 
 /// A checkpoint's tokenizer. Threads can share it; each makes its own [`Encoder`].
@@ -139,6 +140,42 @@ impl Tokenizer {
                 Some((id.cast_signed(), tokenizer.vocabulary.token(id)?.to_owned()))
             }
             Kind::Json(tokenizer) => tokenizer.replacement(),
+        }
+    }
+
+    /// The spelling of the token with this id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        match &self.0 {
+            Kind::Japanese(tokenizer) => tokenizer.vocabulary.token(id).map(str::to_owned),
+            Kind::SentencePiece(tokenizer) => tokenizer.vocabulary.token(id).map(str::to_owned),
+            Kind::Json(tokenizer) => tokenizer.inner.id_to_token(id),
+        }
+    }
+
+    /// Trims the vocabulary in `folder`, a copy of the folder that this tokenizer was loaded from, to what is `wanted`,
+    /// special tokens, and the pieces of Japanese, ASCII and punctuation. Ids stay in their order and have no gaps.
+    ///
+    /// A text in these scripts is cut into the same pieces as before, and so is nearly every text of which the pieces are
+    /// wanted; [`Wanted::add_text`] makes it every text (decision 61).
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, understood or written.
+    pub fn trim(&self, folder: &Path, wanted: &Wanted) -> Result<KeptIds> {
+        match &self.0 {
+            Kind::Japanese(tokenizer) => {
+                let special = tokenizer.set_apart.iter().map(|(_, id)| *id).chain([tokenizer.unknown]);
+                match tokenizer.model() {
+                    Some(model) => trim_words(folder, Path::new(SPIECE), model, special, wanted),
+                    None => trim_lines(folder, special, wanted),
+                }
+            }
+            Kind::SentencePiece(tokenizer) => trim_class(folder, tokenizer, wanted),
+            Kind::Json(tokenizer) if tokenizer.source() == VOCABULARY => {
+                let added = tokenizer.inner.get_added_tokens_decoder();
+                trim_lines(folder, added.keys().copied().chain(tokenizer.unknown_id), wanted)
+            }
+            Kind::Json(tokenizer) => trim_json(folder, tokenizer, wanted),
         }
     }
 

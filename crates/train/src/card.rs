@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use midashi_artifacts::{BaseModel, Licence, ModelCard, Sources, TextSettings, TokenizedCorpus, counts};
 use midashi_config::{Train, TrainableLayers};
 
+use crate::setup::Setup;
+
 /// The checkpoint's own card, if it has one: it states the licence.
 pub fn of_checkpoint(sources: &Sources) -> Option<PathBuf> {
     sources.checkpoint.as_ref().map(|folder| folder.join("README.md")).filter(|card| card.is_file())
@@ -21,8 +23,9 @@ pub fn text(
     checkpoint_card: Option<&Path>,
     corpus: &TokenizedCorpus,
     texts: TextSettings,
-    train: &Train,
+    setup: &Setup,
 ) -> Result<String> {
+    let train = &setup.settings.train;
     let read = |path: &Path| {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         anyhow::Ok(Licence::of_card(&String::from_utf8_lossy(&bytes)))
@@ -43,6 +46,7 @@ pub fn text(
         max_length: texts.max_length,
         windowing: corpus.windowing,
         head: train.head,
+        trimmed: setup.trimmed(),
         training: &settings(train),
     };
     Ok(card.text())

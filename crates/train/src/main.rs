@@ -55,10 +55,11 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         return Ok(remove_state(&folder)?);
     };
 
+    let setup = setup.with_vocabulary(&tokenizer)?;
     let texts = TextSettings::read(&tokens)?;
     let mut corpus = TokenizedCorpus::read(&tokens)?;
     let train_settings = &setup.settings.train;
-    let card = card::text(&sources, checkpoint_card.as_deref(), &corpus, texts, train_settings)?;
+    let card = card::text(&sources, checkpoint_card.as_deref(), &corpus, texts, &setup)?;
     let (model, mut weights) = setup.model(&corpus)?;
     let (trunk, hidden_states) = trunk::hidden_states(&work, &setup, &model, &weights, &corpus)?.unzip();
     let (reduced, used_rows) = UsedRows::select(&model, &mut weights, &mut corpus)?;

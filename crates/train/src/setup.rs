@@ -1,9 +1,9 @@
 //! Settings, checkpoint and engine of the training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use midashi_artifacts::{Sources, TokenizedCorpus};
+use midashi_artifacts::{Sources, TokenizedCorpus, read_checkpoint_ids};
 use midashi_classifier::encoder_head;
 use midashi_config::{Compat, Config, Scratch, Train, TrainableLayers};
 use midashi_encoder::{Checkpoint, Dropout, EncoderConfig, PaddingRule, Start, Weights};
@@ -31,6 +31,8 @@ pub struct Setup {
     pub settings: Settings,
     pub checkpoint_files: Vec<PathBuf>,
     pub engine: Engine,
+    /// The checkpoint's ids of the pieces of a trimmed vocabulary.
+    pub words: Option<Vec<usize>>,
     checkpoint: Option<Checkpoint>,
 }
 
@@ -60,8 +62,31 @@ impl Setup {
             },
             checkpoint_files: checkpoint.as_ref().map(Checkpoint::files).unwrap_or_default(),
             engine,
+            words: None,
             checkpoint,
         })
+    }
+
+    /// Reduces the checkpoint to the vocabulary in the folder `tokenizer`, if that was trimmed.
+    pub fn with_vocabulary(mut self, tokenizer: &Path) -> Result<Self> {
+        self.words = read_checkpoint_ids(tokenizer)?;
+        if let Some(words) = &self.words {
+            let checkpoint = self.checkpoint.take().with_context(|| {
+                format!(
+                    "{} was trimmed from a checkpoint's vocabulary, but model.checkpoint is \"scratch\"; run \
+                     midashi-tokenize again",
+                    tokenizer.display()
+                )
+            })?;
+            self.checkpoint = Some(checkpoint.with_words(words.clone())?);
+        }
+        Ok(self)
+    }
+
+    /// Number of word embeddings before and after the vocabulary was trimmed, if it was.
+    pub fn trimmed(&self) -> Option<(usize, usize)> {
+        let before = self.checkpoint.as_ref()?.words_before();
+        Some((before, self.words.as_ref()?.len()))
     }
 
     /// The model and its weights before training: the encoder's from the checkpoint, or randomly initialised for the

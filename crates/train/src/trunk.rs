@@ -6,7 +6,7 @@ use midashi_artifacts::{FeaturesKey, TokenizedCorpus};
 use midashi_classifier::{HiddenStates, Trunk, TrunkRecord, computed_by};
 use midashi_config::TrunkPrecision;
 use midashi_encoder::Weights;
-use midashi_stage::Work;
+use midashi_stage::{Work, sha256_of_bytes};
 
 use crate::model::Model;
 use crate::setup::Setup;
@@ -51,6 +51,12 @@ pub fn hidden_states(
     Ok(Some((TrunkRecord { features: key, kept }, hidden_states)))
 }
 
+/// SHA-256 of ids as 64-bit integers.
+fn digest(ids: &[usize]) -> String {
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| (*id as u64).to_le_bytes()).collect();
+    sha256_of_bytes(&bytes)
+}
+
 fn key(
     work: &Work,
     setup: &Setup,
@@ -67,6 +73,7 @@ fn key(
     Ok(FeaturesKey {
         checkpoint_sha256: checkpoint.collect::<Result<_>>()?,
         input_ids_sha256: corpus.input_ids_sha256(),
+        vocabulary_sha256: setup.words.as_deref().map(digest),
         trunk_layers,
         hidden_size: model.config.hidden_size,
         trunk_precision: train.trunk_precision,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use half::{bf16, f16};
-use ndarray::{ArrayD, IxDyn, ShapeBuilder, StrideShape};
+use ndarray::{ArrayD, Axis, IxDyn, ShapeBuilder, StrideShape};
 use safetensors::tensor::Dtype;
 
 /// The tensors of a file, by their names in it.
@@ -40,6 +40,35 @@ impl Stored {
             format!("has shape {:?} and strides {strides:?}, which do not fit: {error}", self.shape)
         })?;
         Ok(if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() })
+    }
+
+    /// Some rows of the tensor, in the order of `rows`, as [`read`](Self::read) returns them. Of a tensor in row-major
+    /// order no others are converted.
+    ///
+    /// # Errors
+    /// What is wrong with the tensor, or that it has no such row.
+    pub fn read_rows(&self, bytes: &[u8], rows: &[usize]) -> Result<ArrayD<f32>, String> {
+        let (&count, shape) = self.shape.split_first().ok_or("has no rows")?;
+        if let Some(row) = rows.iter().find(|row| **row >= count) {
+            return Err(format!("has {count} rows and no row {row}"));
+        }
+        let row_major: Vec<usize> = (1..=self.shape.len())
+            .map(|first| self.shape.get(first..).unwrap_or_default().iter().product())
+            .collect();
+        if self.strides.as_ref().is_some_and(|strides| *strides != row_major) {
+            return Ok(self.read(bytes)?.select(Axis(0), rows));
+        }
+        let length = bytes.len().checked_div(count).unwrap_or_default();
+        if !bytes.len().is_multiple_of(count) {
+            return Err(format!("has {} bytes for {count} rows", bytes.len()));
+        }
+        let mut picked = Vec::with_capacity(rows.len() * shape.iter().product::<usize>());
+        for row in rows {
+            picked.extend(numbers(self.dtype, bytes.get(row * length..(row + 1) * length).unwrap_or_default())?);
+        }
+        let shape: Vec<usize> = [rows.len()].into_iter().chain(shape.iter().copied()).collect();
+        ArrayD::from_shape_vec(IxDyn(&shape), picked)
+            .map_err(|error| format!("has shape {:?}, which does not fit its bytes: {error}", self.shape))
     }
 }
 

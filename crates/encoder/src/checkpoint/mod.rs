@@ -48,6 +48,16 @@ pub struct Checkpoint {
     weights: PathBuf,
     /// The files that hold tensors.
     parts: Vec<PathBuf>,
+    /// The rows of the word embeddings that are read, if not all are.
+    words: Option<Words>,
+}
+
+/// A selection of the rows of the word embeddings.
+struct Words {
+    /// Number of rows in the file.
+    of: usize,
+    /// The rows that are read, ascending.
+    rows: Vec<usize>,
 }
 
 impl Checkpoint {
@@ -67,7 +77,23 @@ impl Checkpoint {
             true => safetensors::shards(&weights)?,
             false => vec![weights.clone()],
         };
-        Ok(Self { config, weights, parts })
+        Ok(Self { config, weights, parts, words: None })
+    }
+
+    /// The same checkpoint with a smaller vocabulary, whose word embeddings are the rows `rows` of this one's, ascending.
+    ///
+    /// # Errors
+    /// When there is no such row, or none for the padding.
+    pub fn with_words(self, rows: Vec<usize>) -> Result<Self> {
+        let wrong = |message| Error::Config { path: self.weights.with_file_name(CONFIG), message };
+        let config = self.config.with_words(&rows).map_err(wrong)?;
+        let of = self.config.vocab_size;
+        Ok(Self { config, words: Some(Words { of, rows }), ..self })
+    }
+
+    /// Number of word embeddings in the files.
+    pub fn words_before(&self) -> usize {
+        self.words.as_ref().map_or(self.config.vocab_size, |words| words.of)
     }
 
     /// The encoder.
@@ -214,6 +240,12 @@ impl Checkpoint {
 
     /// The tensor `name` without the rows that no token uses.
     fn tensor(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
+        if let Some(Words { of, rows }) = &self.words
+            && name == self.config.word_embeddings()
+        {
+            let whole: Vec<usize> = [*of].into_iter().chain(shape.iter().skip(1).copied()).collect();
+            return self.found(parts, name, &whole, |part, spelled| part.read_rows(spelled, &whole, rows));
+        }
         let rows_before = self.config.architecture().rows_before(name, &self.config);
         if rows_before == 0 {
             return self.stored(parts, name, shape);
@@ -226,12 +258,23 @@ impl Checkpoint {
     }
 
     fn stored(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
+        self.found(parts, name, shape, |part, spelled| part.read(spelled, shape))
+    }
+
+    /// The tensor `name` of this shape, read by `read` from the file that holds it, by its name there.
+    fn found(
+        &self,
+        parts: &[TensorFile],
+        name: &str,
+        shape: &[usize],
+        read: impl FnOnce(&TensorFile, &str) -> Option<Result<ArrayD<f32>>>,
+    ) -> Result<ArrayD<f32>> {
         let missing = || Error::TensorMissing {
             path: self.weights.clone(),
             name: name.to_owned(),
             expected: shape.to_vec(),
         };
-        let found = self.find(parts, name).and_then(|(part, spelled)| part.read(&spelled, shape));
+        let found = self.find(parts, name).and_then(|(part, spelled)| read(part, &spelled));
         found.unwrap_or_else(|| Err(missing()))
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use memmap2::{Mmap, MmapOptions};
 use ndarray::ArrayD;
 
-use super::directory::Directory;
+use super::directory::{Directory, Stored};
 use super::{pytorch, safetensors};
 use crate::error::{Error, Result};
 
@@ -56,6 +56,20 @@ impl TensorFile {
 
     /// Reads the tensor called `name` as float32 in row-major order; `None` if there is none.
     pub fn read(&self, name: &str, shape: &[usize]) -> Option<Result<ArrayD<f32>>> {
+        self.read_with(name, shape, Stored::read)
+    }
+
+    /// Reads rows of the tensor called `name`, whose whole shape is `shape`, in the order of `rows`.
+    pub fn read_rows(&self, name: &str, shape: &[usize], rows: &[usize]) -> Option<Result<ArrayD<f32>>> {
+        self.read_with(name, shape, |stored, bytes| stored.read_rows(bytes, rows))
+    }
+
+    fn read_with(
+        &self,
+        name: &str,
+        shape: &[usize],
+        read: impl FnOnce(&Stored, &[u8]) -> Result<ArrayD<f32>, String>,
+    ) -> Option<Result<ArrayD<f32>>> {
         self.tensors.get(name).map(|stored| {
             if stored.shape != shape {
                 return Err(Error::TensorShape {
@@ -71,7 +85,7 @@ impl TensorFile {
             };
             // Each tensor has its own map, so that its pages are freed before the next one is read.
             let bytes = map(&self.file, stored.bytes.clone()).map_err(Error::io("map", &self.path))?;
-            stored.read(&bytes).map_err(broken)
+            read(stored, &bytes).map_err(broken)
         })
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::artifacts::Artifacts;
-use midashi_page::Strings;
+use midashi_page::{Strings, grouped};
 
 /// A name and a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -74,6 +74,7 @@ fn facts(record: &RunRecord, tokens: &TokenizedCorpus) -> Vec<Fact> {
         setting("checkpoint", "fetch", "/checkpoint_source"),
         detail("revision", "fetch", "/revision"),
         fact("tokenizer", tokens.tokenizer.clone()),
+        trimmed(record).and_then(|trimmed| fact("trimmed", trimmed)),
         setting("dictionary", "tokenize", "/dictionary"),
         setting("head", "train", "/train/head"),
         setting("trainable_layers", "train", "/train/trainable_layers"),
@@ -90,6 +91,21 @@ fn facts(record: &RunRecord, tokens: &TokenizedCorpus) -> Vec<Fact> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// How much smaller a trimmed vocabulary made the encoder: pieces, and the size of the weights in float32.
+fn trimmed(record: &RunRecord) -> Option<String> {
+    const MEGABYTE: f64 = 1e6;
+    let details = record.stage("tokenize")?.details;
+    let number = |key: &str| details.pointer(&format!("/trimmed/{key}"))?.as_u64();
+    let size = |key: &str| Some(number(key)? as f64 * size_of::<f32>() as f64 / MEGABYTE);
+    Some(format!(
+        "{} → {} ({:.0} → {:.0} MB)",
+        grouped(number("pieces_before")?),
+        grouped(number("pieces")?),
+        size("parameters_before")?,
+        size("parameters")?
+    ))
 }
 
 /// Each stage that has an entry in `run.json`, in the order of the pipeline.
@@ -161,6 +177,29 @@ mod tests {
         assert_eq!(display(&json!({"encoder": 5e-5, "classifier": 0.001})), "encoder 5e-5, classifier 0.001");
         assert_eq!(display(&json!("all")), "all");
         assert_eq!(display(&json!([1, 2])), "1, 2");
+    }
+
+    #[test]
+    fn a_trimmed_vocabulary_says_what_it_saved() {
+        let tokenize = |details: Json| {
+            let mut record = RunRecord::default();
+            let stage = StageRecord {
+                version: String::new(),
+                settings: json!({}),
+                inputs: vec![],
+                outputs: vec![],
+                wall_seconds: 1.0,
+                peak_memory_bytes: None,
+                details,
+            };
+            record.stages.insert("tokenize".to_owned(), serde_json::to_value(stage).unwrap());
+            trimmed(&record)
+        };
+        let details = json!({"trimmed": {
+            "pieces_before": 250_037, "pieces": 104_500, "parameters_before": 117_000_000, "parameters": 61_000_000
+        }});
+        assert_eq!(tokenize(details).unwrap(), "250,037 → 104,500 (468 → 244 MB)");
+        assert_eq!(tokenize(json!({})), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod proto;
 mod settings;
 mod tokenizer;
 mod trie;
+mod trimmed;
 mod unigram;
 
 pub(crate) use classes::Class;
@@ -21,5 +22,7 @@ pub(crate) use cleaning::Cleaning;
 pub(crate) use cutter::Cutter;
 pub(crate) use export::tokenizer_json;
 pub(crate) use model::SentencePiece;
+pub(crate) use pieces::Kind;
 pub(crate) use settings::SentencePieceSettings;
 pub(crate) use tokenizer::SentencePieceTokenizer;
+pub(crate) use trimmed::without_pieces;

@@ -82,12 +82,23 @@ impl SentencePieceTokenizer {
     }
 
     /// The id of a piece in the vocabulary.
-    pub(super) fn id(&self, piece: u32) -> u32 {
+    pub(crate) fn id(&self, piece: u32) -> u32 {
         match self.settings.class.has_fairseq_ids() {
             true if piece == self.cutter.model.pieces.unknown => FAIRSEQ_UNKNOWN,
             true => piece + 1,
             false => piece,
         }
+    }
+
+    /// The ids that belong to no piece of the model: fairseq's first, and those of tokens behind the pieces.
+    pub(crate) fn ids_without_piece(&self) -> impl Iterator<Item = u32> {
+        let all = (0..).take(self.vocabulary.len());
+        let pieces = (0..).take(self.cutter.model.pieces.iter().len());
+        let of_pieces: std::collections::HashSet<u32> = match self.settings.class.has_fairseq_ids() {
+            true => pieces.skip(FAIRSEQ_REPLACED).map(|piece| self.id(piece)).collect(),
+            false => pieces.collect(),
+        };
+        all.filter(move |id| !of_pieces.contains(id))
     }
 
     /// The settings in effect, by their keys in `tokenizer_config.json`.
