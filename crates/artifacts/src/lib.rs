@@ -33,7 +33,7 @@ pub use metrics::{
 };
 pub use midashi_text::{Encoding, TextWindow, Unit, WindowRows, Windowing};
 pub use model_card::{BaseModel, Licence, ModelCard, counts, with_results};
-pub use predictions::{Prediction, Predictions};
+pub use predictions::{BaselineAnswer, Prediction, Predictions};
 pub use sources::Sources;
 pub use sweep::{Sweep, SweepRow, SweepScores};
 pub use tokens::{Replacement, TextSettings, TokenizedCorpus, TokenizedText};

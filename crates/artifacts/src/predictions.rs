@@ -1,4 +1,5 @@
-//! `predictions.parquet`: one row per test text. `baseline.parquet` is the same of the baseline.
+//! `predictions.parquet`: one row per test text, with the baseline's answer beside the model's. `baseline.parquet` is the
+//! same of the baseline.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +30,17 @@ row! {
     }
 }
 
+row! {
+    /// The baseline's answer for one text; the columns are absent without a baseline.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct BaselineAnswer {
+        /// Its most probable category.
+        pub baseline: CategoryId,
+        /// The probability of that category.
+        pub baseline_probability: f32,
+    }
+}
+
 /// All predictions and the names of the categories.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
@@ -54,12 +66,23 @@ impl Predictions {
         self.categories == other.categories && texts(self) == texts(other)
     }
 
-    /// Writes `predictions.parquet`.
+    /// Each text's most probable category with its probability, as the columns of the baseline beside another model.
+    pub fn answers(&self) -> Vec<BaselineAnswer> {
+        let answer = |row: &Prediction| BaselineAnswer {
+            baseline: row.predicted,
+            baseline_probability: row.probabilities.get(row.predicted.index()).copied().unwrap_or_default(),
+        };
+        self.rows.iter().map(answer).collect()
+    }
+
+    /// Writes `predictions.parquet`, with the answers of `baseline` for the same texts if there is one.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&self, path: &Path, provenance: &Provenance) -> Result<()> {
-        self.write_with(path, provenance, &[])
+    pub fn write(&self, baseline: Option<&Self>, path: &Path, provenance: &Provenance) -> Result<()> {
+        let answers = baseline.map(Self::answers);
+        let beside = answers.map(|answers| BaselineAnswer::columns(answers.iter(), &self.categories));
+        self.write_with(beside.unwrap_or_default(), path, provenance, &[])
     }
 
     /// Writes `baseline.parquet`: predictions that depend only on `key` and are valid as long as it is the same.
@@ -67,13 +90,20 @@ impl Predictions {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_cache(&self, path: &Path, key: &str) -> Result<()> {
-        self.write_with(path, &Provenance::default(), &[(KEY, key.to_owned())])
+        self.write_with(vec![], path, &Provenance::default(), &[(KEY, key.to_owned())])
     }
 
-    fn write_with(&self, path: &Path, provenance: &Provenance, more: &[(&str, String)]) -> Result<()> {
+    fn write_with(
+        &self,
+        beside: Vec<Column>,
+        path: &Path,
+        provenance: &Provenance,
+        more: &[(&str, String)],
+    ) -> Result<()> {
         let mut columns = Prediction::columns(self.rows.iter(), &self.categories);
         let correct: Vec<bool> = self.rows.iter().map(|row| row.label == row.predicted).collect();
         columns.push(Column::new("correct", Arc::new(BooleanArray::from(correct)), false));
+        columns.extend(beside);
         write_parquet(path, columns, provenance, &[&[categories_entry(&self.categories)], more].concat())
     }
 
@@ -83,6 +113,17 @@ impl Predictions {
     /// When the file is missing or does not follow the schema.
     pub fn read(path: &Path) -> Result<Self> {
         read_parquet(path, STAGE, Self::from_batch)
+    }
+
+    /// Reads the baseline's answers in `predictions.parquet`, in the order of its rows; none without a baseline.
+    ///
+    /// # Errors
+    /// When the file is missing or does not follow the schema.
+    pub fn read_answers(path: &Path) -> Result<Option<Vec<BaselineAnswer>>> {
+        read_parquet(path, STAGE, |batch| {
+            let Some(_) = batch.column_by_name("baseline") else { return Ok(None) };
+            BaselineAnswer::read(batch, &read_categories(batch)?).map(Some)
+        })
     }
 
     /// Reads `baseline.parquet`; none if it is missing or was written under another key.
@@ -123,8 +164,19 @@ mod tests {
             categories: vec!["a".into(), "b".into(), "c".into()],
             rows: vec![row(2, 1), row(1, 1)],
         };
-        predictions.write(&path, &Provenance(vec![])).unwrap();
+        predictions.write(None, &path, &Provenance(vec![])).unwrap();
         assert_eq!(Predictions::read(&path).unwrap(), predictions);
+        assert_eq!(Predictions::read_answers(&path).unwrap(), None);
+
+        let mut baseline = predictions.clone();
+        baseline.rows[0].predicted = CategoryId(0);
+        predictions.write(Some(&baseline), &path, &Provenance(vec![])).unwrap();
+        assert_eq!(Predictions::read(&path).unwrap(), predictions);
+        let answer = |category, baseline_probability| BaselineAnswer {
+            baseline: CategoryId(category),
+            baseline_probability,
+        };
+        assert_eq!(Predictions::read_answers(&path).unwrap(), Some(vec![answer(0, 0.25), answer(1, 0.5)]));
 
         assert_eq!(Predictions::read_cache(&folder.path().join("none"), "key").unwrap(), None);
         predictions.write_cache(&path, "key").unwrap();

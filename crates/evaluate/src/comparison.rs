@@ -22,8 +22,16 @@ use crate::texts::in_split;
 /// Raised when the linear model gives other results for the same texts.
 const REVISION: u32 = 1;
 
-/// The metrics of the linear model alone, and of both models together.
-type Comparison = (Option<BaselineMetrics>, Option<EnsembleMetrics>);
+/// The linear model beside the fine-tuned one.
+#[derive(Debug, Default, PartialEq)]
+pub struct Comparison {
+    /// The linear model's predictions for the same texts.
+    pub predictions: Option<Predictions>,
+    /// Its metrics.
+    pub baseline: Option<BaselineMetrics>,
+    /// The metrics of both models together, with `evaluate.ensemble`.
+    pub ensemble: Option<EnsembleMetrics>,
+}
 
 /// Where the baseline's predictions are cached for runs that share their texts.
 struct Cache {
@@ -33,15 +41,15 @@ struct Cache {
     key: String,
 }
 
-/// The metrics of the baseline and of the ensemble, if the configuration requests them. `model` are
-/// the fine-tuned model's predictions.
+/// The baseline's predictions and metrics and those of the ensemble, if the configuration requests them. `model` are the
+/// fine-tuned model's predictions.
 ///
 /// # Errors
 /// When an ensemble is requested and no baseline can be fitted, or the cache cannot be written.
 pub fn compare(work: &Work, corpus: &TokenizedCorpus, model: &Predictions) -> Result<Comparison> {
     let (config, folder) = (work.config(), work.folder());
     if !config.evaluate.baseline {
-        return Ok((None, None));
+        return Ok(Comparison::default());
     }
     let tokens_sha256 = work.sha256_of(&folder.tokens()).context("tokens.arrow is no input of this stage")?;
     let key = format!("tokens.arrow {tokens_sha256}, revision {REVISION}");
@@ -76,18 +84,22 @@ fn compare_cached(
             }
             Err(error) => {
                 midashi_stage::outln!("  no linear baseline: {error}");
-                return Ok((None, None));
+                return Ok(Comparison::default());
             }
         },
     };
     let weight = settings.ensemble_weight;
     let ensemble = settings.ensemble.then(|| scores(&average(model, &baseline, weight))).transpose()?;
-    let baseline = BaselineMetrics {
+    let compared = BaselineMetrics {
         scores: scores(&baseline)?,
         report: metrics(&baseline)?.into(),
         mcnemar: mcnemar(&correct(model), &correct(&baseline)),
     };
-    Ok((Some(baseline), ensemble.map(|scores| EnsembleMetrics { weight, scores })))
+    Ok(Comparison {
+        predictions: Some(baseline),
+        baseline: Some(compared),
+        ensemble: ensemble.map(|scores| EnsembleMetrics { weight, scores }),
+    })
 }
 
 /// Each model's scores with their intervals, and the test of the difference, for the terminal.
@@ -228,8 +240,8 @@ mod tests {
         let model = predictions(&[(1, [0.9, 0.1]), (1, [0.6, 0.4])]);
         let accuracy = |corpus: &TokenizedCorpus, tokens: &str| {
             let cache = cache(folder.path(), tokens);
-            let (baseline, _) = compare_cached(corpus, &model, &Evaluate::default(), &cache).unwrap();
-            baseline.unwrap().scores.accuracy
+            let compared = compare_cached(corpus, &model, &Evaluate::default(), &cache).unwrap();
+            compared.baseline.unwrap().scores.accuracy
         };
         let before = accuracy(&separable(), "these");
         // The first test text now looks like a bird to the baseline; the cache still has the old prediction.
@@ -247,14 +259,17 @@ mod tests {
         // The baseline predicts fish, bird; the model fish, fish; both texts are about birds.
         let model = predictions(&[(1, [0.9, 0.1]), (1, [0.6, 0.4])]);
         let settings = Evaluate { ensemble: true, ensemble_weight: 0.1, ..Evaluate::default() };
-        let (baseline, ensemble) = compare(&separable(), &model, &settings).unwrap();
-        let (baseline, ensemble) = (baseline.unwrap(), ensemble.unwrap());
+        let compared = compare(&separable(), &model, &settings).unwrap();
+        let (baseline, ensemble) = (compared.baseline.unwrap(), compared.ensemble.unwrap());
+        let answers: Vec<u16> =
+            compared.predictions.unwrap().rows.iter().map(|row| row.predicted.0).collect();
+        assert_eq!(answers, [0, 1], "the baseline's own, beside the model's");
         assert_eq!(baseline.scores.accuracy, 0.5);
         let compared = baseline.mcnemar;
         assert_eq!((compared.only_first_right, compared.only_second_right, compared.p_value), (0, 1, 1.0));
         assert_eq!((ensemble.weight, ensemble.scores.accuracy), (0.1, 0.5), "the baseline decides");
         let settings = Evaluate { ensemble_weight: 1.0, ..settings };
-        let ensemble = compare(&separable(), &model, &settings).unwrap().1.unwrap();
+        let ensemble = compare(&separable(), &model, &settings).unwrap().ensemble.unwrap();
         assert_eq!(ensemble.scores.accuracy, 0.0, "the model decides");
     }
 
@@ -271,7 +286,7 @@ mod tests {
         let mut corpus = separable();
         corpus.texts.remove(4);
         let model = predictions(&[(1, [0.2, 0.8])]);
-        let (baseline, ensemble) = compare(&corpus, &model, &Evaluate::default()).unwrap();
+        let Comparison { baseline, ensemble, .. } = compare(&corpus, &model, &Evaluate::default()).unwrap();
         let baseline = baseline.unwrap();
         let interval = baseline.scores.intervals.accuracy;
         assert_eq!((baseline.scores.accuracy, interval.low, interval.high), (0.0, 0.0, 0.0));
@@ -286,7 +301,7 @@ mod tests {
         corpus.texts.iter_mut().for_each(|text| text.label = CategoryId(0));
         let mut model = predictions(&[(0, [0.9, 0.1]), (0, [0.9, 0.1])]);
         model.categories.truncate(1);
-        let baseline = compare(&corpus, &model, &Evaluate::default()).unwrap().0.unwrap();
+        let baseline = compare(&corpus, &model, &Evaluate::default()).unwrap().baseline.unwrap();
         assert_eq!((baseline.scores.accuracy, baseline.mcnemar.p_value), (1.0, 1.0));
     }
 
@@ -294,7 +309,7 @@ mod tests {
     fn texts_with_nothing_in_common_have_no_baseline_and_no_ensemble() {
         let corpus = corpus(&[("鯛", 0, Split::Train), ("鷹", 1, Split::Train), ("鯛", 0, Split::Test)]);
         let model = predictions(&[(0, [0.9, 0.1])]);
-        assert_eq!(compare(&corpus, &model, &Evaluate::default()).unwrap(), (None, None));
+        assert_eq!(compare(&corpus, &model, &Evaluate::default()).unwrap(), Comparison::default());
         let settings = Evaluate { ensemble: true, ..Evaluate::default() };
         let error = format!("{:#}", compare(&corpus, &model, &settings).unwrap_err());
         assert!(error.contains("evaluate.ensemble = false") && error.contains("2 training texts"), "{error}");

@@ -26,7 +26,7 @@ use serde::Serialize;
 use serde_json::json;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 7;
+const REVISION: u32 = 8;
 
 /// Classifies the test split and writes predictions.parquet, attention.parquet, explanations.parquet and metrics.json
 #[derive(Parser)]
@@ -73,7 +73,8 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let test = classify::test_split(&work, &engine, &corpus)?;
     let mut metrics = score::score(&test)?;
     midashi_stage::out!("{}", score::report(&metrics));
-    (metrics.baseline, metrics.ensemble) = comparison::compare(&work, &corpus, &test.predictions)?;
+    let compared = comparison::compare(&work, &corpus, &test.predictions)?;
+    (metrics.baseline, metrics.ensemble) = (compared.baseline, compared.ensemble);
     midashi_stage::out!("{}", comparison::lines(&metrics));
     let (explanations, faithfulness) = explain::explain(&work, &engine, &corpus, &test)?;
     midashi_stage::out!("{}", faithfulness.as_ref().map(faithfulness::table).unwrap_or_default());
@@ -81,7 +82,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let count = config.evaluate.attention_texts.of(test.attention.len());
     let attention = texts::evenly_spaced(&test.attention, count);
 
-    test.predictions.write(&folder.predictions(), &work.provenance())?;
+    test.predictions.write(compared.predictions.as_ref(), &folder.predictions(), &work.provenance())?;
     write_attention(&folder.attention(), &attention, &work.provenance())?;
     explanations.write(&folder.explanations(), &work.provenance())?;
     metrics.write(&folder.metrics())?;

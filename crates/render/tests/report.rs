@@ -142,7 +142,7 @@ impl Run {
             let rows: Vec<Prediction> = texts.iter().enumerate().map(prediction).collect();
             metrics(&rows).write(&at("metrics.json")).unwrap();
             Predictions { categories: categories.clone(), rows }
-                .write(&at("predictions.parquet"), provenance)
+                .write(None, &at("predictions.parquet"), provenance)
                 .unwrap();
             let attention: Vec<AttentionRow> = texts.iter().map(attention).collect();
             write_attention(&at("attention.parquet"), &attention, provenance).unwrap();

@@ -48,10 +48,12 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
     }
     let mut events = EventFile::create(events, history.steps)?;
     interrupt::install_handler()?;
+    // One count for all epochs, so that the time left is that of the whole training, validations included.
+    let mut progress = Progress::new("", (rows * epochs) as u64, what);
+    progress.inherit((rows * history.epochs.len() + history.totals.sums.texts) as u64);
     while !history.is_finished(train) {
         let epoch = history.epochs.len() + 1;
-        let mut progress = Progress::new(format!("epoch {epoch}/{epochs}"), rows as u64, what);
-        progress.advance(history.totals.sums.texts as u64);
+        progress.relabel(format!("epoch {epoch}/{epochs}"));
         for batch in batches.epoch(epoch).into_iter().skip(history.steps_of_epoch) {
             let started = Instant::now();
             let factor = schedule.factor(history.steps);
@@ -70,14 +72,14 @@ pub fn train(tail: &mut Tail<'_>, train: &Train, state: &mut StateFile, events: 
                 bail!(Interrupted(format!("{at}; the same command goes on from there")));
             }
         }
-        progress.finish();
         let validated = validate(tail, train, &validation)?;
-        history.add_epoch(train, schedule.factor(history.steps), validated, what);
+        progress.println(&history.add_epoch(train, schedule.factor(history.steps), validated, what));
         if history.best().is_some_and(|best| best.epoch == epoch) {
             tail.optimiser.save_best();
         }
         events.add(history.steps, &history.epoch_scalars())?;
     }
+    progress.finish();
     if let Some(best) = history.best() {
         let accuracy = best.validation_accuracy.unwrap_or_default();
         midashi_stage::outln!(

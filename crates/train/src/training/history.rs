@@ -88,14 +88,15 @@ impl History {
         Ok(())
     }
 
-    /// Adds and prints an epoch after its last step, with the results on the validation split. `rows` are texts or windows.
+    /// Adds an epoch after its last step, with the results on the validation split, and returns a line on it for the
+    /// terminal. `rows` are texts or windows.
     pub fn add_epoch(
         &mut self,
         train: &Train,
         factor: f64,
         validation: Option<BatchResult>,
         rows: &'static str,
-    ) {
+    ) -> String {
         if let Some(validation) = &validation {
             self.rows.push(self.row(train, factor, Split::Validation, validation));
         }
@@ -112,8 +113,9 @@ impl History {
             seconds: totals.seconds,
             texts_per_second: mean.texts as f64 / totals.seconds,
         };
-        record.print(train.epochs, rows);
+        let line = record.line(train.epochs, rows);
         self.epochs.push(record);
+        line
     }
 
     /// Scalars of the last step for TensorBoard.
@@ -191,19 +193,21 @@ impl EpochRecord {
                 && self.validation_loss < best.validation_loss)
     }
 
-    fn print(&self, epochs: usize, rows: &str) {
+    fn line(&self, epochs: usize, rows: &str) -> String {
         let validation = match (self.validation_loss, self.validation_accuracy) {
             (Some(loss), Some(accuracy)) => format!("  validation loss {loss:.4} accuracy {accuracy:.4}"),
             _ => String::new(),
         };
-        midashi_stage::outln!(
-            "  epoch {}/{epochs}  loss {:.3} (mean {:.4})  training accuracy {:.4}{validation}  {:.1} s  {:.0} {rows}/s",
+        // A large model on few cores reads less than one text in a second.
+        let decimals = usize::from(self.texts_per_second < 10.0);
+        format!(
+            "  epoch {}/{epochs}  loss {:.3} (mean {:.4})  training accuracy {:.4}{validation}  {:.1} s  {:.decimals$} {rows}/s",
             self.epoch,
             self.summed_loss,
             self.mean_loss,
             self.training_accuracy,
             self.seconds,
             self.texts_per_second
-        );
+        )
     }
 }
