@@ -1,8 +1,8 @@
 //! The artifacts of the earlier stages.
 
 use midashi_artifacts::{
-    AttentionRow, Corpus, Explanations, Metrics, Predictions, Result, StepRow, TokenizedCorpus,
-    read_attention, read_training,
+    AttentionRow, BaselineAnswer, Corpus, Explanations, Metrics, Predictions, Result, StepRow,
+    TokenizedCorpus, read_attention, read_training,
 };
 use midashi_stage::{RunFolder, RunRecord};
 
@@ -20,6 +20,8 @@ pub struct Artifacts {
     pub training: Vec<StepRow>,
     /// The predictions for the test texts.
     pub predictions: Predictions,
+    /// The linear baseline's answers for the same texts; none without a baseline.
+    pub baseline: Option<Vec<BaselineAnswer>>,
     /// Attention from `[CLS]` in the last layer.
     pub attention: Vec<AttentionRow>,
     /// Weights of each token by the other methods.
@@ -41,6 +43,7 @@ impl Artifacts {
             tokens: TokenizedCorpus::read(&folder.tokens())?,
             training: read_training(&folder.training())?,
             predictions: Predictions::read(&folder.predictions())?,
+            baseline: Predictions::read_answers(&folder.predictions())?,
             attention: read_attention(&folder.attention())?,
             explanations: Explanations::read(&folder.explanations())?,
             metrics: Metrics::read(&folder.metrics())?,

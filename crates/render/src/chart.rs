@@ -148,9 +148,10 @@ pub fn described(
         let Bilingual { en, ja } = escaped(text);
         of("en", en) + &of("ja", ja)
     };
-    let joined =
-        |language: fn(&Bilingual) -> &str| sentences.iter().map(language).collect::<Vec<_>>().join(" ");
-    let description = Bilingual { en: joined(|text| &text.en), ja: joined(|text| &text.ja) };
+    let joined = |language: fn(&Bilingual) -> &str, between: &str| {
+        sentences.iter().map(language).collect::<Vec<_>>().join(between)
+    };
+    let description = Bilingual { en: joined(|text| &text.en, " "), ja: joined(|text| &text.ja, "") };
     Ok(format!(
         "<svg class=\"chart\" id=\"{name}-chart\" viewBox=\"0 0 {width} {height}\" \
          xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-labelledby=\"{name}-chart-title-en {name}-chart-desc-en\">\n\
@@ -188,7 +189,7 @@ mod tests {
         for part in [
             "role=\"img\" aria-labelledby=\"loss-chart-title-en loss-chart-desc-en\"",
             "<desc id=\"loss-chart-desc-en\" lang=\"en\">Loss &amp; more. Loss &amp; more.</desc>",
-            "<desc id=\"loss-chart-desc-ja\" lang=\"ja\">損失など。 損失など。</desc>",
+            "<desc id=\"loss-chart-desc-ja\" lang=\"ja\">損失など。損失など。</desc>",
             "rotate(-90)\">Loss (nats per text)</text>",
             "<text class=\"said\" lang=\"ja\"",
         ] {

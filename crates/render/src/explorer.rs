@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 
-use anyhow::Context;
-use midashi_artifacts::{Prediction, TokenizedText, Unit};
+use anyhow::{Context, ensure};
+use midashi_artifacts::{BaselineAnswer, CategoryId, Method, Prediction, TokenizedText, Unit};
 use midashi_text::{Part, Piece, lines, parts, printable, spelled};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
 use crate::data::base64_of;
+use crate::labels::{suggestions, thresholds};
 use crate::sources::{Source, sources};
 
 /// All test texts.
@@ -28,8 +29,21 @@ pub struct Explorer {
     pub texts: Vec<Text>,
     /// float32, shape `[texts, categories]`.
     pub probabilities: String,
-    /// The weights that can colour the texts; empty if none were kept.
+    /// The weights that can colour the texts, the most faithful first; empty if none were kept.
     pub sources: Vec<Source>,
+    /// The measurement of the sources; none if there was none.
+    pub chance: Option<Chance>,
+    /// Explains a text that follows the command, after a method.
+    pub command: String,
+}
+
+/// The reference that a faithful method must beat.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Chance {
+    /// The probability that is lost without randomly chosen units.
+    pub lost: f64,
+    /// Number of texts on which the sources were measured.
+    pub texts: u64,
 }
 
 /// One text.
@@ -44,6 +58,12 @@ pub struct Text {
     pub label: usize,
     /// The most probable category.
     pub predicted: usize,
+    /// The baseline's category and its probability.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<(usize, f32)>,
+    /// The category that the label should probably be, if it is in doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggested: Option<usize>,
     /// The text that the model read, from its first character to its last.
     pub parts: Vec<TextPart>,
     /// All tokens, special ones included.
@@ -86,23 +106,32 @@ pub enum TextPiece {
 }
 
 impl Explorer {
-    /// Joins predictions, tokens and weights by the articles' ids.
+    /// Joins predictions, tokens and weights by the articles' ids. `command` explains a text that follows it.
     ///
     /// # Errors
     /// When the artifacts do not belong together.
-    pub fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
-        let Artifacts { predictions, tokens, corpus, .. } = artifacts;
+    pub fn of(artifacts: &Artifacts, command: String) -> anyhow::Result<Self> {
+        let Artifacts { predictions, tokens, corpus, metrics, baseline, .. } = artifacts;
+        ensure!(
+            baseline.as_ref().is_none_or(|answers| answers.len() == predictions.rows.len())
+                && baseline.is_some() == metrics.baseline.is_some(),
+            "predictions.parquet: the baseline's answers (column baseline) and metrics.json do not belong together; run \
+             `make evaluate` again"
+        );
+        let suggestions = suggestions(predictions, &thresholds(predictions));
         let tokenized: HashMap<&str, &TokenizedText> =
             tokens.texts.iter().map(|text| (text.id.as_str(), text)).collect();
         let titles: HashMap<&str, &str> =
             corpus.articles.iter().map(|article| (article.id.as_str(), article.title.as_str())).collect();
         let mut vocabulary = Vocabulary::default();
-        let texts = predictions.rows.iter().map(|row| {
+        let texts = predictions.rows.iter().zip(suggestions).enumerate().map(|(at, (row, suggested))| {
             let id = row.id.as_str();
+            let answer = baseline.as_ref().and_then(|answers| answers.get(at));
             let mut joined = || {
                 let tokenized = tokenized.get(id).context("not in tokens.arrow")?;
                 let title = titles.get(id).context("not in corpus.parquet")?;
-                Text::of(row, tokenized, title, &mut vocabulary)
+                let text = Text::of(row, tokenized, title, &mut vocabulary)?;
+                anyhow::Ok(Text { suggested: suggested.map(CategoryId::index), ..text.beside(answer) })
             };
             joined().with_context(|| {
                 format!("predictions.parquet: row {id:?}; run `make evaluate` again to remake it")
@@ -118,6 +147,11 @@ impl Explorer {
             texts,
             probabilities,
             sources: sources(artifacts)?,
+            chance: metrics.faithfulness.as_ref().and_then(|measured| {
+                let lost = measured.of(Method::Random)?.masked.comprehensiveness.mean;
+                Some(Chance { lost, texts: measured.texts })
+            }),
+            command,
         })
     }
 }
@@ -137,10 +171,17 @@ impl Text {
             title: (title != tokenized.encoding.original).then(|| printable(title)),
             label: row.label.index(),
             predicted: row.predicted.index(),
+            baseline: None,
+            suggested: None,
             parts: parts.into_iter().map(TextPart::from).collect(),
             tokens: tokenized.encoding.tokens.iter().map(|token| vocabulary.place(token)).collect(),
             special: special.collect(),
         })
+    }
+
+    /// The same text with the baseline's answer.
+    fn beside(self, answer: Option<&BaselineAnswer>) -> Self {
+        Self { baseline: answer.map(|answer| (answer.baseline.index(), answer.baseline_probability)), ..self }
     }
 }
 
@@ -186,7 +227,7 @@ impl Vocabulary {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_artifacts::{CategoryId, Encoding, Split};
+    use midashi_artifacts::{Encoding, Split};
     use serde_json::json;
 
     use super::*;
@@ -230,5 +271,8 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(text).unwrap(), expected);
         assert_eq!(vocabulary.spellings[..3], ["[SEP]", "[CLS]", "モ"]);
+        let answer = BaselineAnswer { baseline: CategoryId(0), baseline_probability: 0.5 };
+        let beside = Text::of(&row, &tokenized(), "モデル", &mut vocabulary).unwrap().beside(Some(&answer));
+        assert_eq!(serde_json::to_value(beside).unwrap()["baseline"], json!([0, 0.5]));
     }
 }

@@ -4,14 +4,18 @@
 mod artifacts;
 mod card;
 mod chart;
+mod command;
 mod data;
 mod explorer;
 mod gallery;
+mod joined;
+mod labels;
 mod page;
 mod sections;
 mod share;
 mod sources;
 mod strings;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -25,7 +29,7 @@ use crate::explorer::Explorer;
 use crate::sections::run;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 15;
+const REVISION: u32 = 16;
 
 /// Writes report.html, with the run's metrics, learning curves, errors and explanations, and README.md, the model card
 #[derive(Parser)]
@@ -46,6 +50,7 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
     // that the report shows are part of the settings instead.
     let stages = run::stages(&RunRecord::read(&folder));
     let configuration = config.changes()?;
+    let command = command::command(&arguments.config, &config.run.name, &arguments.set);
     let inputs = [
         (folder.corpus(), "ingest"),
         (folder.tokens(), "tokenize"),
@@ -58,12 +63,12 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
     ];
     let inputs = inputs.each_ref().map(|(path, made_by)| (path.as_path(), *made_by));
     let outputs = [folder.report(), folder.card()];
-    let Some(work) = stage.begin(&(&config.render, stages, &configuration), &inputs, &outputs)? else {
+    let Some(work) = stage.begin(&(&config.render, stages, &configuration, &command), &inputs, &outputs)? else {
         return Ok(());
     };
 
     let artifacts = Artifacts::read(&folder, configuration)?;
-    let explorer = Explorer::of(&artifacts)?;
+    let explorer = Explorer::of(&artifacts, command)?;
     let html = page::html(&config.render.title, &config.run.name, &artifacts, &explorer)?;
     atomic::write_bytes(&folder.report(), html.as_bytes())?;
     card::write(&folder, &artifacts.metrics)?;

@@ -22,13 +22,15 @@ const TEMPLATES: [(&str, &str); 3] = [
 ];
 /// The parts of the script. They are one script, because the page's policy allows it by its digest. The comments mark it
 /// as CDATA, so that the page stays well-formed XML.
-const SCRIPT: [&str; 12] = [
+const SCRIPT: [&str; 14] = [
     "//<![CDATA[\n\"use strict\";\n",
     LANGUAGE_SCRIPT,
     TEXTS_SCRIPT,
     include_str!("../templates/tables.js"),
+    include_str!("../templates/layout.js"),
     include_str!("../templates/explorer/data.js"),
     include_str!("../templates/explorer/view.js"),
+    include_str!("../templates/explorer/trust.js"),
     include_str!("../templates/explorer/texts.js"),
     include_str!("../templates/explorer/list.js"),
     include_str!("../templates/explorer/export.js"),

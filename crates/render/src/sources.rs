@@ -1,15 +1,16 @@
-//! The weights that can colour the explorer's texts: one source per explanation method. A new method is a line in
-//! `sources` and, in `strings.json`, its name (`source.<name>`) and description (`about.<name>`).
+//! The weights that can colour the explorer's texts: one source per explanation method, the most faithful first. A new
+//! method is a line in `sources` and, in `strings.json`, its name (`source.<name>`) and description (`about.<name>`).
 
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use midashi_artifacts::{AttentionRow, Explanation, Prediction, TokenizedText};
+use midashi_artifacts::{AttentionRow, Explanation, Faithfulness, Method, Prediction, TokenizedText};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
 use crate::data::base64_of;
 use crate::gallery;
+use crate::trust::{Standing, ranking};
 
 /// Maximum size of one source before base64, which adds a third. This fits the attention of twelve heads over 7,000
 /// headlines, and keeps the page small enough to open quickly.
@@ -29,11 +30,26 @@ pub struct Source {
     pub texts: Vec<usize>,
     /// Number of texts whose weights do not fit the page.
     pub left_out: usize,
+    /// How faithful the method is; none if that was not measured.
+    pub measured: Option<Measured>,
     /// The weight that 65535 represents; none for signed weights, which are float32.
     pub scale: Option<f32>,
     /// uint16 or float32; for each of `texts` the shape `[layers, heads, tokens]`, or with `matrices`
     /// `[layers, heads, tokens, tokens]`.
     pub weights: String,
+}
+
+/// A method's faithfulness, as far as the explorer states it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Its place among the methods that the report trusts, from 0; none if it is not one of them.
+    pub rank: Option<usize>,
+    /// The comparison with random weights.
+    pub standing: Standing,
+    /// Comprehensiveness: the probability that is lost without the marked units.
+    pub lost: f64,
+    /// The head, for one head's attention.
+    pub head: Option<u64>,
 }
 
 /// An explanation method.
@@ -47,31 +63,43 @@ pub struct Kind {
     pub signed: bool,
     /// Whether there are weights from every token, and not only from `[CLS]`.
     pub matrices: bool,
+    /// The method whose faithfulness is measured with these weights, all heads summed.
+    #[serde(skip)]
+    pub method: Option<Method>,
 }
 
 impl Kind {
     const fn new(name: &'static str, setting: &'static str) -> Self {
-        Self { name, setting, signed: false, matrices: false }
+        Self { name, setting, signed: false, matrices: false, method: None }
     }
 }
 
 const TEXTS: &str = "evaluate.explain.texts";
 const FAITHFULNESS_TEXTS: &str = "evaluate.explain.faithfulness_texts";
 
-const CLS_ATTENTION: Kind = Kind::new("cls_attention", "evaluate.attention_texts");
+const ATTENTION_TEXTS: &str = "evaluate.attention_texts";
+
+const CLS_ATTENTION: Kind =
+    Kind { method: Some(Method::Attention), ..Kind::new("cls_attention", ATTENTION_TEXTS) };
+const BEST_HEAD: Kind = Kind { method: Some(Method::BestHead), ..Kind::new("best_head", ATTENTION_TEXTS) };
 const LAYER_ATTENTION: Kind = Kind::new("layer_attention", TEXTS);
 const ALL_ATTENTION: Kind =
     Kind { matrices: true, ..Kind::new("all_attention", "evaluate.explain.matrices") };
-const ROLLOUT: Kind = Kind::new("rollout", TEXTS);
-const GRADIENT_X_INPUT: Kind = Kind { signed: true, ..Kind::new("gradient_x_input", TEXTS) };
-const INTEGRATED_GRADIENTS: Kind =
-    Kind { signed: true, ..Kind::new("integrated_gradients", FAITHFULNESS_TEXTS) };
+const ROLLOUT: Kind = Kind { method: Some(Method::Rollout), ..Kind::new("rollout", TEXTS) };
+const GRADIENT_X_INPUT: Kind =
+    Kind { signed: true, method: Some(Method::GradientXInput), ..Kind::new("gradient_x_input", TEXTS) };
+const INTEGRATED_GRADIENTS: Kind = Kind {
+    signed: true,
+    method: Some(Method::IntegratedGradients),
+    ..Kind::new("integrated_gradients", FAITHFULNESS_TEXTS)
+};
 const LEAVE_ONE_OUT: Kind = Kind { signed: true, ..Kind::new("leave_one_out", FAITHFULNESS_TEXTS) };
 
 /// A text's index, and its weights in order.
 type Row<'a> = (usize, Vec<&'a [f32]>);
 
-/// All sources that have weights; the first is the article's.
+/// All sources that have weights: those of trusted methods, the best first, then the others, of which the article's is the
+/// first.
 ///
 /// # Errors
 /// When the artifacts do not belong together.
@@ -116,7 +144,34 @@ pub fn sources(artifacts: &Artifacts) -> anyhow::Result<Vec<Source>> {
         let rows = explained.iter().filter_map(|(at, weights)| Some((*at, weights[method].2.clone()?)));
         Source::of(kind, shape(kind), &rows.collect::<Vec<Row>>())
     });
-    Ok(Source::of(CLS_ATTENTION, (1, heads), &attention).into_iter().chain(sources).collect())
+    let faithfulness = artifacts.metrics.faithfulness.as_ref();
+    let best_head = faithfulness.and_then(|measured| {
+        let head = usize::try_from(measured.best_head.head).ok()?;
+        let rows = attention.iter().filter_map(|(at, heads)| Some((*at, vec![*heads.get(head)?])));
+        Source::of(BEST_HEAD, (1, 1), &rows.collect::<Vec<Row>>())
+    });
+    let attention = Source::of(CLS_ATTENTION, (1, heads), &attention);
+    let mut sources: Vec<Source> = attention.into_iter().chain(best_head).chain(sources).collect();
+    if let Some(measured) = faithfulness {
+        sources.iter_mut().for_each(|source| source.measured = Measured::of(source.kind, measured));
+        // The sort is stable, so the others stay in their order.
+        sources.sort_by_key(|source| source.rank().unwrap_or(usize::MAX));
+    }
+    Ok(sources)
+}
+
+impl Measured {
+    /// The faithfulness of a source's method; none if it was not measured.
+    fn of(kind: Kind, measured: &Faithfulness) -> Option<Self> {
+        let method = kind.method?;
+        let row = measured.of(method)?;
+        Some(Self {
+            rank: ranking(measured).iter().position(|&trusted| trusted == method),
+            standing: Standing::of(row),
+            lost: row.masked.comprehensiveness.mean,
+            head: (method == Method::BestHead).then_some(measured.best_head.head),
+        })
+    }
 }
 
 /// A column of `explanations.parquet` with its method and, if the row has them, its weights in order.
@@ -239,7 +294,13 @@ impl Source {
             (Some(scale), base64_of(all().map(|weight| ((weight * steps).round() as u16).to_le_bytes())))
         };
         let left_out = rows.len() - texts.len();
-        (!rows.is_empty()).then_some(Self { kind, layers, heads, texts, left_out, scale, weights })
+        let measured = None;
+        (!rows.is_empty()).then_some(Self { kind, layers, heads, texts, left_out, measured, scale, weights })
+    }
+
+    /// The place of its method among those that the report trusts, from 0.
+    pub fn rank(&self) -> Option<usize> {
+        self.measured?.rank
     }
 }
 
@@ -338,6 +399,24 @@ mod tests {
         let rows: Vec<Row> = (0..8).map(|place| (place, vec![&weights[..]])).collect();
         let source = Source::of(ROLLOUT, (1, 1), &rows).unwrap();
         assert_eq!((&source.texts[..], source.left_out), (&[1, 3, 5, 7][..], 4));
+    }
+
+    #[test]
+    fn a_source_has_its_methods_place_and_numbers() {
+        use crate::trust::tests::{measured, row};
+        let found = measured(vec![
+            row(Method::Attention, 0.2, 0.2, 0.2, 0.0),
+            row(Method::BestHead, 0.4, 0.1, 0.4, 0.0),
+            row(Method::IntegratedGradients, 0.7, 0.0, 0.7, 0.0),
+        ]);
+        let of = |kind| Measured::of(kind, &found);
+        let expected =
+            Measured { rank: Some(1), standing: Standing::Better, lost: 0.4, head: Some(3) };
+        assert_eq!(of(BEST_HEAD), Some(expected));
+        let chance = of(CLS_ATTENTION);
+        assert_eq!(chance.map(|it| (it.rank, it.standing)), Some((None, Standing::Unclear)));
+        assert_eq!(of(INTEGRATED_GRADIENTS).and_then(|it| it.rank), Some(0));
+        assert_eq!([of(ROLLOUT), of(LAYER_ATTENTION), of(LEAVE_ONE_OUT)], [None, None, None], "not measured");
     }
 
     #[test]

@@ -13,20 +13,25 @@ function tabSeparated(table) {
   return [...table.rows].map((row) => [...row.cells].flatMap(columns).join("\t")).join("\n");
 }
 
+/** Copies `text()` to the clipboard when `button` is clicked; `status`, which screen readers announce, says what happened. */
+function copies(button, status, text) {
+  button.addEventListener("click", async () => {
+    const copying = navigator.clipboard.writeText(text()).then(() => "table.copied", () => "table.not_copied");
+    status.textContent = say(await copying);
+    setTimeout(() => (status.textContent = ""), 3000);
+  });
+}
+
 for (const copied of document.querySelectorAll(".table")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "copy";
   button.dataset.string = "table.copy";
-  // The status also informs screen readers.
   const status = document.createElement("span");
   status.setAttribute("role", "status");
-  button.addEventListener("click", async () => {
+  copies(button, status, () => {
     const table = copied.querySelector("table");
-    const text = table ? tabSeparated(table) : copied.querySelector("pre").textContent;
-    const copying = navigator.clipboard.writeText(text).then(() => "table.copied", () => "table.not_copied");
-    status.textContent = say(await copying);
-    setTimeout(() => (status.textContent = ""), 3000);
+    return table ? tabSeparated(table) : copied.querySelector("pre").textContent;
   });
   const line = document.createElement("p");
   line.className = "copying";

@@ -5,20 +5,8 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 
 use crate::artifacts::Artifacts;
+use crate::trust::Standing;
 use midashi_page::{Sentence, Strings, Word};
-
-/// A method compared with random weights by comprehensiveness and sufficiency together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// Both are better.
-    Better,
-    /// One is better, and the other is not worse.
-    Partly,
-    /// Neither differs significantly, or one is better and the other worse.
-    Unclear,
-    /// One is worse and the other not better.
-    Worse,
-}
 
 /// The measurements and conclusions; left out if nothing was measured.
 pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {
@@ -37,12 +25,6 @@ pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Valu
         rows => rows.collect::<Vec<_>>(),
         conclusions => Serde(conclusions(measured)),
     }))
-}
-
-/// Whether gradient × input is at least partly more faithful than random weights.
-pub fn gradients_are_faithful(measured: &Measured) -> bool {
-    let row = measured.of(Method::GradientXInput);
-    row.is_some_and(|row| matches!(verdict_of(row), Verdict::Better | Verdict::Partly))
 }
 
 fn name(measured: &Measured, method: Method) -> Sentence {
@@ -74,7 +56,7 @@ fn conclusions(measured: &Measured) -> Vec<Sentence> {
     let mut sentences = vec![of_attention(attention, random)];
     let best = best_by(|row| row.masked.comprehensiveness.mean);
     sentences.extend(best.map(|best| of_best(measured, best, attention)));
-    let like_random = names(|row| matches!(verdict_of(row), Verdict::Unclear | Verdict::Worse));
+    let like_random = names(|row| !Standing::of(row).is_better_than_chance());
     if !like_random.is_empty() {
         sentences.push(Sentence::new("faithfulness.like_random", vec![("methods", Word::List(like_random))]));
     }
@@ -89,13 +71,13 @@ fn conclusions(measured: &Measured) -> Vec<Sentence> {
     sentences
 }
 
-/// The conclusion about summed attention, the explorer's initial colours.
+/// The conclusion about summed attention, the article's colours.
 fn of_attention(attention: &MethodFaithfulness, random: &MethodFaithfulness) -> Sentence {
-    let key = match verdict_of(attention) {
-        Verdict::Better => "faithfulness.attention_better",
-        Verdict::Partly => "faithfulness.attention_partly",
-        Verdict::Unclear => "faithfulness.attention_unclear",
-        Verdict::Worse => "faithfulness.attention_worse",
+    let key = match Standing::of(attention) {
+        Standing::Better => "faithfulness.attention_better",
+        Standing::Partly => "faithfulness.attention_partly",
+        Standing::Unclear => "faithfulness.attention_unclear",
+        Standing::Worse => "faithfulness.attention_worse",
     };
     let points = |measure: &Measure| Word::Text(format!("{:.0}", 100.0 * measure.mean));
     Sentence::new(
@@ -141,79 +123,18 @@ fn of_order(measured: &Measured, best: &MethodFaithfulness, attention: &MethodFa
     Sentence::new(key, vec![("method", name), ("tau", tau(best)), ("attention_tau", tau(attention))])
 }
 
-/// The verdict with units masked, which is closer to the training data than removing them.
-fn verdict_of(row: &MethodFaithfulness) -> Verdict {
-    verdict(&row.masked.comprehensiveness, &row.masked.sufficiency)
-}
-
 fn depends_on_erasure(row: &MethodFaithfulness) -> bool {
-    verdict_of(row) != verdict(&row.removed.comprehensiveness, &row.removed.sufficiency)
-}
-
-fn verdict(comprehensiveness: &Measure, sufficiency: &Measure) -> Verdict {
-    // Lower sufficiency is better.
-    let better = [better(comprehensiveness, 1.0), better(sufficiency, -1.0)];
-    match better {
-        [1, 1] => Verdict::Better,
-        [1, 0] | [0, 1] => Verdict::Partly,
-        [0, 0] | [1, -1] | [-1, 1] => Verdict::Unclear,
-        _ => Verdict::Worse,
-    }
-}
-
-/// 1 if significantly better than random weights, −1 if significantly worse, else 0.
-fn better(measure: &Measure, sign: f64) -> i8 {
-    match measure.over_random {
-        Some(difference) if difference.is_significant() && difference.mean * sign > 0.0 => 1,
-        Some(difference) if difference.is_significant() => -1,
-        _ => 0,
-    }
+    Standing::of(row) != Standing::by(&row.removed.comprehensiveness, &row.removed.sufficiency)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_artifacts::{BestHead, Difference, Erasure, Interval};
-
     use super::*;
-
-    /// A mean with an interval of ±0.05, and its differences to 0.2 (random) and to 0.4 (attention).
-    fn measure(mean: f64) -> Measure {
-        let around = |number: f64| Interval { low: number - 0.05, high: number + 0.05 };
-        let over = |floor: f64| Some(Difference { mean: mean - floor, interval: around(mean - floor) });
-        Measure { mean, interval: around(mean), over_random: over(0.2), over_attention: over(0.4) }
-    }
-
-    fn row(
-        method: Method,
-        comprehensiveness: f64,
-        sufficiency: f64,
-        removed: f64,
-        tau: f64,
-    ) -> MethodFaithfulness {
-        let erasure = |comprehensiveness| Erasure {
-            comprehensiveness: measure(comprehensiveness),
-            sufficiency: measure(sufficiency),
-        };
-        MethodFaithfulness {
-            method,
-            masked: erasure(comprehensiveness),
-            removed: erasure(removed),
-            leave_one_out: measure(tau),
-        }
-    }
+    use crate::trust::tests::{measured, row};
 
     fn keys(methods: Vec<MethodFaithfulness>) -> Vec<String> {
-        let measured = Measured {
-            texts: 10,
-            units: Unit::Words,
-            replacement: "[MASK]".into(),
-            mean_units: 5.0,
-            shares: vec![0.5],
-            methods,
-            best_head: BestHead { head: 3, texts: 5 },
-        };
-        conclusions(&measured).into_iter().map(|sentence| sentence.key).collect()
+        conclusions(&measured(methods)).into_iter().map(|sentence| sentence.key).collect()
     }
 
     #[test]

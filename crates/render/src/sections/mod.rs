@@ -1,7 +1,6 @@
 //! The report's sections. Each has a file here, with the function `section`, and a template of the same name in
 //! `templates/sections/`, which begins with the section's strings. A new section is a line in the lists below.
 
-mod attention;
 mod calibration;
 pub mod classification;
 mod confusion;
@@ -9,6 +8,7 @@ mod duplicates;
 mod errors;
 mod faithfulness;
 pub mod run;
+mod texts;
 mod training;
 mod words;
 
@@ -37,16 +37,16 @@ macro_rules! section {
     };
 }
 
-/// All sections in the order of the page.
+/// All sections in the order of the page: the texts first, and last what is needed to repeat the run.
 pub const SECTIONS: [Section; 10] = [
-    section!(run),
-    section!(training),
-    section!(classification),
-    section!(confusion),
-    section!(calibration),
+    section!(texts),
     section!(errors),
-    section!(duplicates),
+    section!(confusion),
+    section!(classification),
     section!(words),
-    section!(attention),
     section!(faithfulness),
+    section!(calibration),
+    section!(duplicates),
+    section!(training),
+    section!(run),
 ];

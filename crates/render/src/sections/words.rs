@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use midashi_artifacts::{TokenizedText, Unit};
+use midashi_artifacts::{Faithfulness, Method, TokenizedText, Unit};
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
 
-use super::faithfulness::gradients_are_faithful;
 use crate::artifacts::Artifacts;
+use crate::joined::belong_together;
+use crate::trust::is_better_than_chance;
 use midashi_page::Strings;
 
 /// A mean over fewer texts describes the texts rather than the word.
@@ -27,8 +28,10 @@ const MOST_WORDS: usize = 8;
 pub struct Words {
     /// The key of the method's name.
     pub method: &'static str,
-    /// Whether the method is gradient × input, and was not more faithful than random weights.
-    pub doubtful: bool,
+    /// Whether the method was measured to be no better than random weights; then there are no words.
+    pub refuted: bool,
+    /// Whether the method was measured at all.
+    pub measured: bool,
     /// Number of explained texts.
     pub texts: usize,
     /// Minimum number of a category's texts in which a word occurs.
@@ -86,8 +89,15 @@ impl Words {
             return Ok(None);
         }
         let integrated = explanations.rows.iter().filter(|row| row.integrated_gradients.is_some()).count();
-        let are_enough = integrated >= ENOUGH_TEXTS;
-        let method = if are_enough { "method.integrated_gradients" } else { "method.gradient_x_input" };
+        let measured = metrics.faithfulness.as_ref();
+        let (method, refuted) = choose(measured, integrated >= ENOUGH_TEXTS);
+        let is_integrated = method == Method::IntegratedGradients;
+        let method = if is_integrated { "method.integrated_gradients" } else { "method.gradient_x_input" };
+        let measured = measured.is_some();
+        if refuted {
+            let (texts, categories) = (0, vec![]);
+            return Ok(Some(Self { method, refuted, measured, texts, least_texts: LEAST_TEXTS, categories }));
+        }
         let unit = tokens.units();
         let by_id: HashMap<&str, &TokenizedText> =
             tokens.texts.iter().map(|text| (text.id.as_str(), text)).collect();
@@ -95,7 +105,7 @@ impl Words {
         let mut texts = 0;
         for row in &explanations.rows {
             let weights =
-                if are_enough { row.integrated_gradients.as_ref() } else { Some(&row.gradient_x_input) };
+                if is_integrated { row.integrated_gradients.as_ref() } else { Some(&row.gradient_x_input) };
             let Some(weights) = weights else { continue };
             texts += 1;
             let attributions_of = || {
@@ -114,13 +124,23 @@ impl Words {
             .iter()
             .zip(all)
             .map(|(category, words)| CategoryWords { category: category.clone(), words: strongest(words) });
-        let unfaithful = metrics.faithfulness.as_ref().is_some_and(|found| !gradients_are_faithful(found));
-        let (doubtful, categories) = (!are_enough && unfaithful, categories.collect());
-        Ok(Some(Self { method, doubtful, texts, least_texts: LEAST_TEXTS, categories }))
+        let categories = categories.collect();
+        Ok(Some(Self { method, refuted, measured, texts, least_texts: LEAST_TEXTS, categories }))
     }
 }
 
-/// The attribution of each word of the text, summed over its occurrences.
+/// The method for the words, and whether it is refuted: integrated gradients if `are_enough` texts have them, or gradient ×
+/// input where those are no better than chance. A method that was not measured is not refuted.
+fn choose(measured: Option<&Faithfulness>, are_enough: bool) -> (Method, bool) {
+    let holds = |method| measured.is_none_or(|measured| is_better_than_chance(measured, method));
+    if are_enough && holds(Method::IntegratedGradients) {
+        return (Method::IntegratedGradients, false);
+    }
+    (Method::GradientXInput, !holds(Method::GradientXInput))
+}
+
+/// The attribution of each word of the text, summed over its occurrences. Where the tokenizer has no words, tokens that
+/// belong together are one word.
 fn attributions(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Result<HashMap<String, f64>> {
     let (found, expected) = (weights.len(), text.encoding.tokens.len());
     ensure!(found == expected, "{found} weights for {expected} tokens");
@@ -128,17 +148,27 @@ fn attributions(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Re
     let mut attributions: HashMap<String, f64> = HashMap::new();
     let mut tokens =
         text.encoding.word_ids.iter().enumerate().filter_map(|(at, word)| Some((at, (*word)?))).peekable();
+    let between = |start: u32, end: u32| -> anyhow::Result<String> {
+        let written = characters.get(start as usize..end as usize);
+        Ok(written.context("offsets are outside of the text")?.iter().collect())
+    };
     while let Some((first, word)) = tokens.next() {
         let (start, mut end) = text.encoding.offsets[first];
         let mut attribution = f64::from(weights[first]);
-        while let Some((at, _)) = tokens.next_if(|&(_, next)| unit == Unit::Words && next == word) {
-            end = text.encoding.offsets[at].1;
+        while let Some(&(at, next)) = tokens.peek() {
+            let (from, to) = text.encoding.offsets[at];
+            let is_same = match unit {
+                Unit::Words => next == word,
+                Unit::Tokens => end == from && belong_together(&between(start, end)?, &between(from, to)?),
+            };
+            if !is_same {
+                break;
+            }
+            tokens.next();
+            end = to;
             attribution += f64::from(weights[at]);
         }
-        let written =
-            characters.get(start as usize..end as usize).context("offsets are outside of the text")?;
-        let written: String = written.iter().collect();
-        *attributions.entry(written.trim().to_owned()).or_default() += attribution;
+        *attributions.entry(between(start, end)?.trim().to_owned()).or_default() += attribution;
     }
     // Words that consist of white space cannot be shown.
     attributions.remove("");
@@ -188,6 +218,55 @@ mod tests {
         assert_eq!(found, HashMap::from([("猫が".to_owned(), 1.5), ("猫".to_owned(), 2.25)]));
         let found = attributions(&text, &weights, Unit::Tokens).unwrap();
         assert_eq!(found, HashMap::from([("猫".to_owned(), 3.0), ("が".to_owned(), 0.5)]));
+    }
+
+    #[test]
+    fn pieces_without_word_boundaries_are_joined_to_words() {
+        // As SentencePiece cuts them; the whole text is one word to the tokenizer.
+        let pieces = ["▁", "独", "女", "が", "スマート", "フォン", "を", "語", "る"];
+        let text: String = pieces[1..].concat();
+        let mut offsets = vec![(0, 0)];
+        offsets.extend(pieces[1..].iter().scan(0, |end, piece| {
+            let start = *end;
+            *end += piece.chars().count() as u32;
+            Some((start, *end))
+        }));
+        let text = TokenizedText {
+            id: String::new(),
+            label: CategoryId(0),
+            split: Split::Test,
+            encoding: Encoding {
+                original: text.clone(),
+                text,
+                input_ids: vec![0; 9],
+                token_type_ids: vec![0; 9],
+                tokens: pieces.map(str::to_owned).to_vec(),
+                word_ids: vec![Some(0); 9],
+                offsets,
+                ..Encoding::default()
+            },
+        };
+        let weights = [8.0, 1.0, 2.0, 0.25, 4.0, 0.5, 0.25, 1.0, 0.125];
+        let found = attributions(&text, &weights, Unit::Tokens).unwrap();
+        assert_eq!((found["独女"], found["スマートフォン"], found["語"]), (3.0, 4.5, 1.0));
+        assert_eq!(found.len(), 6, "{found:?}");
+    }
+
+    #[test]
+    fn words_are_by_a_method_that_is_better_than_chance() {
+        use crate::trust::tests::{measured, row};
+        let with = |gradients, integrated| {
+            measured(vec![
+                row(Method::GradientXInput, gradients, 0.2, 0.2, 0.0),
+                row(Method::IntegratedGradients, integrated, 0.2, 0.2, 0.0),
+            ])
+        };
+        let (both, none) = (with(0.5, 0.7), with(0.2, 0.2));
+        assert_eq!(choose(Some(&both), true), (Method::IntegratedGradients, false));
+        assert_eq!(choose(Some(&both), false), (Method::GradientXInput, false), "too few texts");
+        assert_eq!(choose(Some(&with(0.5, 0.2)), true), (Method::GradientXInput, false));
+        assert_eq!(choose(Some(&none), true), (Method::GradientXInput, true));
+        assert_eq!(choose(None, false), (Method::GradientXInput, false), "not measured");
     }
 
     #[test]

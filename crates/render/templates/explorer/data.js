@@ -22,6 +22,8 @@ function openData(data) {
       at,
       probabilities: own,
       correct: text.label === text.predicted,
+      /** Whether the baseline's answer is correct; null without a baseline. */
+      baselineCorrect: text.baseline ? text.baseline[0] === text.label : null,
       confidence: own[text.predicted],
       /** Cross-entropy in nats. */
       loss: -Math.log(own[text.label]),

@@ -16,18 +16,33 @@ function openExplorer() {
   let open = null;
   let unknown = [];
 
+  // The first source is of the most faithful method or, if none is better than chance, the article's attention.
   const usualSource = data.sources[0]?.name ?? "";
   const source = () => data.sources.find((source) => source.name === (view.source || usualSource));
+  /** The sources of the methods that the report trusts, the best first. */
+  const trusted = data.sources.filter((source) => rankOf(source) !== null);
+  /**
+   * The source that colours `text`: the chosen one. The best method may be computed for a sample only; the other texts then
+   * have the next best of the methods that they have.
+   */
+  const sourceOf = (text) => {
+    const chosen = source();
+    if (!chosen || chosen.has(text) || chosen !== trusted[0]) return chosen;
+    return trusted.find((source) => source.has(text)) ?? chosen;
+  };
+  /** Layer and head are of the chosen source. */
+  const placeOf = (text) => (sourceOf(text) === source() ? [view.layer, view.head] : [null, null]);
   /** A link leaves out the default source. */
   const sourceInView = (source) => (source.name === usualSource ? "" : source.name);
   const units = () => view.units || data.units;
   const layoutOf = (text) => {
-    const weights = source()?.has(text) ? source().weightsOf(text, view.layer, view.head) : null;
+    const shown = sourceOf(text);
+    const weights = shown?.has(text) ? shown.weightsOf(text, ...placeOf(text)) : null;
     return layOut(text, data.vocabulary, weights, units() === "words");
   };
   const list = openList(
     box,
-    (text) => rowOf(text, layoutOf(text), source(), data.categories),
+    (text) => rowOf(text, layoutOf(text), sourceOf(text), data.categories, sourceOf(text) !== source()),
     (text) => change({ text: text.id }),
   );
 
@@ -35,12 +50,13 @@ function openExplorer() {
   const headName = (head, heads) => (head === null ? say("head.sum", { heads }) : say("head.one", { head }));
   /** Describes the weights that colour `text`. */
   const note = (text) => {
-    const current = source();
+    const current = sourceOf(text);
     if (!current) return "";
     const { name, layers, heads, signed } = current;
+    const [layer, head] = placeOf(text);
     const parts = [say(`source.${name}`)];
-    if (layers > 1) parts.push(layerName(view.layer ?? layers - 1, layers));
-    if (heads > 1) parts.push(headName(view.head, heads));
+    if (layers > 1) parts.push(layerName(layer ?? layers - 1, layers));
+    if (heads > 1) parts.push(headName(head, heads));
     const category = `${FIRST_STRONG}${data.categories[text.predicted]}${POP}`;
     return parts.join(say("note.comma")) + (signed ? say("note.signed", { category }) : "");
   };
@@ -60,6 +76,22 @@ function openExplorer() {
     select.replaceChildren(...choices.map(([value, text]) => element("option", { value }, text)));
   };
 
+  /** The methods as radio buttons, in the current language; the best is marked. */
+  const showMethods = () => {
+    const box = part("sources");
+    if (box.dataset.language !== language) {
+      box.dataset.language = language;
+      const chips = data.sources.map((source) => {
+        const best = source === trusted[0] ? element("b", { class: "best" }, say("trust.best_here")) : null;
+        const radio = element("input", { type: "radio", name: "source", value: source.name });
+        return element("label", { class: "chip" }, radio, element("span", {}, say(`source.${source.name}`)), best);
+      });
+      box.replaceChildren(...chips);
+    }
+    for (const radio of box.querySelectorAll("input")) radio.checked = radio.value === (view.source || usualSource);
+    box.closest("fieldset").hidden = data.sources.length === 0;
+  };
+
   /** Sets the controls to the view, in the current language. */
   const showControls = () => {
     const categories = data.categories.map((name) => [name, name]);
@@ -67,16 +99,13 @@ function openExplorer() {
     options(control("predicted"), [["", say("filter.any")], ...categories]);
     options(
       control("outcome"),
-      ["", "right", "wrong"].map((value) => [value, say(`outcome.${value || "any"}`)]),
+      outcomesOf(data).map((value) => [value, say(`outcome.${value || "any"}`)]),
     );
     options(
       control("order"),
       Object.keys(ORDERS).map((value) => [value, say(`order.${value}`)]),
     );
-    options(
-      control("source"),
-      data.sources.map((source) => [source.name, say(`source.${source.name}`)]),
-    );
+    showMethods();
     const { layers = 0, heads = 0 } = source() ?? {};
     const numbers = (count) => [...Array(count).keys()];
     options(
@@ -90,20 +119,35 @@ function openExplorer() {
     for (const name of ["true", "predicted", "outcome", "low", "high", "search", "order"]) {
       if (document.activeElement !== control(name)) control(name).value = view[name];
     }
-    control("source").value = view.source || usualSource;
     control("layer").value = view.layer ?? layers - 1;
     control("layer").parentElement.hidden = layers < 2;
     control("head").value = view.head ?? "";
     control("head").parentElement.hidden = heads < 2;
     control("pieces").checked = units() === "tokens";
     control("weighted").checked = view.weighted !== "";
-    for (const name of ["source", "weighted"]) control(name).disabled = data.sources.length === 0;
+    control("weighted").disabled = data.sources.length === 0;
+    const coloured = open ? sourceOf(open) : source();
     for (const legend of root.querySelectorAll(".legend"))
-      legend.hidden = !source() || legend.classList.contains("signed") !== source().signed;
+      legend.hidden = !coloured || legend.classList.contains("signed") !== coloured.signed;
+    part("view").querySelector(".within").hidden = layers < 2 && heads < 2;
+    const active = activeFilters(view);
+    part("active-filters").textContent = active > 0 ? say("filter.active", { count: active }) : "";
     for (const cell of document.querySelectorAll("#confusion button")) {
       const { true: label, predicted } = cell.dataset;
       cell.setAttribute("aria-pressed", view.true === label && view.predicted === predicted);
     }
+  };
+
+  /** Says in one line how far the chosen colours can be trusted. */
+  const showTrust = () => {
+    const line = part("trust");
+    const current = source();
+    line.hidden = !current;
+    if (!current) return;
+    const { text, kind } = trustIn(current, view, trusted[0] ?? null, data.chance);
+    line.className = `trust ${kind}`;
+    const how = element("a", { href: "#faithfulness" }, say("trust.how"));
+    line.replaceChildren(text, ...(data.chance ? [say("note.space"), how] : []));
   };
 
   /** Describes the weights and how many texts have them. */
@@ -112,11 +156,18 @@ function openExplorer() {
     const number = (count) => count.toLocaleString("en");
     const all = number(data.texts.length);
     const computed = current && current.count + current.left_out;
+    // The best method's texts without weights show another source.
+    const next = current === trusted[0] && trusted.find((source) => source.count > current.count);
     const said = current
       ? [
-          say(`about.${current.name}`),
+          say(`about.${current.name}`, { head: current.measured?.head }),
           computed < data.texts.length &&
-            say("source.count", { count: number(computed), all, setting: current.setting }),
+            say(next ? "source.fallback" : "source.count", {
+              count: number(computed),
+              all,
+              setting: current.setting,
+              next: next && say(`source.${next.name}`),
+            }),
           current.left_out > 0 && say("source.left_out", { count: number(current.count), all: number(computed) }),
         ]
       : [say("detail.sourceless")];
@@ -140,11 +191,15 @@ function openExplorer() {
   const showDetail = () => {
     const place = listed.indexOf(open);
     const parts = open
-      ? detailOf(open, layoutOf(open), source(), note(open), data, place + 1, listed.length)
+      ? detailOf(open, layoutOf(open), sourceOf(open), note(open), data, place + 1, listed.length, {
+          instead: sourceOf(open) === source() ? null : source(),
+          rank: rankOf(sourceOf(open)) + 1,
+          command: `${data.command}${explainOptions(sourceOf(open), ...placeOf(open))} -- ${shellQuoted(written(open))}`,
+        })
       : [element("p", {}, say("list.none"))];
     detail.replaceChildren(...parts);
     for (const id of ["save-svg", "save-png"]) part(id).disabled = open === null;
-    part("save-weights").disabled = !open || !source()?.has(open);
+    part("save-weights").disabled = !open || !sourceOf(open)?.has(open);
   };
 
   const show = (fresh = false) => {
@@ -153,10 +208,12 @@ function openExplorer() {
     showControls();
     list.show(listed, open);
     showDetail();
+    showTrust();
     showSource();
     showHeads(fresh);
     const [count, all] = [listed.length, data.texts.length].map((number) => number.toLocaleString("en"));
-    const lacking = unknown.length > 0 ? ` ${say("link.unknown", { words: unknown.join(", ") })}` : "";
+    const lacking =
+      unknown.length > 0 ? ` ${say("link.unknown", { words: unknown.join(say("list.comma")) })}` : "";
     part("count").textContent = say("list.count", { count, all }) + lacking;
     part("save-csv").disabled = listed.length === 0;
   };
@@ -182,20 +239,25 @@ function openExplorer() {
     settled = setTimeout(writeAddress, SETTLED_MS);
   };
 
+  const speakTo = (wanted) => {
+    speak(wanted, root);
+    labelCells();
+  };
   const readAddress = () => {
     const asked = viewOf(location.hash, data);
     ({ view, unknown } = asked);
     chosenLanguage = asked.language ?? chosenLanguage;
-    speak(chosenLanguage ?? usualLanguage(), root);
+    speakTo(chosenLanguage ?? usualLanguage());
     show();
-    if (location.hash.startsWith(VIEW_MARK)) part("attention").scrollIntoView();
+    if (location.hash.startsWith(VIEW_MARK)) part("texts").scrollIntoView();
   };
 
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", () => {
     const share = (name, usual) =>
       control(name).validity.valid && control(name).value !== "" ? Number(control(name).value) : usual;
-    const [named, layer, head] = ["source", "layer", "head"].map((name) => control(name).value);
+    const [layer, head] = ["layer", "head"].map((name) => control(name).value);
+    const named = form.querySelector("input[name=source]:checked")?.value ?? usualSource;
     // Sources differ in their layers and heads.
     const same = named === (view.source || usualSource);
     const wanted = control("pieces").checked ? "tokens" : "words";
@@ -227,7 +289,7 @@ function openExplorer() {
   part("save-weights").addEventListener("click", () => save(`${open.id}.csv`, "text/csv", weightsCsv(layoutOf(open))));
   part("save-heads").addEventListener("click", () => save(`${open.id}-heads.svg`, "image/svg+xml", heads.overview()));
   part("save-matrix").addEventListener("click", () => save(`${open.id}-matrix.svg`, "image/svg+xml", heads.matrix()));
-  const picture = () => pictureOf(open, layoutOf(open), source(), data.categories, note(open));
+  const picture = () => pictureOf(open, layoutOf(open), sourceOf(open), data.categories, note(open));
   part("save-svg").addEventListener("click", () => save(`${open.id}.svg`, "image/svg+xml", picture()));
   part("save-png").addEventListener("click", async () => {
     const name = `${open.id}.png`;
@@ -238,7 +300,7 @@ function openExplorer() {
   for (const button of document.querySelectorAll("[data-language]")) {
     button.addEventListener("click", () => {
       chosenLanguage = button.dataset.language;
-      speak(chosenLanguage, root);
+      speakTo(chosenLanguage);
       change({});
     });
   }
@@ -251,7 +313,7 @@ function openExplorer() {
     cell.append(button);
     button.addEventListener("click", () => {
       change({ ...unfiltered(), true: label, predicted });
-      part("attention").scrollIntoView();
+      part("texts").scrollIntoView();
       box.focus({ preventScroll: true });
     });
   }
@@ -274,13 +336,16 @@ function openExplorer() {
     move(steps[event.key]);
   });
   document.addEventListener("keydown", (event) => {
-    const writes = event.target.closest?.("input:not([type=checkbox]), select, textarea");
+    const writes = event.target.closest?.("input:not([type=checkbox], [type=radio]), select, textarea");
     if (event.key === "Escape" && writes) writes.blur();
     if (writes || help.open || event.ctrlKey || event.metaKey || event.altKey) return;
     const keys = {
       j: () => move(1),
       k: () => move(-1),
-      "/": () => control("search").focus(),
+      "/": () => {
+        part("filters").open = true;
+        control("search").focus();
+      },
       "?": () => help.showModal(),
     };
     if (!(event.key in keys)) return;
@@ -289,7 +354,10 @@ function openExplorer() {
   });
 
   for (const scripted of document.querySelectorAll("[data-scripted]")) scripted.hidden = false;
+  foldOnPhone();
   readAddress();
+  followSections();
+  openLinked();
   addEventListener("hashchange", () => {
     address = location.hash;
     // A link to a section does not change the view.

@@ -154,7 +154,10 @@ function csvOf(head, rows) {
 /** The listed texts. */
 function textsCsv(texts, categories) {
   const probabilities = categories.map((name) => `p(${name})`);
-  const head = ["id", "true", "predicted", "correct", "confidence", "loss", ...probabilities, "text"];
+  const hasBaseline = texts.some((text) => text.baseline);
+  const baseline = (text) => (hasBaseline ? [categories[text.baseline[0]], text.baselineCorrect] : []);
+  const beside = hasBaseline ? ["baseline", "baseline_correct"] : [];
+  const head = ["id", "true", "predicted", "correct", "confidence", "loss", ...beside, ...probabilities, "text"];
   const rows = texts.map((text) => [
     text.id,
     categories[text.label],
@@ -162,6 +165,7 @@ function textsCsv(texts, categories) {
     text.correct,
     text.confidence,
     text.loss,
+    ...baseline(text),
     ...text.probabilities,
     written(text),
   ]);

@@ -23,6 +23,31 @@ const VIEW = {
   text: "",
 };
 
+/** The outcomes by which texts are filtered; empty for all texts. */
+const OUTCOMES = {
+  right: (text) => text.correct,
+  wrong: (text) => !text.correct,
+  only_bert: (text) => text.correct && text.baselineCorrect === false,
+  only_baseline: (text) => !text.correct && text.baselineCorrect === true,
+  doubted: (text) => text.suggested !== undefined,
+};
+
+/** The outcomes that a report's texts can have: without a baseline it is not compared with. */
+function outcomesOf(data) {
+  const has = {
+    only_bert: data.texts.some((text) => text.baselineCorrect !== null),
+    doubted: data.texts.some(OUTCOMES.doubted),
+  };
+  has.only_baseline = has.only_bert;
+  return ["", ...Object.keys(OUTCOMES).filter((outcome) => has[outcome] ?? true)];
+}
+
+/** The number of filters that are not at their defaults; the order is one. */
+const activeFilters = (view) =>
+  ["true", "predicted", "outcome", "low", "high", "search", "order", "weighted"].filter(
+    (name) => view[name] !== VIEW[name],
+  ).length;
+
 /** Distinguishes a view in the page's address from a link to a section. */
 const VIEW_MARK = "#texts?";
 
@@ -58,7 +83,7 @@ function viewOf(fragment, data) {
   const readers = {
     true: oneOf(data.categories),
     predicted: oneOf(data.categories),
-    outcome: oneOf(["right", "wrong"]),
+    outcome: oneOf(outcomesOf(data).slice(1)),
     low: percent,
     high: percent,
     search: (word) => word,
@@ -93,7 +118,7 @@ function selectTexts(view, data, source) {
     (text) =>
       (view.true === "" || text.label === label) &&
       (view.predicted === "" || text.predicted === predicted) &&
-      (view.outcome === "" || text.correct === (view.outcome === "right")) &&
+      (view.outcome === "" || OUTCOMES[view.outcome](text)) &&
       100 * text.confidence >= view.low &&
       100 * text.confidence <= view.high &&
       (view.weighted === "" || source?.has(text)) &&

@@ -9,10 +9,10 @@ use crate::chart::{
 };
 use midashi_page::{Bilingual, Strings};
 
-/// Loss per step, mean loss per epoch, and validation loss if there is one; none without steps.
+/// Loss over the steps as means over texts, mean loss per epoch, and validation loss if there is one; none without steps.
 pub fn loss(training: &Training, strings: &Strings) -> Result<Option<String>> {
     let Some(range) = steps(training) else { return Ok(None) };
-    let steps = thinned(training, |step| step.loss);
+    let steps = losses(training);
     let validation =
         || training.epochs.iter().filter_map(|e| Some((e.last_step as f64, e.validation.as_ref()?.loss)));
     let heights = steps.iter().map(|point| point.1).chain(validation().map(|point| point.1));
@@ -82,6 +82,40 @@ fn steps(training: &Training) -> Option<std::ops::Range<f64>> {
 /// A page 1,000 pixels wide cannot show more points.
 const MOST_POINTS: usize = 500;
 
+/// The loss over the steps. Each point is a mean over the texts of one or more neighbouring steps of an epoch, at least as
+/// many texts as the largest step has. The last step of an epoch is often smaller; it is part of the point before it, because
+/// the mean of a few texts would be a spike of chance.
+fn losses(training: &Training) -> Vec<(f64, f64)> {
+    let texts_of = |steps: &[Step]| steps.iter().map(|step| step.texts).sum::<i64>();
+    let largest = training.steps.iter().map(|step| step.texts).max().unwrap_or(0);
+    let each = largest.max(texts_of(&training.steps) / MOST_POINTS as i64).max(1);
+    let ends: Vec<i64> = training.epochs.iter().map(|epoch| epoch.last_step).collect();
+    let mut points = Vec::new();
+    for epoch in training.steps.split_inclusive(|step| ends.contains(&step.step)) {
+        let mut rest = epoch;
+        while !rest.is_empty() {
+            let mut count = rest.len();
+            let enough = (1..rest.len()).find(|&count| texts_of(&rest[..count]) >= each);
+            if let Some(enough) = enough.filter(|&enough| texts_of(&rest[enough..]) >= each) {
+                count = enough;
+            }
+            let (point, after) = rest.split_at(count);
+            points.push(mean_of(point));
+            rest = after;
+        }
+    }
+    points
+}
+
+/// The middle of some steps, and the mean loss of their texts.
+fn mean_of(steps: &[Step]) -> (f64, f64) {
+    let texts = steps.iter().map(|step| step.texts as f64).sum::<f64>();
+    let mean = |value: fn(&Step) -> f64| {
+        steps.iter().map(|step| value(step) * step.texts as f64).sum::<f64>() / texts
+    };
+    (mean(|step| step.step as f64), mean(|step| step.loss))
+}
+
 /// A value per step, or means over neighbouring steps if there are many.
 fn thinned(training: &Training, value: fn(&Step) -> f64) -> Vec<(f64, f64)> {
     let together = training.steps.len().div_ceil(MOST_POINTS).max(1);
@@ -124,6 +158,55 @@ mod tests {
         crate::strings::read([include_str!("../../../templates/sections/training.html")]).unwrap()
     }
 
+    fn epoch_until(epoch: i64, last_step: i64) -> Epoch {
+        Epoch {
+            epoch,
+            first_step: 1,
+            last_step,
+            summed_loss: 0.0,
+            mean_loss: 0.0,
+            accuracy: 0.0,
+            validation: None,
+        }
+    }
+
+    #[test]
+    fn every_point_of_the_loss_is_a_mean_over_texts() {
+        let step = |step, texts, loss| Step { step, texts, loss, ..Step::default() };
+        // Two epochs of two full batches and a last one of five texts, whose loss is far off by chance.
+        let steps = vec![
+            step(1, 32, 2.0),
+            step(2, 32, 1.5),
+            step(3, 5, 9.0),
+            step(4, 32, 1.0),
+            step(5, 32, 0.5),
+            step(6, 5, 8.0),
+        ];
+        let training = Training { steps, epochs: vec![epoch_until(1, 3), epoch_until(2, 6)] };
+        let points = losses(&training);
+        let second = (32.0 * 1.5 + 5.0 * 9.0) / 37.0;
+        let fourth = (32.0 * 0.5 + 5.0 * 8.0) / 37.0;
+        let expected = [2.0, second, 1.0, fourth];
+        assert_eq!(points.len(), 4, "{points:?}");
+        for (found, expected) in points.iter().zip(expected) {
+            assert!((found.1 - expected).abs() < 1e-12, "{points:?}");
+        }
+        assert_eq!(points[0].0, 1.0);
+        assert!(points[1].0 > 2.0 && points[1].0 < 3.0, "between its steps: {points:?}");
+        // The mean over all points, weighted by their texts, is that over all texts.
+        let all = 32.0 * 2.0 + 37.0 * second + 32.0 * 1.0 + 37.0 * fourth;
+        let whole: f64 = training.steps.iter().map(|step| step.loss * step.texts as f64).sum();
+        assert!((all - whole).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_long_trainings_loss_has_few_points() {
+        let steps = (1..=2_003).map(|step| Step { step, texts: 8, loss: 1.0, ..Step::default() }).collect();
+        let points = losses(&Training { steps, epochs: vec![epoch_until(1, 2_003)] });
+        assert!((400..=MOST_POINTS).contains(&points.len()), "{}", points.len());
+        assert!(points.windows(2).all(|two| two[0].0 < two[1].0));
+    }
+
     #[test]
     fn long_trainings_are_drawn_with_few_points() {
         let steps: Vec<_> =
@@ -136,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_no_number_still_makes_a_chart() {
-        let step = |step, loss| Step { step, loss, ..Step::default() };
+        let step = |step, loss| Step { step, loss, texts: 1, ..Step::default() };
         let training = Training { steps: vec![step(1, f64::NAN), step(2, f64::INFINITY)], epochs: vec![] };
         assert!(loss(&training, &strings()).unwrap().is_some());
         assert!(learning_rates(&training, &strings()).unwrap().is_some(), "rates of 0");

@@ -21,6 +21,8 @@ pub struct Step {
     pub step: i64,
     /// Mean cross-entropy per text, in nats.
     pub loss: f64,
+    /// Number of texts in the step; the last of an epoch may have few.
+    pub texts: i64,
     /// Learning rate of the encoder's last layer.
     pub encoder: f64,
     /// Learning rate of the classifier.
@@ -74,6 +76,7 @@ impl Step {
         Self {
             step: row.step,
             loss: row.loss,
+            texts: row.texts,
             encoder: row.learning_rate_encoder,
             classifier: row.learning_rate_classifier,
         }
