@@ -223,11 +223,11 @@ impl Browser {
         }
     }
 
-    /// Sets the control `name` of the page's form `form` to `value`.
+    /// Sets the control `name` of the page's form `form` to `value`. Radio buttons of one name are one control.
     pub fn choose(&mut self, form: &str, name: &str, value: &str) {
         self.evaluate(&format!(
             "(() => {{ const it = document.getElementById({}).elements.namedItem({}); it.value = {};
-               it.dispatchEvent(new Event('input', {{bubbles: true}})); }})()",
+               (it instanceof RadioNodeList ? it[0] : it).dispatchEvent(new Event('input', {{bubbles: true}})); }})()",
             json!(form),
             json!(name),
             json!(value)

@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use midashi_artifacts::{
-    Article, ArticleMetrics, AttentionRow, Averages, Calibration, CalibrationBin, CategoryId, ClassMetrics,
-    ClassificationReport, Corpus, Encoding, Explanation, Explanations, MaskedMetrics, Metrics, ModelCard,
-    PaddingShares, Prediction, Predictions, Split, StepRow, TokenizedCorpus, TokenizedText, write_attention,
-    write_training,
+    Article, ArticleMetrics, AttentionRow, Averages, BaselineMetrics, BestHead, Calibration, CalibrationBin,
+    CategoryId, ClassMetrics, ClassificationReport, Corpus, Difference, Encoding, Erasure, Explanation,
+    Explanations, Faithfulness, Interval, Intervals, MaskedMetrics, McNemar, Measure, Method,
+    MethodFaithfulness, Metrics, ModelCard, PaddingShares, Prediction, Predictions, Scores, Split, StepRow,
+    TokenizedCorpus, TokenizedText, Unit, write_attention, write_training,
 };
 use midashi_config::{Head, TextChoice};
 use midashi_stage::{Stage, StageArguments};
@@ -72,6 +73,46 @@ impl Run {
     /// Artifacts of a run called `name`, as the earlier stages would write them.
     fn invented(name: &str) -> Self {
         Self::of(name, &TITLES.iter().enumerate().map(tokenized).collect::<Vec<_>>())
+    }
+
+    /// The same with a linear baseline, which is right about every second text, and with measured explanations: integrated
+    /// gradients are best, then gradient × input; attention is no better than chance. The label of text 18 is in doubt.
+    fn measured(name: &str) -> Self {
+        let run = Self::invented(name);
+        let path = run.folder.join("predictions.parquet");
+        let mut predictions = Predictions::read(&path).unwrap();
+        let sure = &mut predictions.rows[18];
+        sure.probabilities = vec![0.01; 9];
+        sure.probabilities[sure.predicted.index()] = 0.92;
+        let mut metrics = Metrics::read(&run.folder.join("metrics.json")).unwrap();
+        metrics.faithfulness = Some(faithfulness());
+        metrics.write(&run.folder.join("metrics.json")).unwrap();
+        run.write_baseline(&predictions, McNemar { only_first_right: 3, only_second_right: 19, p_value: 0.0009 });
+        run
+    }
+
+    /// Writes these predictions with a baseline that is right about every second text, and its metrics.
+    fn write_baseline(&self, predictions: &Predictions, mcnemar: McNemar) {
+        let answer = |(at, row): (usize, &Prediction)| {
+            let predicted = CategoryId(if at % 2 == 0 { row.label.0 } else { (row.label.0 + 2) % 9 });
+            let mut probabilities = vec![0.05; 9];
+            probabilities[predicted.index()] = 0.6;
+            Prediction { predicted, probabilities, ..row.clone() }
+        };
+        let rows = predictions.rows.iter().enumerate().map(answer).collect();
+        let baseline = Predictions { categories: predictions.categories.clone(), rows };
+        self.record("evaluate", &json!({"baseline": true}), &json!({}), |provenance| {
+            let path = self.folder.join("predictions.parquet");
+            predictions.write(Some(&baseline), &path, provenance).unwrap();
+        });
+        let path = self.folder.join("metrics.json");
+        let mut metrics = Metrics::read(&path).unwrap();
+        let around = |mean: f64| Interval { low: mean - 0.05, high: mean + 0.05 };
+        let intervals = |accuracy, macro_f1| Intervals { accuracy: around(accuracy), macro_f1: around(macro_f1) };
+        metrics.intervals = Some(intervals(0.651, 0.661));
+        let scores = Scores { accuracy: 0.7123, macro_f1: 0.7234, intervals: intervals(0.701, 0.711) };
+        metrics.baseline = Some(BaselineMetrics { scores, report: metrics.clone().into(), mcnemar });
+        metrics.write(&path).unwrap();
     }
 
     /// The same for these texts.
@@ -362,6 +403,41 @@ fn metrics(rows: &[Prediction]) -> Metrics {
     }
 }
 
+/// Faithfulness on ten texts: differences to random words are significant from 0.05.
+fn faithfulness() -> Faithfulness {
+    let around = |number: f64| Interval { low: number - 0.05, high: number + 0.05 };
+    let measure = |mean: f64, floor: f64| Measure {
+        mean,
+        interval: around(mean),
+        over_random: Some(Difference { mean: mean - floor, interval: around(mean - floor) }),
+        over_attention: None,
+    };
+    let row = |(method, comprehensiveness, sufficiency)| {
+        let erasure = Erasure {
+            comprehensiveness: measure(comprehensiveness, 0.2),
+            sufficiency: measure(sufficiency, 0.4),
+        };
+        MethodFaithfulness { method, masked: erasure, removed: erasure, leave_one_out: measure(0.3, 0.0) }
+    };
+    let methods = [
+        (Method::Attention, 0.21, 0.41),
+        (Method::BestHead, 0.22, 0.4),
+        (Method::Rollout, 0.3, 0.4),
+        (Method::GradientXInput, 0.5, 0.3),
+        (Method::IntegratedGradients, 0.7, 0.1),
+        (Method::Random, 0.2, 0.4),
+    ];
+    Faithfulness {
+        texts: 10,
+        units: Unit::Words,
+        replacement: "[MASK]".into(),
+        mean_units: 8.0,
+        shares: vec![0.1, 0.2, 0.5],
+        methods: methods.map(row).to_vec(),
+        best_head: BestHead { head: 3, texts: 8 },
+    }
+}
+
 fn bin(at: u8, rows: &[Prediction]) -> CalibrationBin {
     let (low, high) = (f64::from(at) / 10.0, f64::from(at + 1) / 10.0);
     let confidence = |row: &&Prediction| f64::from(row.probabilities[row.predicted.index()]);
@@ -488,32 +564,76 @@ fn the_model_card_has_the_results() {
 #[test]
 fn the_baselines_metrics_are_shown_with_the_models() {
     let run = Run::invented("baseline");
-    let plain = text_of(parse(&run.report()).root_element());
-    assert!(!plain.contains("linear baseline") && !plain.contains("95% interval"));
+    let plain = english_of(parse(&run.report()).root_element());
+    assert!(!plain.contains("linear baseline 0") && !plain.contains("95% interval"));
+    assert!(plain.contains("There is no linear baseline in this run"));
 
+    let predictions = Predictions::read(&run.folder.join("predictions.parquet")).unwrap();
+    run.write_baseline(
+        &predictions,
+        McNemar { only_first_right: 3, only_second_right: 19, p_value: 0.0009 },
+    );
     let path = run.folder.join("metrics.json");
     let mut metrics: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let interval = |low: f64| json!({"low": low, "high": low + 0.1});
-    let intervals = |low| json!({"accuracy": interval(low), "macro_f1": interval(low + 0.01)});
-    metrics["intervals"] = intervals(0.601);
-    let report = json!({"precision": 0.4321, "recall": 0.4322, "f1": 0.4323});
-    metrics["baseline"] = json!({"accuracy": 0.7123, "macro_f1": 0.7234, "intervals": intervals(0.651),
-        "macro_average": report, "weighted_average": report, "per_class": metrics["per_class"],
-        "mcnemar": {"only_first_right": 3, "only_second_right": 19, "p_value": 0.0009}});
-    metrics["ensemble"] =
-        json!({"weight": 0.5, "accuracy": 0.8123, "macro_f1": 0.8234, "intervals": intervals(0.751)});
+    metrics["ensemble"] = json!({"weight": 0.5, "accuracy": 0.8123, "macro_f1": 0.8234,
+        "intervals": {"accuracy": {"low": 0.76, "high": 0.86}, "macro_f1": {"low": 0.77, "high": 0.87}}});
     std::fs::write(&path, metrics.to_string()).unwrap();
     let html = run.report();
-    let text = text_of(parse(&html).root_element());
+    let text = english_of(parse(&html).root_element());
     for part in [
-        "95% interval 0.601 to 0.701",
-        "linear baseline 0.7123",
-        "95% interval 0.661 to 0.761",
-        "both, averaged 0.8234",
-        "the linear baseline alone on 19: the linear baseline is significantly better",
+        "accuracy, 95% interval 0.601 to 0.701",
+        "linear baseline 0.7123, 95% interval 0.651 to 0.751",
+        "linear baseline 0.7234, 95% interval 0.661 to 0.761",
+        "both, averaged 0.8234, 95% interval 0.770 to 0.870",
     ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
+}
+
+#[test]
+fn the_report_begins_with_the_verdict_and_ends_with_what_repeats_the_run() {
+    let run = Run::invented("verdict");
+    let predictions = Predictions::read(&run.folder.join("predictions.parquet")).unwrap();
+    for (only_first_right, only_second_right, p_value, kind, parts) in [
+        (3, 19, 0.0009, "linear", ["✗", "BERT loses to the linear baseline: 65.0% of the test texts right, against 71.2%"]),
+        (3, 9, 0.146, "behind", ["✗", "BERT is behind the linear baseline: 65.0%"]),
+        (9, 3, 0.146, "ahead", ["≈", "BERT is not clearly better than the linear baseline"]),
+        (19, 3, 0.0009, "bert", ["✓", "BERT beats the linear baseline"]),
+    ] {
+        run.write_baseline(&predictions, McNemar { only_first_right, only_second_right, p_value });
+        let html = run.report();
+        let page = parse(&html);
+        let verdict = page.descendants().find(|node| node.attribute("id") == Some("verdict")).unwrap();
+        assert_eq!(verdict.attribute("class"), Some(format!("comparison {kind}").as_str()));
+        let text = english_of(verdict);
+        assert!(parts.iter().all(|part| text.contains(part)), "{kind}: {text}");
+        assert!(text.contains(&format!("Only BERT is right on {only_first_right} texts")), "{text}");
+        assert_eq!(text.contains("is significant"), p_value < 0.05, "{text}");
+    }
+    let html = run.report();
+    let page = parse(&html);
+    let sections: Vec<&str> = page
+        .descendants()
+        .filter(|node| node.has_tag_name("section") && node.parent().is_some_and(|it| it.has_tag_name("main")))
+        .filter_map(|node| node.attribute("id"))
+        .collect();
+    assert_eq!((sections[0], sections[sections.len() - 1]), ("texts", "run"), "{sections:?}");
+    let folded = with_class(&page, "folded").next().unwrap();
+    assert_eq!((folded.tag_name().name(), folded.attribute("open")), ("details", None));
+    assert!(english_of(folded).contains("Checkpoint revision") && english_of(folded).contains("SHA-256"));
+}
+
+#[test]
+fn a_baseline_that_does_not_belong_to_the_predictions_is_refused() {
+    let run = Run::measured("baseline-mixed");
+    run.record("evaluate", &json!({"mixed": true}), &json!({}), |provenance| {
+        let path = run.folder.join("predictions.parquet");
+        Predictions::read(&path).unwrap().write(None, &path, provenance).unwrap();
+    });
+    let refused = run.render();
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(message.contains("column baseline") && message.contains("make evaluate"), "{message}");
 }
 
 #[test]

@@ -29,11 +29,13 @@ struct PublishedResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The difference is not significant.
-    Chance,
-    /// The fine-tuned model is better.
+    /// The fine-tuned model is significantly better.
     Bert,
-    /// The linear baseline is better.
+    /// The fine-tuned model is not behind, and the difference is not significant.
+    Ahead,
+    /// The fine-tuned model is behind, and the difference is not significant.
+    Behind,
+    /// The linear baseline is significantly better.
     Linear,
 }
 
@@ -81,10 +83,12 @@ impl Verdict {
     /// The verdict of McNemar's test; none without a baseline.
     pub fn of(metrics: &Metrics) -> Option<Self> {
         let mcnemar = metrics.baseline.as_ref()?.mcnemar;
-        Some(match mcnemar.is_significant() {
-            false => Self::Chance,
-            true if mcnemar.only_first_right > mcnemar.only_second_right => Self::Bert,
-            true => Self::Linear,
+        let is_behind = mcnemar.only_first_right < mcnemar.only_second_right;
+        Some(match (mcnemar.is_significant(), is_behind) {
+            (true, false) => Self::Bert,
+            (false, false) => Self::Ahead,
+            (false, true) => Self::Behind,
+            (true, true) => Self::Linear,
         })
     }
 }
@@ -138,7 +142,9 @@ mod tests {
         };
         assert_eq!(verdict(5, 15, 0.0414), Verdict::Linear);
         assert_eq!(verdict(90, 15, 1e-9), Verdict::Bert);
-        assert_eq!(verdict(6, 15, 0.078), Verdict::Chance);
+        assert_eq!(verdict(6, 15, 0.078), Verdict::Behind);
+        assert_eq!(verdict(15, 6, 0.078), Verdict::Ahead);
+        assert_eq!(verdict(9, 9, 1.0), Verdict::Ahead);
         assert_eq!(Verdict::of(&metrics(&["a"], vec![])), None);
     }
 }

@@ -84,7 +84,7 @@ function openExplorer() {
       const chips = data.sources.map((source) => {
         const best = source === trusted[0] ? element("b", { class: "best" }, say("trust.best_here")) : null;
         const radio = element("input", { type: "radio", name: "source", value: source.name });
-        return element("label", { class: "chip" }, radio, element("span", {}, say(`source.${source.name}`)), best);
+        return element("label", { class: "chip" }, radio, element("span", {}, say(`short.${source.name}`)), best);
       });
       box.replaceChildren(...chips);
     }

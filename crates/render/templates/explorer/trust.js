@@ -17,7 +17,7 @@ function trustIn(source, view, best, chance) {
   }
   const points = (share) => (100 * share).toFixed(0);
   const { standing, lost } = source.measured;
-  const numbers = { method: name(source), lost: points(lost), random: points(chance.lost) };
+  const numbers = { lost: points(lost), random: points(chance.lost) };
   if (source === best) return { kind: "best", text: say("trust.best", numbers) };
   if (standing === "unclear" || standing === "worse") return { kind: "chance", text: say("trust.chance", numbers) };
   // Better by its sufficiency alone, while no method is better by its comprehensiveness.

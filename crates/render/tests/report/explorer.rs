@@ -18,7 +18,7 @@ pub fn page(name: &str) -> Option<(Browser, PathBuf)> {
 }
 
 /// The same for any run.
-fn page_of(name: &str, run: impl FnOnce(&str) -> Run) -> Option<(Browser, PathBuf)> {
+pub fn page_of(name: &str, run: impl FnOnce(&str) -> Run) -> Option<(Browser, PathBuf)> {
     let Some(program) = installed() else {
         tell(&format!(
             "SKIPPED {name}: no Chromium in PATH (Debian: apt-get install chromium), none in CHROMIUM"
@@ -80,7 +80,7 @@ fn tooltips(browser: &mut Browser) -> Vec<String> {
 fn control(browser: &mut Browser, name: &str) -> (String, bool) {
     let control = format!("document.getElementById('view').elements.namedItem({})", json!(name));
     let value = browser.text(&format!("{control}.value"));
-    (value, browser.evaluate(&format!("{control}.checkVisibility()")) == true)
+    (value, browser.evaluate(&format!("({control}[0] ?? {control}).checkVisibility()")) == true)
 }
 
 #[test]
@@ -348,6 +348,147 @@ fn every_method_colours_the_texts_that_it_has_weights_for() {
 }
 
 #[test]
+fn the_explorer_opens_with_the_method_that_was_measured_as_best() {
+    let Some((mut browser, report)) = page_of("explorer-best", Run::measured) else { return };
+    browser.open(&report, "", "explorer");
+    assert_eq!(control(&mut browser, "source").0, "integrated_gradients");
+    let methods = browser.evaluate("[...document.querySelectorAll('.chip')].map((chip) => chip.innerText.trim())");
+    let methods: Vec<&str> = methods.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let ranked = ["gradient × input", "rollout", "attention (the article’s)"];
+    assert!(methods[0].contains("integrated gradients") && methods[0].contains("best here"), "{methods:?}");
+    assert_eq!(methods[1..4], ranked, "the trusted methods, the best first");
+    assert_eq!(methods.iter().filter(|name| name.contains("best here")).count(), 1);
+
+    let trust = "document.getElementById('trust').textContent";
+    let said = browser.text(trust);
+    assert!(
+        said.starts_with("✓ Best here: a prediction loses 70 points of probability without what it marks, 20 without"),
+        "{said}"
+    );
+    // スマートフォン is the tokens 2 and 3 of text 0, and 株式会社 the tokens 1 to 4 of text 1.
+    let percent = |weight: f32, weights: &[f32]| {
+        let share = 100.0 * weight / weights.iter().map(|weight| weight.abs()).sum::<f32>();
+        if weight > 0.0 { format!("+{weight:.4} · +{share:.1}%") } else { format!("−{:.4} · −{:.1}%", -weight, -share) }
+    };
+    let weights = explanation((0, &tokenized((0, &TITLES[0])))).integrated_gradients.unwrap();
+    let phone = percent(weights[2] + weights[3], &weights);
+    assert_eq!(tooltips(&mut browser)[1], format!("スマート + ##フォン · {phone}"));
+    assert_eq!(browser.evaluate("document.querySelector('#detail .fallback')"), json!(null));
+
+    // Every second text has no integrated gradients: it has the next best method, and says so.
+    browser.press("j");
+    let other = explanation((1, &tokenized((1, &TITLES[1]))));
+    assert_eq!(other.integrated_gradients, None);
+    let weights = other.gradient_x_input;
+    let company = percent(weights[1..5].iter().sum(), &weights);
+    assert_eq!(tooltips(&mut browser)[0], format!("株 + ##式 + ##会 + ##社 · {company}"));
+    let fallback = browser.text("document.querySelector('#detail .fallback').textContent");
+    assert!(fallback.starts_with("integrated gradients was not computed for this text. Shown is gradient × input, number 2"));
+    let tags = browser.evaluate(
+        "[...document.querySelectorAll('#list .row')].slice(0, 4).map((row) => row.querySelector('.instead')?.textContent ?? '')",
+    );
+    assert_eq!(tags, json!(["", "gradient × input", "", "gradient × input"]));
+    let about = browser.text("document.getElementById('about-source').textContent");
+    assert!(about.contains("10 of 20 texts") && about.contains("the others show gradient × input"), "{about}");
+
+    for (source, part) in [
+        ("gradient_x_input", "✓ Better than chance: a prediction loses 50 points"),
+        ("cls_attention", "✗ No better than chance: a prediction loses 21 points"),
+        ("layer_attention", "was not measured. Best of the measured methods: integrated gradients"),
+    ] {
+        browser.choose("view", "source", source);
+        let said = browser.text(trust);
+        assert!(said.contains(part), "{source}: {said}");
+    }
+    browser.choose("view", "source", "cls_attention");
+    browser.choose("view", "head", "3");
+    assert!(browser.text(trust).contains("was not measured"), "one head is not the sum of all");
+    browser.choose("view", "source", "best_head");
+    let third = attention(&tokenized((1, &TITLES[1]))).attention[3][1..5].iter().sum::<f32>();
+    assert!(tooltips(&mut browser)[0].contains(&format!(" · {third:.4} · ")), "the best head is number 3");
+    browser.click("input[value=integrated_gradients]");
+    browser.wait_until("!location.hash.includes('source=')");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn an_unmeasured_run_opens_with_the_articles_attention_and_says_so() {
+    let Some((mut browser, report)) = page("explorer-unmeasured") else { return };
+    browser.open(&report, "", "explorer");
+    assert_eq!(control(&mut browser, "source").0, "cls_attention");
+    let said = browser.text("document.getElementById('trust').textContent");
+    assert!(said.contains("was not measured in this run (evaluate.explain.faithfulness_texts)"), "{said}");
+    assert_eq!(browser.evaluate("document.querySelector('.best')"), json!(null));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn texts_are_compared_with_the_baselines_answers() {
+    let Some((mut browser, report)) = page_of("explorer-baseline", Run::measured) else { return };
+    browser.open(&report, "", "explorer");
+    let row = "document.querySelector('#list .baseline').textContent";
+    // The baseline is right about every second text, BERT about all but every third.
+    assert_eq!(browser.text(row), "baseline ✓ ✓ right");
+    browser.choose("view", "outcome", "only_bert");
+    assert_eq!(listed(&mut browser), ("7 of 20 test texts".into(), shown(TITLES[1])), "1, 5, 7, 11, 13, 17, 19");
+    assert_eq!(browser.text(row), format!("baseline ✗ ✗ wrong {}", CATEGORIES[3]));
+    let outcome = browser.text("document.querySelector('#detail .outcome').textContent");
+    assert!(outcome.contains(&format!("linear baseline ✗ {} 60.0%", CATEGORIES[3])), "{outcome}");
+    browser.choose("view", "outcome", "only_baseline");
+    assert_eq!(listed(&mut browser), ("4 of 20 test texts".into(), shown(TITLES[0])), "0, 6, 12, 18");
+    browser.wait_until("location.hash.includes('outcome=only_baseline')");
+    let csv = saved(&mut browser, &report, "#save-csv", "explorer-baseline.csv");
+    let rows: Vec<&str> = csv.split("\r\n").collect();
+    assert!(rows[0].contains(",loss,baseline,baseline_correct,p("), "{}", rows[0]);
+    assert!(rows[1].contains(&format!(",{},true,", CATEGORIES[0])), "{}", rows[1]);
+    browser.choose("view", "outcome", "doubted");
+    assert_eq!(listed(&mut browser), ("1 of 20 test texts".into(), SCRIPT.into()));
+    assert!(browser.text("document.querySelector('#detail .doubted').textContent").contains(CATEGORIES[1]));
+
+    // Without a baseline there is nothing to compare with.
+    let Some((mut browser, report)) = page("explorer-no-baseline") else { return };
+    browser.open(&report, "#texts?outcome=only_bert", "explorer");
+    assert!(browser.text(COUNT).contains("does not have: outcome=only_bert"));
+    let outcomes = browser.evaluate(
+        "[...document.getElementById('view').elements.namedItem('outcome').options].map((option) => option.value)",
+    );
+    assert_eq!(outcomes, json!(["", "right", "wrong"]));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_open_texts_command_is_one_that_a_shell_reads() {
+    let Some((mut browser, report)) = page_of("explorer-command", Run::measured) else { return };
+    browser.open(&report, "", "explorer");
+    let command = "document.querySelector('.command code').textContent";
+    let words = |command: &str| {
+        let rest = command.strip_prefix("target/release/midashi-predict ").unwrap();
+        let output = std::process::Command::new("sh").args(["-c", &format!("printf '%s\\n' {rest}")]).output();
+        String::from_utf8(output.unwrap().stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    browser.choose("view", "search", "alert(1)");
+    let expected = |explain: &[&str]| {
+        let start = ["--config", "run.toml", "--set", "run.name=explorer-command"];
+        [&start[..], explain, &["--", SCRIPT]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&browser.text(command)), expected(&["--explain", "integrated-gradients"]));
+    browser.choose("view", "source", "all_attention");
+    browser.choose("view", "layer", "0");
+    browser.choose("view", "head", "5");
+    let explain = ["--explain", "attention", "--layer", "0", "--head", "5"];
+    assert_eq!(words(&browser.text(command)), expected(&explain));
+
+    let shown = browser.text(command);
+    browser.click("#copy-command");
+    browser.wait_until("document.querySelector('.command [role=status]').textContent === 'copied'");
+    browser.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'pasted'}))");
+    browser.evaluate("document.getElementById('pasted').focus()");
+    browser.call("Input.dispatchKeyEvent", &json!({"type": "keyDown", "key": "v", "commands": ["paste"]}));
+    assert_eq!(browser.text("document.getElementById('pasted').value"), shown);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn what_speaks_against_the_answer_has_a_sign_and_another_colour() {
     let Some((mut browser, report)) = page("explorer-signed") else { return };
     browser.open(&report, "#texts?source=gradient_x_input", "explorer");
@@ -518,7 +659,7 @@ fn twenty_thousand_texts_are_searched_and_filtered_at_once() {
         // Until the result is laid out.
         let took = browser.evaluate(&format!(
             "(() => {{ const it = document.getElementById('view').elements.namedItem('{name}'); it.value = {};
-               const start = performance.now(); it.dispatchEvent(new Event('input', {{bubbles: true}}));
+               const start = performance.now(); (it instanceof RadioNodeList ? it[0] : it).dispatchEvent(new Event('input', {{bubbles: true}}));
                document.body.getBoundingClientRect(); return performance.now() - start; }})()",
             json!(value)
         ));
@@ -535,7 +676,7 @@ fn twenty_thousand_texts_are_searched_and_filtered_at_once() {
 
 #[test]
 fn the_whole_report_is_accessible_in_both_styles_and_languages_and_on_a_phone() {
-    let Some((mut browser, report)) = page("explorer-accessible") else { return };
+    let Some((mut browser, report)) = page_of("explorer-accessible", Run::measured) else { return };
     let Some(axe) = axe() else { return };
     browser.open(&report, "", "explorer");
     browser.evaluate(&axe);

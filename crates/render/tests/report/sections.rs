@@ -1,9 +1,9 @@
 //! Tests of the report's sections: their content, and in a browser their language, width and tables.
 
-use midashi_artifacts::{Article, Corpus};
+use midashi_artifacts::{Article, Corpus, Method, MethodFaithfulness, Metrics};
 use serde_json::json;
 
-use crate::explorer::page;
+use crate::explorer::{page, page_of};
 use crate::{BIDI, Run, SCRIPT, english_of, lang_of, parse, with_class};
 
 fn table(html: &str, id: &str) -> Vec<Vec<String>> {
@@ -15,17 +15,16 @@ fn table(html: &str, id: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn the_scores_of_the_baseline_and_the_article_are_shown_per_category() {
-    let run = Run::invented("beside");
+    let run = Run::measured("beside");
     let path = run.folder.join("metrics.json");
     let mut metrics: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let average = json!({"precision": 0.1234, "recall": 0.2345, "f1": 0.3456});
     let mut classes = metrics["per_class"].clone();
     classes[2]["f1"] = json!(0.9876);
-    let interval = json!({"low": 0.1, "high": 0.2});
-    metrics["baseline"] = json!({"accuracy": 0.7123, "macro_f1": 0.3456, "macro_average": average,
-        "weighted_average": average, "per_class": classes,
-        "intervals": {"accuracy": interval, "macro_f1": interval},
-        "mcnemar": {"only_first_right": 3, "only_second_right": 19, "p_value": 0.0009}});
+    for (key, value) in [("macro_average", &average), ("weighted_average", &average), ("per_class", &classes)] {
+        metrics["baseline"][key] = value.clone();
+    }
+    metrics["baseline"]["macro_f1"] = json!(0.3456);
     std::fs::write(&path, metrics.to_string()).unwrap();
     let rows = table(&run.report(), "scores");
     assert_eq!(rows[0], ["", "", "BERT", "linear baseline", "article1"]);
@@ -38,17 +37,44 @@ fn the_scores_of_the_baseline_and_the_article_are_shown_per_category() {
 }
 
 #[test]
-fn confident_mistakes_come_first_and_link_to_their_texts() {
-    let run = Run::invented("mistakes");
+fn confident_mistakes_come_first_with_a_mark_where_the_label_is_in_doubt() {
+    let run = Run::measured("mistakes");
     let html = run.report();
     let rows = table(&html, "mistakes");
-    // Every third text is wrong with 59 %; its true category has 20 %.
+    // Every third text is wrong with 59 %; its true category has 20 %. Text 18 is wrong with 92 %, which is more than the mean
+    // probability of it-life-hack over that category's texts (76 %).
     assert_eq!(rows.len(), 1 + 7);
-    assert_eq!(rows[7][0], SCRIPT);
-    assert_eq!(&rows[7][1..], ["dokujo-tsushin", "it-life-hack", "59.0%", "20.0%"]);
+    assert_eq!(rows[1], [SCRIPT, "dokujo-tsushin", "it-life-hack", "92.0%", "1.0%", "⚑ in doubt"]);
+    assert_eq!(rows[7][3..], ["59.0%", "20.0%", "–"]);
     let page = parse(&html);
     let link = page.descendants().find(|node| node.has_tag_name("a") && english_of(*node) == SCRIPT).unwrap();
     assert_eq!(link.attribute("href"), Some("#texts?text=text-18"));
+    let errors = page.descendants().find(|node| node.attribute("id") == Some("errors")).unwrap();
+    let text = english_of(errors);
+    assert!(text.contains("7 of 20 test texts are classified incorrectly"), "{text}");
+    assert!(text.contains("The label of 1 texts is probably wrong (⚑), 1 of them among the mistakes"), "{text}");
+}
+
+#[test]
+fn words_are_listed_only_by_a_method_that_is_better_than_chance() {
+    let run = Run::measured("words");
+    let section = |html: &str| {
+        let page = parse(html);
+        let words = page.descendants().find(|node| node.attribute("id") == Some("words")).unwrap();
+        (english_of(words), words.descendants().filter(|node| node.has_tag_name("table")).count())
+    };
+    let (text, tables) = section(&run.report());
+    assert!(text.contains("Mean attribution of a word by gradient × input") && tables == 9, "{text}");
+
+    let path = run.folder.join("metrics.json");
+    let mut metrics = Metrics::read(&path).unwrap();
+    let faithfulness = metrics.faithfulness.as_mut().unwrap();
+    let chance = faithfulness.methods[0];
+    faithfulness.methods[3] = MethodFaithfulness { method: Method::GradientXInput, ..chance };
+    metrics.write(&path).unwrap();
+    let (text, tables) = section(&run.report());
+    assert_eq!(tables, 0);
+    assert!(text.contains("gradient × input is no better than chance"), "{text}");
 }
 
 #[test]
@@ -133,8 +159,8 @@ fn the_whole_report_speaks_the_chosen_language() {
         "混同行列",
         "適合率",
         "再現率",
-        "信頼度の較正",
-        "確信度の高い誤分類",
+        "確信度の較正",
+        "誤分類をすべて",
         "ほぼ同じ見出し",
         "学習率（1 ステップ）",
     ] {
@@ -154,6 +180,62 @@ fn the_whole_report_speaks_the_chosen_language() {
     browser.wait_until("location.hash === '#errors'");
     assert_eq!(browser.text("document.documentElement.lang"), "ja");
     assert_eq!(browser.text("document.getElementById('view').elements.namedItem('outcome').value"), "wrong");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn japanese_sentences_follow_each_other_without_a_space() {
+    let Some((mut browser, report)) = page_of("sections-spaces", Run::measured) else { return };
+    browser.open(&report, "#texts?language=ja", "explorer");
+    browser.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))");
+    for source in ["integrated_gradients", "cls_attention", "layer_attention"] {
+        browser.choose("view", "source", source);
+        browser.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))");
+        let text = browser.text("document.body.innerText");
+        let at = text.find("。 ");
+        assert_eq!(at.map(|at| text[at..].chars().take(20).collect::<String>()), None, "{source}");
+        assert!(text.contains("実行情報") && text.contains("入力テキスト") && text.contains("どれだけ寄与したか"));
+    }
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_contents_stay_in_sight_on_a_desktop_and_open_what_is_folded() {
+    let Some((mut browser, report)) = page("sections-contents") else { return };
+    browser.open(&report, "", "explorer");
+    let place = "(() => { const {top, right} = document.querySelector('nav ul').getBoundingClientRect(); return [top, right]; })()";
+    let current = "document.querySelector('nav a[aria-current]').hash";
+    let left = browser.evaluate("document.querySelector('main').getBoundingClientRect().left").as_f64().unwrap();
+    assert_eq!(browser.text(current), "#texts");
+    for section in ["#calibration", "#run", "#errors"] {
+        browser.evaluate(&format!("document.querySelector('{section}').scrollIntoView()"));
+        browser.wait_until(&format!("{current} === '{section}'"));
+        let found = browser.evaluate(place);
+        let (top, right) = (found[0].as_f64().unwrap(), found[1].as_f64().unwrap());
+        assert!((0.0..200.0).contains(&top) && right < left, "{section}: {top}, {right}, {left}");
+    }
+    let folded = "document.querySelector('#run > details').open";
+    assert_eq!(browser.evaluate(folded), false);
+    browser.click("nav a[href='#run']");
+    browser.wait_until(&format!("{folded} && location.hash === '#run'"));
+    browser.open(&report, "#run", "explorer");
+    assert_eq!(browser.evaluate(folded), true, "also when the page is opened at it");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_lost_comparison_is_in_the_colour_of_errors() {
+    let Some((mut browser, report)) = page_of("sections-verdict", Run::measured) else { return };
+    browser.open(&report, "", "explorer");
+    let style = "(() => { const {color, fontSize} = getComputedStyle(document.querySelector('#verdict .answer'));
+        const ink = getComputedStyle(document.body); return [color, Number.parseFloat(fontSize) / Number.parseFloat(ink.fontSize), ink.color]; })()";
+    let found = browser.evaluate(style);
+    assert_eq!(found[0], "rgb(178, 70, 20)");
+    assert!(found[1].as_f64().unwrap() > 1.1 && found[0] != found[2], "{found}");
+    let order = "['verdict', 'explorer', 'errors', 'run'].map((id) => document.getElementById(id).getBoundingClientRect().top)";
+    let tops: Vec<f64> =
+        browser.evaluate(order).as_array().unwrap().iter().map(|top| top.as_f64().unwrap()).collect();
+    assert!(tops.windows(2).all(|two| two[0] < two[1]), "{tops:?}");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
@@ -206,15 +288,55 @@ fn a_table_is_copied_as_tab_separated_values_of_what_is_shown() {
 
 #[test]
 fn a_phone_shows_the_report_without_scrolling_sideways() {
-    let Some((mut browser, report)) = page("sections-phone") else { return };
-    let phone = json!({"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": false});
+    let Some((mut browser, report)) = page_of("sections-phone", Run::measured) else { return };
+    let phone = json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": false});
     browser.call("Emulation.setDeviceMetricsOverride", &phone);
-    browser.open(&report, "", "explorer");
-    browser.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))");
     for language in ["en", "ja"] {
+        browser.open(&report, "", "explorer");
         browser.click(&format!("[data-language={language}]"));
+        // The explorer and its list are within two screens of the top.
+        let offset = |id: &str| format!("document.getElementById('{id}').getBoundingClientRect().top + scrollY");
+        let [explorer, list] = ["explorer", "list"].map(|id| browser.evaluate(&offset(id)).as_f64().unwrap());
+        assert!(explorer < 844.0 && list < 2.0 * 844.0, "{language}: {explorer}, {list}");
+        let open = browser.evaluate("[...document.querySelectorAll('.fold-on-phone')].map((part) => part.open)");
+        assert_eq!(open, json!([false, false]), "filters and words");
+        browser.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))");
         let width = browser.evaluate("document.documentElement.scrollWidth").as_u64().unwrap();
         assert!(width <= 390, "{width} pixels in {language}");
     }
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn on_a_phone_a_row_of_a_table_is_a_card_with_its_columns_headings() {
+    let Some((mut browser, report)) = page_of("sections-cards", Run::measured) else { return };
+    browser.open(&report, "", "explorer");
+    let layout = "getComputedStyle(document.querySelector('#mistakes tbody tr')).display";
+    assert_eq!(browser.text(layout), "table-row", "on a desktop");
+    let open = browser.evaluate("[...document.querySelectorAll('.fold-on-phone')].map((part) => part.open)");
+    assert_eq!(open, json!([true, true]));
+    let phone = json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": false});
+    browser.call("Emulation.setDeviceMetricsOverride", &phone);
+    browser.wait_until(&format!("{layout} === 'block'"));
+    browser.wait_until("!document.getElementById('filters').open");
+    // The visible headings of the cells in a table's first row.
+    let headings = |browser: &mut midashi_tests::browser::Browser, table: &str| {
+        browser.evaluate(&format!(
+            "[...document.querySelector('#{table} tbody tr').cells].filter((cell) => cell.checkVisibility())
+                .map((cell) => getComputedStyle(cell, '::before').content)"
+        ))
+    };
+    let mistakes = json!(["none", "\"true category\"", "\"the model prefers\"", "\"its probability\"",
+        "\"of the true category\"", "\"label\""]);
+    assert_eq!(headings(&mut browser, "mistakes"), mistakes);
+    let scores = headings(&mut browser, "scores");
+    assert_eq!(scores[2], "\"BERT · precision\"", "a heading above several columns is part of theirs");
+    assert_eq!(scores[7], "\"linear baseline · F1\"");
+    browser.click("[data-language=ja]");
+    assert_eq!(headings(&mut browser, "mistakes")[1], "\"正解カテゴリ\"");
+    // A screen reader still finds a table.
+    let roles = "[...document.querySelectorAll('#mistakes, #mistakes tbody tr:first-child, #mistakes tbody tr:first-child td')]
+        .map((part) => part.getAttribute('role'))";
+    assert_eq!(browser.evaluate(roles), json!(["table", "row", "cell", "cell", "cell", "cell", "cell", "cell"]));
     assert_eq!(browser.complaints(), [""; 0]);
 }
