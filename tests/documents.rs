@@ -47,6 +47,66 @@ fn every_relative_link_leads_somewhere() {
 }
 
 #[test]
+fn japanese_strings_have_one_kind_of_brackets_and_one_word_for_confidence() {
+    let tables = string_tables();
+    assert!(tables.len() >= 12, "{} tables of strings", tables.len());
+    let mut faults = Vec::new();
+    let mut count = 0;
+    for (path, table) in &tables {
+        for (key, said) in table {
+            let japanese = said["ja"].as_str().unwrap();
+            count += 1;
+            // Code is not Japanese: a call has the brackets of its language.
+            let prose: String = japanese.split('`').step_by(2).collect::<Vec<_>>().join(" ");
+            let mut fault = |what: &str| faults.push(format!("{}: {key}: {what}: {japanese}", shown(path)));
+            if prose.contains(['(', ')']) {
+                fault("brackets are （ and ）");
+            }
+            if prose.contains("。 ") || prose.contains("、 ") {
+                fault("no space after 。 or 、");
+            }
+            if prose.contains("（ ") || prose.contains(" （") || prose.contains("） ") || prose.contains(" ）") {
+                fault("no space beside a bracket");
+            }
+            if prose.contains("信頼度") || prose.contains("自信度") {
+                fault("confidence is 確信度");
+            }
+        }
+    }
+    assert!(count > 300, "{count} strings");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The tables of strings in both languages: `strings.json`, and the comments that begin templates.
+fn string_tables() -> Vec<(PathBuf, serde_json::Map<String, serde_json::Value>)> {
+    let mut folders = vec![root().join("crates")];
+    let mut tables = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = entry.file_name().into_string().unwrap();
+            let json = match name.as_str() {
+                "strings.json" => fs::read_to_string(&path).unwrap(),
+                name if name.ends_with(".html") => {
+                    let text = fs::read_to_string(&path).unwrap();
+                    let comment =
+                        text.strip_prefix("{# strings\n").and_then(|rest| Some(rest.split_once("#}")?.0));
+                    let Some(comment) = comment else { continue };
+                    comment.to_owned()
+                }
+                _ => continue,
+            };
+            tables.push((path, serde_json::from_str(&json).unwrap()));
+        }
+    }
+    tables
+}
+
+#[test]
 fn commands_in_the_documents_exist() {
     let (targets, programs) = (make_targets(), programs());
     let mut unknown = Vec::new();
