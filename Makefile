@@ -10,7 +10,7 @@ export MIDASHI_SWEEP := $(SWEEP)
 STAGES := fetch ingest tokenize train evaluate render
 BIN := $(or $(CARGO_TARGET_DIR),target)/release
 CACHE := cache
-FUZZ ?= mecab sentencepiece settings pytorch safetensors config
+FUZZ ?= mecab sentencepiece settings pytorch safetensors packed config
 FUZZ_SECONDS ?= 600
 
 # Pinned versions: the results in docs/results.md were measured with them.

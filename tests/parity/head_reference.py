@@ -8,7 +8,7 @@ AutoModelForSequenceClassification on what AutoTokenizer gives, one text at a ti
 with
     train.head=HEAD model.scratch.layers=1 model.scratch.hidden_size=16 model.scratch.attention_heads=2
     model.scratch.intermediate_size=32 model.scratch.max_positions=64 model.scratch.vocabulary_size=1000
-on ../../data/sample.toml, whose texts are in the public domain.
+on ../../data/scratch.toml, whose texts are in the public domain.
 
 Needs what pipeline_parity.py needs.
 """

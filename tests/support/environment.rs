@@ -16,6 +16,18 @@ pub fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// The file `path` of the repository, which `make setup` brings, or `None` after reporting that `test` is skipped.
+pub fn brought_file(path: &str, test: &str) -> Option<PathBuf> {
+    let found = root().join(path);
+    if found.is_file() {
+        return Some(found);
+    }
+    // Written past the test harness, which hides what passing tests print.
+    let line = format!("SKIPPED {test}: {path} is not there; `make setup` downloads it\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    None
+}
+
 /// The path in the environment variable `name`, or `None` after reporting that `test` is skipped.
 ///
 /// # Panics

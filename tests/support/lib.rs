@@ -14,7 +14,7 @@ mod run;
 mod shared;
 
 pub use corpus::Corpus;
-pub use environment::{folder, required_path, root};
+pub use environment::{brought_file, folder, required_path, root};
 pub use invocation::{Invocation, Outcome, binary};
 pub use run::{Run, STAGES};
 pub use shared::Shared;

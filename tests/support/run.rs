@@ -30,14 +30,20 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run called `name` below `artifacts`, of the sample corpus unless told otherwise. Few texts are explained.
+    /// A run called `name` below `artifacts`, of the sample corpus and a model from scratch unless told otherwise. Few texts are
+    /// explained.
     pub fn sample(artifacts: impl AsRef<Path>, name: &str) -> Self {
-        Self::of(root().join("data/sample.toml"), artifacts.as_ref(), name)
+        Self::of(root().join("data/scratch.toml"), artifacts.as_ref(), name)
     }
 
     /// The same with the article's configuration, `pipeline.toml`.
     pub fn article(artifacts: impl AsRef<Path>, name: &str) -> Self {
         Self::of(root().join("pipeline.toml"), artifacts.as_ref(), name)
+    }
+
+    /// The demo, which fine-tunes the encoder that `make setup` brings.
+    pub fn demo(artifacts: impl AsRef<Path>, name: &str) -> Self {
+        Self::of(root().join("data/sample.toml"), artifacts.as_ref(), name)
     }
 
     fn of(config: PathBuf, artifacts: &Path, name: &str) -> Self {

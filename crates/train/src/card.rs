@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use midashi_artifacts::{BaseModel, Licence, ModelCard, Sources, TextSettings, TokenizedCorpus, counts};
-use midashi_config::{Train, TrainableLayers};
+use midashi_config::{BundledEncoder, Train, TrainableLayers};
 
 use crate::setup::Setup;
 
@@ -32,9 +32,13 @@ pub fn text(
     };
     let licence = checkpoint_card.map(read).transpose()?.unwrap_or_default();
     let source = sources.checkpoint_source.as_str();
+    let hub_id = match BundledEncoder::of(source) {
+        Ok(Some(encoder)) => Some(encoder.published()),
+        _ => Some(source).filter(|source| is_hub_id(source)),
+    };
     let base_model = sources.checkpoint.as_ref().map(|_| BaseModel {
-        name: if is_hub_id(source) { source.to_owned() } else { file_name(source) },
-        is_on_hub: is_hub_id(source),
+        name: hub_id.map_or_else(|| file_name(source), str::to_owned),
+        is_on_hub: hub_id.is_some(),
         licence,
     });
     let all = corpus.texts.iter().map(|text| (text.label.index(), text.split));

@@ -26,7 +26,7 @@ pub(super) fn config(encoder: &PackedEncoder<'_>) -> Value {
         "hidden_size": hidden_size,
         "initializer_range": 0.02,
         "intermediate_size": intermediate_size,
-        "layer_norm_eps": layer_norm_epsilon,
+        "layer_norm_eps": shortest(layer_norm_epsilon),
         "max_position_embeddings": positions,
         "num_attention_heads": attention_heads,
         "num_hidden_layers": layers,
@@ -35,4 +35,9 @@ pub(super) fn config(encoder: &PackedEncoder<'_>) -> Value {
         "type_vocab_size": token_types,
         "vocab_size": vocabulary_rows,
     })
+}
+
+/// The double with the fewest digits that rounds to `number`: 1e-12, which float32 holds as 9.99999996e-13.
+fn shortest(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| f64::from(number))
 }
