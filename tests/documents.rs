@@ -57,7 +57,7 @@ fn japanese_strings_have_one_kind_of_brackets_and_one_word_for_confidence() {
             let japanese = said["ja"].as_str().unwrap();
             count += 1;
             // Code is not Japanese: a call has the brackets of its language.
-            let prose: String = japanese.split('`').step_by(2).collect::<Vec<_>>().join(" ");
+            let prose: String = japanese.split('`').step_by(2).collect::<Vec<_>>().join("|");
             let mut fault = |what: &str| faults.push(format!("{}: {key}: {what}: {japanese}", shown(path)));
             if prose.contains(['(', ')']) {
                 fault("brackets are （ and ）");

@@ -1,7 +1,12 @@
 //! From the corpus to the report: what each stage hands on is what the others know.
 
-use midashi_artifacts::Split;
+use std::fs;
+use std::process::Command;
+
+use midashi_artifacts::{Predictions, Split};
 use midashi_baseline::Baseline;
+use midashi_tests::{binary, folder, root};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::runs::finished;
 
@@ -69,6 +74,45 @@ fn the_baseline_is_fitted_to_the_same_training_texts() {
     let alone = predictions.rows.iter().zip(&right);
     let alone = alone.filter(|(row, baseline)| row.label == row.predicted && !**baseline).count();
     assert_eq!(found.mcnemar.only_first_right, alone as u64);
+
+    // Beside each prediction is the baseline's answer for the same text.
+    let answers = Predictions::read_answers(&finished().artifact("predictions.parquet")).unwrap().unwrap();
+    for (answer, row) in answers.iter().zip(&probabilities) {
+        assert_eq!(answer.baseline.index(), argmax(row));
+        assert!((f64::from(answer.baseline_probability) - row[argmax(row)]).abs() < 1e-6);
+    }
+    assert_eq!(answers.len(), predictions.rows.len());
+}
+
+/// The reader's way: save the report's configuration as run.toml, copy the command, add a text.
+#[test]
+fn the_reports_command_explains_another_text_with_the_runs_model() {
+    let html = finished().text("report.html");
+    let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
+    let page = Document::parse_with_options(&html, options).unwrap();
+    let part = |holds: &dyn Fn(&Node) -> bool| {
+        let node = page.descendants().find(|node| holds(node)).unwrap();
+        node.descendants().filter(Node::is_text).filter_map(|node| node.text()).collect::<String>()
+    };
+    let folder = folder();
+    let saved = folder.path().join("run.toml");
+    fs::write(&saved, part(&|node| node.has_tag_name("pre"))).unwrap();
+    let data = part(&|node| node.attribute("id") == Some("explorer-data"));
+    let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+    let command = data["command"].as_str().unwrap();
+    let command = command.replace("target/release/midashi-predict", &binary("predict").to_string_lossy());
+    let command = command.replace("--config run.toml", &format!("--config '{}'", saved.display()));
+    let command = format!("{command} --explain gradient-x-input --format json -- '猫の新しい写真'");
+    let output = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(root())
+        .env_remove("MIDASHI_CONFIG")
+        .env_remove("MIDASHI_SET")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{command}: {printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("猫の新しい写真") && printed.contains("gradient_x_input"), "{printed}");
 }
 
 #[test]
@@ -88,7 +132,7 @@ fn attention_of_20_texts_is_written_and_a_heads_row_sums_to_1() {
 fn the_report_shows_the_run_and_loads_nothing_from_outside() {
     let report = finished().text("report.html");
     assert!(report.contains("Sample headlines") && report.contains("sports-watch"));
-    assert!(report.contains("the linear baseline alone on"));
+    assert!(report.contains("only the baseline on"));
     for scheme in ["src=\"http", "href=\"http", "url(http"] {
         assert!(!report.contains(scheme), "the report loads something from outside: {scheme}");
     }

@@ -58,8 +58,10 @@ function followSections() {
   );
   const sections = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
   const mark = () => {
-    // The last section that begins above the middle of the window.
-    const current = sections.findLast((section) => section.getBoundingClientRect().top < innerHeight / 2) ?? sections[0];
+    // The last section that begins above the middle of the window, or at the page's end the last one, which may be short.
+    const isAtEnd = scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
+    const isAbove = (section) => isAtEnd || section.getBoundingClientRect().top < innerHeight / 2;
+    const current = sections.findLast(isAbove) ?? sections[0];
     for (const [id, link] of links) {
       if (id === current?.id) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");

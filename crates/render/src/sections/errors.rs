@@ -20,8 +20,10 @@ const MOST_TEXTS: usize = 20;
 pub struct Errors {
     /// Number of texts that are classified incorrectly.
     pub mistakes: usize,
-    /// Number of texts whose label is probably wrong.
+    /// Number of texts whose label is in doubt.
     pub doubted: usize,
+    /// Number of those for which the baseline gives the suggested category too; none without a baseline.
+    pub agreed: Option<usize>,
     /// Number of texts of which both is true.
     pub both: usize,
     /// Number of texts of which either is true.
@@ -51,6 +53,8 @@ pub struct Disagreement {
     pub is_mistake: bool,
     /// The category that the label should probably be; none where the label is not in doubt.
     pub suggested: Option<String>,
+    /// The baseline's category.
+    pub baseline: Option<String>,
 }
 
 /// A text and the category that the model prefers to its label.
@@ -58,6 +62,7 @@ struct Found<'a> {
     row: &'a Prediction,
     preferred: CategoryId,
     suggested: Option<CategoryId>,
+    baseline: Option<CategoryId>,
 }
 
 /// The errors.
@@ -68,11 +73,11 @@ pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Valu
 impl Errors {
     /// Joins predictions and texts by the articles' ids.
     fn of(artifacts: &Artifacts) -> anyhow::Result<Self> {
-        let Artifacts { predictions, tokens, .. } = artifacts;
+        let Artifacts { predictions, baseline, tokens, .. } = artifacts;
         let texts: HashMap<&str, &str> =
             tokens.texts.iter().map(|text| (text.id.as_str(), text.encoding.original.as_str())).collect();
         let name = |category: CategoryId| predictions.categories[category.index()].clone();
-        let shown = |Found { row, preferred, suggested }: &Found| {
+        let shown = |Found { row, preferred, suggested, baseline }: &Found| {
             let text = texts.get(row.id.as_str()).with_context(|| {
                 format!(
                     "predictions.parquet: row {:?} is not in tokens.arrow; run `make evaluate` again",
@@ -88,14 +93,17 @@ impl Errors {
                 probability: row.probabilities[preferred.index()],
                 is_mistake: row.predicted != row.label,
                 suggested: suggested.map(name),
+                baseline: baseline.map(name),
             })
         };
         let thresholds = thresholds(predictions);
-        let found = disagreements(predictions, &thresholds);
+        let answers = baseline.as_ref().map(|answers| answers.iter().map(|answer| answer.baseline).collect());
+        let found = disagreements(predictions, &thresholds, answers.as_ref());
         let count = |holds: fn(&Found) -> bool| found.iter().filter(|it| holds(it)).count();
         Ok(Self {
             mistakes: count(|it| it.row.predicted != it.row.label),
             doubted: count(|it| it.suggested.is_some()),
+            agreed: answers.is_some().then(|| count(|it| it.suggested.is_some() && it.suggested == it.baseline)),
             both: count(|it| it.row.predicted != it.row.label && it.suggested.is_some()),
             either: found.len(),
             rows: found.iter().take(MOST_TEXTS).map(shown).collect::<anyhow::Result<Vec<_>>>()?,
@@ -105,12 +113,18 @@ impl Errors {
 }
 
 /// Incorrect predictions and doubtful labels in descending order of the probability of the category that the model prefers.
-fn disagreements<'a>(predictions: &'a Predictions, thresholds: &[Option<f64>]) -> Vec<Found<'a>> {
-    let of_texts = predictions.rows.iter().zip(suggestions(predictions, thresholds));
-    let found = of_texts.filter_map(|(row, suggested)| {
+/// `answers` are the baseline's.
+fn disagreements<'a>(
+    predictions: &'a Predictions,
+    thresholds: &[Option<f64>],
+    answers: Option<&Vec<CategoryId>>,
+) -> Vec<Found<'a>> {
+    let of_texts = predictions.rows.iter().zip(suggestions(predictions, thresholds)).enumerate();
+    let found = of_texts.filter_map(|(at, (row, suggested))| {
         let is_mistake = row.predicted != row.label;
         let preferred = if is_mistake { Some(row.predicted) } else { suggested };
-        preferred.map(|preferred| Found { row, preferred, suggested })
+        let baseline = answers.and_then(|answers| answers.get(at).copied());
+        preferred.map(|preferred| Found { row, preferred, suggested, baseline })
     });
     let mut found: Vec<Found> = found.collect();
     let probability = |it: &Found| it.row.probabilities[it.preferred.index()];
@@ -126,7 +140,7 @@ mod tests {
     #[test]
     fn mistakes_and_doubtful_labels_are_one_list_by_confidence() {
         let predictions = two_known();
-        let found = disagreements(&predictions, &thresholds(&predictions));
+        let found = disagreements(&predictions, &thresholds(&predictions), None);
         let found: Vec<_> = found
             .iter()
             .map(|it| (it.row.id.as_str(), it.preferred.0, it.suggested.map(|category| category.0)))
