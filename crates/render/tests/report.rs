@@ -91,6 +91,18 @@ impl Run {
         run
     }
 
+    /// The same with a gradient × input of 1 for every token, so that frequent words have the same attribution in all texts.
+    fn even(name: &str) -> Self {
+        let run = Self::measured(name);
+        let path = run.folder.join("explanations.parquet");
+        let mut explanations = Explanations::read(&path).unwrap();
+        explanations.rows.iter_mut().for_each(|row| row.gradient_x_input.fill(1.0));
+        run.record("evaluate", &json!({"even": true}), &json!({}), |provenance| {
+            explanations.write(&path, provenance).unwrap();
+        });
+        run
+    }
+
     /// Writes these predictions with a baseline that is right about every second text, and its metrics.
     fn write_baseline(&self, predictions: &Predictions, mcnemar: McNemar) {
         let answer = |(at, row): (usize, &Prediction)| {

@@ -139,8 +139,8 @@ fn choose(measured: Option<&Faithfulness>, are_enough: bool) -> (Method, bool) {
     (Method::GradientXInput, !holds(Method::GradientXInput))
 }
 
-/// The attribution of each word of the text, summed over its occurrences. Where the tokenizer has no words, tokens that
-/// belong together are one word.
+/// The attribution of each word of the text, summed over its occurrences. Words of the tokenizer, or tokens where it has none,
+/// are joined if they belong together: a dictionary may cut even 独女 in two.
 fn attributions(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Result<HashMap<String, f64>> {
     let (found, expected) = (weights.len(), text.encoding.tokens.len());
     ensure!(found == expected, "{found} weights for {expected} tokens");
@@ -152,19 +152,17 @@ fn attributions(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Re
         let written = characters.get(start as usize..end as usize);
         Ok(written.context("offsets are outside of the text")?.iter().collect())
     };
-    while let Some((first, word)) = tokens.next() {
+    while let Some((first, mut word)) = tokens.next() {
         let (start, mut end) = text.encoding.offsets[first];
         let mut attribution = f64::from(weights[first]);
         while let Some(&(at, next)) = tokens.peek() {
             let (from, to) = text.encoding.offsets[at];
-            let is_same = match unit {
-                Unit::Words => next == word,
-                Unit::Tokens => end == from && belong_together(&between(start, end)?, &between(from, to)?),
-            };
-            if !is_same {
+            let is_same_word = unit == Unit::Words && next == word;
+            if !is_same_word && !(end == from && belong_together(&between(start, end)?, &between(from, to)?)) {
                 break;
             }
             tokens.next();
+            word = next;
             end = to;
             attribution += f64::from(weights[at]);
         }
@@ -175,12 +173,12 @@ fn attributions(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Re
     Ok(attributions)
 }
 
-/// Words with positive attributions, the most reliable first; ties by spelling.
+/// Words whose mean is positive by its whole interval, the most reliable first; ties by spelling.
 fn strongest(words: HashMap<String, Vec<f64>>) -> Vec<WordAttribution> {
     let often = words.into_iter().filter(|(_, attributions)| attributions.len() as u64 >= LEAST_TEXTS);
     let mut words: Vec<WordAttribution> = often
         .map(|(word, attributions)| WordAttribution::of(word, &attributions))
-        .filter(|word| word.mean > 0.0)
+        .filter(|word| word.lower_end() > 0.0)
         .collect();
     words.sort_by(|one, other| {
         other.lower_end().total_cmp(&one.lower_end()).then_with(|| one.word.cmp(&other.word))
@@ -253,6 +251,29 @@ mod tests {
     }
 
     #[test]
+    fn words_of_one_kanji_are_joined_to_their_neighbours() {
+        // MeCab with IPAdic cuts 独女 into two words.
+        let text = TokenizedText {
+            id: String::new(),
+            label: CategoryId(0),
+            split: Split::Test,
+            encoding: Encoding {
+                original: "独女の恋愛".into(),
+                text: "独女の恋愛".into(),
+                input_ids: vec![0; 5],
+                token_type_ids: vec![0; 5],
+                tokens: ["独", "女", "の", "恋", "##愛"].map(str::to_owned).to_vec(),
+                word_ids: vec![Some(0), Some(1), Some(2), Some(3), Some(3)],
+                offsets: vec![(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)],
+                ..Encoding::default()
+            },
+        };
+        let found = attributions(&text, &[1.0, 2.0, 0.5, 0.25, 4.0], Unit::Words).unwrap();
+        let expected = [("独女", 3.0), ("の", 0.5), ("恋愛", 4.25)];
+        assert_eq!(found, expected.map(|(word, weight)| (word.to_owned(), weight)).into());
+    }
+
+    #[test]
     fn words_are_by_a_method_that_is_better_than_chance() {
         use crate::trust::tests::{measured, row};
         let with = |gradients, integrated| {
@@ -275,13 +296,15 @@ mod tests {
             ("sure", vec![2.0, 2.0, 2.0]),
             ("rare", vec![9.0, 9.0]),
             ("away", vec![-1.0, -1.0, -1.0]),
+            ("less sure", vec![12.0, 9.0, 9.0]),
             ("unsure", vec![12.0, 0.0, 0.0]),
         ];
         let words = words.map(|(word, attributions)| (word.to_owned(), attributions));
         let found = strongest(HashMap::from(words));
         let found: Vec<_> =
             found.iter().map(|word| (word.word.as_str(), word.mean, word.standard_error)).collect();
-        // Sample variance of 12, 0, 0 about 4: (64 + 16 + 16) / 2 = 48; its standard error √(48 / 3).
-        assert_eq!(found, [("sure", 2.0, 0.0), ("unsure", 4.0, 4.0)]);
+        // Sample variance of 12, 9, 9 about 10: (4 + 1 + 1) / 2 = 3; its standard error √(3 / 3). That of 12, 0, 0 is 4, as
+        // large as the mean, whose interval reaches below 0.
+        assert_eq!(found, [("less sure", 10.0, 1.0), ("sure", 2.0, 0.0)]);
     }
 }
