@@ -5,7 +5,7 @@ use std::path::Path;
 
 use midashi_artifacts::read_checkpoint_ids;
 use midashi_encoder::{Checkpoint, EncoderConfig, Weights};
-use midashi_tests::{Outcome, Run, STAGES, Shared, folder, root};
+use midashi_tests::{Corpus, Outcome, Run, STAGES, Shared, folder, root};
 use midashi_tokenizer::{Dictionaries, Tokenizer};
 use ndarray::Axis;
 use serde_json::{Value, json};
@@ -199,4 +199,35 @@ fn a_vocabulary_that_is_learned_cannot_be_trimmed() {
     let artifacts = folder();
     let run = finished().copy_to(&artifacts).set("model.trim_vocabulary=true");
     run.stage("tokenize").fails_with(["model.trim_vocabulary is true", "\"scratch\"", "set model.trim_vocabulary = false"]);
+}
+
+/// WordPiece does not know `éàç`: it takes `éà`, and nothing spells the rest. Without that piece it would take `é` and `##àç`.
+#[test]
+fn a_word_that_the_vocabulary_does_not_know_stays_unknown() {
+    let artifacts = folder();
+    let checkpoint = artifacts.path().join("checkpoint");
+    fs::create_dir_all(&checkpoint).unwrap();
+    let pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "東", "a", "é", "éà", "##àç", "наука", "науки"];
+    fs::write(checkpoint.join("vocab.txt"), pieces.join("\n") + "\n").unwrap();
+    let settings = r#"{"tokenizer_class": "BertTokenizer", "do_lower_case": false}"#;
+    fs::write(checkpoint.join("tokenizer_config.json"), settings).unwrap();
+    let config = r#"{"model_type": "bert", "vocab_size": 12, "hidden_size": 4, "num_hidden_layers": 1,
+        "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 64}"#;
+    fs::write(checkpoint.join("config.json"), config).unwrap();
+
+    let mut corpus = Corpus::new();
+    for at in 0..12 {
+        let title = ["東 éàç", "aàç 東", "東東"][at % 3].to_owned() + &"東".repeat(at);
+        corpus = corpus.article(["魚", "鳥"][at % 2], &title, "本文");
+    }
+    let run = small(&artifacts, "unknown")
+        .reads(&corpus.write(artifacts.path().join("texts")))
+        .checkpoint(&checkpoint)
+        .set("model.trim_vocabulary=true");
+    run.stages(&STAGES[..3]);
+    let tokens = run.tokens();
+    let text = tokens.texts.iter().find(|text| text.encoding.original.starts_with("東 éàç")).unwrap();
+    assert_eq!(text.encoding.tokens[..3], ["[CLS]", "東", "[UNK]"]);
+    let kept = read_checkpoint_ids(&run.artifact("tokenizer")).unwrap().unwrap();
+    assert_eq!(kept, (0..10).collect::<Vec<_>>(), "Russian is dropped, the misleading piece is not");
 }

@@ -31,7 +31,7 @@ import sentencepiece
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertTokenizer
 
-from tokenize_reference import REPOSITORY, articles
+from tokenize_reference import REPOSITORY, texts_of
 
 FIXTURES = REPOSITORY / "crates/tokenizer/tests/fixtures/trim"
 SAMPLE = REPOSITORY / "data/sample/text"
@@ -153,9 +153,8 @@ def sentencepiece_unigram(lines: list[str], folder: pathlib.Path) -> None:
 def sentencepiece_bpe(lines: list[str], folder: pathlib.Path) -> None:
     train_sentencepiece(lines, folder / "tokenizer", "bpe", True)
     (folder / "tokenizer.vocab").unlink()
-    added = {"2500": {"content": "<cls>", "special": True}}
     count = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).get_piece_size()
-    added = {str(count): added["2500"]}
+    added = {str(count): {"content": "<cls>", "special": True}}
     settings = {"tokenizer_class": "LlamaTokenizer", "added_tokens_decoder": added}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
@@ -246,7 +245,7 @@ def main() -> None:
     if arguments.check is None:
         return write_fixtures()
     if arguments.corpus:
-        lines = [title for title, _ in articles(arguments.corpus)]
+        lines = texts_of(arguments.corpus)["titles"]
         return sys.exit(not check(arguments.check, lines[::5], lines, arguments.cache))
     corpus, held_out = (read_lines(FIXTURES / f"{name}.jsonl") for name in ("corpus", "held_out"))
     results = [check(FIXTURES / form.__name__, corpus, corpus + held_out, arguments.cache) for form in FORMS]
