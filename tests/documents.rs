@@ -65,7 +65,11 @@ fn japanese_strings_have_one_kind_of_brackets_and_one_word_for_confidence() {
             if prose.contains("。 ") || prose.contains("、 ") {
                 fault("no space after 。 or 、");
             }
-            if prose.contains("（ ") || prose.contains(" （") || prose.contains("） ") || prose.contains(" ）") {
+            if prose.contains("（ ")
+                || prose.contains(" （")
+                || prose.contains("） ")
+                || prose.contains(" ）")
+            {
                 fault("no space beside a bracket");
             }
             if prose.contains("信頼度") || prose.contains("自信度") {

@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn the_command_names_the_configuration_and_the_run() {
-        let set = ["train.epochs=3".to_owned(), "run.artifacts=/tmp/my runs".to_owned(), "run.name=x".to_owned()];
+        let set =
+            ["train.epochs=3".to_owned(), "run.artifacts=/tmp/my runs".to_owned(), "run.name=x".to_owned()];
         assert_eq!(
             command(Path::new("data/sample.toml"), "my run", &set),
             "target/release/midashi-predict --config data/sample.toml --set 'run.artifacts=/tmp/my runs' \
@@ -54,7 +55,8 @@ mod tests {
 
     #[test]
     fn a_shell_reads_each_word_as_it_was() {
-        for word in ["plain", "", "it's", "two words", "$(echo x) `y` \"z\" \\ !", "改行\nと 空白", "-", "*"] {
+        for word in ["plain", "", "it's", "two words", "$(echo x) `y` \"z\" \\ !", "改行\nと 空白", "-", "*"]
+        {
             let script = format!("printf %s {}", quoted(word));
             let output = Command::new("sh").args(["-c", &script]).output();
             let printed = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());

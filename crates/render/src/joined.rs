@@ -17,11 +17,19 @@ enum Kind {
 impl Kind {
     fn of(character: char) -> Self {
         match character {
-            '々' | '〆' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{323AF}' => {
-                Self::Kanji
-            }
+            '々'
+            | '〆'
+            | '\u{3400}'..='\u{4DBF}'
+            | '\u{4E00}'..='\u{9FFF}'
+            | '\u{F900}'..='\u{FAFF}'
+            | '\u{20000}'..='\u{323AF}' => Self::Kanji,
             // Without the middle dot, which separates words. With half-width letters and the sound marks.
-            '\u{30A1}'..='\u{30FA}' | 'ー' | 'ヽ' | 'ヾ' | '\u{31F0}'..='\u{31FF}' | '\u{FF66}'..='\u{FF9F}' => Self::Katakana,
+            '\u{30A1}'..='\u{30FA}'
+            | 'ー'
+            | 'ヽ'
+            | 'ヾ'
+            | '\u{31F0}'..='\u{31FF}'
+            | '\u{FF66}'..='\u{FF9F}' => Self::Katakana,
             '\u{3041}'..='\u{309F}' => Self::Other,
             other if other.is_alphanumeric() => Self::Alphanumeric,
             _ => Self::Other,
@@ -50,7 +58,9 @@ mod tests {
 
     #[test]
     fn pieces_of_one_script_are_one_word() {
-        for (word, piece) in [("スマ", "ートフォン"), ("iPhone", "4"), ("4", "S"), ("独", "女"), ("選手", "権"), ("人", "々")] {
+        for (word, piece) in
+            [("スマ", "ートフォン"), ("iPhone", "4"), ("4", "S"), ("独", "女"), ("選手", "権"), ("人", "々")]
+        {
             assert!(belong_together(word, piece), "{word}{piece}");
         }
         for (word, piece) in [

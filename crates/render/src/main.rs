@@ -63,7 +63,8 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
     ];
     let inputs = inputs.each_ref().map(|(path, made_by)| (path.as_path(), *made_by));
     let outputs = [folder.report(), folder.card()];
-    let Some(work) = stage.begin(&(&config.render, stages, &configuration, &command), &inputs, &outputs)? else {
+    let Some(work) = stage.begin(&(&config.render, stages, &configuration, &command), &inputs, &outputs)?
+    else {
         return Ok(());
     };
 

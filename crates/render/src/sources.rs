@@ -410,8 +410,7 @@ mod tests {
             row(Method::IntegratedGradients, 0.7, 0.0, 0.7, 0.0),
         ]);
         let of = |kind| Measured::of(kind, &found);
-        let expected =
-            Measured { rank: Some(1), standing: Standing::Better, lost: 0.4, head: Some(3) };
+        let expected = Measured { rank: Some(1), standing: Standing::Better, lost: 0.4, head: Some(3) };
         assert_eq!(of(BEST_HEAD), Some(expected));
         let chance = of(CLS_ATTENTION);
         assert_eq!(chance.map(|it| (it.rank, it.standing)), Some((None, Standing::Unclear)));

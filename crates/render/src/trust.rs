@@ -118,7 +118,8 @@ pub mod tests {
 
     #[test]
     fn the_best_method_has_the_highest_significant_comprehensiveness() {
-        let of = |method, comprehensiveness, sufficiency| row(method, comprehensiveness, sufficiency, 0.2, 0.0);
+        let of =
+            |method, comprehensiveness, sufficiency| row(method, comprehensiveness, sufficiency, 0.2, 0.0);
         let found = measured(vec![
             of(Method::Attention, 0.4, 0.1),
             // Not significantly above 0.2.

@@ -87,7 +87,10 @@ impl Run {
         let mut metrics = Metrics::read(&run.folder.join("metrics.json")).unwrap();
         metrics.faithfulness = Some(faithfulness());
         metrics.write(&run.folder.join("metrics.json")).unwrap();
-        run.write_baseline(&predictions, McNemar { only_first_right: 3, only_second_right: 19, p_value: 0.0009 });
+        run.write_baseline(
+            &predictions,
+            McNemar { only_first_right: 3, only_second_right: 19, p_value: 0.0009 },
+        );
         run
     }
 
@@ -120,7 +123,8 @@ impl Run {
         let path = self.folder.join("metrics.json");
         let mut metrics = Metrics::read(&path).unwrap();
         let around = |mean: f64| Interval { low: mean - 0.05, high: mean + 0.05 };
-        let intervals = |accuracy, macro_f1| Intervals { accuracy: around(accuracy), macro_f1: around(macro_f1) };
+        let intervals =
+            |accuracy, macro_f1| Intervals { accuracy: around(accuracy), macro_f1: around(macro_f1) };
         metrics.intervals = Some(intervals(0.651, 0.661));
         let scores = Scores { accuracy: 0.7123, macro_f1: 0.7234, intervals: intervals(0.701, 0.711) };
         metrics.baseline = Some(BaselineMetrics { scores, report: metrics.clone().into(), mcnemar });
@@ -581,10 +585,7 @@ fn the_baselines_metrics_are_shown_with_the_models() {
     assert!(plain.contains("There is no linear baseline in this run"));
 
     let predictions = Predictions::read(&run.folder.join("predictions.parquet")).unwrap();
-    run.write_baseline(
-        &predictions,
-        McNemar { only_first_right: 3, only_second_right: 19, p_value: 0.0009 },
-    );
+    run.write_baseline(&predictions, McNemar { only_first_right: 3, only_second_right: 19, p_value: 0.0009 });
     let path = run.folder.join("metrics.json");
     let mut metrics: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     metrics["ensemble"] = json!({"weight": 0.5, "accuracy": 0.8123, "macro_f1": 0.8234,
@@ -607,7 +608,13 @@ fn the_report_begins_with_the_verdict_and_ends_with_what_repeats_the_run() {
     let run = Run::invented("verdict");
     let predictions = Predictions::read(&run.folder.join("predictions.parquet")).unwrap();
     for (only_first_right, only_second_right, p_value, kind, parts) in [
-        (3, 19, 0.0009, "linear", ["✗", "BERT loses to the linear baseline: 65.0% of the test texts right, against 71.2%"]),
+        (
+            3,
+            19,
+            0.0009,
+            "linear",
+            ["✗", "BERT loses to the linear baseline: 65.0% of the test texts right, against 71.2%"],
+        ),
         (3, 9, 0.146, "behind", ["✗", "BERT is behind the linear baseline: 65.0%"]),
         (9, 3, 0.146, "ahead", ["≈", "BERT is not clearly better than the linear baseline"]),
         (19, 3, 0.0009, "bert", ["✓", "BERT beats the linear baseline"]),
@@ -626,7 +633,9 @@ fn the_report_begins_with_the_verdict_and_ends_with_what_repeats_the_run() {
     let page = parse(&html);
     let sections: Vec<&str> = page
         .descendants()
-        .filter(|node| node.has_tag_name("section") && node.parent().is_some_and(|it| it.has_tag_name("main")))
+        .filter(|node| {
+            node.has_tag_name("section") && node.parent().is_some_and(|it| it.has_tag_name("main"))
+        })
         .filter_map(|node| node.attribute("id"))
         .collect();
     assert_eq!((sections[0], sections[sections.len() - 1]), ("texts", "run"), "{sections:?}");

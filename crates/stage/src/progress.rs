@@ -134,7 +134,8 @@ fn rate(per_second: f64) -> Option<String> {
         return None;
     }
     let units = [("s", 1.0), ("min", 60.0), ("h", 3600.0)];
-    let (unit, seconds) = units.into_iter().find(|(_, seconds)| per_second * seconds >= 1.0).unwrap_or(units[2]);
+    let (unit, seconds) =
+        units.into_iter().find(|(_, seconds)| per_second * seconds >= 1.0).unwrap_or(units[2]);
     let rate = per_second * seconds;
     Some(if rate < 9.95 { format!("{rate:.1}/{unit}") } else { format!("{rate:.0}/{unit}") })
 }

@@ -103,7 +103,9 @@ impl Errors {
         Ok(Self {
             mistakes: count(|it| it.row.predicted != it.row.label),
             doubted: count(|it| it.suggested.is_some()),
-            agreed: answers.is_some().then(|| count(|it| it.suggested.is_some() && it.suggested == it.baseline)),
+            agreed: answers
+                .is_some()
+                .then(|| count(|it| it.suggested.is_some() && it.suggested == it.baseline)),
             both: count(|it| it.row.predicted != it.row.label && it.suggested.is_some()),
             either: found.len(),
             rows: found.iter().take(MOST_TEXTS).map(shown).collect::<anyhow::Result<Vec<_>>>()?,
@@ -146,6 +148,9 @@ mod tests {
             .map(|it| (it.row.id.as_str(), it.preferred.0, it.suggested.map(|category| category.0)))
             .collect();
         // The last is predicted correctly, but the model is confident in b and not in a.
-        assert_eq!(found, [("not confident in a", 0, None), ("says a", 0, None), ("looks like b", 1, Some(1))]);
+        assert_eq!(
+            found,
+            [("not confident in a", 0, None), ("says a", 0, None), ("looks like b", 1, Some(1))]
+        );
     }
 }

@@ -80,9 +80,12 @@ fn tooltips(browser: &mut Browser) -> Vec<String> {
 fn control(browser: &mut Browser, name: &str) -> (String, bool) {
     let control = format!("document.getElementById('view').elements.namedItem({})", json!(name));
     let value = browser.text(&format!("{control}.value"));
-    (value, browser.evaluate(&format!(
-        "(({{it}}) => it instanceof RadioNodeList ? it[0] : it)({{it: {control}}}).checkVisibility()"
-    )) == true)
+    (
+        value,
+        browser.evaluate(&format!(
+            "(({{it}}) => it instanceof RadioNodeList ? it[0] : it)({{it: {control}}}).checkVisibility()"
+        )) == true,
+    )
 }
 
 #[test]
@@ -354,7 +357,8 @@ fn the_explorer_opens_with_the_method_that_was_measured_as_best() {
     let Some((mut browser, report)) = page_of("explorer-best", Run::measured) else { return };
     browser.open(&report, "", "explorer");
     assert_eq!(control(&mut browser, "source").0, "integrated_gradients");
-    let methods = browser.evaluate("[...document.querySelectorAll('.chip')].map((chip) => chip.innerText.trim())");
+    let methods =
+        browser.evaluate("[...document.querySelectorAll('.chip')].map((chip) => chip.innerText.trim())");
     let methods: Vec<&str> = methods.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let ranked = ["gradient × input", "rollout", "attention (the article’s)"];
     assert!(methods[0].contains("integrated gradients") && methods[0].contains("best here"), "{methods:?}");
@@ -364,13 +368,19 @@ fn the_explorer_opens_with_the_method_that_was_measured_as_best() {
     let trust = "document.getElementById('trust').textContent";
     let said = browser.text(trust);
     assert!(
-        said.starts_with("✓ Best here: a prediction loses 70 points of probability without what it marks, 20 without"),
+        said.starts_with(
+            "✓ Best here: a prediction loses 70 points of probability without what it marks, 20 without"
+        ),
         "{said}"
     );
     // スマートフォン is the tokens 2 and 3 of text 0, and が the token 5 of text 1.
     let percent = |weight: f32, weights: &[f32]| {
         let share = 100.0 * weight / weights.iter().map(|weight| weight.abs()).sum::<f32>();
-        if weight > 0.0 { format!("+{weight:.4} · +{share:.1}%") } else { format!("−{:.4} · −{:.1}%", -weight, -share) }
+        if weight > 0.0 {
+            format!("+{weight:.4} · +{share:.1}%")
+        } else {
+            format!("−{:.4} · −{:.1}%", -weight, -share)
+        }
     };
     let weights = explanation((0, &tokenized((0, &TITLES[0])))).integrated_gradients.unwrap();
     let phone = percent(weights[2] + weights[3], &weights);
@@ -385,13 +395,18 @@ fn the_explorer_opens_with_the_method_that_was_measured_as_best() {
     let particle = percent(weights[5], &weights);
     assert_eq!(tooltips(&mut browser)[1], format!("が · {particle}"));
     let fallback = browser.text("document.querySelector('#detail .fallback').textContent");
-    assert!(fallback.starts_with("integrated gradients was not computed for this text. Shown is gradient × input, number 2"));
+    assert!(fallback.starts_with(
+        "integrated gradients was not computed for this text. Shown is gradient × input, number 2"
+    ));
     let tags = browser.evaluate(
         "[...document.querySelectorAll('#list .row')].slice(0, 4).map((row) => row.querySelector('.instead')?.textContent ?? '')",
     );
     assert_eq!(tags, json!(["", "gradient × input", "", "gradient × input"]));
     let about = browser.text("document.getElementById('about-source').textContent");
-    assert!(about.contains("10 of 20 texts") && about.contains("the others show gradient × input"), "{about}");
+    assert!(
+        about.contains("10 of 20 texts") && about.contains("the others show gradient × input"),
+        "{about}"
+    );
 
     for (source, part) in [
         ("gradient_x_input", "✓ Better than chance: a prediction loses 50 points"),
@@ -432,7 +447,11 @@ fn texts_are_compared_with_the_baselines_answers() {
     // The baseline is right about every second text, BERT about all but every third.
     assert_eq!(browser.text(row), "baseline ✓ ✓ right");
     browser.choose("view", "outcome", "only_bert");
-    assert_eq!(listed(&mut browser), ("7 of 20 test texts".into(), shown(TITLES[1])), "1, 5, 7, 11, 13, 17, 19");
+    assert_eq!(
+        listed(&mut browser),
+        ("7 of 20 test texts".into(), shown(TITLES[1])),
+        "1, 5, 7, 11, 13, 17, 19"
+    );
     assert_eq!(browser.text(row), format!("baseline ✗ ✗ wrong {}", CATEGORIES[3]));
     let outcome = browser.text("document.querySelector('#detail .outcome').textContent");
     assert!(outcome.contains(&format!("linear baseline ✗ {} 60.0%", CATEGORIES[3])), "{outcome}");
@@ -465,7 +484,8 @@ fn the_open_texts_command_is_one_that_a_shell_reads() {
     let command = "document.querySelector('.command code').textContent";
     let words = |command: &str| {
         let rest = command.strip_prefix("target/release/midashi-predict ").unwrap();
-        let output = std::process::Command::new("sh").args(["-c", &format!("printf '%s\\n' {rest}")]).output();
+        let output =
+            std::process::Command::new("sh").args(["-c", &format!("printf '%s\\n' {rest}")]).output();
         String::from_utf8(output.unwrap().stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
     };
     browser.choose("view", "search", "alert(1)");
@@ -483,7 +503,8 @@ fn the_open_texts_command_is_one_that_a_shell_reads() {
     let shown = browser.text(command);
     browser.click("#copy-command");
     browser.wait_until("document.querySelector('.command [role=status]').textContent === 'copied'");
-    browser.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'pasted'}))");
+    browser
+        .evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'pasted'}))");
     browser.evaluate("document.getElementById('pasted').focus()");
     browser.call("Input.dispatchKeyEvent", &json!({"type": "keyDown", "key": "v", "commands": ["paste"]}));
     assert_eq!(browser.text("document.getElementById('pasted').value"), shown);
