@@ -1,5 +1,5 @@
-//! `predictions.parquet`: one row per test text, with the baseline's answer beside the model's. `baseline.parquet` is the
-//! same of the baseline.
+//! `predictions.parquet`: one row per test text, with the baseline's answer beside the model's. `baseline.parquet` is
+//! the same of the baseline.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -41,8 +41,8 @@ struct Cache {
     key: String,
 }
 
-/// The baseline's predictions and metrics and those of the ensemble, if the configuration requests them. `model` are the
-/// fine-tuned model's predictions.
+/// The baseline's predictions and metrics and those of the ensemble, if the configuration requests them. `model` are
+/// the fine-tuned model's predictions.
 ///
 /// # Errors
 /// When an ensemble is requested and no baseline can be fitted, or the cache cannot be written.

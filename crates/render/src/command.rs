@@ -7,8 +7,8 @@ const PROGRAM: &str = "target/release/midashi-predict";
 /// The name under which the report tells its reader to save the configuration.
 const SAVED: &str = "run.toml";
 
-/// The command without method and text, with words quoted for a shell. `overrides` are the configuration keys that were set on
-/// the command line; those that `midashi-predict` depends on are kept.
+/// The command without method and text, with words quoted for a shell. `overrides` are the configuration keys that
+/// were set on the command line; those that `midashi-predict` depends on are kept.
 ///
 /// A configuration that was named with an absolute path is that of another machine for most readers: it is replaced by
 /// `run.toml`, which the report contains.

@@ -1,7 +1,7 @@
 //! Joins the pieces of a tokenizer without Japanese words, such as SentencePiece, to words by their characters.
 //!
-//! Japanese changes its characters between most words: loanwords are katakana, names and numbers Latin, and the stems of
-//! native words kanji. A dictionary would find more, but a report is made from artifacts alone.
+//! Japanese changes its characters between most words: loanwords are katakana, names and numbers Latin, and the stems
+//! of native words kanji. A dictionary would find more, but a report is made from artifacts alone.
 
 /// The kinds of characters that words consist of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,9 @@ impl Kind {
 
 /// Whether `piece` continues `word`, which it follows without a gap.
 ///
-/// Katakana continues katakana, and letters and numbers continue each other. A single kanji is a part of a word, so it joins its
-/// neighbour; two longer pieces of kanji are two words (選手 and 権, but 日本 and 代表). Hiragana is not joined: most of it is
-/// particles.
+/// Katakana continues katakana, and letters and numbers continue each other. A single kanji is a part of a word, so
+/// it joins its neighbour; two longer pieces of kanji are two words (選手 and 権, but 日本 and 代表). Hiragana is not
+/// joined: most of it is particles.
 pub fn belong_together(word: &str, piece: &str) -> bool {
     let (Some(end), Some(start)) = (word.chars().next_back(), piece.chars().next()) else { return false };
     let is_one = |text: &str| text.chars().count() == 1;

@@ -16,9 +16,9 @@ pub fn thresholds(predictions: &Predictions) -> Vec<Option<f64>> {
 
 /// For each text the category that its label should probably be; none where the label is not in doubt.
 ///
-/// These are the texts off the diagonal of the confident joint (ibid., equation 1): the most probable of the categories in
-/// which the model is confident is not the label. The model was not trained on the test texts, so their probabilities are
-/// out-of-sample, as the method requires.
+/// These are the texts off the diagonal of the confident joint (ibid., equation 1): the most probable of the
+/// categories in which the model is confident is not the label. The model was not trained on the test texts, so their
+/// probabilities are out-of-sample, as the method requires.
 pub fn suggestions(predictions: &Predictions, thresholds: &[Option<f64>]) -> Vec<Option<CategoryId>> {
     let confident = |row: &Prediction| {
         let reached =

@@ -1,5 +1,5 @@
-//! Stage 6, `midashi-render`: writes `report.html`, a single file that loads nothing from the network, and the model card
-//! with the results.
+//! Stage 6, `midashi-render`: writes `report.html`, a single file that loads nothing from the network, and the model
+//! card with the results.
 
 mod artifacts;
 mod card;

@@ -20,8 +20,8 @@ const TEMPLATES: [(&str, &str); 3] = [
     ("macros.html", include_str!("../templates/macros.html")),
     ("explorer.html", include_str!("../templates/explorer.html")),
 ];
-/// The parts of the script. They are one script, because the page's policy allows it by its digest. The comments mark it
-/// as CDATA, so that the page stays well-formed XML.
+/// The parts of the script. They are one script, because the page's policy allows it by its digest. The comments mark
+/// it as CDATA, so that the page stays well-formed XML.
 const SCRIPT: [&str; 14] = [
     "//<![CDATA[\n\"use strict\";\n",
     LANGUAGE_SCRIPT,

@@ -98,8 +98,8 @@ const LEAVE_ONE_OUT: Kind = Kind { signed: true, ..Kind::new("leave_one_out", FA
 /// A text's index, and its weights in order.
 type Row<'a> = (usize, Vec<&'a [f32]>);
 
-/// All sources that have weights: those of trusted methods, the best first, then the others, of which the article's is the
-/// first.
+/// All sources that have weights: those of trusted methods, the best first, then the others, of which the article's
+/// is the first.
 ///
 /// # Errors
 /// When the artifacts do not belong together.

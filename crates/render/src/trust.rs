@@ -1,5 +1,5 @@
-//! Which explanation methods the run's own measurements support. The rules are here alone: the explorer opens with the best
-//! method, and the words of each category are shown only by a method that is better than chance.
+//! Which explanation methods the run's own measurements support. The rules are here alone: the explorer opens with
+//! the best method, and the words of each category are shown only by a method that is better than chance.
 
 use midashi_artifacts::{Faithfulness, Measure, Method, MethodFaithfulness};
 use serde::Serialize;
@@ -46,9 +46,9 @@ pub fn is_better_than_chance(measured: &Faithfulness, method: Method) -> bool {
     measured.of(method).is_some_and(|row| Standing::of(row).is_better_than_chance())
 }
 
-/// The methods that the report trusts, the best first: those that are better than chance and whose comprehensiveness is
-/// significantly higher than that of random weights, in descending order of comprehensiveness, with units masked. Methods
-/// with the same number keep the order of the measurements.
+/// The methods that the report trusts, the best first: those that are better than chance and whose comprehensiveness
+/// is significantly higher than that of random weights, in descending order of comprehensiveness, with units masked.
+/// Methods with the same number keep the order of the measurements.
 pub fn ranking(measured: &Faithfulness) -> Vec<Method> {
     let comprehensiveness = |row: &MethodFaithfulness| row.masked.comprehensiveness;
     let is_trusted = |row: &&MethodFaithfulness| {

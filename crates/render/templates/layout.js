@@ -1,4 +1,5 @@
-// Adapts the page to the reader's screen: folded parts and tables as cards on a phone, the current section in the contents.
+// Adapts the page to the reader's screen: folded parts and tables as cards on a phone, the current section in the
+// contents.
 
 /** The style sheet's width of a phone. */
 const PHONE = matchMedia("(max-width: 36rem)");
@@ -25,8 +26,8 @@ function headingsOf(table) {
 }
 
 /**
- * Gives each cell its column's heading in the current language, which the style sheet shows on a phone, where a row is a
- * card. The roles keep what the elements mean where the style sheet lays them out in another way.
+ * Gives each cell its column's heading in the current language, which the style sheet shows on a phone, where a row is
+ * a card. The roles keep what the elements mean where the style sheet lays them out in another way.
  */
 function labelCells() {
   for (const table of document.querySelectorAll(".table > .scroll > table")) {
@@ -58,7 +59,8 @@ function followSections() {
   );
   const sections = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
   const mark = () => {
-    // The last section that begins above the middle of the window, or at the page's end the last one, which may be short.
+    // The last section that begins above the middle of the window, or at the page's end the last one, which may be
+    // short.
     const isAtEnd = scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
     const isAbove = (section) => isAtEnd || section.getBoundingClientRect().top < innerHeight / 2;
     const current = sections.findLast(isAbove) ?? sections[0];

@@ -13,7 +13,9 @@ function tabSeparated(table) {
   return [...table.rows].map((row) => [...row.cells].flatMap(columns).join("\t")).join("\n");
 }
 
-/** Copies `text()` to the clipboard when `button` is clicked; `status`, which screen readers announce, says what happened. */
+/**
+ * Copies `text()` to the clipboard when `button` is clicked; `status`, which screen readers announce, says what happened.
+ */
 function copies(button, status, text) {
   button.addEventListener("click", async () => {
     const copying = navigator.clipboard.writeText(text()).then(() => "table.copied", () => "table.not_copied");

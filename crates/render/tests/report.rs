@@ -75,8 +75,9 @@ impl Run {
         Self::of(name, &TITLES.iter().enumerate().map(tokenized).collect::<Vec<_>>())
     }
 
-    /// The same with a linear baseline, which is right about every second text, and with measured explanations: integrated
-    /// gradients are best, then gradient × input; attention is no better than chance. The label of text 18 is in doubt.
+    /// The same with a linear baseline, which is right about every second text, and with measured explanations:
+    /// integrated gradients are best, then gradient × input; attention is no better than chance. The label of text 18
+    /// is in doubt.
     fn measured(name: &str) -> Self {
         let run = Self::invented(name);
         let path = run.folder.join("predictions.parquet");
@@ -94,7 +95,8 @@ impl Run {
         run
     }
 
-    /// The same with a gradient × input of 1 for every token, so that frequent words have the same attribution in all texts.
+    /// The same with a gradient × input of 1 for every token, so that frequent words have the same attribution in all
+    /// texts.
     fn even(name: &str) -> Self {
         let run = Self::measured(name);
         let path = run.folder.join("explanations.parquet");

@@ -1,7 +1,7 @@
 //! Progress of long work: a bar with rate and time left on a terminal, plain lines in a log.
 //!
-//! Work in several parts, such as the epochs of a training, is counted over all of them, so the time left is that of the
-//! whole work.
+//! Work in several parts, such as the epochs of a training, is counted over all of them, so the time left is that of
+//! the whole work.
 
 use std::fmt;
 use std::io::IsTerminal;

@@ -114,8 +114,8 @@ impl Errors {
     }
 }
 
-/// Incorrect predictions and doubtful labels in descending order of the probability of the category that the model prefers.
-/// `answers` are the baseline's.
+/// Incorrect predictions and doubtful labels in descending order of the probability of the category that the model
+/// prefers. `answers` are the baseline's.
 fn disagreements<'a>(
     predictions: &'a Predictions,
     thresholds: &[Option<f64>],

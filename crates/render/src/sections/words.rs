@@ -18,7 +18,8 @@ const LEAST_TEXTS: u64 = 3;
 /// Words are ordered by the lower end of their mean's 95 % interval, so a word with many texts comes before one with
 /// high attributions in a few.
 const STANDARD_ERRORS: f64 = 1.96;
-/// Integrated gradients are more reliable than gradient × input but cost more. They are used if so many texts have them.
+/// Integrated gradients are more reliable than gradient × input but cost more. They are used if so many texts have
+/// them.
 const ENOUGH_TEXTS: usize = 100;
 /// Words per category.
 const MOST_WORDS: usize = 8;
@@ -129,8 +130,8 @@ impl Words {
     }
 }
 
-/// The method for the words, and whether it is refuted: integrated gradients if `are_enough` texts have them, or gradient ×
-/// input where those are no better than chance. A method that was not measured is not refuted.
+/// The method for the words, and whether it is refuted: integrated gradients if `are_enough` texts have them, or
+/// gradient × input where those are no better than chance. A method that was not measured is not refuted.
 fn choose(measured: Option<&Faithfulness>, are_enough: bool) -> (Method, bool) {
     let holds = |method| measured.is_none_or(|measured| is_better_than_chance(measured, method));
     if are_enough && holds(Method::IntegratedGradients) {
@@ -139,8 +140,8 @@ fn choose(measured: Option<&Faithfulness>, are_enough: bool) -> (Method, bool) {
     (Method::GradientXInput, !holds(Method::GradientXInput))
 }
 
-/// The attribution of each word of the text, summed over its occurrences. Words of the tokenizer, or tokens where it has none,
-/// are joined if they belong together: a dictionary may cut even 独女 in two.
+/// The attribution of each word of the text, summed over its occurrences. Words of the tokenizer, or tokens where it
+/// has none, are joined if they belong together: a dictionary may cut even 独女 in two.
 fn attributions(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Result<HashMap<String, f64>> {
     let (found, expected) = (weights.len(), text.encoding.tokens.len());
     ensure!(found == expected, "{found} weights for {expected} tokens");
@@ -304,8 +305,8 @@ mod tests {
         let found = strongest(HashMap::from(words));
         let found: Vec<_> =
             found.iter().map(|word| (word.word.as_str(), word.mean, word.standard_error)).collect();
-        // Sample variance of 12, 9, 9 about 10: (4 + 1 + 1) / 2 = 3; its standard error √(3 / 3). That of 12, 0, 0 is 4, as
-        // large as the mean, whose interval reaches below 0.
+        // Sample variance of 12, 9, 9 about 10: (4 + 1 + 1) / 2 = 3; its standard error √(3 / 3). That of 12, 0, 0 is
+        // 4, as large as the mean, whose interval reaches below 0.
         assert_eq!(found, [("less sure", 10.0, 1.0), ("sure", 2.0, 0.0)]);
     }
 }

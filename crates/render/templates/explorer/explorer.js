@@ -22,8 +22,8 @@ function openExplorer() {
   /** The sources of the methods that the report trusts, the best first. */
   const trusted = data.sources.filter((source) => rankOf(source) !== null);
   /**
-   * The source that colours `text`: the chosen one. The best method may be computed for a sample only; the other texts then
-   * have the next best of the methods that they have.
+   * The source that colours `text`: the chosen one. The best method may be computed for a sample only; the other texts
+   * then have the next best of the methods that they have.
    */
   const sourceOf = (text) => {
     const chosen = source();
@@ -188,13 +188,16 @@ function openExplorer() {
     if (there) drawing = setTimeout(() => heads.show(wanted, fresh));
   };
 
+  const commandFor = (text) =>
+    `${data.command}${explainOptions(sourceOf(text), ...placeOf(text))} -- ${shellQuoted(written(text))}`;
+
   const showDetail = () => {
     const place = listed.indexOf(open);
     const parts = open
       ? detailOf(open, layoutOf(open), sourceOf(open), note(open), data, place + 1, listed.length, {
           instead: sourceOf(open) === source() ? null : source(),
           rank: rankOf(sourceOf(open)) + 1,
-          command: `${data.command}${explainOptions(sourceOf(open), ...placeOf(open))} -- ${shellQuoted(written(open))}`,
+          command: commandFor(open),
         })
       : [element("p", {}, say("list.none"))];
     detail.replaceChildren(...parts);

@@ -18,10 +18,12 @@ function outcome(text, categories) {
     element("b", {}, isolated(categories[text.label])),
     text.correct ? "" : ` ${percent(text.probabilities[text.label])}`,
   );
-  const parts = [element("span", { class: "verdict" }, say(text.correct ? "text.right" : "text.wrong")), truth, predicted];
+  const verdict = element("span", { class: "verdict" }, say(text.correct ? "text.right" : "text.wrong"));
+  const parts = [verdict, truth, predicted];
   if (text.baseline) {
     const [category, probability] = text.baseline;
-    const mark = element("span", { class: text.baselineCorrect ? "" : "wrong-mark" }, text.baselineCorrect ? "✓" : "✗");
+    const right = text.baselineCorrect;
+    const mark = element("span", { class: right ? "" : "wrong-mark" }, right ? "✓" : "✗");
     const name = element("b", {}, isolated(categories[category]));
     parts.push(element("span", {}, say("text.baseline"), " ", mark, " ", name, ` ${percent(probability)}`));
   }
@@ -51,8 +53,8 @@ function baselineInRow(text, categories) {
 }
 
 /**
- * One row of the list, with a short outcome and hidden words for screen readers. `instead` says that `source` is not the
- * chosen one, and is named.
+ * One row of the list, with a short outcome and hidden words for screen readers. `instead` says that `source` is not
+ * the chosen one, and is named.
  */
 function rowOf(text, layout, source, categories, instead) {
   const spoken = (key) => element("span", { class: "hidden" }, say(key));
@@ -86,8 +88,8 @@ function rowOf(text, layout, source, categories, instead) {
 
 /**
  * The details of the open text. `note` describes the weights of `source`; `position` is the place in the list, from 1.
- * `instead` is the chosen source if the text has no weights of it, `rank` the place of `source` among the trusted ones, and
- * `command` explains the text again.
+ * `instead` is the chosen source if the text has no weights of it, `rank` the place of `source` among the trusted ones,
+ * and `command` explains the text again.
  */
 function detailOf(text, layout, source, note, data, position, count, { instead, rank, command }) {
   const readout = element("p", { class: "readout", "aria-hidden": "true" }, say("detail.hover"));

@@ -4,8 +4,8 @@
 const rankOf = (source) => source?.measured?.rank ?? null;
 
 /**
- * What the report says of the chosen source, and the kind of that verdict: `best`, `better`, `chance` or `unknown`. `best` is
- * the best source or null, `chance` the measurement of random words or null.
+ * What the report says of the chosen source, and the kind of that verdict: `best`, `better`, `chance` or `unknown`.
+ * `best` is the best source or null, `chance` the measurement of random words or null.
  */
 function trustIn(source, view, best, chance) {
   const name = (source) => say(`source.${source.name}`);
@@ -22,5 +22,6 @@ function trustIn(source, view, best, chance) {
   if (standing === "unclear" || standing === "worse") return { kind: "chance", text: say("trust.chance", numbers) };
   // Better by its sufficiency alone, while no method is better by its comprehensiveness.
   if (!best) return { kind: "better", text: say("trust.only_better", numbers) };
-  return { kind: "better", text: say("trust.better", { ...numbers, best: name(best), best_lost: points(best.measured.lost) }) };
+  const beside = { best: name(best), best_lost: points(best.measured.lost) };
+  return { kind: "better", text: say("trust.better", { ...numbers, ...beside }) };
 }

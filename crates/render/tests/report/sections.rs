@@ -42,8 +42,8 @@ fn confident_mistakes_come_first_with_a_mark_where_the_label_is_in_doubt() {
     let run = Run::measured("mistakes");
     let html = run.report();
     let rows = table(&html, "mistakes");
-    // Every third text is wrong with 59 %; its true category has 20 %. Text 18 is wrong with 92 %, which is more than the mean
-    // probability of it-life-hack over that category's texts (76 %).
+    // Every third text is wrong with 59 %; its true category has 20 %. Text 18 is wrong with 92 %, which is more than
+    // the mean probability of it-life-hack over that category's texts (76 %).
     assert_eq!(rows.len(), 1 + 7);
     let baseline = "dokujo-tsushin";
     assert_eq!(rows[1], [SCRIPT, "dokujo-tsushin", "it-life-hack", "92.0%", "1.0%", baseline, "⚑ in doubt"]);

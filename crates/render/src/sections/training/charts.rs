@@ -9,7 +9,8 @@ use crate::chart::{
 };
 use midashi_page::{Bilingual, Strings};
 
-/// Loss over the steps as means over texts, mean loss per epoch, and validation loss if there is one; none without steps.
+/// Loss over the steps as means over texts, mean loss per epoch, and validation loss if there is one; none without
+/// steps.
 pub fn loss(training: &Training, strings: &Strings) -> Result<Option<String>> {
     let Some(range) = steps(training) else { return Ok(None) };
     let steps = losses(training);
@@ -82,9 +83,9 @@ fn steps(training: &Training) -> Option<std::ops::Range<f64>> {
 /// A page 1,000 pixels wide cannot show more points.
 const MOST_POINTS: usize = 500;
 
-/// The loss over the steps. Each point is a mean over the texts of one or more neighbouring steps of an epoch, at least as
-/// many texts as the largest step has. The last step of an epoch is often smaller; it is part of the point before it, because
-/// the mean of a few texts would be a spike of chance.
+/// The loss over the steps. Each point is a mean over the texts of one or more neighbouring steps of an epoch, at
+/// least as many texts as the largest step has. The last step of an epoch is often smaller; it is part of the point
+/// before it, because the mean of a few texts would be a spike of chance.
 fn losses(training: &Training) -> Vec<(f64, f64)> {
     let texts_of = |steps: &[Step]| steps.iter().map(|step| step.texts).sum::<i64>();
     let largest = training.steps.iter().map(|step| step.texts).max().unwrap_or(0);
