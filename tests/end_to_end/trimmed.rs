@@ -109,9 +109,13 @@ fn losses_predictions_and_weights_are_those_of_the_whole_vocabulary() {
         outcome.says("  vocabulary trimmed: ");
         assert_equal_but_for_ids(&whole, &trimmed);
         assert_gives_the_predictions(&trimmed);
-        let words = whole.weights().iter().map(|(name, _)| name.to_owned()).find(|name| name.contains("word"));
+        let words =
+            whole.weights().iter().map(|(name, _)| name.to_owned()).find(|name| name.contains("word"));
         let words = words.unwrap_or_else(|| "model.embeddings.tok_embeddings.weight".to_owned());
-        assert!(published(&whole).get(&words) != whole.weights().get(&words), "the word embeddings are trained");
+        assert!(
+            published(&whole).get(&words) != whole.weights().get(&words),
+            "the word embeddings are trained"
+        );
 
         let frozen = "train.trainable_layers=1 train.trunk_precision=int8";
         let (whole, trimmed, _) = pair(artifacts.path(), form, &config, "frozen", frozen);
@@ -155,7 +159,9 @@ fn the_report_and_the_card_say_how_much_smaller_the_vocabulary_is() {
     let parameters = |key: &str| details[key].as_u64().unwrap();
     assert_eq!(parameters("parameters_before") - parameters("parameters"), saved);
     assert!(run.text("report.html").contains("Vocabulary, trimmed"));
-    assert!(run.text("model/README.md").contains(&format!("has {pieces} of the checkpoint's {before} pieces")));
+    assert!(
+        run.text("model/README.md").contains(&format!("has {pieces} of the checkpoint's {before} pieces"))
+    );
 }
 
 #[test]
@@ -198,7 +204,11 @@ fn a_run_can_start_from_a_trimmed_model() {
 fn a_vocabulary_that_is_learned_cannot_be_trimmed() {
     let artifacts = folder();
     let run = finished().copy_to(&artifacts).set("model.trim_vocabulary=true");
-    run.stage("tokenize").fails_with(["model.trim_vocabulary is true", "\"scratch\"", "set model.trim_vocabulary = false"]);
+    run.stage("tokenize").fails_with([
+        "model.trim_vocabulary is true",
+        "\"scratch\"",
+        "set model.trim_vocabulary = false",
+    ]);
 }
 
 /// WordPiece does not know `éàç`: it takes `éà`, and nothing spells the rest. Without that piece it would take `é` and `##àç`.
@@ -207,7 +217,8 @@ fn a_word_that_the_vocabulary_does_not_know_stays_unknown() {
     let artifacts = folder();
     let checkpoint = artifacts.path().join("checkpoint");
     fs::create_dir_all(&checkpoint).unwrap();
-    let pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "東", "a", "é", "éà", "##àç", "наука", "науки"];
+    let pieces =
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "東", "a", "é", "éà", "##àç", "наука", "науки"];
     fs::write(checkpoint.join("vocab.txt"), pieces.join("\n") + "\n").unwrap();
     let settings = r#"{"tokenizer_class": "BertTokenizer", "do_lower_case": false}"#;
     fs::write(checkpoint.join("tokenizer_config.json"), settings).unwrap();

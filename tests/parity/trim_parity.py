@@ -12,7 +12,7 @@ CHECKPOINT is its checkpoint's folder, with a `tokenizer.json` and `model.safete
 
 The exit code is 1 if one differs.
 
-Needs Python 3.11 with: torch 2.15, transformers 5.24, onnxruntime 1.23, pyarrow 22.
+Needs Python 3.11 with: torch 2.15, transformers 5.24, onnxruntime 1.32, pyarrow 26.
 """
 
 import argparse

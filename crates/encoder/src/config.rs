@@ -108,7 +108,10 @@ impl EncoderConfig {
         }
         let new_id = |id: usize| rows.binary_search(&id).ok();
         let padding = usize::try_from(self.pad_token_id).ok().and_then(new_id).ok_or_else(|| {
-            format!("pad_token_id is {}, which the trimmed vocabulary lacks; run tokenize again", self.pad_token_id)
+            format!(
+                "pad_token_id is {}, which the trimmed vocabulary lacks; run tokenize again",
+                self.pad_token_id
+            )
         })?;
         let mut keys = self.keys.clone();
         for (_, value) in keys.iter_mut().filter(|(key, _)| is_id(key)) {

@@ -65,9 +65,15 @@ impl<'c> TextEncoder<'c> {
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn changed<'t>(&self, tokenizer: &Tokenizer, texts: &'t [TokenizedText]) -> Result<Vec<&'t TokenizedText>> {
+    pub fn changed<'t>(
+        &self,
+        tokenizer: &Tokenizer,
+        texts: &'t [TokenizedText],
+    ) -> Result<Vec<&'t TokenizedText>> {
         let (mut texts, mut changed) = (texts.iter(), Vec::new());
-        self.for_each(tokenizer, "check", |(again, ..)| changed.extend(texts.next().filter(|text| **text != again)))?;
+        self.for_each(tokenizer, "check", |(again, ..)| {
+            changed.extend(texts.next().filter(|text| **text != again))
+        })?;
         Ok(changed)
     }
 
@@ -80,7 +86,8 @@ impl<'c> TextEncoder<'c> {
     ) -> Result<()> {
         let mut progress = Progress::new(doing, self.corpus.articles.len() as u64, "texts");
         for articles in self.corpus.articles.chunks(CHUNK) {
-            let encode = |encoder: &mut Encoder<'_>, article| text(encoder, article, self.choice, self.length);
+            let encode =
+                |encoder: &mut Encoder<'_>, article| text(encoder, article, self.choice, self.length);
             let encoded = self.pool.install(|| {
                 let encoded = articles.par_iter().map_init(|| tokenizer.encoder(), encode);
                 encoded.collect::<Result<Vec<_>>>()

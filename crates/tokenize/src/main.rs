@@ -55,8 +55,14 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     plan.check_token_types(&encoded.texts)?;
     let (tokenizer, trimmed) = match plan.settings.trim_vocabulary {
         true => {
-            let (tokenizer, trimmed) =
-                trim::trim(&plan, &encoder, &tokenizer, &mut encoded, &folder.tokenizer(), &work.provenance())?;
+            let (tokenizer, trimmed) = trim::trim(
+                &plan,
+                &encoder,
+                &tokenizer,
+                &mut encoded,
+                &folder.tokenizer(),
+                &work.provenance(),
+            )?;
             (tokenizer, Some(trimmed))
         }
         false => (tokenizer, None),

@@ -30,11 +30,7 @@ pub struct Plan {
 #[derive(Debug)]
 enum Origin {
     /// A checkpoint's tokenizer.
-    Checkpoint {
-        folder: PathBuf,
-        requirements: Requirements,
-        model: Box<EncoderConfig>,
-    },
+    Checkpoint { folder: PathBuf, requirements: Requirements, model: Box<EncoderConfig> },
     /// A vocabulary of at most `pieces` pieces, learned from the training split with the words of `dictionary`.
     Learned { pieces: usize, dictionary: MecabDictionary },
 }
@@ -195,7 +191,9 @@ impl Plan {
     /// When a file cannot be copied.
     pub fn copy_tokenizer(&self, target: &Path) -> Result<()> {
         match &self.origin {
-            Origin::Checkpoint { requirements, .. } => Ok(requirements.copy_files(target, &self.dictionaries)?),
+            Origin::Checkpoint { requirements, .. } => {
+                Ok(requirements.copy_files(target, &self.dictionaries)?)
+            }
             Origin::Learned { .. } => Ok(()),
         }
     }

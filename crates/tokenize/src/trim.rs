@@ -115,7 +115,8 @@ fn renumber(encoded: &mut EncodedTexts, current: Option<&KeptIds>, kept: &KeptId
             Some(current) => usize::try_from(*id).ok().and_then(|id| current.as_slice().get(id).copied()),
             None => u32::try_from(*id).ok(),
         };
-        let new = old.and_then(|old| kept.new_id(old)).context("a used id is missing in the trimmed vocabulary")?;
+        let new =
+            old.and_then(|old| kept.new_id(old)).context("a used id is missing in the trimmed vocabulary")?;
         *id = new.cast_signed();
     }
     Ok(())

@@ -64,7 +64,10 @@ impl Stored {
         }
         let mut picked = Vec::with_capacity(rows.len() * shape.iter().product::<usize>());
         for row in rows {
-            picked.extend(numbers(self.dtype, bytes.get(row * length..(row + 1) * length).unwrap_or_default())?);
+            picked.extend(numbers(
+                self.dtype,
+                bytes.get(row * length..(row + 1) * length).unwrap_or_default(),
+            )?);
         }
         let shape: Vec<usize> = [rows.len()].into_iter().chain(shape.iter().copied()).collect();
         ArrayD::from_shape_vec(IxDyn(&shape), picked)

@@ -26,8 +26,7 @@ impl ByteAlphabet {
     /// Whether a piece is kept: the whole characters in its bytes are. A part of a character at its start or end may be
     /// one of a kept character.
     pub(super) fn keeps(&self, wanted: &Wanted, piece: &str) -> bool {
-        let bytes: Option<Vec<u8>> =
-            piece.chars().map(|character| self.0.get(&character).copied()).collect();
+        let bytes: Option<Vec<u8>> = piece.chars().map(|character| self.0.get(&character).copied()).collect();
         // A piece outside of the alphabet is an added token or a mark of the model's own.
         bytes.is_none_or(|bytes| bytes.utf8_chunks().all(|chunk| wanted.keeps(chunk.valid())))
     }

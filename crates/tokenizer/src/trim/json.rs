@@ -66,7 +66,8 @@ pub(crate) fn trim_json(folder: &Path, tokenizer: &JsonTokenizer, wanted: &Wante
     }
     for token in content.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten() {
         // The library's id, which may be another than the file's.
-        let own = token.get("content").and_then(Value::as_str).and_then(|token| tokenizer.inner.token_to_id(token));
+        let own =
+            token.get("content").and_then(Value::as_str).and_then(|token| tokenizer.inner.token_to_id(token));
         if let (Some(own), Some(token)) = (own, token.as_object_mut()) {
             token.insert("id".to_owned(), json!(new_id(own)));
         }
@@ -132,7 +133,8 @@ fn read_merges(file: &Path, model: &Map<String, Value>, merges: &Value) -> Resul
             _ => merge.get(0).and_then(Value::as_str).zip(merge.get(1).and_then(Value::as_str)),
         };
         let place = || format!("model.merges, number {}", number + 1);
-        let (left, right) = pair.ok_or_else(|| malformed(file, &place(), &merge.to_string(), "two pieces"))?;
+        let (left, right) =
+            pair.ok_or_else(|| malformed(file, &place(), &merge.to_string(), "two pieces"))?;
         let result = format!("{left}{}", right.strip_prefix(prefix).unwrap_or(right));
         Ok(Merge { left: left.to_owned(), right: right.to_owned(), result })
     };

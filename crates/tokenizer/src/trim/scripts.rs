@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn normalising_japanese_leads_to_kept_characters() {
         let blocks = ['!'..='~', '、'..='〿', 'ぁ'..='ヿ', '一'..='\u{9fff}', '\u{ff01}'..='\u{ff9f}'];
-        for character in blocks.into_iter().flatten().chain("①㈱㍿㌔℃№…‥～－☆♪〒★〜―".chars()) {
+        for character in blocks.into_iter().flatten().chain("①㈱㍿㌔℃№…‥～－☆♪〒★〜―".chars())
+        {
             let lower = character.to_lowercase();
             let forms = character.nfkc().chain(character.nfkd()).chain(lower);
             for form in forms {

@@ -13,7 +13,11 @@ use crate::sentencepiece::{Kind, SentencePiece, SentencePieceTokenizer, without_
 use crate::settings::{JSON, VOCABULARY};
 
 /// Trims the model of a tokenizer class in `folder`.
-pub(crate) fn trim_class(folder: &Path, tokenizer: &SentencePieceTokenizer, wanted: &Wanted) -> Result<KeptIds> {
+pub(crate) fn trim_class(
+    folder: &Path,
+    tokenizer: &SentencePieceTokenizer,
+    wanted: &Wanted,
+) -> Result<KeptIds> {
     let model = &tokenizer.cutter.model;
     let special = tokenizer.set_apart.iter().map(|(_, id)| *id);
     let others = special.chain(tokenizer.ids_without_piece());

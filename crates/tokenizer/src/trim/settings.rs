@@ -14,7 +14,9 @@ pub(super) fn renumber(folder: &Path, kept: &KeptIds) -> Result<()> {
         && let Some(Value::Object(decoder)) = settings.get_mut("added_tokens_decoder")
     {
         let tokens = std::mem::take(decoder).into_iter();
-        decoder.extend(tokens.filter_map(|(id, token)| Some((kept.new_id(id.parse().ok()?)?.to_string(), token))));
+        decoder.extend(
+            tokens.filter_map(|(id, token)| Some((kept.new_id(id.parse().ok()?)?.to_string(), token))),
+        );
         write(&folder.join(SETTINGS), format!("{:#}\n", Value::Object(settings)))?;
     }
     if let Some(tokens) = read_json::<Map<String, Value>>(&folder.join(ADDED_TOKENS))? {

@@ -29,8 +29,7 @@ impl Wanted {
     pub(super) fn keeps(&self, piece: &str) -> bool {
         let is_known = |character: char| is_kept(character) || self.characters.contains(&character);
         let mut letters = piece.trim_start_matches(['▁', ' ']).trim_start_matches("##").chars();
-        piece.chars().all(is_known)
-            || letters.next().is_some_and(is_kept_letter) && letters.next().is_none()
+        piece.chars().all(is_known) || letters.next().is_some_and(is_kept_letter) && letters.next().is_none()
     }
 }
 
@@ -42,10 +41,14 @@ mod tests {
     #[test]
     fn pieces_of_kept_scripts_and_single_letters_of_others_are_kept() {
         let wanted = Wanted::default();
-        for piece in ["▁", "▁the", "##ing", "東京", "カﾞ", "。", "▁「", "★", "<0xE3>", "[MASK]", "α", "▁é", "##ж", "𠮷", "🎌"] {
+        for piece in [
+            "▁", "▁the", "##ing", "東京", "カﾞ", "。", "▁「", "★", "<0xE3>", "[MASK]", "α", "▁é", "##ж", "𠮷",
+            "🎌",
+        ] {
             assert!(wanted.keeps(piece), "{piece}");
         }
-        for piece in ["▁été", "αβ", "привет", "한국", "สวัสดี", "ส", "العربية", "東한"] {
+        for piece in ["▁été", "αβ", "привет", "한국", "สวัสดี", "ส", "العربية", "東한"]
+        {
             assert!(!wanted.keeps(piece), "{piece}");
         }
     }
