@@ -14,7 +14,7 @@ impl Baseline {
     /// Fits vocabulary, TF-IDF weights and classifier on texts and their `labels`, numbers below `categories`.
     ///
     /// # Errors
-    /// When no n-gram occurs in two texts, or the optimiser fails.
+    /// When no n-gram occurs in two texts.
     pub fn fit<T: AsRef<str> + Sync>(
         texts: &[T],
         labels: &[usize],
@@ -25,7 +25,7 @@ impl Baseline {
             return Err(Error::NoFeatures { texts: texts.len() });
         }
         let rows = vectorizer.transform(texts);
-        let regression = LogisticRegression::fit(&rows, labels, categories)?;
+        let regression = LogisticRegression::fit(&rows, labels, categories);
         Ok(Self { vectorizer, regression })
     }
 

@@ -11,7 +11,4 @@ pub enum Error {
         /// Number of training texts.
         texts: usize,
     },
-    /// The optimiser failed, with its reason.
-    #[error("the linear baseline's optimiser failed: {0}")]
-    Optimiser(String),
 }
