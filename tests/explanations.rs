@@ -176,7 +176,25 @@ fn without_explanations_there_is_still_a_report() {
 }
 
 #[test]
-fn integrated_gradients_need_a_point() {
-    let run = small(folder(), "wrong").set("evaluate.explain.integration_points=0");
-    run.stage("evaluate").fails_with(["evaluate.explain.integration_points is 0", "at least 1"]);
+fn integrated_gradients_state_their_error_and_need_no_more_points_than_it() {
+    let integration = faithfulness().integration.unwrap();
+    assert!(integration.mean_points >= 13.0, "{integration:?}");
+    assert!(integration.mean_error <= integration.largest_error && integration.largest_error <= 0.1);
+    let artifacts = folder();
+    let exact = evaluated().copy_to(&artifacts).set("evaluate.explain.integration_error=0.001");
+    exact.stages(&["evaluate"]);
+    let more = exact.metrics().faithfulness.unwrap().integration.unwrap();
+    assert!(
+        more.mean_points > integration.mean_points && more.mean_error < integration.mean_error,
+        "{more:?}"
+    );
+}
+
+#[test]
+fn integrated_gradients_need_two_points_and_an_error_that_is_a_share() {
+    let wrong = |set: &str| small(folder(), "wrong").set(set).stage("evaluate");
+    wrong("evaluate.explain.integration_points=1")
+        .fails_with(["evaluate.explain.integration_points is 1", "at least 2"]);
+    wrong("evaluate.explain.integration_error=1.5")
+        .fails_with(["evaluate.explain.integration_error is 1.5", "a share in [0, 1]"]);
 }

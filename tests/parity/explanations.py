@@ -8,6 +8,7 @@ that there is neither padding nor a mask, and explanations in float64:
     [CLS] in every layer and in the last layer's heads, and of every token to every token, within 1e-4; attention
     rollout, gradient x input and integrated gradients within 1e-3 of the text's largest number;
   - leave_one_out of every sampled text, within 1e-4: how much of the probability is lost with a word that is masked;
+  - the number of points of integrated gradients and their errors, means and largest, within 1e-4;
   - every mean of metrics.json's `faithfulness`, from PyTorch's own weights, within 1e-3; not those of random weights.
 A run with compat.article, whose attention knows padding, is refused. Prints a table of the largest differences; exit
 code 1 if one is too large.
@@ -37,6 +38,8 @@ ATTENTION_TOLERANCE, PROBABILITY_TOLERANCE = 1e-4, 1e-4
 ATTRIBUTION_TOLERANCE = 1e-3
 MEAN_TOLERANCE = 1e-3
 BATCH_SIZE = 64
+# The quadrature of integrated gradients: sections at first, and how much denser they are in the middle of the path.
+SECTIONS, MIDDLE = 12, 0.7
 ARTIFACTS = [
     "run.json",
     "tokens.arrow",
@@ -46,6 +49,14 @@ ARTIFACTS = [
     "model/model.safetensors",
     "model/config.json",
 ]
+
+
+@dataclass(frozen=True)
+class Integration:
+    """Most points of integrated gradients, and the error at which no more are added."""
+
+    points: int
+    error: float
 
 
 @dataclass(frozen=True)
@@ -93,12 +104,31 @@ class Model:
         words = self.words(text.input_ids)
         return (self.gradients(words[None], text, category)[0] * words).sum(-1).numpy()
 
-    def integrated_gradients(self, text: Text, baseline: Text, category: int, points: int) -> np.ndarray:
-        start = self.words(baseline.input_ids)
-        way = self.words(text.input_ids) - start
-        places = (torch.arange(points, dtype=torch.float64) + 0.5) / points
-        gradients = self.gradients(start + places[:, None, None] * way, text, category)
-        return (gradients.mean(0) * way).sum(-1).numpy()
+    def logits(self, words: torch.Tensor, text: Text) -> torch.Tensor:
+        types = torch.tensor([text.token_type_ids]).expand(len(words), -1)
+        return self.network(inputs_embeds=words, token_type_ids=types).logits.detach()
+
+    def integrated_gradients(
+        self, text: Text, baseline: Text, category: int, integration: "Integration"
+    ) -> tuple[np.ndarray, int, float]:
+        """The weights, the number of points and the error that is left."""
+        start, end = self.words(baseline.input_ids), self.words(text.input_ids)
+        way = end - start
+        logits = self.logits(torch.stack([start, end]), text)[:, category]
+        difference = float(logits[1] - logits[0])
+        sections = max(min(SECTIONS, integration.points - 1), 1)
+        while True:
+            even = torch.linspace(0, 1, sections + 1, dtype=torch.float64)
+            angle = 2 * torch.pi * even
+            places, density = even + MIDDLE * torch.sin(angle) / (2 * torch.pi), 1 + MIDDLE * torch.cos(angle)
+            gradients = self.gradients(start + places[:, None, None] * way, text, category)
+            mean = torch.trapezoid(gradients * density[:, None, None], even, dim=0)
+            weights = (mean * way).sum(-1).numpy()
+            missing = abs(weights.sum() - difference)
+            error = missing / max(np.abs(weights).sum(), missing, 1e-300)
+            if error <= integration.error or 2 * sections + 1 > integration.points:
+                return weights, sections + 1, error
+            sections *= 2
 
     def classify(self, texts: set[Text]) -> None:
         """Fills `known` with the texts' probabilities."""
@@ -125,6 +155,8 @@ class Sample:
     attentions: np.ndarray
     # Weights of tokens by method.
     weights: dict[str, np.ndarray]
+    # Points of integrated gradients, and their error.
+    integration: tuple[int, float] | None
 
     def scores(self, method: str) -> list[float]:
         return [sum(self.weights[method][at] for at in unit) for unit in self.units]
@@ -190,15 +222,18 @@ def rollout(attentions: np.ndarray) -> np.ndarray:
     return product[0]
 
 
-def explain(model: Model, row: dict, category: int, units: str, replacement: int | None, points: int) -> Sample:
+def explain(
+    model: Model, row: dict, category: int, units: str, replacement: int | None, accuracy: Integration
+) -> Sample:
     text = Text(tuple(row["input_ids"]), tuple(row["token_type_ids"]))
     attentions = model.attentions(text)
     weights = {"rollout": rollout(attentions), "gradient_x_input": model.gradient_x_input(text, category)}
+    integration = None
     if replacement is not None:
         words = {at for at, word in enumerate(row["word_ids"]) if word is not None}
         baseline = text.masked(words, replacement)
-        weights["integrated_gradients"] = model.integrated_gradients(text, baseline, category, points)
-    return Sample(text, category, units_of(row["word_ids"], units), attentions, weights)
+        weights["integrated_gradients"], *integration = model.integrated_gradients(text, baseline, category, accuracy)
+    return Sample(text, category, units_of(row["word_ids"], units), attentions, weights, integration)
 
 
 def compare_explanations(table: Table, samples: dict[str, Sample], explanations: dict, shown: dict) -> None:
@@ -292,7 +327,8 @@ def main() -> None:
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     check("article" not in metrics, f"{run} was evaluated with compat.article; give a run without it")
     settings = json.loads((run / "run.json").read_text(encoding="utf-8"))["stages"]["evaluate"]["settings"]
-    points = settings["evaluate"]["explain"]["integration_points"]
+    explain_settings = settings["evaluate"]["explain"]
+    accuracy = Integration(explain_settings["integration_points"], explain_settings["integration_error"])
 
     with pa.memory_map(str(run / "tokens.arrow")) as source:
         tokens = pa.ipc.open_file(source).read_all()
@@ -313,7 +349,7 @@ def main() -> None:
     samples = {}
     for name in dict.fromkeys(chosen + sampled):
         category = categories.index(explanations[name]["category"])
-        samples[name] = explain(model, texts[name], category, units, replacement_id, points)
+        samples[name] = explain(model, texts[name], category, units, replacement_id, accuracy)
 
     table = Table()
     print(f"{'':<58} {'compared':>9} {'largest':>10} {'tolerance':>10}")
@@ -327,6 +363,15 @@ def main() -> None:
         of_sample = {name: samples[name] for name in sampled}
         mean_units = np.mean([len(sample.units) for sample in of_sample.values()])
         table.add("mean_units", [abs(faithfulness["mean_units"] - mean_units)], 1e-9)
+        points, errors = zip(*(sample.integration for sample in of_sample.values()))
+        for name, expected in (
+            ("mean_points", np.mean(points)),
+            ("mean_error", np.mean(errors)),
+            ("largest_error", max(errors)),
+        ):
+            found = faithfulness["integration"][name]
+            note = f"  {found:.7f}, PyTorch {expected:.7f}"
+            table.add(f"integrated_gradients, {name}", [abs(found - expected)], 1e-4, note)
         compare_faithfulness(table, model, of_sample, explanations, faithfulness, replacement_id)
     if table.failures:
         sys.exit(f"FAILED: {table.failures} differences are too large")

@@ -52,7 +52,9 @@ impl Server {
     /// A server whose integrated gradients take long, for tests that need a request to run for a while. A thousand points
     /// take about 0.1 s.
     pub fn slow(points: usize, options: &[&str]) -> Self {
-        Self::of(&invocation(options).set(&format!("evaluate.explain.integration_points={points}")))
+        let set =
+            format!("evaluate.explain.integration_points={points} evaluate.explain.integration_error=0");
+        Self::of(&invocation(options).set(&set))
     }
 
     pub fn of(invocation: &Invocation) -> Self {

@@ -25,6 +25,21 @@ pub struct Faithfulness {
     pub methods: Vec<MethodFaithfulness>,
     /// The head of `best_head`.
     pub best_head: BestHead,
+    /// How exact `integrated_gradients` are; older runs do not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integration: Option<Integration>,
+}
+
+/// How exact integrated gradients are. Their error is the difference between their sum and the difference of the logits of
+/// the text and of its baseline, as a share of the sum of their absolute values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Integration {
+    /// Mean number of points per text, or per window, at which the gradient was computed.
+    pub mean_points: f64,
+    /// Mean error.
+    pub mean_error: f64,
+    /// Largest error.
+    pub largest_error: f64,
 }
 
 /// A method of explanation: how much each token mattered.

@@ -24,7 +24,9 @@ pub use category::{CategoryId, Split};
 pub use corpus::{Article, Corpus, Timestamp};
 pub use error::{Error, Result};
 pub use explanations::{Explanation, Explanations};
-pub use faithfulness::{BestHead, Difference, Erasure, Faithfulness, Measure, Method, MethodFaithfulness};
+pub use faithfulness::{
+    BestHead, Difference, Erasure, Faithfulness, Integration, Measure, Method, MethodFaithfulness,
+};
 pub use features::{Features, FeaturesKey, FeaturesWriter, round_to};
 pub use interval::Interval;
 pub use metrics::{

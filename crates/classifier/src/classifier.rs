@@ -12,8 +12,9 @@ use midashi_tokenizer::{Dictionaries, Encoded, Length, Tokenizer};
 use ndarray::{Array2, ArrayD, Axis, s};
 
 use crate::encode::{check_length, encode_text};
+use crate::explanation_sessions::ExplanationSessions;
 use crate::windows::RowIds;
-use crate::{Error, ModelFolder, Prediction, Result};
+use crate::{Error, Integration, ModelFolder, Prediction, Result};
 
 /// How texts are read and computed.
 #[derive(Clone, Debug)]
@@ -28,8 +29,8 @@ pub struct Options {
     pub max_length: Option<usize>,
     /// Most tokens of a batch, padding included.
     pub batch_tokens: usize,
-    /// Points of the path over which integrated gradients are averaged.
-    pub integration_points: usize,
+    /// How exact integrated gradients have to be.
+    pub integration: Integration,
 }
 
 /// A fine-tuned model: `model/` of a run, computed as a whole in float32 like `classifier.onnx`.
@@ -43,8 +44,7 @@ pub struct Classifier<'e> {
     /// `[vocabulary, hidden_size]`
     embeddings: ArrayD<f32>,
     session: Session,
-    /// The graph with all attention and gradients, opened by the first explanation that needs it.
-    pub(crate) explanation: Option<Session>,
+    pub(crate) explanations: ExplanationSessions,
     /// Loaded by the first text that is not tokenised yet.
     pub(crate) tokenizer: Option<Arc<Tokenizer>>,
 }
@@ -65,7 +65,7 @@ impl Options {
             text: None,
             max_length: None,
             batch_tokens,
-            integration_points: explain.integration_points,
+            integration: Integration { points: explain.integration_points, error: explain.integration_error },
         }
     }
 }
@@ -111,7 +111,15 @@ impl<'e> Classifier<'e> {
         let session = session(engine, &graph, "classifier", &weights)?;
         let name = model.config().word_embeddings();
         let embeddings = weights.remove(&name).ok_or(midashi_encoder::Error::Unfilled(name))?;
-        Ok(Self { engine, model, options, embeddings, session, explanation: None, tokenizer: None })
+        Ok(Self {
+            engine,
+            model,
+            options,
+            embeddings,
+            session,
+            explanations: ExplanationSessions::default(),
+            tokenizer: None,
+        })
     }
 
     /// The model's folder.
@@ -154,10 +162,23 @@ impl<'e> Classifier<'e> {
     /// # Errors
     /// When an id is not in the vocabulary or the graph fails.
     pub fn classify_encodings(&mut self, texts: &[&Encoding]) -> Result<Vec<Prediction>> {
+        self.classify_encodings_with(texts, &mut |_, _| {})
+    }
+
+    /// As [`classify_encodings`](Self::classify_encodings). After each batch, `progress` is told how many of the rows that
+    /// the model reads are done, and how many there are.
+    ///
+    /// # Errors
+    /// When an id is not in the vocabulary or the graph fails.
+    pub fn classify_encodings_with(
+        &mut self,
+        texts: &[&Encoding],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Prediction>> {
         let rows = WindowRows::of(texts.iter().copied(), self.length().windowing());
         let all = RowIds::all(texts, &rows);
         if !rows.has_several() {
-            return self.classify_ids(&all.iter().map(RowIds::ids).collect::<Vec<_>>());
+            return self.classify_ids_with(&all.iter().map(RowIds::ids).collect::<Vec<_>>(), progress);
         }
         let (mut places, mut distinct) = (HashMap::new(), Vec::new());
         let mut of_rows = Vec::with_capacity(all.len());
@@ -168,7 +189,7 @@ impl<'e> Classifier<'e> {
             }
             of_rows.push(place);
         }
-        let predictions = self.classify_ids(&distinct)?;
+        let predictions = self.classify_ids_with(&distinct, progress)?;
         let of_rows = of_rows.into_iter().map(|place| predictions[place].clone()).collect();
         Ok(Prediction::of_texts(&rows, of_rows))
     }
@@ -178,15 +199,26 @@ impl<'e> Classifier<'e> {
     /// # Errors
     /// When an id is not in the vocabulary or the graph fails.
     pub fn classify_ids(&mut self, texts: &[TextIds<'_>]) -> Result<Vec<Prediction>> {
+        self.classify_ids_with(texts, &mut |_, _| {})
+    }
+
+    fn classify_ids_with(
+        &mut self,
+        texts: &[TextIds<'_>],
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Prediction>> {
+        let mut done = 0;
         let mut predictions: Vec<Option<Prediction>> = vec![None; texts.len()];
         for batch in self.batches(texts, self.options.batch_tokens) {
             let chosen: Vec<TextIds<'_>> = batch.iter().map(|&text| texts[text]).collect();
             let inputs = self.batch(&self.word_embeddings(&chosen)?, &chosen);
             let outputs = self.session.run(inputs.inputs())?;
             let lengths: Vec<usize> = chosen.iter().map(|text| text.input_ids.len()).collect();
+            done += batch.len();
             for (text, prediction) in batch.into_iter().zip(Prediction::of_batch(&outputs, &lengths)?) {
                 predictions[text] = Some(prediction);
             }
+            progress(done, texts.len());
         }
         Ok(predictions.into_iter().flatten().collect())
     }

@@ -1,17 +1,14 @@
 //! Explanations: a weight for every token of a text.
 
-use midashi_encoder::{INPUTS_EMBEDS, TARGETS, TextIds, attentions_name, explanation, gradient_name};
-use midashi_runtime::{Outputs, Tensor};
+use midashi_encoder::TextIds;
 use midashi_text::{Encoding, WindowRows};
 use midashi_tokenizer::Encoded;
 use ndarray::{Array2, Array4, ArrayView2, Axis, s};
 
-use crate::classifier::session;
+use crate::attribution::Path;
+use crate::rollout::{head_mean, rollout};
 use crate::windows::{RowIds, spread};
-use crate::{Classifier, Error, Method, Prediction, Result, head_mean, rollout};
-
-/// A graph with gradients keeps every layer's activations, so its batches are this much smaller.
-const GRADIENT_SHARE: usize = 4;
+use crate::{Classifier, Error, Method, Prediction, Result};
 
 /// A text with its prediction and a weight for every token.
 #[derive(Clone, Debug)]
@@ -24,32 +21,6 @@ pub struct Explanation {
     pub weights: Vec<f64>,
     /// The windows in which the text was read; 1 for a text that the model reads at once.
     pub windows: usize,
-}
-
-/// Attention and gradient of one text, from one run of the graph with gradients.
-#[derive(Clone, Debug)]
-pub struct Attribution {
-    /// `[layers, heads, tokens, tokens]`: attention of each token in the third axis to all in the fourth, where it sums
-    /// to 1.
-    pub attentions: Array4<f32>,
-    /// Gradient of the category's logit with respect to the word embeddings, times the embeddings, `[tokens]`.
-    pub gradient_x_input: Vec<f32>,
-}
-
-impl Attribution {
-    /// Attention of `[CLS]` in each layer, mean over the heads: `[layers, tokens]`, rows sum to 1.
-    pub fn layer_attention(&self) -> Vec<Vec<f32>> {
-        self.head_means().iter().map(|layer| layer.row(0).to_vec()).collect()
-    }
-
-    /// Attention rollout, `[tokens]`; sums to 1.
-    pub fn rollout(&self) -> Vec<f32> {
-        rollout(self.head_means().iter().map(|layer| layer.view())).to_vec()
-    }
-
-    fn head_means(&self) -> Vec<Array2<f32>> {
-        self.attentions.outer_iter().map(head_mean).collect()
-    }
 }
 
 impl Classifier<'_> {
@@ -101,115 +72,36 @@ impl Classifier<'_> {
                     .tokenizer()?
                     .replacement()
                     .ok_or_else(|| Error::NoMaskToken { folder: self.model.path().to_owned() })?;
-                let points = self.options.integration_points;
                 let masked: Vec<Vec<i32>> = texts.iter().map(|text| text.masked_input_ids(mask)).collect();
-                let weights = ids.iter().enumerate().map(|(row, &ids)| {
-                    let baseline = rows.window(row).select(&masked[rows.text(row)]);
-                    self.integrated_gradients(ids, &baseline, category(row), points)
-                });
-                let weights: Vec<Vec<f32>> = weights.collect::<Result<_>>()?;
-                Ok(spread_all(rows, &weights))
+                let baselines: Vec<_> =
+                    (0..ids.len()).map(|row| rows.window(row).select(&masked[rows.text(row)])).collect();
+                let path = |(row, (&text, baseline))| Path { text, baseline, category: category(row) };
+                let paths: Vec<Path<'_>> =
+                    ids.iter().zip(baselines.iter().map(|ids| &**ids)).enumerate().map(path).collect();
+                let found = self.integrated_gradients(&paths, &mut |_| {})?;
+                Ok(spread_all(rows, &found.into_iter().map(|of_row| of_row.weights).collect::<Vec<_>>()))
             }
-            _ => {
+            Method::GradientXInput => {
                 let mut weights = vec![Vec::new(); ids.len()];
                 for batch in self.explanation_batches(ids) {
                     let chosen: Vec<TextIds<'_>> = batch.iter().map(|&row| ids[row]).collect();
                     let categories: Vec<usize> = batch.iter().map(|&row| category(row)).collect();
-                    for (row, attribution) in batch.into_iter().zip(self.attributions(&chosen, &categories)?)
-                    {
-                        weights[row] = of_layers(&attribution, method);
+                    let products = self.gradients_x_inputs(&chosen, &categories)?;
+                    batch.into_iter().zip(products).for_each(|(row, products)| weights[row] = products);
+                }
+                Ok(spread_all(rows, &weights))
+            }
+            Method::Attention { .. } | Method::Rollout => {
+                let mut weights = vec![Vec::new(); ids.len()];
+                for batch in self.attention_batches(ids) {
+                    let chosen: Vec<TextIds<'_>> = batch.iter().map(|&row| ids[row]).collect();
+                    for (row, attentions) in batch.into_iter().zip(self.attentions(&chosen)?) {
+                        weights[row] = of_layers(&attentions, method);
                     }
                 }
                 Ok(spread_all(rows, &weights))
             }
         }
-    }
-
-    /// `texts` in batches for [`attributions`](Self::attributions).
-    pub fn explanation_batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
-        self.batches(texts, self.options.batch_tokens / GRADIENT_SHARE)
-    }
-
-    /// Attention and gradients of one batch of texts, the gradients with respect to the logit of each text's category.
-    ///
-    /// # Errors
-    /// When an id is not in the vocabulary, there is no such category, or the graph fails.
-    pub fn attributions(&mut self, texts: &[TextIds<'_>], categories: &[usize]) -> Result<Vec<Attribution>> {
-        let embeddings = self.word_embeddings(texts)?;
-        let outputs = self.run_explanation(&embeddings, texts, categories)?;
-        let gradients = outputs.float32(&gradient_name(INPUTS_EMBEDS))?;
-        let config = self.model.config();
-        let layers = (0..config.num_hidden_layers).map(|layer| outputs.float32(&attentions_name(layer)));
-        let layers = layers.collect::<Result<Vec<_>, _>>()?;
-        let attribution = |(row, embeddings): (usize, &Array2<f32>)| {
-            let (tokens, _) = embeddings.dim();
-            let of_layers = layers.iter().map(|layer| layer.slice(s![row, .., ..tokens, ..tokens]));
-            let mut attentions = Array4::zeros((layers.len(), config.num_attention_heads, tokens, tokens));
-            attentions.outer_iter_mut().zip(of_layers).for_each(|(mut to, from)| to.assign(&from));
-            let gradient = gradients.slice(s![row, ..tokens, ..]);
-            Attribution { attentions, gradient_x_input: row_products(gradient, embeddings.view()) }
-        };
-        Ok(embeddings.iter().enumerate().map(attribution).collect())
-    }
-
-    /// Integrated gradients of the category's logit, `[tokens]`: the difference between the text's word embeddings and
-    /// those of the `baseline` (ids of as many tokens), times the mean gradient at the midpoints of `points` equal
-    /// sections of the path between them. Their sum approximates the difference of the two logits.
-    ///
-    /// # Errors
-    /// When the baseline is not as long, an id is not in the vocabulary, there is no such category, or the graph fails.
-    pub fn integrated_gradients(
-        &mut self,
-        text: TextIds<'_>,
-        baseline: &[i32],
-        category: usize,
-        points: usize,
-    ) -> Result<Vec<f32>> {
-        let (found, expected) = (baseline.len(), text.input_ids.len());
-        if found != expected {
-            return Err(Error::Baseline { found, expected });
-        }
-        let from = self.word_embeddings(&[TextIds { input_ids: baseline, ..text }])?.remove(0);
-        let path = self.word_embeddings(&[text])?.remove(0) - &from;
-        let mut mean = Array2::<f32>::zeros(path.raw_dim());
-        let batch_size = (self.options.batch_tokens / GRADIENT_SHARE / text.input_ids.len().max(1)).max(1);
-        let positions: Vec<f32> = (0..points).map(|point| (point as f32 + 0.5) / points as f32).collect();
-        for positions in positions.chunks(batch_size) {
-            let embeddings: Vec<Array2<f32>> =
-                positions.iter().map(|&position| &from + &(&path * position)).collect();
-            let (texts, categories) = (vec![text; positions.len()], vec![category; positions.len()]);
-            let outputs = self.run_explanation(&embeddings, &texts, &categories)?;
-            let gradients = outputs.float32(&gradient_name(INPUTS_EMBEDS))?;
-            (0..positions.len()).for_each(|row| mean += &gradients.slice(s![row, .., ..]));
-        }
-        mean /= points as f32;
-        Ok(row_products(mean.view(), path.view()))
-    }
-
-    fn run_explanation(
-        &mut self,
-        embeddings: &[Array2<f32>],
-        texts: &[TextIds<'_>],
-        categories: &[usize],
-    ) -> Result<Outputs> {
-        let labels = self.labels().len();
-        if let Some(&category) = categories.iter().find(|category| **category >= labels) {
-            return Err(Error::Category { category, labels });
-        }
-        let mut targets = Array2::<f32>::zeros((texts.len(), labels));
-        categories.iter().enumerate().for_each(|(row, &category)| targets[[row, category]] = 1.0);
-        let targets = targets.into_dyn();
-        let batch = self.batch(embeddings, texts);
-        let mut inputs = batch.inputs();
-        inputs.push((TARGETS, Tensor::from(targets.view())));
-        let opened = match self.explanation.take() {
-            Some(opened) => opened,
-            None => {
-                let graph = explanation(self.model.config(), self.model.head())?;
-                session(self.engine, &graph, "explanation", &self.model.weights()?)?
-            }
-        };
-        Ok(self.explanation.insert(opened).run(inputs)?)
     }
 }
 
@@ -218,14 +110,17 @@ fn spread_all<T: Copy + Into<f64>>(rows: &WindowRows, weights: &[Vec<T>]) -> Vec
     (0..rows.texts()).map(|text| spread(rows, text, &weights[rows.rows(text)])).collect()
 }
 
-fn of_layers(attribution: &Attribution, method: Method) -> Vec<f64> {
+/// The weights of attention through one or all layers; `attentions` are `[layers, heads, tokens, tokens]`.
+fn of_layers(attentions: &Array4<f32>, method: Method) -> Vec<f64> {
     match method {
         Method::Attention { layer, head } => {
-            let layer = layer.unwrap_or(attribution.attentions.len_of(Axis(0)) - 1);
-            of_heads(attribution.attentions.slice(s![layer, .., 0, ..]), head)
+            let layer = layer.unwrap_or(attentions.len_of(Axis(0)) - 1);
+            of_heads(attentions.slice(s![layer, .., 0, ..]), head)
         }
-        Method::Rollout => as_f64(&attribution.rollout()),
-        Method::GradientXInput | Method::IntegratedGradients => as_f64(&attribution.gradient_x_input),
+        _ => {
+            let means: Vec<Array2<f32>> = attentions.outer_iter().map(head_mean).collect();
+            rollout(means.iter().map(|layer| layer.view())).iter().copied().map(f64::from).collect()
+        }
     }
 }
 
@@ -236,15 +131,6 @@ fn of_heads(attention: ArrayView2<'_, f32>, head: Option<usize>) -> Vec<f64> {
         Some(head) => attention.row(head).to_vec(),
         None => attention.sum_axis(Axis(0)).to_vec(),
     }
-}
-
-fn as_f64(weights: &[f32]) -> Vec<f64> {
-    weights.iter().copied().map(f64::from).collect()
-}
-
-/// The scalar product of each pair of rows.
-fn row_products(one: ArrayView2<'_, f32>, other: ArrayView2<'_, f32>) -> Vec<f32> {
-    one.rows().into_iter().zip(other.rows()).map(|(one, other)| one.dot(&other)).collect()
 }
 
 #[cfg(test)]
@@ -265,11 +151,9 @@ mod tests {
         // [layers, heads, tokens, tokens] = 2 × 2 × 2 × 2, numbered in row-major order.
         let attentions =
             Array4::from_shape_fn((2, 2, 2, 2), |(l, h, from, to)| (8 * l + 4 * h + 2 * from + to) as f32);
-        let attribution = Attribution { attentions, gradient_x_input: vec![0.5, -0.25] };
-        let attention = |layer, head| of_layers(&attribution, Method::Attention { layer, head });
+        let attention = |layer, head| of_layers(&attentions, Method::Attention { layer, head });
         assert_eq!(attention(Some(0), Some(1)), [4.0, 5.0]);
         assert_eq!(attention(Some(1), None), [8.0 + 12.0, 9.0 + 13.0]);
         assert_eq!(attention(None, None), [8.0 + 12.0, 9.0 + 13.0]);
-        assert_eq!(of_layers(&attribution, Method::GradientXInput), [0.5, -0.25]);
     }
 }

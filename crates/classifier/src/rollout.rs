@@ -3,26 +3,33 @@
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis};
 
 /// The mean over the heads of one layer's attention, `[heads, tokens, tokens]`: `[tokens, tokens]`.
-pub fn head_mean(attention: ArrayView3<'_, f32>) -> Array2<f32> {
+pub(crate) fn head_mean(attention: ArrayView3<'_, f32>) -> Array2<f32> {
     attention.mean_axis(Axis(0)).unwrap_or_else(|| Array2::zeros((0, 0)))
 }
 
 /// Attention rollout (Abnar and Zuidema 2020, section 3): the share of each token in `[CLS]` after the last layer. Each
 /// layer's attention, mean over heads, `[tokens, tokens]`, is averaged with the identity for the residual connection, and
 /// the layers' matrices are multiplied; the result is the product's row of `[CLS]`. `layers` are in the order of the
-/// model. The result sums to 1.
+/// model; the last may have the row of `[CLS]` alone. The result sums to 1.
 pub fn rollout<'a>(layers: impl DoubleEndedIterator<Item = ArrayView2<'a, f32>>) -> Array1<f32> {
-    // From the last layer to the first, vector-matrix products suffice.
+    // From the last layer to the first, vector-matrix products suffice; of the last layer the row of [CLS] does.
     let mut row: Option<Array1<f32>> = None;
     for layer in layers.rev() {
-        let before = row.unwrap_or_else(|| {
-            let mut cls = Array1::zeros(layer.nrows());
-            cls.iter_mut().take(1).for_each(|first| *first = 1.0);
-            cls
-        });
-        row = Some((before.dot(&layer) + &before) * 0.5);
+        let mut mixed = match &row {
+            Some(row) => row.dot(&layer) + row,
+            None => of_cls(layer),
+        };
+        mixed *= 0.5;
+        row = Some(mixed);
     }
     row.unwrap_or_default()
+}
+
+/// The row of `[CLS]`, the first token, of `layer + 1`.
+fn of_cls(layer: ArrayView2<'_, f32>) -> Array1<f32> {
+    let mut row = layer.outer_iter().next().map(|row| row.to_owned()).unwrap_or_default();
+    row.iter_mut().take(1).for_each(|first| *first += 1.0);
+    row
 }
 
 #[cfg(test)]
@@ -38,6 +45,8 @@ mod tests {
         // ¾·[½, ½] + ¼·[¼, ¾].
         let found = rollout([first.view(), last.view()].into_iter());
         assert_eq!(found, array![0.4375, 0.5625]);
+        let cls_alone = last.slice(ndarray::s![..1, ..]);
+        assert_eq!(rollout([first.view(), cls_alone].into_iter()), found);
         assert!(rollout(std::iter::empty()).is_empty(), "no layers");
     }
 }

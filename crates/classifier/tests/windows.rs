@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use midashi_classifier::{
-    BulkClassifier, Classifier, Dictionaries, MatmulPrecision, Method, ModelFolder, Options, Scores, TextIds,
+    BulkClassifier, Classifier, Dictionaries, Integration, MatmulPrecision, Method, ModelFolder, Options,
+    Scores, TextIds,
 };
 use midashi_runtime::{DeviceChoice, Engine};
 
@@ -25,7 +26,7 @@ fn engine() -> Engine {
 fn options() -> Options {
     Options {
         dictionaries: Dictionaries::below(&root().join("cache")),
-        integration_points: 200,
+        integration: Integration { points: 200, error: 1e-3 },
         ..Options::default()
     }
 }

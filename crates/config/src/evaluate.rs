@@ -36,8 +36,12 @@ pub struct Explain {
     pub faithfulness_texts: usize,
     /// Number of those for which the attention of every token to every token in every head is stored.
     pub matrices: usize,
-    /// Number of integration points of integrated gradients, between the masked baseline and the text.
+    /// Most integration points of integrated gradients between the masked baseline and the text. Every text has 13 of them;
+    /// 25, 49 and so on are used for those that need them to reach `integration_error`.
     pub integration_points: usize,
+    /// Largest accepted error of integrated gradients: the difference between their sum and the difference of the logits,
+    /// as a share of the sum of their absolute values, in [0, 1].
+    pub integration_error: f64,
 }
 
 /// A number of texts, or all.
@@ -67,7 +71,13 @@ impl Default for Evaluate {
 
 impl Default for Explain {
     fn default() -> Self {
-        Self { texts: TextCount::All, faithfulness_texts: 50, matrices: 12, integration_points: 20 }
+        Self {
+            texts: TextCount::AtMost(300),
+            faithfulness_texts: 25,
+            matrices: 12,
+            integration_points: 49,
+            integration_error: 0.1,
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
         ("train.gradient_accumulation_steps", train.gradient_accumulation_steps, 1),
         ("train.trunk_batch_tokens", train.trunk_batch_tokens, 1),
         ("evaluate.batch_tokens", evaluate.batch_tokens, 1),
-        ("evaluate.explain.integration_points", evaluate.explain.integration_points, 1),
+        ("evaluate.explain.integration_points", evaluate.explain.integration_points, 2),
         ("model.scratch.layers", scratch.layers, 1),
         ("model.scratch.hidden_size", scratch.hidden_size, 1),
         ("model.scratch.attention_heads", scratch.attention_heads, 1),
@@ -83,6 +83,10 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
         "evaluate.ensemble is true, but evaluate.baseline, the other half of it, is false; expected both or no \
          ensemble"
             .to_owned()
+    })?;
+    let error = evaluate.explain.integration_error;
+    require((0.0..=1.0).contains(&error), || {
+        format!("evaluate.explain.integration_error is {error}; expected a share in [0, 1]")
     })?;
     let weight = evaluate.ensemble_weight;
     require((0.0..=1.0).contains(&weight), || {

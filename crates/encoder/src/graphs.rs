@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::head::{Head, Pooling};
 use crate::names::{
     ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS,
-    POOLER_OUTPUT, TARGETS, TOKEN_TYPE_IDS, attentions_name, gradient_name,
+    POOLER_OUTPUT, TARGETS, TOKEN_TYPE_IDS, attentions_name, gradient_name, mean_attention_name,
 };
 use crate::nodes::{Dropout, MatmulPrecision, Nodes, Rows, Words};
 use crate::padding::{BATCH, Padding, TOKENS, positions};
@@ -126,27 +126,58 @@ pub fn logits(config: &EncoderConfig, head: Head, precision: MatmulPrecision) ->
     Ok(graph.finish()?)
 }
 
-/// Inputs [`INPUTS_EMBEDS`], [`TOKEN_TYPE_IDS`], [`ATTENTION_MASK`] and [`TARGETS`]; outputs [`LOGITS`],
-/// every layer's attention ([`attentions_name`]), and the gradient of `Σ targets · logits` with respect to
-/// the embeddings, float32 `[batch, tokens, hidden_size]` ([`gradient_name`] of [`INPUTS_EMBEDS`]).
+/// What [`explanation`] outputs of the attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttentionOutputs {
+    /// Nothing.
+    Nothing,
+    /// The mean over the heads of every layer ([`mean_attention_name`]), which is all that the attention of layers and
+    /// rollout need: a twelfth of what twelve heads have.
+    Means,
+}
+
+/// Inputs [`INPUTS_EMBEDS`], [`TOKEN_TYPE_IDS`], [`ATTENTION_MASK`] and [`TARGETS`]; outputs [`LOGITS`], the gradient of
+/// `Σ targets · logits` with respect to the embeddings, float32 `[batch, tokens, hidden_size]` ([`gradient_name`] of
+/// [`INPUTS_EMBEDS`]), and the requested attention.
+///
+/// If the head reads `[CLS]` alone, the last layer is computed for `[CLS]` alone, and so is its gradient.
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn explanation(config: &EncoderConfig, head: Head) -> Result<Graph> {
+pub fn explanation(config: &EncoderConfig, head: Head, outputs: AttentionOutputs) -> Result<Graph> {
     let graph = GraphBuilder::new();
-    let words = rows(&graph, INPUTS_EMBEDS, config);
-    let token_type_ids = integers(&graph, TOKEN_TYPE_IDS);
-    let nodes = Nodes::new(&graph, config, Padding::masked(&graph, integers(&graph, ATTENTION_MASK)));
-    let embeddings = config.architecture().embeddings(nodes, Words::Embedded(words), token_type_ids);
-    let hidden = layers_with_attention(nodes, config, embeddings);
-    let pooled = match head.pooling {
-        Pooling::Cls => nodes.cls_rows(hidden),
-        Pooling::Mean => nodes.mean_rows(hidden),
+    let (nodes, words, embeddings) = from_embeddings(&graph, config);
+    let has_means = outputs == AttentionOutputs::Means;
+    let last = config.num_hidden_layers - 1;
+    let output_mean = |layer: usize, attention: Value<'_>| {
+        if has_means {
+            graph.output(&mean_attention_name(layer), attention.reduce_mean(&[1], false));
+        }
     };
-    let logits = head.logits(nodes, config, pooled);
+    let all_rows = Nodes { outputs_attention: has_means, ..nodes };
+    let hidden = (0..last).fold(embeddings, |hidden, layer| {
+        let output = config.architecture().layer(all_rows, layer, hidden, Rows::All);
+        output_mean(layer, output.attention);
+        output.hidden
+    });
+    let Classification { logits, attention } = last_layer_and_head(nodes, config, hidden, head, has_means);
+    let of_cls = [BATCH.into(), config.num_attention_heads.into(), 1.into(), TOKENS.into()];
+    output_mean(last, attention.reshape(&of_cls));
     graph.output(LOGITS, logits);
     let score = (logits * targets(&graph, head)).reduce_sum(&[0, 1], false);
     graph.output(&gradient_name(INPUTS_EMBEDS), graph.gradients(score, &[words])[0]);
+    Ok(graph.finish()?)
+}
+
+/// Inputs [`INPUTS_EMBEDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; outputs the attention of every head of every
+/// layer ([`attentions_name`]).
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn attentions(config: &EncoderConfig) -> Result<Graph> {
+    let graph = GraphBuilder::new();
+    let (nodes, _, embeddings) = from_embeddings(&graph, config);
+    layers_with_attention(nodes, config, embeddings);
     Ok(graph.finish()?)
 }
 
@@ -176,6 +207,18 @@ fn from_ids<'g>(
         [INPUT_IDS, TOKEN_TYPE_IDS, ATTENTION_MASK].map(|name| integers(graph, name));
     let nodes = Nodes { precision, ..Nodes::new(graph, config, padding(graph, attention_mask)) };
     (nodes, config.architecture().embeddings(nodes, Words::Ids(input_ids), token_type_ids))
+}
+
+/// Adds [`INPUTS_EMBEDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; returns the encoder, the words' embeddings and the
+/// hidden states before the first layer.
+fn from_embeddings<'g>(
+    graph: &'g GraphBuilder,
+    config: &'g EncoderConfig,
+) -> (Nodes<'g>, Value<'g>, Value<'g>) {
+    let words = rows(graph, INPUTS_EMBEDS, config);
+    let [token_type_ids, attention_mask] = [TOKEN_TYPE_IDS, ATTENTION_MASK].map(|name| integers(graph, name));
+    let nodes = Nodes::new(graph, config, Padding::masked(graph, attention_mask));
+    (nodes, words, config.architecture().embeddings(nodes, Words::Embedded(words), token_type_ids))
 }
 
 /// All layers for all tokens and what follows them, with every layer's attention as an output.
@@ -240,9 +283,20 @@ fn classify<'g>(
     head: Head,
     outputs_attention: bool,
 ) -> Classification<'g> {
+    let layer = |hidden, layer| config.architecture().layer(nodes, layer, hidden, Rows::All).hidden;
+    let hidden = (first..config.num_hidden_layers - 1).fold(hidden, layer);
+    last_layer_and_head(nodes, config, hidden, head, outputs_attention)
+}
+
+/// The last layer, for `[CLS]` alone if the head reads nothing else, and the head.
+fn last_layer_and_head<'g>(
+    nodes: Nodes<'g>,
+    config: &EncoderConfig,
+    hidden: Value<'g>,
+    head: Head,
+    outputs_attention: bool,
+) -> Classification<'g> {
     let (architecture, last) = (config.architecture(), config.num_hidden_layers - 1);
-    let layer = |hidden, layer| architecture.layer(nodes, layer, hidden, Rows::All).hidden;
-    let hidden = (first..last).fold(hidden, layer);
     let (pooled, attention) = match head.pooling {
         Pooling::Cls => {
             let output = architecture.layer(nodes, last, hidden, Rows::Cls);

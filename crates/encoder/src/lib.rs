@@ -28,14 +28,17 @@ pub use checkpoint::{Checkpoint, StoredHead, WeightsFile};
 pub use config::EncoderConfig;
 pub use error::{Error, Result};
 pub use geometry::{Activation, Geometry};
-pub use graphs::{Start, classifier, explanation, exported_classifier, logits, outputs, trunk};
+pub use graphs::{
+    AttentionOutputs, Start, attentions, classifier, explanation, exported_classifier, logits, outputs, trunk,
+};
 pub use head::{Head, HeadKind, Pooling, SCALE};
 pub use logits::{argmax, softmax};
 pub use midashi_onnx::{Graph, Storage};
 pub use names::{
     ATTENTION, ATTENTION_MASK, BIAS_CORRECTION, GRADIENT_NORM, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS,
     LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT, RATE_FACTOR, STEP_SIZE, TARGETS, TOKEN_TYPE_IDS,
-    attentions_name, first_moment_name, gradient_name, gradient_sum_name, next_name, second_moment_name,
+    attentions_name, first_moment_name, gradient_name, gradient_sum_name, mean_attention_name, next_name,
+    second_moment_name,
 };
 pub use nodes::{Dropout, MatmulPrecision};
 pub use optimiser::{AdamW, LearningRate};

@@ -43,6 +43,12 @@ pub fn attentions_name(layer: usize) -> String {
     format!("attentions.{layer}")
 }
 
+/// Output of a layer's attention, mean over the heads, float32 `[batch, tokens, tokens]`; of the last layer the row of
+/// `[CLS]` alone, `[batch, 1, tokens]`.
+pub fn mean_attention_name(layer: usize) -> String {
+    format!("mean_attention.{layer}")
+}
+
 /// Output of the gradient with respect to the parameter or input `name`, in its shape.
 pub fn gradient_name(name: &str) -> String {
     format!("gradient.{name}")

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_encoder::{
-    ATTENTION, ATTENTION_MASK, AdamW, BIAS_CORRECTION, BatchSizes, Checkpoint, Dropout, EncoderConfig, Graph,
-    HIDDEN_STATES, Head, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS, LOSS, LearningRate,
-    MatmulPrecision, Pooling, RATE_FACTOR, STEP_SIZE, Start, Storage, TARGETS, TOKEN_TYPE_IDS, Training,
-    Weights, attentions_name, classifier, dropout_masks, explanation, first_moment_name, gradient_name,
-    logits, next_name, outputs, second_moment_name, training, trunk,
+    ATTENTION, ATTENTION_MASK, AdamW, AttentionOutputs, BIAS_CORRECTION, BatchSizes, Checkpoint, Dropout,
+    EncoderConfig, Graph, HIDDEN_STATES, Head, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS, LOSS,
+    LearningRate, MatmulPrecision, Pooling, RATE_FACTOR, STEP_SIZE, Start, Storage, TARGETS, TOKEN_TYPE_IDS,
+    Training, Weights, attentions_name, classifier, dropout_masks, explanation, first_moment_name,
+    gradient_name, logits, next_name, outputs, second_moment_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0};
@@ -219,7 +219,8 @@ fn the_gradient_of_a_logit_for_the_embeddings_agrees_with_pytorch() {
     for model in ["v3", "conv", "own"] {
         let reference = Reference::read(model);
         let head = Head::linear(reference.labels());
-        let mut session = reference.session(&explanation(&reference.config, head).unwrap(), 8);
+        let mut session =
+            reference.session(&explanation(&reference.config, head, AttentionOutputs::Nothing).unwrap(), 8);
         let (mut inputs, targets) = (reference.inputs(Start::InputsEmbeds), reference.targets(1.0));
         inputs.push((TARGETS, targets.view().into()));
         let outputs = session.run(inputs).unwrap();

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_encoder::{
-    ATTENTION, ATTENTION_MASK, AdamW, BIAS_CORRECTION, Batch, BatchSizes, Checkpoint, Dropout, EncoderConfig,
-    Graph, HIDDEN_STATES, Head, HeadKind, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS, LOSS,
-    LearningRate, MatmulPrecision, PaddingRule, Pooling, RATE_FACTOR, STEP_SIZE, Start, Storage, StoredHead,
-    TARGETS, TOKEN_TYPE_IDS, TextIds, Training, Weights, attentions_name, classifier, dropout_masks,
-    explanation, first_moment_name, gradient_name, logits, next_name, outputs, second_moment_name, training,
-    trunk,
+    ATTENTION, ATTENTION_MASK, AdamW, AttentionOutputs, BIAS_CORRECTION, Batch, BatchSizes, Checkpoint,
+    Dropout, EncoderConfig, Graph, HIDDEN_STATES, Head, HeadKind, INPUT_IDS, INPUTS_EMBEDS,
+    LAST_HIDDEN_STATE, LOGITS, LOSS, LearningRate, MatmulPrecision, PaddingRule, Pooling, RATE_FACTOR,
+    STEP_SIZE, Start, Storage, StoredHead, TARGETS, TOKEN_TYPE_IDS, TextIds, Training, Weights, attentions,
+    attentions_name, classifier, dropout_masks, explanation, first_moment_name, gradient_name, logits,
+    mean_attention_name, next_name, outputs, second_moment_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0};
@@ -431,7 +431,8 @@ fn with_dropout_loss_and_every_gradient_agree_with_pytorch() {
 fn all_attention_and_the_gradient_of_a_logit_agree_with_pytorch() {
     for fixture in ["reference", "biases"] {
         let reference = Reference::read(fixture);
-        let graph = explanation(&reference.config, reference.head("cls")).unwrap();
+        let head = reference.head("cls");
+        let graph = explanation(&reference.config, head, AttentionOutputs::Means).unwrap();
         let mut session = reference.session(&graph);
         let targets = reference.targets(1.0);
         let mut inputs = reference.inputs(Start::InputsEmbeds);
@@ -440,11 +441,19 @@ fn all_attention_and_the_gradient_of_a_logit_agree_with_pytorch() {
         assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["cls.logits"].view());
         let found = outputs.float32(&gradient_name(INPUTS_EMBEDS)).unwrap();
         assert_close("gradient", found, reference.floats["explanation.gradient"].view());
+        let mut session = reference.session(&attentions(&reference.config).unwrap());
+        let all = session.run(reference.inputs(Start::InputsEmbeds)).unwrap();
         for layer in 0..reference.config.num_hidden_layers {
             let Some(expected) = reference.floats.get(&format!("attention.{layer}")) else { continue };
-            let found = outputs.float32(&attentions_name(layer)).unwrap();
+            let found = all.float32(&attentions_name(layer)).unwrap();
             let (found, expected) = (of_text(&found, 0, &[], 0), of_text(&expected.view(), 0, &[], 0));
             assert_close("attention", found.view(), expected.view());
+            let mut mean = expected.mean_axis(Axis(1)).unwrap();
+            if layer + 1 == reference.config.num_hidden_layers {
+                mean.slice_axis_inplace(Axis(1), (..1).into());
+            }
+            let found = outputs.float32(&mean_attention_name(layer)).unwrap();
+            assert_close("mean attention", of_text(&found, 0, &[], 0).view(), mean.view());
         }
     }
 }

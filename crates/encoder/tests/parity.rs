@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_encoder::{
-    ATTENTION, ATTENTION_MASK, Batch, BatchSizes, Dropout, EncoderConfig, Graph, HIDDEN_STATES, Head,
-    HeadKind, INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule, Start, Storage, TARGETS,
-    TOKEN_TYPE_IDS, TextIds, Weights, attentions_name, classifier, dropout_masks, explanation, gradient_name,
-    logits, training, trunk,
+    ATTENTION, ATTENTION_MASK, AttentionOutputs, Batch, BatchSizes, Dropout, EncoderConfig, Graph,
+    HIDDEN_STATES, Head, HeadKind, INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule,
+    Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, Weights, attentions, attentions_name, classifier,
+    dropout_masks, explanation, gradient_name, logits, mean_attention_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -283,16 +283,26 @@ fn all_attention_and_the_gradient_of_a_logit_agree_with_pytorch() {
     let targets = ArrayD::from_shape_fn(IxDyn(&[texts, labels]), |at| {
         if categories[at[0]] == at[1] as i64 { 1.0 } else { 0.0 }
     });
-    let mut session = reference.session(&explanation(&reference.config, reference.head()).unwrap());
+    let graph = explanation(&reference.config, reference.head(), AttentionOutputs::Means).unwrap();
+    let mut session = reference.session(&graph);
     let mut inputs = reference.inputs(Start::InputsEmbeds);
     inputs.push((TARGETS, targets.view().into()));
     let outputs = session.run(inputs).unwrap();
     assert_close("logits", outputs.float32(LOGITS).unwrap(), reference.floats["logits"].view());
     let gradient = outputs.float32(&gradient_name(INPUTS_EMBEDS)).unwrap();
     assert_close("gradient", gradient, reference.floats["gelu.gradient"].view());
-    for layer in 0..reference.config.num_hidden_layers {
-        let found = outputs.float32(&attentions_name(layer)).unwrap();
-        assert_close("attention", found, reference.floats[&format!("attention.{layer}")].view());
+    let mut session = reference.session(&attentions(&reference.config).unwrap());
+    let all = session.run(reference.inputs(Start::InputsEmbeds)).unwrap();
+    let last = reference.config.num_hidden_layers - 1;
+    for layer in 0..=last {
+        let expected = &reference.floats[&format!("attention.{layer}")];
+        assert_close("attention", all.float32(&attentions_name(layer)).unwrap(), expected.view());
+        let mut mean = expected.mean_axis(Axis(1)).unwrap();
+        if layer == last {
+            mean.slice_axis_inplace(Axis(1), (..1).into());
+        }
+        let found = outputs.float32(&mean_attention_name(layer)).unwrap();
+        assert_close("mean attention", found, mean.view());
     }
 }
 

@@ -2,9 +2,13 @@
 //! that is read in windows are combined like their logits.
 
 use anyhow::Result;
-use midashi_artifacts::{CategoryId, Encoding, Explanation, Replacement, TokenizedText, WindowRows};
-use midashi_classifier::{Attribution, Classifier, RowIds, TextIds, spread};
+use midashi_artifacts::{
+    CategoryId, Encoding, Explanation, Integration, Replacement, TokenizedText, WindowRows,
+};
+use midashi_classifier::{Classifier, Path, RowIds, TextIds, spread, text_ids};
 use midashi_stage::Progress;
+
+use crate::statistics::mean;
 
 /// A test text with its prediction.
 #[derive(Clone, Copy)]
@@ -22,7 +26,6 @@ struct OfRow {
     layer_attention: Vec<Vec<f32>>,
     rollout: Vec<f32>,
     gradient_x_input: Vec<f32>,
-    attentions: Option<Vec<f32>>,
 }
 
 /// The explanations that one run of the model gives: attention, rollout and gradient × input. The subjects
@@ -33,6 +36,8 @@ pub fn explanations(
     matrices: &[usize],
 ) -> Result<Vec<Explanation>> {
     let encodings: Vec<&Encoding> = subjects.iter().map(|subject| &subject.text.encoding).collect();
+    let all_attention =
+        all_attention(classifier, &matrices.iter().map(|&at| encodings[at]).collect::<Vec<_>>())?;
     let rows = WindowRows::of(encodings.iter().copied(), classifier.length().windowing());
     let row_ids = RowIds::all(&encodings, &rows);
     let ids: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
@@ -44,17 +49,16 @@ pub fn explanations(
             batch.iter().map(|&row| subjects[rows.text(row)].category.index()).collect();
         for (&row, attribution) in batch.iter().zip(classifier.attributions(&chosen, &categories)?) {
             let (layer_attention, rollout) = (attribution.layer_attention(), attribution.rollout());
-            let Attribution { attentions, gradient_x_input } = attribution;
-            let is_kept = matrices.contains(&rows.text(row));
-            let attentions = is_kept.then(|| attentions.iter().copied().collect());
-            found[row] = Some(OfRow { layer_attention, rollout, gradient_x_input, attentions });
+            let gradient_x_input = attribution.gradient_x_input;
+            found[row] = Some(OfRow { layer_attention, rollout, gradient_x_input });
         }
         progress.advance(batch.len() as u64);
     }
     progress.finish();
+    classifier.free_explanations();
     let mut found = found.into_iter().flatten();
     let explanation = |(text, subject): (usize, &Subject<'_>)| {
-        let OfRow { layer_attention, rollout, gradient_x_input, attentions } =
+        let OfRow { layer_attention, rollout, gradient_x_input } =
             combined(&rows, text, found.by_ref().take(rows.rows(text).len()).collect());
         Explanation {
             id: subject.text.id.clone(),
@@ -64,10 +68,28 @@ pub fn explanations(
             gradient_x_input,
             integrated_gradients: None,
             leave_one_out: None,
-            attentions,
+            attentions: None,
         }
     };
-    Ok(subjects.iter().enumerate().map(explanation).collect())
+    let mut explanations: Vec<Explanation> = subjects.iter().enumerate().map(explanation).collect();
+    matrices.iter().zip(all_attention).for_each(|(&at, all)| explanations[at].attentions = Some(all));
+    Ok(explanations)
+}
+
+/// The attention of all layers and heads, for each text `[layers, heads, tokens, tokens]` in row-major order.
+///
+/// The graph is freed afterwards: every open graph has a copy of the layers' weights.
+fn all_attention(classifier: &mut Classifier<'_>, texts: &[&Encoding]) -> Result<Vec<Vec<f32>>> {
+    let ids: Vec<TextIds<'_>> = texts.iter().map(|text| text_ids(text)).collect();
+    let mut all = vec![Vec::new(); ids.len()];
+    for batch in classifier.attention_batches(&ids) {
+        let chosen: Vec<TextIds<'_>> = batch.iter().map(|&at| ids[at]).collect();
+        for (at, attentions) in batch.into_iter().zip(classifier.attentions(&chosen)?) {
+            all[at] = attentions.iter().copied().collect();
+        }
+    }
+    classifier.free_explanations();
+    Ok(all)
 }
 
 /// The weights of a text from those of its windows.
@@ -86,7 +108,6 @@ fn combined(rows: &WindowRows, text: usize, mut windows: Vec<OfRow>) -> OfRow {
             .collect(),
         rollout: of(&|window| window.rollout.clone()),
         gradient_x_input: of(&|window| window.gradient_x_input.clone()),
-        attentions: None,
     }
 }
 
@@ -98,32 +119,41 @@ fn unit(rows: &WindowRows) -> &'static str {
     if rows.has_several() { "windows" } else { "texts" }
 }
 
-/// Integrated gradients of the subjects at `sample`, each `[tokens]`. The baseline is the text with all its words masked.
+/// Integrated gradients of the subjects at `sample`, each `[tokens]`, and how exact they are. The baseline is the text with
+/// all its words masked.
 pub fn integrated_gradients(
     classifier: &mut Classifier<'_>,
     subjects: &[Subject<'_>],
     sample: &[usize],
     replacement: &Replacement,
-    points: usize,
-) -> Result<Vec<Vec<f32>>> {
-    let mut progress = Progress::new("integrated gradients", sample.len() as u64, "texts");
-    let integrated = sample.iter().map(|&at| {
-        let Subject { text: TokenizedText { encoding, .. }, category, .. } = subjects[at];
-        let masked = encoding.masked_input_ids(replacement.id);
-        let rows = WindowRows::of([encoding], classifier.length().windowing());
-        let of_windows = rows.windows(0).iter().map(|window| {
-            let ids = RowIds::of(encoding, window);
-            let baseline = window.select(&masked);
-            classifier.integrated_gradients(ids.ids(), &baseline, category.index(), points)
-        });
-        let mut of_windows = of_windows.collect::<Result<Vec<_>, _>>()?;
-        progress.advance(1);
-        if of_windows.len() == 1 {
-            return Ok(of_windows.remove(0));
-        }
-        Ok(as_f32(spread(&rows, 0, &of_windows)))
-    });
-    let integrated = integrated.collect();
+) -> Result<(Vec<Vec<f32>>, Integration)> {
+    let encodings: Vec<&Encoding> = sample.iter().map(|&at| &subjects[at].text.encoding).collect();
+    let masked: Vec<Vec<i32>> =
+        encodings.iter().map(|encoding| encoding.masked_input_ids(replacement.id)).collect();
+    let rows = WindowRows::of(encodings.iter().copied(), classifier.length().windowing());
+    let row_ids = RowIds::all(&encodings, &rows);
+    let baselines: Vec<_> =
+        (0..rows.len()).map(|row| rows.window(row).select(&masked[rows.text(row)])).collect();
+    let path = |row: usize| Path {
+        text: row_ids[row].ids(),
+        baseline: &baselines[row],
+        category: subjects[sample[rows.text(row)]].category.index(),
+    };
+    let paths: Vec<Path<'_>> = (0..rows.len()).map(path).collect();
+    let mut progress = Progress::new("integrated gradients", rows.len() as u64, unit(&rows));
+    let found = classifier.integrated_gradients(&paths, &mut |paths| progress.advance(paths as u64));
     progress.finish();
-    integrated
+    classifier.free_explanations();
+    let found = found?;
+    let integration = Integration {
+        mean_points: mean(found.iter().map(|row| row.points as f64)),
+        mean_error: mean(found.iter().map(|row| row.error)),
+        largest_error: found.iter().map(|row| row.error).fold(0.0, f64::max),
+    };
+    let mut weights = found.into_iter().map(|row| row.weights);
+    let of_text = |text: usize| {
+        let mut of_windows: Vec<Vec<f32>> = weights.by_ref().take(rows.rows(text).len()).collect();
+        if of_windows.len() == 1 { of_windows.remove(0) } else { as_f32(spread(&rows, text, &of_windows)) }
+    };
+    Ok(((0..rows.texts()).map(of_text).collect(), integration))
 }

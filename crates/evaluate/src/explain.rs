@@ -10,6 +10,7 @@ use midashi_text::Unit;
 use crate::attribution::{self, Subject};
 use crate::classify::TestSplit;
 use crate::faithfulness::{self, Eraser, WeightedText, units_of};
+use crate::parts::Parts;
 use crate::texts::{evenly_spaced, in_split};
 
 /// Matrices of longer texts are not kept: their size grows with the square of the length. Texts of several windows have none.
@@ -26,6 +27,7 @@ pub fn explain(
     engine: &Engine,
     corpus: &TokenizedCorpus,
     test: &TestSplit,
+    parts: &mut Parts,
 ) -> Result<(Explanations, Option<Faithfulness>)> {
     let settings = &work.config().evaluate.explain;
     let rows = test.texts.iter().zip(&test.predictions.rows).zip(&test.attention);
@@ -53,6 +55,7 @@ pub fn explain(
     let model = ModelFolder::open(&work.folder().model())?;
     let mut classifier = Classifier::with_options(model, engine, Options::of(work.config()))?;
     explanations.rows = attribution::explanations(&mut classifier, &subjects, &matrices)?;
+    parts.end("explanations");
     if sample.is_empty() {
         return Ok((explanations, None));
     }
@@ -63,13 +66,14 @@ pub fn explain(
         );
         return Ok((explanations, None));
     };
-    let points = settings.integration_points;
-    let integrated =
-        attribution::integrated_gradients(&mut classifier, &subjects, &sample, replacement, points)?;
+    let (integrated, integration) =
+        attribution::integrated_gradients(&mut classifier, &subjects, &sample, replacement)?;
+    parts.end("integrated gradients");
 
     let mut eraser = Eraser { classifier: &mut classifier, unit, replacement };
     let best_head =
         faithfulness::best_head(&mut eraser, &held_out_texts(corpus, unit, settings.faithfulness_texts))?;
+    parts.end("choosing a head");
     let weighted = sample.iter().zip(&integrated).map(|(&at, integrated)| {
         let (Subject { text, category, attention }, row) = (subjects[at], &explanations.rows[at]);
         let summed = |token: usize| attention.iter().map(|head| head[token]).sum();
@@ -82,7 +86,9 @@ pub fn explain(
         ];
         WeightedText { text, category: category.index(), weights }
     });
-    let (measured, leave_one_out) = faithfulness::measure(&mut eraser, weighted.collect(), best_head)?;
+    let (mut measured, leave_one_out) = faithfulness::measure(&mut eraser, weighted.collect(), best_head)?;
+    measured.integration = Some(integration);
+    parts.end("faithfulness");
     for ((&at, integrated), drops) in sample.iter().zip(integrated).zip(leave_one_out) {
         explanations.rows[at].integrated_gradients = Some(integrated);
         explanations.rows[at].leave_one_out = Some(drops);

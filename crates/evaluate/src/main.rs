@@ -9,6 +9,7 @@ mod comparison;
 mod explain;
 mod faithfulness;
 mod metrics;
+mod parts;
 mod score;
 mod statistics;
 mod table;
@@ -24,6 +25,8 @@ use midashi_runtime::{Engine, EngineDescription};
 use midashi_stage::{Stage, StageArguments};
 use serde::Serialize;
 use serde_json::json;
+
+use crate::parts::Parts;
 
 /// Raised when this stage's code gives other results for the same input.
 const REVISION: u32 = 8;
@@ -70,15 +73,19 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     };
 
     let corpus = TokenizedCorpus::read(&tokens)?;
+    let mut parts = Parts::new();
     let test = classify::test_split(&work, &engine, &corpus)?;
     let mut metrics = score::score(&test)?;
     midashi_stage::out!("{}", score::report(&metrics));
+    parts.end("predictions");
     let compared = comparison::compare(&work, &corpus, &test.predictions)?;
     (metrics.baseline, metrics.ensemble) = (compared.baseline, compared.ensemble);
     midashi_stage::out!("{}", comparison::lines(&metrics));
-    let (explanations, faithfulness) = explain::explain(&work, &engine, &corpus, &test)?;
+    parts.end("linear baseline");
+    let (explanations, faithfulness) = explain::explain(&work, &engine, &corpus, &test, &mut parts)?;
     midashi_stage::out!("{}", faithfulness.as_ref().map(faithfulness::table).unwrap_or_default());
     metrics.faithfulness = faithfulness;
+    midashi_stage::outln!("  time: {}", parts.line());
     let count = config.evaluate.attention_texts.of(test.attention.len());
     let attention = texts::evenly_spaced(&test.attention, count);
 

@@ -152,7 +152,7 @@ fn finished(
         "input": arguments.input.described(),
         "columns": format!("{:?}", arguments.columns),
         "explain": format!("{:?}", arguments.method),
-        "integration_points": read.integration_points,
+        "integration": format!("{:?}", read.integration),
         "precision": format!("{:?}", arguments.precision),
         "format": format!("{:?}", arguments.output.output(true)?),
         "text": format!("{:?}", read.text_of(model)),

@@ -113,6 +113,7 @@ pub mod tests {
             shares: vec![0.5],
             methods,
             best_head: BestHead { head: 3, texts: 5 },
+            integration: None,
         }
     }
 

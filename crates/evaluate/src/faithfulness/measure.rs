@@ -8,7 +8,7 @@ use midashi_stage::Progress;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::eraser::Eraser;
+use super::eraser::{Eraser, Erasures};
 use super::erasure::{
     Mode, SHARES, Selection, complement, divided_among_tokens, sums_by_unit, top_shares, units_of,
 };
@@ -34,7 +34,7 @@ type Scores = [f64; 5];
 /// Measures all methods and random weights on all texts. Also returns for each text the drop in probability without each
 /// single unit, divided evenly among the unit's tokens; 0 for special tokens.
 pub fn measure(
-    eraser: &mut Eraser<'_>,
+    eraser: &mut Eraser<'_, '_>,
     mut texts: Vec<WeightedText<'_>>,
     best_head: BestHead,
 ) -> Result<(Faithfulness, Vec<Vec<f32>>)> {
@@ -48,17 +48,21 @@ pub fn measure(
     let methods: Vec<Method> =
         texts.iter().take(1).flat_map(|text| &text.weights).map(|(method, _)| *method).collect();
     let mut scores: Vec<Vec<Scores>> = vec![Vec::new(); methods.len()];
-    let (mut leave_one_out, mut count) = (Vec::new(), 0);
-    let mut progress = Progress::new("faithfulness", texts.len() as u64, "texts");
-    for text in &texts {
-        let units = units_of(&text.text.encoding, eraser.unit);
-        let (drops, of_methods) = measure_text(eraser, text, &units)?;
-        scores.iter_mut().zip(of_methods).for_each(|(scores, of_text)| scores.push(of_text));
-        leave_one_out.push(divided_among_tokens(&units, &drops, text.text.encoding.input_ids.len()));
-        count += units.len();
-        progress.advance(1);
-    }
+    let units: Vec<Vec<Vec<usize>>> =
+        texts.iter().map(|text| units_of(&text.text.encoding, eraser.unit)).collect();
+    let erasures: Vec<Erasures<'_>> =
+        texts.iter().zip(&units).map(|(text, units)| erasures_of(text, units)).collect();
+    let count: usize = erasures.iter().map(|text| text.erasures.len()).sum();
+    let mut progress = Progress::new("faithfulness", count as u64, "erasures");
+    let drops = eraser.drops(&erasures, &mut progress)?;
     progress.finish();
+    let mut leave_one_out = Vec::with_capacity(texts.len());
+    for ((text, units), drops) in texts.iter().zip(&units).zip(drops) {
+        let (drops, of_methods) = scores_of_text(text, units, drops);
+        scores.iter_mut().zip(of_methods).for_each(|(scores, of_text)| scores.push(of_text));
+        leave_one_out.push(divided_among_tokens(units, &drops, text.text.encoding.input_ids.len()));
+    }
+    let count: usize = units.iter().map(Vec::len).sum();
 
     let scores_of = |wanted| Some(&scores[methods.iter().position(|method| *method == wanted)?]);
     let of_method = |(&method, scores): (&Method, &Vec<Scores>)| {
@@ -81,34 +85,43 @@ pub fn measure(
         shares: SHARES.to_vec(),
         methods: methods.iter().zip(&scores).map(of_method).collect(),
         best_head,
+        integration: None,
     };
     Ok((faithfulness, leave_one_out))
 }
 
-/// The drop in probability without each single unit, and each method's scores.
-fn measure_text(
-    eraser: &mut Eraser<'_>,
-    WeightedText { text, category, weights }: &WeightedText<'_>,
-    units: &[Vec<usize>],
-) -> Result<(Vec<f64>, Vec<Scores>)> {
-    let weights: Vec<Vec<f64>> = weights.iter().map(|(_, weights)| sums_by_unit(units, weights)).collect();
+/// Each single unit, and each method's shares of the units.
+fn erasures_of<'a>(
+    WeightedText { text, category, weights }: &WeightedText<'a>,
+    units: &'a [Vec<usize>],
+) -> Erasures<'a> {
     let single = |unit| (Mode::Masked, (0..units.len()).map(|other| other == unit).collect());
     let mut erasures: Vec<(Mode, Selection)> = (0..units.len()).map(single).collect();
-    for selection in weights.iter().flat_map(|weights| top_shares(weights)) {
+    for selection in weights.iter().flat_map(|(_, weights)| top_shares(&sums_by_unit(units, weights))) {
         for mode in [Mode::Masked, Mode::Removed] {
             erasures.push((mode, complement(&selection)));
             erasures.push((mode, selection.clone()));
         }
     }
-    let mut drops = eraser.drops(text, *category, units, &erasures)?;
+    Erasures { text, category: *category, units, erasures }
+}
+
+/// The drop in probability without each single unit, and each method's scores, from the `drops` of the text's
+/// [`erasures`](erasures_of).
+fn scores_of_text(
+    WeightedText { weights, .. }: &WeightedText<'_>,
+    units: &[Vec<usize>],
+    mut drops: Vec<f64>,
+) -> (Vec<f64>, Vec<Scores>) {
     let of_shares = drops.split_off(units.len());
     // Comprehensiveness and sufficiency are means over the shares (AOPC), each of which has four drops.
-    let of_method = |(weights, of_shares): (&Vec<f64>, &[f64])| {
+    let of_method = |((_, weights), of_shares): (&(Method, Vec<f32>), &[f64])| {
         let over_shares = |at| mean(of_shares.iter().skip(at).step_by(4).copied());
-        [over_shares(0), over_shares(1), over_shares(2), over_shares(3), tau_b(weights, &drops)]
+        let tau = tau_b(&sums_by_unit(units, weights), &drops);
+        [over_shares(0), over_shares(1), over_shares(2), over_shares(3), tau]
     };
     let scores = weights.iter().zip(of_shares.chunks(4 * SHARES.len())).map(of_method).collect();
-    Ok((drops, scores))
+    (drops, scores)
 }
 
 /// The mean of the score `at`, and its mean differences to other methods' scores on the same texts.

@@ -1,0 +1,229 @@
+//! Attention and gradients from the graphs of explanations.
+
+use midashi_encoder::{
+    AttentionOutputs, INPUTS_EMBEDS, LOGITS, TARGETS, TextIds, attentions, attentions_name, explanation,
+    gradient_name, mean_attention_name,
+};
+use midashi_runtime::{Outputs, Tensor};
+use ndarray::{Array2, Array4, ArrayView2, ArrayViewD, Axis, s};
+
+use crate::classifier::session;
+use crate::explanation_sessions::ExplanationSessions;
+use crate::integration::{IntegratedGradients, PathIntegral, PathPoint};
+use crate::{Classifier, Error, Result, rollout};
+
+/// A graph with gradients keeps every layer's activations, so its batches are this much smaller.
+const GRADIENT_SHARE: usize = 4;
+
+/// Attention and gradient of one text, from one run of the graph with gradients.
+#[derive(Clone, Debug)]
+pub struct Attribution {
+    /// Each layer's attention, mean over the heads, `[tokens, tokens]`: of each token in the first axis to all in the
+    /// second, where it sums to 1. Of the last layer the row of `[CLS]` alone.
+    pub mean_attention: Vec<Array2<f32>>,
+    /// Gradient of the category's logit with respect to the word embeddings, times the embeddings, `[tokens]`.
+    pub gradient_x_input: Vec<f32>,
+}
+
+/// The path of integrated gradients: from a baseline to a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<'a> {
+    /// The text.
+    pub text: TextIds<'a>,
+    /// As many ids as the text has.
+    pub baseline: &'a [i32],
+    /// The category whose logit is explained.
+    pub category: usize,
+}
+
+impl Attribution {
+    /// Attention of `[CLS]` in each layer, mean over the heads: `[layers, tokens]`, rows sum to 1.
+    pub fn layer_attention(&self) -> Vec<Vec<f32>> {
+        self.mean_attention.iter().map(|layer| layer.row(0).to_vec()).collect()
+    }
+
+    /// Attention rollout, `[tokens]`; sums to 1.
+    pub fn rollout(&self) -> Vec<f32> {
+        rollout(self.mean_attention.iter().map(|layer| layer.view())).to_vec()
+    }
+}
+
+impl Classifier<'_> {
+    /// `texts` in batches for [`attributions`](Self::attributions).
+    pub fn explanation_batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
+        self.batches(texts, self.options.batch_tokens / GRADIENT_SHARE)
+    }
+
+    /// `texts` in batches for [`attentions`](Self::attentions).
+    pub fn attention_batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
+        self.batches(texts, self.options.batch_tokens)
+    }
+
+    /// Frees the graphs of explanations. The next explanation opens those it needs.
+    pub fn free_explanations(&mut self) {
+        self.explanations = ExplanationSessions::default();
+    }
+
+    /// Attention and gradients of one batch of texts, the gradients with respect to the logit of each text's category.
+    ///
+    /// # Errors
+    /// When an id is not in the vocabulary, there is no such category, or the graph fails.
+    pub fn attributions(&mut self, texts: &[TextIds<'_>], categories: &[usize]) -> Result<Vec<Attribution>> {
+        let embeddings = self.word_embeddings(texts)?;
+        let outputs = self.run_gradients(&embeddings, texts, categories, AttentionOutputs::Means)?;
+        let gradients = outputs.float32(&gradient_name(INPUTS_EMBEDS))?;
+        let layers = 0..self.model.config().num_hidden_layers;
+        let layers = layers.map(|layer| outputs.float32(&mean_attention_name(layer)));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let attribution = |(row, embeddings): (usize, &Array2<f32>)| {
+            let (tokens, _) = embeddings.dim();
+            let of_layer = |layer: &ArrayViewD<'_, f32>| {
+                let rows = layer.len_of(Axis(1)).min(tokens);
+                layer.slice(s![row, ..rows, ..tokens]).to_owned()
+            };
+            Attribution {
+                mean_attention: layers.iter().map(of_layer).collect(),
+                gradient_x_input: row_products(gradients.slice(s![row, ..tokens, ..]), embeddings.view()),
+            }
+        };
+        Ok(embeddings.iter().enumerate().map(attribution).collect())
+    }
+
+    /// The gradients of [`attributions`](Self::attributions) alone, `[tokens]` for each text.
+    ///
+    /// # Errors
+    /// As [`attributions`](Self::attributions).
+    pub fn gradients_x_inputs(
+        &mut self,
+        texts: &[TextIds<'_>],
+        categories: &[usize],
+    ) -> Result<Vec<Vec<f32>>> {
+        let embeddings = self.word_embeddings(texts)?;
+        let outputs = self.run_gradients(&embeddings, texts, categories, AttentionOutputs::Nothing)?;
+        let gradients = outputs.float32(&gradient_name(INPUTS_EMBEDS))?;
+        let of_text = |(row, embeddings): (usize, &Array2<f32>)| {
+            row_products(gradients.slice(s![row, ..embeddings.nrows(), ..]), embeddings.view())
+        };
+        Ok(embeddings.iter().enumerate().map(of_text).collect())
+    }
+
+    /// All attention of one batch of texts, `[layers, heads, tokens, tokens]` for each: of each token in the third axis to
+    /// all in the fourth, where it sums to 1.
+    ///
+    /// # Errors
+    /// When an id is not in the vocabulary or the graph fails.
+    pub fn attentions(&mut self, texts: &[TextIds<'_>]) -> Result<Vec<Array4<f32>>> {
+        let batch = self.batch(&self.word_embeddings(texts)?, texts);
+        let opened = match self.explanations.attentions.take() {
+            Some(opened) => opened,
+            None => {
+                let graph = attentions(self.model.config())?;
+                session(self.engine, &graph, "attentions", &self.model.weights()?)?
+            }
+        };
+        let outputs = self.explanations.attentions.insert(opened).run(batch.inputs())?;
+        let config = self.model.config();
+        let layers = (0..config.num_hidden_layers).map(|layer| outputs.float32(&attentions_name(layer)));
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let of_text = |(row, text): (usize, &TextIds<'_>)| {
+            let tokens = text.input_ids.len();
+            let mut all = Array4::zeros((layers.len(), config.num_attention_heads, tokens, tokens));
+            let of_layers = layers.iter().map(|layer| layer.slice(s![row, .., ..tokens, ..tokens]));
+            all.outer_iter_mut().zip(of_layers).for_each(|(mut to, from)| to.assign(&from));
+            all
+        };
+        Ok(texts.iter().enumerate().map(of_text).collect())
+    }
+
+    /// Integrated gradients of each path's category: the difference between the text's word embeddings and those of the
+    /// baseline, times the mean gradient on the path between them. Their sum approximates the difference of the two logits;
+    /// [`Options::integration`](crate::Options::integration) says how closely. Points of all paths are computed together.
+    /// `progress` is told how many paths are done.
+    ///
+    /// # Errors
+    /// When a baseline is not as long as its text, an id is not in the vocabulary, there is no such category, or the graph
+    /// fails.
+    pub fn integrated_gradients(
+        &mut self,
+        paths: &[Path<'_>],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<IntegratedGradients>> {
+        let mut ends = Vec::with_capacity(paths.len());
+        for Path { text, baseline, .. } in paths {
+            let (found, expected) = (baseline.len(), text.input_ids.len());
+            if found != expected {
+                return Err(Error::Baseline { found, expected });
+            }
+            let mut of_path = self.word_embeddings(&[TextIds { input_ids: baseline, ..*text }, *text])?;
+            let (to, from) = (of_path.pop().unwrap_or_default(), of_path.pop().unwrap_or_default());
+            ends.push((to - &from, from));
+        }
+        let accuracy = self.options.integration;
+        let mut integrals: Vec<PathIntegral> =
+            paths.iter().map(|path| PathIntegral::new(path.text.input_ids.len(), accuracy)).collect();
+        let mut unfinished: Vec<usize> = (0..paths.len()).collect();
+        while !unfinished.is_empty() {
+            let wanted: Vec<(usize, PathPoint)> = unfinished
+                .iter()
+                .flat_map(|&path| integrals[path].wanted().into_iter().map(move |point| (path, point)))
+                .collect();
+            let ids: Vec<TextIds<'_>> = wanted.iter().map(|&(path, _)| paths[path].text).collect();
+            for batch in self.explanation_batches(&ids) {
+                let chosen: Vec<TextIds<'_>> = batch.iter().map(|&at| ids[at]).collect();
+                let categories: Vec<usize> = batch.iter().map(|&at| paths[wanted[at].0].category).collect();
+                let embedding = |&at: &usize| {
+                    let (path, point) = wanted[at];
+                    let (way, from) = &ends[path];
+                    from + &(way * point.place() as f32)
+                };
+                let embeddings: Vec<Array2<f32>> = batch.iter().map(embedding).collect();
+                let outputs =
+                    self.run_gradients(&embeddings, &chosen, &categories, AttentionOutputs::Nothing)?;
+                let gradients = outputs.float32(&gradient_name(INPUTS_EMBEDS))?;
+                let logits = outputs.float32(LOGITS)?;
+                for (row, &at) in batch.iter().enumerate() {
+                    let (path, point) = wanted[at];
+                    let way = &ends[path].0;
+                    let products = row_products(gradients.slice(s![row, ..way.nrows(), ..]), way.view());
+                    integrals[path].add(point, logits[[row, categories[row]]], &products);
+                }
+            }
+            let before = unfinished.len();
+            unfinished.retain(|&path| !integrals[path].is_complete());
+            progress(before - unfinished.len());
+        }
+        Ok(integrals.iter().map(PathIntegral::attributions).collect())
+    }
+
+    fn run_gradients(
+        &mut self,
+        embeddings: &[Array2<f32>],
+        texts: &[TextIds<'_>],
+        categories: &[usize],
+        attention: AttentionOutputs,
+    ) -> Result<Outputs> {
+        let labels = self.labels().len();
+        if let Some(&category) = categories.iter().find(|category| **category >= labels) {
+            return Err(Error::Category { category, labels });
+        }
+        let mut targets = Array2::<f32>::zeros((texts.len(), labels));
+        categories.iter().enumerate().for_each(|(row, &category)| targets[[row, category]] = 1.0);
+        let targets = targets.into_dyn();
+        let batch = self.batch(embeddings, texts);
+        let mut inputs = batch.inputs();
+        inputs.push((TARGETS, Tensor::from(targets.view())));
+        let opened = match self.explanations.with_gradients(attention).take() {
+            Some(opened) => opened,
+            None => {
+                let graph = explanation(self.model.config(), self.model.head(), attention)?;
+                session(self.engine, &graph, "explanation", &self.model.weights()?)?
+            }
+        };
+        Ok(self.explanations.with_gradients(attention).insert(opened).run(inputs)?)
+    }
+}
+
+/// The scalar product of each pair of rows.
+fn row_products(one: ArrayView2<'_, f32>, other: ArrayView2<'_, f32>) -> Vec<f32> {
+    one.rows().into_iter().zip(other.rows()).map(|(one, other)| one.dot(&other)).collect()
+}
