@@ -34,7 +34,7 @@ AXE := $(CACHE)/axe/0.1.8
 DICTIONARY ?= ipadic
 
 .DEFAULT_GOAL := help
-.PHONY: help all demo sweep serve test fuzz setup build clean $(STAGES)
+.PHONY: help all demo sweep serve test bench fuzz setup build clean $(STAGES)
 
 help: ## This text
 	@echo 'Midashi fine-tunes a Japanese BERT to classify headlines and shows which words it uses.'
@@ -47,6 +47,7 @@ help: ## This text
 	@echo
 	@echo "CONFIG=other.toml   another configuration (now: $(CONFIG))"
 	@echo "SET=\"section.key=value section.key='two words' ...\"   single keys (docs/configuration.md)"
+	@echo "RUNS='one rerun int8' ROUNDS=1 PEER='python …'   for bench"
 	@echo "DEVICE=cuda   ONNX Runtime with CUDA for setup (now: $(DEVICE))"
 	@echo "DICTIONARY=unidic-lite   the MeCab dictionary for setup (now: $(DICTIONARY))"
 
@@ -70,6 +71,9 @@ test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints 
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked --quiet
 	cargo test --release --workspace --locked
+
+bench: setup build ## Times of the article's recipe on MIDASHI_CORPUS and MIDASHI_CHECKPOINT as a table (CONTRIBUTING.md)
+	@cargo build --quiet --release --locked --workspace --example bench && $(BIN)/examples/bench
 
 fuzz: | need-cargo ## Search for files that break a reader, FUZZ_SECONDS each; see tests/fuzz/README.md
 	@set -e; cd tests/fuzz; for target in $(FUZZ); do mkdir -p corpus/$$target; \

@@ -98,7 +98,7 @@ impl BulkClassifier {
         model: &ModelFolder,
         engine: &Engine,
         options: &Options,
-        precision: MatmulPrecision,
+        precision: MatmulPrecision<'_>,
     ) -> Result<Self> {
         let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build();
         Ok(Self {

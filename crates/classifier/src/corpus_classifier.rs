@@ -40,7 +40,7 @@ impl<'a> CorpusClassifier<'a> {
             }
             let reason = if record.kept { "the cached ones of the training are gone" } else { "not cached" };
             midashi_stage::outln!("  features of {} frozen layers: {reason}, computed", key.trunk_layers);
-            Trunk::prepare(engine, config, &weights, key, batch_tokens).map(HiddenStates::Computed)
+            Trunk::prepare(engine, config, &weights, key, corpus, batch_tokens).map(HiddenStates::Computed)
         });
         let inputs = CorpusInputs {
             corpus,

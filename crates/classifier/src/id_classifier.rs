@@ -18,11 +18,12 @@ impl IdClassifier {
     ///
     /// # Errors
     /// When a weight is missing or damaged, ONNX Runtime refuses the graph, or 8-bit integers are requested on CUDA.
-    pub fn open(model: &ModelFolder, engine: &Engine, precision: MatmulPrecision) -> Result<Self> {
-        check_precision(precision, engine.device(), "the precision is \"int8\"")?;
+    pub fn open(model: &ModelFolder, engine: &Engine, precision: MatmulPrecision<'_>) -> Result<Self> {
+        let needs_integers = !matches!(precision, MatmulPrecision::Float32);
+        check_precision(needs_integers, engine.device(), "the precision is \"int8\"")?;
         let config = model.config();
         let graph = logits(config, model.head(), precision)?;
-        let session = session(engine, &graph, "classifier", &model.weights()?)?;
+        let session = session(engine, &graph, "classifier", &model.weights()?, precision)?;
         Ok(Self { session, pad_token_id: config.pad_token_id })
     }
 

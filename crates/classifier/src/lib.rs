@@ -2,6 +2,7 @@
 
 mod attribution;
 mod bulk;
+mod calibrate;
 mod classifier;
 mod corpus_classifier;
 mod encode;

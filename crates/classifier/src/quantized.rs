@@ -1,39 +1,27 @@
 //! Sessions of graphs whose linear layers may be multiplied in 8-bit integers.
 
-use midashi_config::TrunkPrecision;
 use midashi_encoder::{Graph, MatmulPrecision, Storage, Weights};
 use midashi_runtime::{Device, Engine, Session};
 
 use crate::{Error, Result};
 
-/// The precision of a graph's matrix products for a configured one.
-pub(crate) fn matmul_precision(precision: TrunkPrecision) -> MatmulPrecision {
-    match precision {
-        TrunkPrecision::F32 => MatmulPrecision::Float32,
-        TrunkPrecision::Int8 => MatmulPrecision::Int8,
-    }
-}
-
-/// Checks that the device multiplies matrices in `precision`. `setting` names the setting in the message.
+/// Checks that the device multiplies matrices in 8-bit integers, if it must. `setting` names the setting in the message.
 ///
 /// # Errors
 /// [`Error::Int8OnCuda`] for 8-bit integers on CUDA.
-pub(crate) fn check_precision(
-    precision: MatmulPrecision,
-    device: Device,
-    setting: &'static str,
-) -> Result<()> {
-    match (precision, device) {
-        (MatmulPrecision::Int8 | MatmulPrecision::FineInt8, Device::Cuda) => {
-            Err(Error::Int8OnCuda { setting })
-        }
-        _ => Ok(()),
-    }
+pub(crate) fn check_precision(needs_integers: bool, device: Device, setting: &'static str) -> Result<()> {
+    if needs_integers && device == Device::Cuda { Err(Error::Int8OnCuda { setting }) } else { Ok(()) }
 }
 
-/// A session of `graph` with all its parameters from `weights`; those of int8 matrix products are quantised.
-pub(crate) fn session(engine: &Engine, graph: &Graph, name: &str, weights: &Weights) -> Result<Session> {
-    let mut quantized = weights.quantized(graph, weight_bits())?;
+/// A session of `graph`, built in `precision`, with all its parameters from `weights`; those of int8 matrix products are quantised.
+pub(crate) fn session(
+    engine: &Engine,
+    graph: &Graph,
+    name: &str,
+    weights: &Weights,
+    precision: MatmulPrecision<'_>,
+) -> Result<Session> {
+    let mut quantized = weights.quantized(graph, precision, weight_bits())?;
     let floats = weights.for_graph(graph, |name| !quantized.contains_key(name))?;
     let model = graph.to_model(name, |name| match quantized.remove(name) {
         Some(bytes) => Storage::Embedded(bytes.into()),
@@ -58,14 +46,11 @@ mod tests {
 
     #[test]
     fn int8_is_refused_on_cuda_by_name() {
-        let refused =
-            check_precision(MatmulPrecision::Int8, Device::Cuda, "train.trunk_precision is \"int8\"");
+        let refused = check_precision(true, Device::Cuda, "train.trunk_precision is \"int8\"");
         let message = refused.unwrap_err().to_string();
         assert!(message.contains("train.trunk_precision is \"int8\", which needs the CPU"), "{message}");
-        for (precision, device) in
-            [(MatmulPrecision::Int8, Device::Cpu), (MatmulPrecision::Float32, Device::Cuda)]
-        {
-            assert!(check_precision(precision, device, "").is_ok());
+        for (needs_integers, device) in [(true, Device::Cpu), (false, Device::Cuda)] {
+            assert!(check_precision(needs_integers, device, "").is_ok());
         }
     }
 }

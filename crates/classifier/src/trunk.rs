@@ -2,16 +2,18 @@
 
 use std::cell::RefCell;
 
-use midashi_artifacts::{FeaturesKey, round_to};
+use midashi_artifacts::{FeaturesKey, TokenizedCorpus, round_to};
 use midashi_config::{FeaturePrecision, TrunkPrecision};
 use midashi_encoder::{
-    Batch, EncoderConfig, HIDDEN_STATES, PaddingRule, TextIds, Weights, batches_by_length,
+    ActivationRanges, Batch, EncoderConfig, HIDDEN_STATES, MatmulPrecision, PaddingRule, TextIds, Weights,
+    batches_by_length,
 };
 use midashi_runtime::{Engine, Session};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::quantized::{check_precision, matmul_precision, session, weight_bits};
+use crate::calibrate::activation_ranges;
+use crate::quantized::{check_precision, session, weight_bits};
 
 /// Raised when the trunk's arithmetic changes, so that cached features are computed again.
 const REVISION: u32 = 2;
@@ -35,7 +37,8 @@ pub struct Trunk {
 }
 
 impl Trunk {
-    /// Prepares the frozen layers that `key` describes, to compute at most `batch_tokens` tokens at a time.
+    /// Prepares the frozen layers that `key` describes, to compute at most `batch_tokens` tokens at a time. `corpus` gives
+    /// the ranges of the activations for int8.
     ///
     /// # Errors
     /// When a weight is missing, or int8 is requested on CUDA.
@@ -44,13 +47,21 @@ impl Trunk {
         config: &EncoderConfig,
         weights: &Weights,
         key: &FeaturesKey,
+        corpus: &TokenizedCorpus,
         batch_tokens: usize,
     ) -> Result<Self> {
-        let precision = matmul_precision(key.trunk_precision);
-        check_precision(precision, engine.device(), "train.trunk_precision is \"int8\"")?;
+        let ranges: ActivationRanges;
+        let precision = match key.trunk_precision {
+            TrunkPrecision::F32 => MatmulPrecision::Float32,
+            TrunkPrecision::Int8 => {
+                check_precision(true, engine.device(), "train.trunk_precision is \"int8\"")?;
+                ranges = activation_ranges(engine, config, weights, key.trunk_layers, corpus)?;
+                MatmulPrecision::Int8(&ranges)
+            }
+        };
         let graph = midashi_encoder::trunk(config, key.trunk_layers, precision)?;
         Ok(Self {
-            session: RefCell::new(session(engine, &graph, "trunk", weights)?),
+            session: RefCell::new(session(engine, &graph, "trunk", weights, precision)?),
             pad_token_id: config.pad_token_id,
             hidden_size: config.hidden_size,
             precision: key.precision,
@@ -91,7 +102,8 @@ impl Trunk {
         let batch = Batch::of_ids(texts, self.pad_token_id, PaddingRule::Masked);
         let mut session = self.session.borrow_mut();
         let outputs = session.run(batch.inputs())?;
-        let hidden = outputs.float32(HIDDEN_STATES)?.iter().copied().collect();
+        let hidden = outputs.float32(HIDDEN_STATES)?;
+        let hidden = hidden.as_slice().map_or_else(|| hidden.iter().copied().collect(), <[f32]>::to_vec);
         Ok(round_to(self.precision, hidden)?)
     }
 }
@@ -101,7 +113,7 @@ pub fn computed_by(engine: &Engine, precision: TrunkPrecision) -> String {
     let description = engine.description();
     let weights = match precision {
         TrunkPrecision::F32 => String::new(),
-        TrunkPrecision::Int8 => format!(", weights of {} bits", weight_bits()),
+        TrunkPrecision::Int8 => format!(", weights of {} bits, ranges by channel", weight_bits()),
     };
     format!("{} on {}{weights}, revision {REVISION}", description.onnxruntime, description.device)
 }

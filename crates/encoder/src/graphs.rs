@@ -70,9 +70,23 @@ pub fn outputs(config: &EncoderConfig, pooler: bool) -> Result<Graph> {
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn trunk(config: &EncoderConfig, layers: usize, precision: MatmulPrecision) -> Result<Graph> {
+pub fn trunk(config: &EncoderConfig, layers: usize, precision: MatmulPrecision<'_>) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let (nodes, embeddings) = from_ids(&graph, config, Padding::unpadded, precision);
+    let layer = |hidden, layer| config.architecture().layer(nodes, layer, hidden, Rows::All).hidden;
+    graph.output(HIDDEN_STATES, (0..layers).fold(embeddings, layer));
+    Ok(graph.finish()?)
+}
+
+/// As [`trunk`] in float32, with the range of each input of a linear layer as outputs
+/// ([`ActivationRanges::include`](crate::ActivationRanges::include)).
+///
+/// # Errors
+/// When the configuration does not fit together.
+pub fn calibration(config: &EncoderConfig, layers: usize) -> Result<Graph> {
+    let graph = GraphBuilder::new();
+    let (nodes, embeddings) = from_ids(&graph, config, Padding::unpadded, MatmulPrecision::Float32);
+    let nodes = Nodes { outputs_ranges: true, ..nodes };
     let layer = |hidden, layer| config.architecture().layer(nodes, layer, hidden, Rows::All).hidden;
     graph.output(HIDDEN_STATES, (0..layers).fold(embeddings, layer));
     Ok(graph.finish()?)
@@ -118,7 +132,7 @@ pub fn exported_classifier(config: &EncoderConfig, head: Head, pairs: bool) -> R
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn logits(config: &EncoderConfig, head: Head, precision: MatmulPrecision) -> Result<Graph> {
+pub fn logits(config: &EncoderConfig, head: Head, precision: MatmulPrecision<'_>) -> Result<Graph> {
     let graph = GraphBuilder::new();
     // Texts of a batch are as good as equally long, so padded rows cost less than leaving them out and in again.
     let (nodes, embeddings) = from_ids(&graph, config, Padding::masked, precision);
@@ -201,7 +215,7 @@ fn from_ids<'g>(
     graph: &'g GraphBuilder,
     config: &'g EncoderConfig,
     padding: impl FnOnce(&'g GraphBuilder, Value<'g>) -> Padding<'g>,
-    precision: MatmulPrecision,
+    precision: MatmulPrecision<'g>,
 ) -> (Nodes<'g>, Value<'g>) {
     let [input_ids, token_type_ids, attention_mask] =
         [INPUT_IDS, TOKEN_TYPE_IDS, ATTENTION_MASK].map(|name| integers(graph, name));

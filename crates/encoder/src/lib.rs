@@ -2,12 +2,14 @@
 
 mod architectures;
 mod batch;
+mod calibration;
 mod checkpoint;
 mod config;
 mod error;
 mod geometry;
 mod graphs;
 mod head;
+mod head_rows;
 mod linear;
 mod logits;
 mod names;
@@ -21,6 +23,7 @@ mod training;
 mod weights;
 
 pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length};
+pub use calibration::ActivationRanges;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
@@ -29,7 +32,8 @@ pub use config::EncoderConfig;
 pub use error::{Error, Result};
 pub use geometry::{Activation, Geometry};
 pub use graphs::{
-    AttentionOutputs, Start, attentions, classifier, explanation, exported_classifier, logits, outputs, trunk,
+    AttentionOutputs, Start, attentions, calibration, classifier, explanation, exported_classifier, logits,
+    outputs, trunk,
 };
 pub use head::{Head, HeadKind, Pooling, SCALE};
 pub use logits::{argmax, softmax};

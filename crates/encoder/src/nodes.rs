@@ -8,7 +8,9 @@ use std::ops::Range;
 
 use midashi_onnx::{Dim, ElementType, Gelu, GraphBuilder, Value};
 
+use crate::calibration::{ActivationRanges, observe};
 use crate::geometry::{Activation, Geometry};
+use crate::head_rows::HeadRows;
 use crate::linear::Linear;
 use crate::names::dropout_name;
 use crate::padding::{BATCH, Padding, TOKENS, positions};
@@ -25,15 +27,15 @@ pub struct Dropout {
 }
 
 /// The numbers in which matrices of a layer's linear parts are multiplied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MatmulPrecision {
+#[derive(Clone, Copy, Debug, Default)]
+pub enum MatmulPrecision<'a> {
     /// 32-bit floats.
     #[default]
     Float32,
-    /// 8-bit integers. Activations are quantised in the graph, weights by
+    /// 8-bit integers. Activations are rounded in the graph by their ranges ([`calibration`](crate::calibration)), weights by
     /// [`Weights::quantized`](crate::Weights::quantized).
-    Int8,
-    /// 8-bit integers that round less where hidden states and GELU have few small steps. Weights are the same.
+    Int8(&'a ActivationRanges),
+    /// 8-bit integers for a model whose ranges are not known, with a second digit for hidden states.
     FineInt8,
 }
 
@@ -85,7 +87,9 @@ pub(crate) struct Nodes<'g> {
     pub(crate) geometry: &'g Geometry,
     pub(crate) padding: Padding<'g>,
     pub(crate) dropout: Dropout,
-    pub(crate) precision: MatmulPrecision,
+    pub(crate) precision: MatmulPrecision<'g>,
+    /// Whether the graph outputs the range of each input of a linear layer.
+    pub(crate) outputs_ranges: bool,
     /// Whether the graph outputs the attention weights of every layer for every token.
     pub(crate) outputs_attention: bool,
 }
@@ -94,7 +98,7 @@ impl<'g> Nodes<'g> {
     /// For a graph in float32 without dropout that outputs no attention but the last layer's from `[CLS]`.
     pub(crate) fn new(graph: &'g GraphBuilder, geometry: &'g Geometry, padding: Padding<'g>) -> Self {
         let (dropout, precision) = (Dropout::default(), MatmulPrecision::Float32);
-        Self { graph, geometry, padding, dropout, precision, outputs_attention: false }
+        Self { graph, geometry, padding, dropout, precision, outputs_ranges: false, outputs_attention: false }
     }
 
     /// The rows `ids` of the table `name`, which has `rows` rows.
@@ -125,19 +129,37 @@ impl<'g> Nodes<'g> {
     /// `x`, which has a row for every token, with one axis for the heads: `[batch, tokens, heads, head_size]` in the
     /// order `perm`. `rows` are the tokens of `x`.
     pub(crate) fn by_head(self, x: Value<'g>, rows: Rows, perm: &[usize]) -> Value<'g> {
-        let (x, per_text) = match rows {
-            Rows::All => (self.padding.pad(x), TOKENS.into()),
-            Rows::Cls => (x, 1.into()),
-        };
         let (heads, size) = (self.geometry.num_attention_heads, self.geometry.head_size());
+        if let (Rows::All, Some(head_rows)) = (rows, self.head_rows()) {
+            // The order with heads before tokens has these two axes exchanged.
+            let axis = |&axis: &usize| match axis {
+                1 => 2,
+                2 => 1,
+                axis => axis,
+            };
+            let (by_head, perm) = (head_rows.split(x, size), perm.iter().map(axis).collect::<Vec<_>>());
+            return if perm == [0, 1, 2, 3] { by_head } else { by_head.transpose(&perm) };
+        }
+        let per_text = match rows {
+            Rows::All => TOKENS.into(),
+            Rows::Cls => 1.into(),
+        };
         x.reshape(&[BATCH.into(), per_text, heads.into(), size.into()]).transpose(perm)
+    }
+
+    /// The heads' parts of the hidden states, where these are unpadded.
+    fn head_rows(self) -> Option<HeadRows<'g>> {
+        self.padding.rows.map(|rows| HeadRows::of(self.padding, rows, self.geometry.num_attention_heads))
     }
 
     /// The inverse of [`by_head`](Self::by_head): `[batch, heads, tokens, head_size]` to `[rows, hidden_size]`.
     pub(crate) fn join_heads(self, x: Value<'g>, rows: Rows) -> Value<'g> {
+        if let (Rows::All, Some(head_rows)) = (rows, self.head_rows()) {
+            return head_rows.join(x, self.geometry.head_size());
+        }
         let (joined, width) = (x.transpose(&[0, 2, 1, 3]), self.geometry.hidden_size);
         match rows {
-            Rows::All => self.padding.unpad(joined.reshape(&[positions(), width.into()])),
+            Rows::All => joined.reshape(&[positions(), width.into()]),
             Rows::Cls => joined.reshape(&[BATCH.into(), width.into()]),
         }
     }
@@ -195,13 +217,20 @@ impl<'g> Nodes<'g> {
         bias: bool,
         factor: Factor,
     ) -> Value<'g> {
-        let multiply = match (self.precision, factor) {
-            (MatmulPrecision::Float32, _) => Linear::in_float32,
-            (MatmulPrecision::FineInt8, Factor::Hidden | Factor::Gated) => Linear::in_two_digits,
-            (MatmulPrecision::FineInt8, Factor::Gelu) => Linear::of_gelu,
-            (MatmulPrecision::Int8 | MatmulPrecision::FineInt8, _) => Linear::in_int8,
-        };
-        multiply(Linear { graph: self.graph, name, input, output, part, has_bias: bias }, x)
+        if self.outputs_ranges {
+            observe(self.graph, name, x);
+        }
+        let linear = Linear { graph: self.graph, name, input, output, part, has_bias: bias };
+        match (self.precision, factor) {
+            (MatmulPrecision::Float32, _) => linear.in_float32(x),
+            // Means of values have few numbers that are much larger than the others, so a shift is not worth its time.
+            (MatmulPrecision::Int8(ranges), _) => {
+                linear.in_calibrated_int8(x, ranges, factor == Factor::Hidden)
+            }
+            (MatmulPrecision::FineInt8, Factor::Hidden | Factor::Gated) => linear.in_two_digits(x),
+            (MatmulPrecision::FineInt8, Factor::Gelu) => linear.of_gelu(x),
+            (MatmulPrecision::FineInt8, Factor::Context | Factor::Activated) => linear.in_int8(x),
+        }
     }
 
     /// As [`linear`](Self::linear), always in float32.

@@ -1,14 +1,15 @@
 //! Linear layers in 8-bit integers: weights are quantised once, activations in the graph.
 //!
-//! Each token's row of activations and each column of weights has a scale of its own, which maps its largest
-//! number to the largest integer. Products are summed exactly in int32. With a scale per token (Yao et al.
-//! 2022, section 4) a text's results do not depend on its batch; ONNX's `DynamicQuantizeLinear` has one scale
-//! for the batch.
+//! Products are summed exactly in int32. Each column of weights has a scale of its own, which maps its largest number to
+//! the largest integer. A text's results must not depend on its batch; ONNX's `DynamicQuantizeLinear` has one scale for the
+//! batch. So activations have a scale for each channel, from ranges that were measured before, or, where there are none, one
+//! for each token (Yao et al. 2022, section 4).
 //!
-//! For whole classifiers, `in_two_digits` and `of_gelu` round activations less, where it matters most.
+//! For whole classifiers without ranges, `in_two_digits` and `of_gelu` round activations less, where it matters most.
 
 use midashi_onnx::{ElementType, Value};
 
+use crate::calibration::{ActivationRanges, GELU_DEPTH};
 use crate::linear::Linear;
 
 /// Suffix of an int8 matrix; before it stands the name of the float32 matrix.
@@ -19,9 +20,6 @@ pub(crate) const SCALE: &str = ".scale";
 /// Suffix of a bias to which a constant part of the activations has been added; before it stands the name of the bias.
 pub(crate) const SHIFTED: &str = ".shifted";
 
-/// The distance of GELU's least value from 0, rounded up: 0.16997 for the exact formula, 0.17004 for the tanh
-/// approximation.
-pub(crate) const GELU_DEPTH: f32 = 0.1701;
 /// Steps of the second digit in one of the first: both digits use the same integers.
 const STEPS: f32 = 254.0;
 
@@ -33,6 +31,30 @@ const LARGEST: f32 = 127.0;
 pub(crate) const SMALLEST: f32 = 1e-30;
 
 impl<'g> Linear<'g, '_> {
+    /// `x·Wᵀ + b`, the activations rounded by the `ranges` of their channels. The parameters are those of
+    /// [`in_int8`](Self::in_int8) with the channels' steps in the weights, and `name.bias.shifted` if the input `may_shift`.
+    pub(crate) fn in_calibrated_int8(
+        self,
+        x: Value<'g>,
+        ranges: &ActivationRanges,
+        may_shift: bool,
+    ) -> Value<'g> {
+        let may_shift = may_shift && self.has_bias;
+        let codes = ranges.codes(self.name, may_shift).unwrap_or_default();
+        let factors: Vec<f32> = codes.steps.iter().map(|step| 1.0 / step).collect();
+        // ONNX Runtime merges equal nodes, so query, key and value share the rounded activations.
+        let scaled = x * self.graph.floats(&[self.input], &factors);
+        let shifts = |least: &Vec<f32>| {
+            let shifts: Vec<f32> =
+                least.iter().zip(&factors).map(|(least, factor)| -least * factor).collect();
+            self.graph.floats(&[self.input], &shifts)
+        };
+        let shifted = codes.least.as_ref().map_or(scaled, |least| scaled + shifts(least));
+        let (weight, weight_scale) = self.int8_weight();
+        let bias = if may_shift { Some(self.shifted_bias()) } else { self.bias() };
+        shifted.to_uint8(codes.zero).scaled_matmul_integer(weight, codes.zero, weight_scale, bias)
+    }
+
     /// `x·Wᵀ + b` with the parameters `name.weight.int8` `[in, out]`, `name.weight.scale` `[out]` and
     /// `name.bias` `[out]`.
     pub(crate) fn in_int8(self, x: Value<'g>) -> Value<'g> {
@@ -62,11 +84,16 @@ impl<'g> Linear<'g, '_> {
     /// positive ones. The parameter `name.bias.shifted` makes up for the shift.
     pub(crate) fn of_gelu(self, x: Value<'g>) -> Value<'g> {
         let (weight, weight_scale) = self.int8_weight();
-        let bias = self.cut(0, self.parameter(&format!("bias{SHIFTED}"), &[self.output]));
+        let bias = self.shifted_bias();
         let shifted = x + GELU_DEPTH;
         let scale = (shifted.reduce_max(&[1], true) + SMALLEST) * (1.0 / f32::from(u8::MAX));
         let products = (shifted / scale).to_uint8(0).matmul_integer(weight, 0);
         products.to_float() * weight_scale * scale + bias
+    }
+
+    /// The parameter `name.bias.shifted` `[out]`.
+    fn shifted_bias(&self) -> Value<'g> {
+        self.cut(0, self.parameter(&format!("bias{SHIFTED}"), &[self.output]))
     }
 
     /// The parameters `name.weight.int8` `[in, out]` and `name.weight.scale` `[out]`.

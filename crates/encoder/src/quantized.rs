@@ -3,35 +3,57 @@
 use std::collections::BTreeMap;
 
 use midashi_onnx::Graph;
-use ndarray::{Array1, ArrayView2, Axis, Ix2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Ix2};
 
+use crate::calibration::{Codes, GELU_DEPTH};
 use crate::error::{Error, Result};
-use crate::quantize::{GELU_DEPTH, INT8, SCALE, SHIFTED, SMALLEST};
+use crate::nodes::MatmulPrecision;
+use crate::quantize::{INT8, SCALE, SHIFTED, SMALLEST};
 use crate::weights::Weights;
 
 impl Weights {
     /// The int8 matrices among `graph`'s parameters, their scales and shifted biases, by name, as row-major little-endian
-    /// bytes. `bits` is 8, or 7 for processors that add pairs of products in 16 bits.
+    /// bytes. `precision` is that of the graph. `bits` is 8, or 7 for processors that add pairs of products in 16 bits.
     ///
     /// # Errors
-    /// When a float32 matrix that they are computed from is missing.
-    pub fn quantized(&self, graph: &Graph, bits: u32) -> Result<BTreeMap<String, Vec<u8>>> {
+    /// When a float32 matrix that they are computed from, or the range of its input, is missing.
+    pub fn quantized(
+        &self,
+        graph: &Graph,
+        precision: MatmulPrecision<'_>,
+        bits: u32,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut quantized = BTreeMap::new();
         let shifted: Vec<&str> =
             graph.parameters().filter_map(|(name, _)| name.strip_suffix(SHIFTED)).collect();
         for name in graph.parameters().filter_map(|(name, _)| name.strip_suffix(INT8)) {
             let matrix = self.get(name).and_then(|matrix| matrix.view().into_dimensionality::<Ix2>().ok());
             let matrix = matrix.ok_or_else(|| Error::Unfilled(name.to_owned()))?;
-            let (numbers, scales) = quantize(matrix, bits);
-            let bias = format!("{}.bias", name.trim_end_matches(".weight"));
-            if shifted.contains(&&*bias) {
-                let constants = column_sums(&numbers, &scales) * GELU_DEPTH;
+            let layer = name.trim_end_matches(".weight");
+            let bias = format!("{layer}.bias");
+            let is_shifted = shifted.contains(&&*bias);
+            let codes = match precision {
+                MatmulPrecision::Int8(ranges) => Some(ranges.codes(layer, is_shifted)),
+                MatmulPrecision::Float32 | MatmulPrecision::FineInt8 => None,
+            };
+            let codes =
+                codes.map(|codes| codes.ok_or_else(|| Error::Unfilled(name.to_owned()))).transpose()?;
+            let (numbers, scales) = match &codes {
+                Some(codes) => quantize((&matrix * &ArrayView1::from(&codes.steps)).view(), bits),
+                None => quantize(matrix, bits),
+            };
+            if is_shifted {
+                let constants = match codes {
+                    Some(Codes { least, .. }) => least.map(|least| matrix.dot(&Array1::from(least))),
+                    None => Some(column_sums(&numbers, &scales) * -GELU_DEPTH),
+                };
                 let floats = self.get(&bias).ok_or_else(|| Error::Unfilled(bias.clone()))?;
-                let shifted = floats
-                    .iter()
-                    .zip(&constants)
-                    .flat_map(|(bias, constant)| (bias - constant).to_le_bytes());
-                quantized.insert(format!("{bias}{SHIFTED}"), shifted.collect());
+                let mut sums: Vec<f32> = floats.iter().copied().collect();
+                for (sum, constant) in sums.iter_mut().zip(constants.iter().flatten()) {
+                    *sum += constant;
+                }
+                let bytes = sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+                quantized.insert(format!("{bias}{SHIFTED}"), bytes);
             }
             quantized.insert(
                 format!("{name}{INT8}"),
@@ -58,17 +80,18 @@ fn column_sums(numbers: &[i8], scales: &[f32]) -> Array1<f32> {
 /// each of its columns.
 fn quantize(matrix: ArrayView2<'_, f32>, bits: u32) -> (Vec<i8>, Vec<f32>) {
     let largest = ((1_u32 << (bits - 1)) - 1) as f32;
-    let scale = |row: ndarray::ArrayView1<'_, f32>| {
+    let scale = |row: ArrayView1<'_, f32>| {
         let distance = row.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
         distance.max(SMALLEST) / largest
     };
     let scales: Vec<f32> = matrix.rows().into_iter().map(scale).collect();
-    let integer = |(number, scale): (&f32, &f32)| (number / scale).round_ties_even() as i8;
-    let numbers = matrix
-        .columns()
-        .into_iter()
-        .flat_map(|column| column.iter().zip(&scales).map(integer).collect::<Vec<_>>());
-    (numbers.collect(), scales)
+    let mut numbers = Array2::zeros((matrix.ncols(), matrix.nrows()));
+    for ((row, scale), mut column) in matrix.rows().into_iter().zip(&scales).zip(numbers.columns_mut()) {
+        for (number, integer) in row.iter().zip(&mut column) {
+            *integer = (number / scale).round_ties_even() as i8;
+        }
+    }
+    (numbers.into_iter().collect(), scales)
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_encoder::{
-    ATTENTION, ATTENTION_MASK, AttentionOutputs, Batch, BatchSizes, Dropout, EncoderConfig, Graph,
-    HIDDEN_STATES, Head, HeadKind, INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision, PaddingRule,
-    Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, Weights, attentions, attentions_name, classifier,
-    dropout_masks, explanation, gradient_name, logits, mean_attention_name, training, trunk,
+    ATTENTION, ATTENTION_MASK, ActivationRanges, AttentionOutputs, Batch, BatchSizes, Dropout, EncoderConfig,
+    Graph, HIDDEN_STATES, Head, HeadKind, INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision,
+    PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, Weights, attentions, attentions_name,
+    calibration, classifier, dropout_masks, explanation, gradient_name, logits, mean_attention_name,
+    training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -180,13 +181,29 @@ fn hidden_states_of_every_layer_agree_with_transformers() {
     }
 }
 
+/// The ranges of the activations on the fixture's texts.
+fn ranges(reference: &Reference, layers: usize) -> ActivationRanges {
+    let graph = calibration(&reference.config, layers).unwrap();
+    let mut session = reference.session(&graph);
+    let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
+    let mut ranges = ActivationRanges::default();
+    for name in graph.output_names() {
+        ranges.include(name, outputs.float32(name).unwrap().iter().copied());
+    }
+    ranges
+}
+
 /// A trunk in int8 with the fixture's weights in `bits` bits.
 fn int8_session(reference: &Reference, layers: usize, bits: u32) -> Session {
     let mut weights = Weights::default();
     reference.floats.iter().for_each(|(name, tensor)| weights.insert(name.clone(), tensor.clone()));
-    let graph = trunk(&reference.config, layers, MatmulPrecision::Int8).unwrap();
-    let mut quantized = weights.quantized(&graph, bits).unwrap();
-    assert_eq!(quantized.len(), 2 * 6 * layers, "a matrix and its scales for each linear layer");
+    let ranges = ranges(reference, layers);
+    let precision = MatmulPrecision::Int8(&ranges);
+    let graph = trunk(&reference.config, layers, precision).unwrap();
+    let mut quantized = weights.quantized(&graph, precision, bits).unwrap();
+    let shifted = quantized.keys().filter(|name| name.ends_with(".bias.shifted")).count();
+    assert_eq!(shifted, 4 * layers, "the biases of query, key, value and the first feed-forward layer");
+    assert_eq!(quantized.len() - shifted, 2 * 6 * layers, "a matrix and its scales for each linear layer");
     let floats = weights.for_graph(&graph, |name| !quantized.contains_key(name)).unwrap();
     let model = graph.to_model("test", |name| {
         quantized.remove(name).map_or(Storage::External, |bytes| Storage::Embedded(bytes.into()))
@@ -210,11 +227,11 @@ fn int8_hidden_states_are_close_to_transformers_and_closer_with_more_bits() {
 }
 
 /// The difference of a classifier's logits to transformers', relative to their size.
-fn int8_error(reference: &Reference, precision: MatmulPrecision) -> f32 {
+fn int8_error(reference: &Reference, precision: MatmulPrecision<'_>) -> f32 {
     let mut weights = Weights::default();
     reference.floats.iter().for_each(|(name, tensor)| weights.insert(name.clone(), tensor.clone()));
     let graph = logits(&reference.config, reference.head(), precision).unwrap();
-    let mut quantized = weights.quantized(&graph, 8).unwrap();
+    let mut quantized = weights.quantized(&graph, precision, 8).unwrap();
     let floats = weights.for_graph(&graph, |name| !quantized.contains_key(name)).unwrap();
     let model = graph.to_model("test", |name| {
         quantized.remove(name).map_or(Storage::External, |bytes| Storage::Embedded(bytes.into()))
@@ -228,13 +245,15 @@ fn int8_error(reference: &Reference, precision: MatmulPrecision) -> f32 {
 }
 
 #[test]
-fn logits_alone_agree_with_transformers_and_in_finer_integers_are_closer() {
+fn logits_alone_agree_with_transformers_and_in_integers_are_close() {
     for file in ["gradient_reference.safetensors", "gradient_reference_relu.safetensors"] {
         let reference = Reference::variant(file);
         let error = |precision| int8_error(&reference, precision);
         assert!(error(MatmulPrecision::Float32) < 1e-5, "{file}");
-        let (plain, fine) = (error(MatmulPrecision::Int8), error(MatmulPrecision::FineInt8));
-        assert!(1e-5 < fine && fine < 0.8 * plain && plain < 0.05, "{file}: {fine} instead of {plain}");
+        let ranges = ranges(&reference, reference.config.num_hidden_layers);
+        let (by_ranges, fine) = (error(MatmulPrecision::Int8(&ranges)), error(MatmulPrecision::FineInt8));
+        assert!(1e-5 < fine && fine < 0.02, "{file}: {fine}");
+        assert!(1e-5 < by_ranges && by_ranges < 0.02, "{file}: {by_ranges}");
     }
 }
 

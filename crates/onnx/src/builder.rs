@@ -309,6 +309,11 @@ impl<'g> Value<'g> {
         self.graph.graph().shape(self.id).to_vec()
     }
 
+    /// The graph that it belongs to.
+    pub fn graph(self) -> &'g GraphBuilder {
+        self.graph
+    }
+
     /// Its name.
     pub fn name(self) -> String {
         self.graph.graph().name(self.id).to_owned()

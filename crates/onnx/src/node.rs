@@ -65,6 +65,9 @@ pub(crate) enum Reduction {
     SumSquare,
 }
 
+/// The domain of ONNX Runtime's own operators.
+pub(crate) const ONNXRUNTIME: &str = "com.microsoft";
+
 /// An operator: the ONNX operator of the same name unless said otherwise.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
@@ -96,6 +99,8 @@ pub(crate) enum Op {
     LogSoftmax,
     MatMul,
     MatMulInteger,
+    /// ONNX Runtime's own operator: `MatMulInteger` with scales and a bias.
+    MatMulIntegerToFloat,
     Max,
     Min,
     Mod,
@@ -168,6 +173,14 @@ impl Op {
         self.to_onnx().0
     }
 
+    /// The operator set that defines it: ONNX's own has no name.
+    pub(crate) fn domain(&self) -> &'static str {
+        match self {
+            Self::MatMulIntegerToFloat => ONNXRUNTIME,
+            _ => "",
+        }
+    }
+
     /// The ONNX operator's name and its attributes.
     pub(crate) fn to_onnx(&self) -> (&'static str, Vec<(&'static str, Attribute)>) {
         use Attribute::{Float, Int, Ints, Text};
@@ -200,6 +213,7 @@ impl Op {
             Self::LogSoftmax => ("LogSoftmax", vec![("axis", Int(-1))]),
             Self::MatMul => ("MatMul", vec![]),
             Self::MatMulInteger => ("MatMulInteger", vec![]),
+            Self::MatMulIntegerToFloat => ("MatMulIntegerToFloat", vec![]),
             Self::Max => ("Max", vec![]),
             Self::Min => ("Min", vec![]),
             Self::Mod => ("Mod", vec![("fmod", Int(0))]),

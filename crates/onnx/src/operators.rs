@@ -200,6 +200,34 @@ impl<'g> Value<'g> {
         }
     }
 
+    /// `(a − zero)·b · scale + bias` of a uint8 and an int8 matrix, with a scale and a bias for each column.
+    ///
+    /// ONNX Runtime scales the sums while they are in the processor's cache. This is its own operator, so a graph that has it
+    /// is not for other programs.
+    pub fn scaled_matmul_integer(self, b: Self, zero: u8, scale: Self, bias: Option<Self>) -> Self {
+        let of_columns = |value: Self, columns: &Dim| {
+            value.element() == Float32 && value.shape() == std::slice::from_ref(columns)
+        };
+        match (&self.shape()[..], &b.shape()[..]) {
+            ([rows, inner], [other_inner, columns])
+                if inner == other_inner
+                    && (self.element(), b.element()) == (Uint8, Int8)
+                    && once(scale).chain(bias).all(|value| of_columns(value, columns)) =>
+            {
+                let constant = |element, zero| self.graph.constant(element, &[], vec![zero]);
+                let (zeros, one) = ([constant(Uint8, zero), constant(Int8, 0)], self.graph.scalar(1.0));
+                let operands: Vec<Self> = [b, one, scale].into_iter().chain(zeros).chain(bias).collect();
+                let shape = vec![rows.clone(), columns.clone()];
+                self.apply_as(Op::MatMulIntegerToFloat, &operands, Float32, shape)
+            }
+            _ => {
+                let operands: Vec<Self> = [b, scale].into_iter().chain(bias).collect();
+                let expected = "a uint8 and an int8 matrix that can be multiplied, and a float32 per column";
+                self.misfit("MatMulIntegerToFloat", &operands, expected)
+            }
+        }
+    }
+
     /// Axes in another order: axis `i` of the result is axis `perm[i]` of `x`.
     pub fn transpose(self, perm: &[usize]) -> Self {
         let (shape, mut sorted) = (self.shape(), perm.to_vec());

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::graph::Graph;
-use crate::node::{Attribute, Id, Node};
+use crate::node::{Attribute, Id, Node, ONNXRUNTIME};
 use crate::proto::{
     AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
@@ -13,6 +13,8 @@ use crate::shape::Dim;
 
 /// The operator set that `node.rs` follows, the first with `Gelu`.
 const OPERATOR_SET: i64 = 20;
+/// ONNX Runtime's own operators have had this version since they exist.
+const ONNXRUNTIME_OPERATOR_SET: i64 = 1;
 /// The file format of operator set 20 (ONNX's versioning table, release 1.15).
 const IR_VERSION: i64 = 9;
 
@@ -56,7 +58,7 @@ impl Graph {
         let inner: Vec<Id> = computed.filter(|id| !self.outputs.contains(id)).collect();
         let model = ModelProto {
             ir_version: IR_VERSION,
-            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPERATOR_SET }],
+            opset_import: self.operator_sets(),
             producer_name: "midashi".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             graph: Some(GraphProto {
@@ -75,6 +77,14 @@ impl Graph {
         model.encode_to_vec()
     }
 
+    /// ONNX's operators, and ONNX Runtime's own if a node needs them.
+    fn operator_sets(&self) -> Vec<OperatorSetIdProto> {
+        let set = |domain: &str, version| OperatorSetIdProto { domain: domain.to_owned(), version };
+        let own = self.nodes.iter().any(|node| node.op.domain() == ONNXRUNTIME);
+        let own = own.then(|| set(ONNXRUNTIME, ONNXRUNTIME_OPERATOR_SET));
+        [set("", OPERATOR_SET)].into_iter().chain(own).collect()
+    }
+
     fn node_proto(&self, node: &Node) -> NodeProto {
         let names = |ids: &[Id]| ids.iter().map(|&id| self.name(id).to_owned()).collect();
         let (operator, attributes) = node.op.to_onnx();
@@ -84,6 +94,7 @@ impl Graph {
             name: node.name.clone(),
             op_type: operator.to_owned(),
             attribute: attributes.into_iter().map(attribute_proto).collect(),
+            domain: node.op.domain().to_owned(),
         }
     }
 

@@ -14,11 +14,11 @@ pub enum Precision {
     Int8,
 }
 
-impl From<Precision> for MatmulPrecision {
+impl From<Precision> for MatmulPrecision<'_> {
     fn from(precision: Precision) -> Self {
         match precision {
             Precision::F32 => Self::Float32,
-            Precision::Int8 => Self::Int8,
+            Precision::Int8 => Self::FineInt8,
         }
     }
 }

@@ -36,7 +36,8 @@ pub fn hidden_states(
     let tokens = (0..rows.texts()).map(|text| rows.tokens(text)).sum();
     let (size, budget) = (key.bytes(tokens) as f64 / GIB, train.features.disk_budget_gib);
     let kept = budget == 0.0 || size <= budget;
-    let prepare = || Trunk::prepare(&setup.engine, &model.config, weights, &key, train.trunk_batch_tokens);
+    let batch_tokens = train.trunk_batch_tokens;
+    let prepare = || Trunk::prepare(&setup.engine, &model.config, weights, &key, corpus, batch_tokens);
     let hidden_states = if kept {
         HiddenStates::cache(&work.folder().features(), &key, corpus, prepare)?
     } else {

@@ -1,0 +1,61 @@
+//! The ranges of the frozen layers' activations, for their multiplication in 8-bit integers.
+
+use midashi_artifacts::TokenizedCorpus;
+use midashi_encoder::{
+    ActivationRanges, Batch, EncoderConfig, MatmulPrecision, PaddingRule, TextIds, Weights,
+    batches_by_length, calibration,
+};
+use midashi_runtime::Engine;
+
+use crate::Result;
+use crate::quantized::session;
+use crate::windows::RowIds;
+
+/// The ranges are those of at most so many texts or windows. The error of the hidden states is then 0.060 of their size; with
+/// 64 texts it is 0.068, with 512 0.055 (livedoor titles, multilingual-e5-small).
+const TEXTS: usize = 128;
+/// Of long texts there are fewer, about this many tokens in all.
+const TOKENS: usize = 4096;
+/// Tokens that are computed at a time.
+const BATCH_TOKENS: usize = 1024;
+
+/// The ranges of the first `layers` layers' activations on some texts of `corpus`, of every length.
+///
+/// # Errors
+/// When a weight is missing or the graph fails.
+pub(crate) fn activation_ranges(
+    engine: &Engine,
+    config: &EncoderConfig,
+    weights: &Weights,
+    layers: usize,
+    corpus: &TokenizedCorpus,
+) -> Result<ActivationRanges> {
+    let chosen = calibration_rows(corpus);
+    let texts: Vec<TextIds<'_>> = chosen.iter().map(RowIds::ids).collect();
+    let graph = calibration(config, layers)?;
+    let mut session = session(engine, &graph, "calibration", weights, MatmulPrecision::Float32)?;
+    let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+    let mut ranges = ActivationRanges::default();
+    for batch in batches_by_length(&lengths, BATCH_TOKENS) {
+        let texts: Vec<TextIds<'_>> = batch.iter().map(|&text| texts[text]).collect();
+        let batch = Batch::of_ids(&texts, config.pad_token_id, PaddingRule::Masked);
+        let outputs = session.run(batch.inputs())?;
+        for name in graph.output_names() {
+            ranges.include(name, outputs.float32(name)?.iter().copied());
+        }
+    }
+    Ok(ranges)
+}
+
+/// Rows at equal distances in the order of their lengths: the choice depends on nothing but the corpus.
+fn calibration_rows(corpus: &TokenizedCorpus) -> Vec<RowIds<'_>> {
+    let rows = corpus.rows();
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|&row| rows.window(row).len());
+    let tokens: usize = order.iter().map(|&row| rows.window(row).len()).sum();
+    let by_tokens = TOKENS * order.len() / tokens.max(1);
+    let count = order.len().min(TEXTS).min(by_tokens.max(1));
+    // The middle of each of `count` equal parts.
+    let chosen = (0..count).map(|part| order[(2 * part + 1) * order.len() / (2 * count)]);
+    chosen.map(|row| RowIds::of(&corpus.texts[rows.text(row)].encoding, rows.window(row))).collect()
+}
