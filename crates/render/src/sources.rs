@@ -1,5 +1,6 @@
 //! The weights that can colour the explorer's texts: one source per explanation method, the most faithful first. A new
-//! method is a line in `sources` and, in `strings.json`, its name (`source.<name>`) and description (`about.<name>`).
+//! method is a line in `sources` and, in `strings.json`, its names (`source.<name>`, `short.<name>`) and description
+//! (`about.<name>`).
 
 use std::collections::HashMap;
 
