@@ -1,10 +1,10 @@
 //! Times whole runs of the article's recipe and prints them as a Markdown table: `make bench`.
 //!
 //! Environment: `MIDASHI_CORPUS` and `MIDASHI_CHECKPOINT`, paths of the real data; `RUNS`, names of the runs below,
-//! separated by spaces; `ROUNDS`, how often all of them are repeated, one after the other; `PEER`, a command to be compared
-//! with, or `PEER_SECONDS`, how long it takes.
+//! separated by spaces; `ROUNDS`, how often all of them are repeated, one after the other; `PEER`, a command to be
+//! compared with, or `PEER_SECONDS`, how long it takes.
 
-#![allow(clippy::print_stdout, reason = "a program of its own, whose output is the table")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "nobody closes the output of an example early")]
 
 use std::collections::BTreeMap;
 use std::env;

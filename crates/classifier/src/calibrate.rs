@@ -11,8 +11,8 @@ use crate::Result;
 use crate::quantized::session;
 use crate::windows::RowIds;
 
-/// The ranges are those of at most so many texts or windows. The error of the hidden states is then 0.060 of their size; with
-/// 64 texts it is 0.068, with 512 0.055 (livedoor titles, multilingual-e5-small).
+/// The ranges are those of at most so many texts or windows. The error of the hidden states is then 0.060 of their
+/// size; with 64 texts it is 0.068, with 512 0.055 (livedoor titles, multilingual-e5-small).
 const TEXTS: usize = 128;
 /// Of long texts there are fewer, about this many tokens in all.
 const TOKENS: usize = 4096;

@@ -13,7 +13,8 @@ pub(crate) fn check_precision(needs_integers: bool, device: Device, setting: &'s
     if needs_integers && device == Device::Cuda { Err(Error::Int8OnCuda { setting }) } else { Ok(()) }
 }
 
-/// A session of `graph`, built in `precision`, with all its parameters from `weights`; those of int8 matrix products are quantised.
+/// A session of `graph`, built in `precision`, with all its parameters from `weights`; those of int8 matrix products are
+/// quantised.
 pub(crate) fn session(
     engine: &Engine,
     graph: &Graph,
