@@ -43,13 +43,13 @@ mod tests {
     #[test]
     fn the_command_names_the_configuration_and_the_run() {
         let set =
-            ["train.epochs=3".to_owned(), "run.artifacts=/tmp/my runs".to_owned(), "run.name=x".to_owned()];
+            ["train.epochs=3".to_owned(), "run.artifacts=/data/my runs".to_owned(), "run.name=x".to_owned()];
         assert_eq!(
             command(Path::new("data/sample.toml"), "my run", &set),
-            "target/release/midashi-predict --config data/sample.toml --set 'run.artifacts=/tmp/my runs' \
+            "target/release/midashi-predict --config data/sample.toml --set 'run.artifacts=/data/my runs' \
              --set 'run.name=my run'"
         );
-        let other = command(Path::new("/home/me/secret/pipeline.toml"), "article", &[]);
+        let other = command(Path::new("/home/me/pipeline.toml"), "article", &[]);
         assert_eq!(other, "target/release/midashi-predict --config run.toml --set run.name=article");
     }
 
