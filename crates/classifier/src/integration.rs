@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn a_smooth_path_needs_the_first_points_alone() {
         // ∫ of 3x² over [0, 1] is 1.
-        let (found, count) = integrate(|x| x * x * x, |x| 3.0 * x * x, 49, 0.01);
+        let (found, count) = integrate(|x| x * x * x, |x| 3.0 * x * x, 49, 0.02);
         assert_eq!((found.points, count), (13, 13));
-        assert!((found.weights[0] - 1.0).abs() < 0.01 && found.error < 0.01, "{found:?}");
+        assert!((found.weights[0] - 1.0).abs() < 0.02 && found.error < 0.02, "{found:?}");
     }
 
     #[test]

@@ -453,6 +453,7 @@ fn faithfulness() -> Faithfulness {
         shares: vec![0.1, 0.2, 0.5],
         methods: methods.map(row).to_vec(),
         best_head: BestHead { head: 3, texts: 8 },
+        integration: None,
     }
 }
 
@@ -555,6 +556,7 @@ fn card(categories: &[String]) -> String {
         max_length: 24,
         windowing: None,
         head: Head::Linear,
+        trimmed: None,
         training: &[],
     }
     .text()
