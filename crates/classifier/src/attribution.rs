@@ -138,7 +138,7 @@ impl Classifier<'_> {
     /// Integrated gradients of each path's category: the difference between the text's word embeddings and those of the
     /// baseline, times the mean gradient on the path between them. Their sum approximates the difference of the two logits;
     /// [`Options::integration`](crate::Options::integration) says how closely. Points of all paths are computed together.
-    /// `progress` is told how many paths are done.
+    /// After each batch, `progress` is told how many points are done and how many have been wanted so far.
     ///
     /// # Errors
     /// When a baseline is not as long as its text, an id is not in the vocabulary, there is no such category, or the graph
@@ -146,7 +146,7 @@ impl Classifier<'_> {
     pub fn integrated_gradients(
         &mut self,
         paths: &[Path<'_>],
-        progress: &mut dyn FnMut(usize),
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<IntegratedGradients>> {
         let mut ends = Vec::with_capacity(paths.len());
         for Path { text, baseline, .. } in paths {
@@ -162,11 +162,13 @@ impl Classifier<'_> {
         let mut integrals: Vec<PathIntegral> =
             paths.iter().map(|path| PathIntegral::new(path.text.input_ids.len(), accuracy)).collect();
         let mut unfinished: Vec<usize> = (0..paths.len()).collect();
+        let (mut done, mut wanted_so_far) = (0, 0);
         while !unfinished.is_empty() {
             let wanted: Vec<(usize, PathPoint)> = unfinished
                 .iter()
                 .flat_map(|&path| integrals[path].wanted().into_iter().map(move |point| (path, point)))
                 .collect();
+            wanted_so_far += wanted.len();
             let ids: Vec<TextIds<'_>> = wanted.iter().map(|&(path, _)| paths[path].text).collect();
             for batch in self.explanation_batches(&ids) {
                 let chosen: Vec<TextIds<'_>> = batch.iter().map(|&at| ids[at]).collect();
@@ -187,10 +189,10 @@ impl Classifier<'_> {
                     let products = row_products(gradients.slice(s![row, ..way.nrows(), ..]), way.view());
                     integrals[path].add(point, logits[[row, categories[row]]], &products);
                 }
+                done += batch.len();
+                progress(done, wanted_so_far);
             }
-            let before = unfinished.len();
             unfinished.retain(|&path| !integrals[path].is_complete());
-            progress(before - unfinished.len());
         }
         Ok(integrals.iter().map(PathIntegral::attributions).collect())
     }

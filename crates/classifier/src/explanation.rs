@@ -78,7 +78,7 @@ impl Classifier<'_> {
                 let path = |(row, (&text, baseline))| Path { text, baseline, category: category(row) };
                 let paths: Vec<Path<'_>> =
                     ids.iter().zip(baselines.iter().map(|ids| &**ids)).enumerate().map(path).collect();
-                let found = self.integrated_gradients(&paths, &mut |_| {})?;
+                let found = self.integrated_gradients(&paths, &mut |_, _| {})?;
                 Ok(spread_all(rows, &found.into_iter().map(|of_row| of_row.weights).collect::<Vec<_>>()))
             }
             Method::GradientXInput => {

@@ -140,8 +140,13 @@ pub fn integrated_gradients(
         category: subjects[sample[rows.text(row)]].category.index(),
     };
     let paths: Vec<Path<'_>> = (0..rows.len()).map(path).collect();
-    let mut progress = Progress::new("integrated gradients", rows.len() as u64, unit(&rows));
-    let found = classifier.integrated_gradients(&paths, &mut |paths| progress.advance(paths as u64));
+    let mut progress = Progress::new("integrated gradients", 0, "points");
+    let mut counted = 0;
+    let found = classifier.integrated_gradients(&paths, &mut |done, wanted| {
+        progress.expect(wanted as u64);
+        progress.advance((done - counted) as u64);
+        counted = done;
+    });
     progress.finish();
     classifier.free_explanations();
     let found = found?;
