@@ -77,7 +77,7 @@ fn assert_equal_but_for_ids(whole: &Run, trimmed: &Run) {
     let kept = read_checkpoint_ids(&trimmed.artifact("tokenizer")).unwrap().unwrap();
     let (before, after) = (whole.tokens(), trimmed.tokens());
     assert_eq!(after.vocabulary_size, kept.len());
-    assert!(kept.len() < before.vocabulary_size * 9 / 10, "{} of {}", kept.len(), before.vocabulary_size);
+    assert!(kept.len() + 100 < before.vocabulary_size, "{} of {}", kept.len(), before.vocabulary_size);
     for (one, other) in before.texts.iter().zip(&after.texts) {
         let old: Vec<i32> = other.encoding.input_ids.iter().map(|&id| kept[id as usize] as i32).collect();
         assert_eq!(one.encoding.input_ids, old);
@@ -166,10 +166,9 @@ fn the_report_and_the_card_say_how_much_smaller_the_vocabulary_is() {
 
 #[test]
 fn running_again_does_nothing_and_the_whole_vocabulary_comes_back() {
+    trimmed().0.stages(&STAGES).up_to_date(STAGES.len());
     let artifacts = folder();
-    let run = trimmed().0.copy_to(&artifacts);
-    run.stages(&STAGES).up_to_date(STAGES.len());
-    let whole = run.clone().set("model.trim_vocabulary=false");
+    let whole = trimmed().0.copy_to(&artifacts).set("model.trim_vocabulary=false");
     // Fetch and ingest have nothing to do.
     whole.stages(&STAGES).up_to_date(2);
     assert_eq!(read_checkpoint_ids(&whole.artifact("tokenizer")).unwrap(), None);
@@ -225,6 +224,8 @@ fn a_word_that_the_vocabulary_does_not_know_stays_unknown() {
     let config = r#"{"model_type": "bert", "vocab_size": 12, "hidden_size": 4, "num_hidden_layers": 1,
         "num_attention_heads": 1, "intermediate_size": 4, "max_position_embeddings": 64}"#;
     fs::write(checkpoint.join("config.json"), config).unwrap();
+    let weights = Weights::scratch(&serde_json::from_str(config).unwrap(), 1);
+    weights.write(&checkpoint.join("model.safetensors")).unwrap();
 
     let mut corpus = Corpus::new();
     for at in 0..12 {

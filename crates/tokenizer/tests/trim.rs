@@ -94,7 +94,7 @@ fn other_scripts_are_dropped_and_still_read() {
     for form in FORMS {
         let (whole, trimmed, kept, _folder) = trimmed(form);
         let (before, after) = (whole.vocabulary_size(), trimmed.vocabulary_size());
-        assert!(after < before * 9 / 10, "{form}: {after} of {before}");
+        assert!(after + 100 < before, "{form}: {after} of {before}");
         for (new, &old) in (0..).zip(kept.as_slice()) {
             assert_eq!(trimmed.token(new), whole.token(old), "{form}");
         }
