@@ -2,7 +2,6 @@
 
 mod architectures;
 mod batch;
-mod calibration;
 mod checkpoint;
 mod config;
 mod error;
@@ -19,11 +18,11 @@ mod optimiser;
 mod padding;
 mod quantize;
 mod quantized;
+mod ranges;
 mod training;
 mod weights;
 
 pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length};
-pub use calibration::ActivationRanges;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;
@@ -46,5 +45,6 @@ pub use names::{
 };
 pub use nodes::{Dropout, MatmulPrecision};
 pub use optimiser::{AdamW, LearningRate};
+pub use ranges::ActivationRanges;
 pub use training::{Training, dropout_masks, training};
 pub use weights::{Float32, Weights, little_endian};

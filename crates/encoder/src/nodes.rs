@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use midashi_onnx::{Dim, ElementType, Gelu, GraphBuilder, Value};
 
-use crate::calibration::{ActivationRanges, observe};
 use crate::geometry::{Activation, Geometry};
 use crate::head_rows::HeadRows;
 use crate::linear::Linear;
 use crate::names::dropout_name;
 use crate::padding::{BATCH, Padding, TOKENS, positions};
+use crate::ranges::{ActivationRanges, observe};
 
 /// Where numbers of the hidden states are dropped in training (Srivastava et al. 2014, at the architecture's
 /// places). Each place is an input of the graph, a float32 mask to multiply with: 0 where a number is dropped

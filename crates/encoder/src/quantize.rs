@@ -9,8 +9,8 @@
 
 use midashi_onnx::{ElementType, Value};
 
-use crate::calibration::{ActivationRanges, GELU_DEPTH};
 use crate::linear::Linear;
+use crate::ranges::{ActivationRanges, GELU_DEPTH};
 
 /// Suffix of an int8 matrix; before it stands the name of the float32 matrix.
 pub(crate) const INT8: &str = ".int8";

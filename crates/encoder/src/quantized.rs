@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use midashi_onnx::Graph;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Ix2};
 
-use crate::calibration::{Codes, GELU_DEPTH};
 use crate::error::{Error, Result};
 use crate::nodes::MatmulPrecision;
 use crate::quantize::{INT8, SCALE, SHIFTED, SMALLEST};
+use crate::ranges::{Codes, GELU_DEPTH};
 use crate::weights::Weights;
 
 impl Weights {
