@@ -43,7 +43,7 @@ pub(super) fn read<'f>(cursor: &mut Cursor<'f>) -> Result<Vocabulary<'f>> {
     let (begin, end, padding, unknown) = (special()?, special()?, special()?, special()?);
     let special = SpecialPieces { begin, end, padding, unknown };
     let length = cursor.long_size("the length of all pieces")?;
-    let offset_count = count.checked_add(1).unwrap_or(usize::MAX);
+    let offset_count = count.saturating_add(1);
     let offsets: &[[u8; 4]] = cursor.array(offset_count, "the pieces' offsets")?;
     let scores: &[[u8; 4]] = cursor.array(count, "the pieces' scores")?;
     let place = cursor.place();

@@ -159,8 +159,9 @@ fn attributions(text: &TokenizedText, weights: &[f32], unit: Unit) -> anyhow::Re
         while let Some(&(at, next)) = tokens.peek() {
             let (from, to) = text.encoding.offsets[at];
             let is_same_word = unit == Unit::Words && next == word;
-            if !is_same_word && !(end == from && belong_together(&between(start, end)?, &between(from, to)?))
-            {
+            let is_joined =
+                is_same_word || end == from && belong_together(&between(start, end)?, &between(from, to)?);
+            if !is_joined {
                 break;
             }
             tokens.next();

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 /// Blocks of Unicode whose characters are kept in pieces of any length.
-const KEPT: [RangeInclusive<char>; 23] = [
+const KEPT: [RangeInclusive<char>; 24] = [
     // ASCII, and the punctuation and symbols of Latin-1.
     '\0'..='\u{7f}',
     '\u{a0}'..='\u{bf}',
@@ -12,6 +12,8 @@ const KEPT: [RangeInclusive<char>; 23] = [
     // From General Punctuation to Dingbats: punctuation, currencies, arrows, operators, enclosed numbers, shapes, and
     // U+2581, which stands for a space in pieces.
     '\u{2000}'..='\u{27bf}',
+    // White parentheses, which NFKC makes of the full-width ones.
+    '\u{2985}'..='\u{2986}',
     // Radicals and the descriptions of ideographs.
     '\u{2e80}'..='\u{2fff}',
     // CJK punctuation, hiragana, katakana.
