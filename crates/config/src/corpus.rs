@@ -96,7 +96,8 @@ pub struct SplitShares {
     pub validation: f64,
     /// Whether each category is split in these shares separately.
     pub stratified: bool,
-    /// Seed of the shuffle.
+    /// Seed of the shuffle, from 0 to 2⁶⁴ − 1; above 2⁶³ − 1 in quotes.
+    #[serde(with = "crate::seed")]
     pub seed: u64,
 }
 

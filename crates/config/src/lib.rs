@@ -12,6 +12,7 @@ mod load;
 mod model;
 mod render;
 mod run;
+mod seed;
 mod tokenize;
 mod train;
 mod validate;

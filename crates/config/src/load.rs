@@ -9,9 +9,14 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::validate::validate;
 
-/// Keys that hold a number or a word; their own types check the value.
-const NUMBER_OR_WORD: [&str; 3] =
-    ["train.trainable_layers", "evaluate.attention_texts", "evaluate.explain.texts"];
+/// Keys that hold a number or a word, or a number that is too large for TOML; their own types check the value.
+const NUMBER_OR_WORD: [&str; 5] = [
+    "train.trainable_layers",
+    "evaluate.attention_texts",
+    "evaluate.explain.texts",
+    "train.seed",
+    "corpus.split.seed",
+];
 
 /// Former names of keys.
 const RENAMED: [(&str, &str); 3] = [
@@ -193,6 +198,8 @@ mod tests {
         );
         let scratch = Config::load(&data.join("scratch.toml"), NONE).unwrap();
         assert_eq!((scratch.run.name.as_str(), scratch.model.checkpoint.as_str()), ("scratch", "scratch"));
+        let bodies = Config::load(&data.join("title-body.toml"), NONE).unwrap();
+        assert_eq!((bodies.corpus.text, bodies.tokenize.max_length), (TextChoice::TitleAndBody, 256));
         let train = Config::load(&data.join("all-layers.toml"), NONE).unwrap().train;
         assert_eq!(train.trainable_layers, TrainableLayers::All);
         assert_eq!(train.dropout, Train::default().dropout);
@@ -211,6 +218,46 @@ mod tests {
         assert_eq!(config.train.trainable_layers, TrainableLayers::All);
         assert_eq!(config.train.learning_rate.encoder, 1e-3);
         assert_eq!(config.train.learning_rate.classifier, 1.0);
+    }
+
+    #[test]
+    fn seeds_have_64_bits() {
+        let largest = "18446744073709551615";
+        let given =
+            [load("", &format!("train.seed={largest}")), load(&format!("[train]\nseed = \"{largest}\""), "")];
+        for config in given {
+            let config = config.unwrap();
+            assert_eq!(config.train.seed, u64::MAX);
+            assert_eq!(load(&config.changes().unwrap(), "").unwrap(), config, "it reads back");
+        }
+        let beyond_toml = load("", "corpus.split.seed=9223372036854775808").unwrap();
+        assert_eq!(beyond_toml.corpus.split.seed, 1 << 63);
+        assert_eq!(load("", "train.seed=7").unwrap().train.seed, 7);
+        for wrong in ["-1", "18446744073709551616", "1.5", "one"] {
+            let message = message("", &format!("train.seed={wrong}"));
+            assert!(message.contains("expected an integer from 0 to 18446744073709551615"), "{message}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_bounds() {
+        for (key, value, bound) in [
+            ("run.threads", 1000, 256),
+            ("train.epochs", 1_000_000_000, 10_000),
+            ("train.batch_size", 1_000_000_000, 65_536),
+            ("tokenize.max_length", 1_000_000_000, 65_536),
+            ("model.scratch.layers", 100_000, 128),
+            ("model.scratch.hidden_size", 1_000_000_000, 8192),
+            ("model.scratch.vocabulary_size", 1_000_000_000_000_u64, 1_000_000),
+        ] {
+            let message = message("", &format!("{key}={value}"));
+            assert!(message.ends_with(&format!("{key} is {value}; expected at most {bound}")), "{message}");
+        }
+        assert!(load("", "model.scratch.hidden_size=8192 model.scratch.layers=1").is_ok());
+        let large = "model.scratch={layers=128,hidden_size=8192,intermediate_size=65536}";
+        let message = message("", large);
+        assert!(message.contains("model.scratch describes 171"), "{message}");
+        assert!(message.contains("expected at most 1000000000"), "{message}");
     }
 
     #[test]

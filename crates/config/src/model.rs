@@ -39,6 +39,21 @@ pub struct Scratch {
     pub vocabulary_size: usize,
 }
 
+impl Scratch {
+    /// Number of parameters of the encoder: embeddings with their normalisation, and per layer four square matrices, two of
+    /// the feed-forward part, their biases and two normalisations.
+    pub(crate) fn parameters(&self) -> u64 {
+        const TOKEN_TYPES: u64 = 2;
+        let [layers, hidden, intermediate, positions, vocabulary] =
+            [self.layers, self.hidden_size, self.intermediate_size, self.max_positions, self.vocabulary_size]
+                .map(|size| size as u64);
+        let embeddings = (vocabulary + positions + TOKEN_TYPES + 2) * hidden;
+        let layer =
+            4 * (hidden + 1) * hidden + 2 * hidden * intermediate + intermediate + hidden + 4 * hidden;
+        embeddings + layers * layer
+    }
+}
+
 impl Default for Model {
     fn default() -> Self {
         Self {

@@ -45,7 +45,8 @@ pub struct Train {
     /// Seconds between two saves of the training state, from which an interrupted training continues; 0
     /// saves after every step.
     pub save_interval: f64,
-    /// Seed of the classifier's initial weights and of the order of batches.
+    /// Seed of the classifier's initial weights and of the order of batches, from 0 to 2⁶⁴ − 1; above 2⁶³ − 1 in quotes.
+    #[serde(with = "crate::seed")]
     pub seed: u64,
     /// Device of training.
     pub device: DeviceChoice,

@@ -4,6 +4,17 @@ use crate::bundled::BundledEncoder;
 use crate::config::Config;
 use crate::tokenize::LongTexts;
 
+/// More threads than that only wait for each other, and each needs a stack.
+const MAX_THREADS: usize = 256;
+/// Tokens of one input. Attention needs memory with the square of it.
+const MAX_TOKENS: usize = 1 << 16;
+/// Tokens of one batch.
+const MAX_BATCH_TOKENS: usize = 1 << 22;
+/// Texts of one batch.
+const MAX_BATCH: usize = 1 << 16;
+/// A training needs four times the memory of the parameters: 16 GB.
+const MAX_SCRATCH_PARAMETERS: u64 = 1_000_000_000;
+
 /// Checks the values of `config` that its types allow too much of; an error names the key.
 pub(crate) fn validate(config: &Config) -> Result<(), String> {
     let Config { run, corpus, model, tokenize, train, evaluate, .. } = config;
@@ -34,23 +45,35 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
     require(held_out < 1.0, || {
         format!("corpus.split.test + corpus.split.validation is {held_out}; nothing is left for training")
     })?;
-    for (key, value, least) in [
-        ("tokenize.max_length", tokenize.max_length, 3),
-        ("train.epochs", train.epochs, 1),
-        ("train.batch_size", train.batch_size, 1),
-        ("train.gradient_accumulation_steps", train.gradient_accumulation_steps, 1),
-        ("train.trunk_batch_tokens", train.trunk_batch_tokens, 1),
-        ("evaluate.batch_tokens", evaluate.batch_tokens, 1),
-        ("evaluate.explain.integration_points", evaluate.explain.integration_points, 2),
-        ("model.scratch.layers", scratch.layers, 1),
-        ("model.scratch.hidden_size", scratch.hidden_size, 1),
-        ("model.scratch.attention_heads", scratch.attention_heads, 1),
-        ("model.scratch.intermediate_size", scratch.intermediate_size, 1),
-        ("model.scratch.max_positions", scratch.max_positions, 3),
-        ("model.scratch.vocabulary_size", scratch.vocabulary_size, 100),
+    for (key, value, least, most) in [
+        ("run.threads", run.threads, 0, MAX_THREADS),
+        ("tokenize.max_length", tokenize.max_length, 3, MAX_TOKENS),
+        ("tokenize.stride", tokenize.stride, 0, MAX_TOKENS),
+        ("train.epochs", train.epochs, 1, 10_000),
+        ("train.batch_size", train.batch_size, 1, MAX_BATCH),
+        ("train.batch_tokens", train.batch_tokens, 0, MAX_BATCH_TOKENS),
+        ("train.gradient_accumulation_steps", train.gradient_accumulation_steps, 1, MAX_BATCH),
+        ("train.patience", train.patience, 0, 10_000),
+        ("train.trunk_batch_tokens", train.trunk_batch_tokens, 1, MAX_BATCH_TOKENS),
+        ("evaluate.batch_tokens", evaluate.batch_tokens, 1, MAX_BATCH_TOKENS),
+        ("evaluate.explain.integration_points", evaluate.explain.integration_points, 2, 100_000),
+        ("model.scratch.layers", scratch.layers, 1, 128),
+        ("model.scratch.hidden_size", scratch.hidden_size, 1, 8192),
+        ("model.scratch.attention_heads", scratch.attention_heads, 1, 1024),
+        ("model.scratch.intermediate_size", scratch.intermediate_size, 1, 65_536),
+        ("model.scratch.max_positions", scratch.max_positions, 3, 65_536),
+        ("model.scratch.vocabulary_size", scratch.vocabulary_size, 100, 1_000_000),
     ] {
         require(value >= least, || format!("{key} is {value}; expected at least {least}"))?;
+        require(value <= most, || format!("{key} is {value}; expected at most {most}"))?;
     }
+    let parameters = scratch.parameters();
+    require(parameters <= MAX_SCRATCH_PARAMETERS, || {
+        format!(
+            "model.scratch describes {parameters} parameters; expected at most {MAX_SCRATCH_PARAMETERS}: lower \
+             model.scratch.layers, .hidden_size, .intermediate_size, .max_positions or .vocabulary_size"
+        )
+    })?;
     match tokenize.long_texts {
         LongTexts::Truncate => require(tokenize.stride == 0, || {
             format!(

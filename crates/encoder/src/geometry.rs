@@ -2,9 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Twenty times the deepest published encoder. A greater number is damage, and every layer costs memory
-/// before its first tensor is found missing.
+/// The most of each size: several times that of the largest published encoder. A greater number is damage. Every layer costs
+/// memory before its first tensor is found missing, and products of sizes must not overflow.
+const MAX_VOCABULARY: usize = 1 << 24;
+const MAX_HIDDEN: usize = 1 << 16;
 const MAX_LAYERS: usize = 1024;
+const MAX_HEADS: usize = 1 << 12;
+const MAX_INTERMEDIATE: usize = 1 << 18;
+const MAX_POSITIONS: usize = 1 << 20;
+const MAX_TOKEN_TYPES: usize = 1 << 16;
 
 /// The sizes of an encoder, whatever its architecture, under BERT's names (Devlin et al. 2019, section 3).
 #[derive(Clone, Debug, PartialEq)]
@@ -73,22 +79,21 @@ impl Geometry {
     /// # Errors
     /// What was found and what was expected.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let positive = [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("intermediate_size", self.intermediate_size),
-            ("max_position_embeddings", self.max_tokens),
-        ];
-        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(format!("{key} is 0; expected at least 1"));
-        }
-        if self.num_hidden_layers > MAX_LAYERS {
-            return Err(format!(
-                "num_hidden_layers is {}; expected at most {MAX_LAYERS}",
-                self.num_hidden_layers
-            ));
+        for (key, value, least, most) in [
+            ("vocab_size", self.vocab_size, 1, MAX_VOCABULARY),
+            ("hidden_size", self.hidden_size, 1, MAX_HIDDEN),
+            ("num_hidden_layers", self.num_hidden_layers, 1, MAX_LAYERS),
+            ("num_attention_heads", self.num_attention_heads, 1, MAX_HEADS),
+            ("intermediate_size", self.intermediate_size, 1, MAX_INTERMEDIATE),
+            ("max_position_embeddings", self.max_tokens, 1, MAX_POSITIONS),
+            ("type_vocab_size", self.type_vocab_size, 0, MAX_TOKEN_TYPES),
+        ] {
+            if value < least {
+                return Err(format!("{key} is {value}; expected at least {least}"));
+            }
+            if value > most {
+                return Err(format!("{key} is {value}; expected at most {most}"));
+            }
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(format!(
