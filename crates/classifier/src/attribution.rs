@@ -71,9 +71,9 @@ impl Classifier<'_> {
     pub fn attributions(&mut self, texts: &[TextIds<'_>], categories: &[usize]) -> Result<Vec<Attribution>> {
         let embeddings = self.word_embeddings(texts)?;
         let outputs = self.run_gradients(&embeddings, texts, categories, AttentionOutputs::Means)?;
-        let gradients = outputs.float32(&gradient_name(INPUTS_EMBEDS))?;
+        let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
         let layers = 0..self.model.config().num_hidden_layers;
-        let layers = layers.map(|layer| outputs.float32(&mean_attention_name(layer)));
+        let layers = layers.map(|layer| outputs.finite(&mean_attention_name(layer)));
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let attribution = |(row, embeddings): (usize, &Array2<f32>)| {
             let (tokens, _) = embeddings.dim();
@@ -100,7 +100,7 @@ impl Classifier<'_> {
     ) -> Result<Vec<Vec<f32>>> {
         let embeddings = self.word_embeddings(texts)?;
         let outputs = self.run_gradients(&embeddings, texts, categories, AttentionOutputs::Nothing)?;
-        let gradients = outputs.float32(&gradient_name(INPUTS_EMBEDS))?;
+        let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
         let of_text = |(row, embeddings): (usize, &Array2<f32>)| {
             row_products(gradients.slice(s![row, ..embeddings.nrows(), ..]), embeddings.view())
         };
@@ -123,7 +123,7 @@ impl Classifier<'_> {
         };
         let outputs = self.explanations.attentions.insert(opened).run(batch.inputs())?;
         let config = self.model.config();
-        let layers = (0..config.num_hidden_layers).map(|layer| outputs.float32(&attentions_name(layer)));
+        let layers = (0..config.num_hidden_layers).map(|layer| outputs.finite(&attentions_name(layer)));
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let of_text = |(row, text): (usize, &TextIds<'_>)| {
             let tokens = text.input_ids.len();
@@ -181,8 +181,8 @@ impl Classifier<'_> {
                 let embeddings: Vec<Array2<f32>> = batch.iter().map(embedding).collect();
                 let outputs =
                     self.run_gradients(&embeddings, &chosen, &categories, AttentionOutputs::Nothing)?;
-                let gradients = outputs.float32(&gradient_name(INPUTS_EMBEDS))?;
-                let logits = outputs.float32(LOGITS)?;
+                let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
+                let logits = outputs.finite(LOGITS)?;
                 for (row, &at) in batch.iter().enumerate() {
                     let (path, point) = wanted[at];
                     let way = &ends[path].0;

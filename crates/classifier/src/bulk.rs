@@ -156,7 +156,12 @@ impl BulkClassifier {
     }
 
     /// Computes a window's predictions. `progress` is told how many texts are done.
-    fn classify(&mut self, ids: &[Ids], progress: &mut dyn FnMut(usize)) -> Result<Vec<Option<Scores>>> {
+    fn classify(
+        &mut self,
+        window: &[String],
+        ids: &[Ids],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Option<Scores>>> {
         let texts = ids.iter().enumerate().filter_map(|(text, ids)| Some((text, ids.as_ref()?)));
         let rows: Vec<(usize, &TextInput, &TextWindow)> = texts
             .clone()
@@ -171,7 +176,9 @@ impl BulkClassifier {
             let row_ids: Vec<RowIds<'_>> = batch.iter().map(|&row| rows[row].1.ids(rows[row].2)).collect();
             let chosen: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
             let mut done = 0;
-            for (&row, found) in batch.iter().zip(self.classifier.classify(&chosen)?) {
+            let name = |row: usize| beginning(&window[rows[batch[row]].0]);
+            let found = self.classifier.classify(&chosen).map_err(|error| error.with_text(name))?;
+            for (&row, found) in batch.iter().zip(found) {
                 let (text, input, _) = rows[row];
                 of_rows[row] = Some(Scores { truncated: input.truncated, ..found });
                 unread[text] -= 1;
@@ -233,7 +240,7 @@ where
         self.ahead = self.read_ahead();
         let classified = current.recv().map_err(|_| Error::TokenizerEnded).and_then(|tokenised| {
             let Tokenised { window: Window { texts, kept }, ids } = tokenised;
-            let scores = self.classifier.classify(&ids?, &mut self.progress)?;
+            let scores = self.classifier.classify(&texts, &ids?, &mut self.progress)?;
             Ok(ClassifiedWindow { texts, kept, scores })
         });
         if classified.is_err() {
@@ -241,6 +248,13 @@ where
         }
         Some(classified.map_err(E::from))
     }
+}
+
+/// The first characters of a text in quotes, for a message.
+fn beginning(text: &str) -> String {
+    const CHARACTERS: usize = 40;
+    let cut = text.char_indices().nth(CHARACTERS).map(|(end, _)| end);
+    cut.map_or_else(|| format!("{text:?}"), |end| format!("{:?}…", &text[..end]))
 }
 
 /// Encodes texts in all threads of the current pool.

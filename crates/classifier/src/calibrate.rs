@@ -41,7 +41,7 @@ pub(crate) fn activation_ranges(
         let batch = Batch::of_ids(&texts, config.pad_token_id, PaddingRule::Masked);
         let outputs = session.run(batch.inputs())?;
         for name in graph.output_names() {
-            ranges.include(name, outputs.float32(name)?.iter().copied());
+            ranges.include(name, outputs.finite(name)?.iter().copied());
         }
     }
     Ok(ranges)

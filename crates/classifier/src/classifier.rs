@@ -215,7 +215,9 @@ impl<'e> Classifier<'e> {
             let outputs = self.session.run(inputs.inputs())?;
             let lengths: Vec<usize> = chosen.iter().map(|text| text.input_ids.len()).collect();
             done += batch.len();
-            for (text, prediction) in batch.into_iter().zip(Prediction::of_batch(&outputs, &lengths)?) {
+            let name = |row: usize| format!("text {}", batch[row] + 1);
+            let found = Prediction::of_batch(&outputs, &lengths).map_err(|error| error.with_text(name))?;
+            for (text, prediction) in batch.into_iter().zip(found) {
                 predictions[text] = Some(prediction);
             }
             progress(done, texts.len());

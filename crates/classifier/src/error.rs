@@ -47,6 +47,19 @@ pub enum Error {
         /// The text.
         text: String,
     },
+    /// The model has no answer to a text.
+    #[error(
+        "{output} of {text} has the value {value}; expected finite numbers: the checkpoint's weights are damaged or too \
+         large, or their precision is too low; look at it with midashi-inspect, or compute in \"f32\""
+    )]
+    NotFinite {
+        /// The text: its id, or its beginning.
+        text: String,
+        /// What was computed: "logits", "hidden_states".
+        output: String,
+        /// NaN or infinity.
+        value: f32,
+    },
     /// Integrated gradients have no baseline.
     #[error(
         "{}: the tokenizer has neither a mask token nor an unknown token for the baseline of integrated gradients; \
@@ -96,6 +109,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Names the text of an output that is not finite, given the row of the batch.
+    pub(crate) fn with_text(self, name: impl FnOnce(usize) -> String) -> Self {
+        match self {
+            Self::Runtime(midashi_runtime::Error::NotFinite { output, row, value }) => {
+                Self::NotFinite { text: name(row), output, value }
+            }
+            other => other,
+        }
+    }
+
     /// A damaged file of `model/`, which `train` makes.
     pub(crate) fn bad_model(path: &Path, message: impl ToString) -> Self {
         let (path, message) = (path.to_owned(), message.to_string());

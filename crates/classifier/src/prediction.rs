@@ -31,7 +31,7 @@ impl Prediction {
 
     /// The predictions of a batch from the outputs of a classifier graph; `lengths` are the texts' tokens.
     pub(crate) fn of_batch(outputs: &Outputs, lengths: &[usize]) -> Result<Vec<Self>> {
-        let (logits, attention) = (outputs.float32(LOGITS)?, outputs.float32(ATTENTION)?);
+        let (logits, attention) = (outputs.finite(LOGITS)?, outputs.finite(ATTENTION)?);
         let (heads, longest) = (attention.shape()[1] as f64, attention.shape()[2] as f64);
         let prediction = |(row, &tokens): (usize, &usize)| {
             let padding = PaddingShares {

@@ -102,9 +102,24 @@ impl Trunk {
         let batch = Batch::of_ids(texts, self.pad_token_id, PaddingRule::Masked);
         let mut session = self.session.borrow_mut();
         let outputs = session.run(batch.inputs())?;
-        let hidden = outputs.float32(HIDDEN_STATES)?;
+        let hidden = outputs.finite(HIDDEN_STATES).map_err(|error| of_token(error, texts))?;
         let hidden = hidden.as_slice().map_or_else(|| hidden.iter().copied().collect(), <[f32]>::to_vec);
         Ok(round_to(self.precision, hidden)?)
+    }
+}
+
+/// The graph's rows are tokens: names the text of a token whose numbers are not finite.
+fn of_token(error: midashi_runtime::Error, texts: &[TextIds<'_>]) -> midashi_runtime::Error {
+    match error {
+        midashi_runtime::Error::NotFinite { output, row: token, value } => {
+            let ends = texts.iter().scan(0, |end, text| {
+                *end += text.input_ids.len();
+                Some(*end)
+            });
+            let row = ends.take_while(|&end| end <= token).count();
+            midashi_runtime::Error::NotFinite { output, row, value }
+        }
+        other => other,
     }
 }
 

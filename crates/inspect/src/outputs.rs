@@ -33,11 +33,11 @@ pub fn run(
     let found = session.run(batch.inputs())?;
 
     writeln!(report, "\noutputs ({engine})")?;
-    writeln!(report, "  {LAST_HIDDEN_STATE:18}{:?}", found.float32(LAST_HIDDEN_STATE)?.shape())?;
+    writeln!(report, "  {LAST_HIDDEN_STATE:18}{:?}", found.finite(LAST_HIDDEN_STATE)?.shape())?;
     if weights.has_pooler(model) {
-        writeln!(report, "  {POOLER_OUTPUT:18}{:?}", found.float32(POOLER_OUTPUT)?.shape())?;
+        writeln!(report, "  {POOLER_OUTPUT:18}{:?}", found.finite(POOLER_OUTPUT)?.shape())?;
     }
-    let attentions = (0..model.num_hidden_layers).map(|layer| found.float32(&attentions_name(layer)));
+    let attentions = (0..model.num_hidden_layers).map(|layer| found.finite(&attentions_name(layer)));
     let attentions = attentions.collect::<Result<Vec<_>, _>>()?;
     if let Some(first) = attentions.first() {
         writeln!(report, "  {:18}{} layers of {:?}", "attentions", attentions.len(), first.shape())?;

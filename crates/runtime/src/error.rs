@@ -31,6 +31,19 @@ pub enum Error {
         "device \"cuda\" was requested but cannot be used: {0}; set the device to \"cpu\" or \"auto\" to run without it"
     )]
     CudaUnavailable(String),
+    /// An output is not a number, or infinite.
+    #[error(
+        "{output} has the value {value} in row {row} of a batch; expected finite numbers: the weights or their precision \
+         cannot compute this input"
+    )]
+    NotFinite {
+        /// The output's name.
+        output: String,
+        /// The batch's row.
+        row: usize,
+        /// NaN or infinity.
+        value: f32,
+    },
     /// ONNX Runtime rejected a model or failed to run it.
     #[error("ONNX Runtime could not {doing}: {message}")]
     Failed {

@@ -204,6 +204,21 @@ impl Outputs {
         value.try_extract_array().map_err(failed(format!("give the output {name}")))
     }
 
+    /// As [`float32`](Self::float32), for an output whose first axis is that of the batch's rows. A number that is not finite
+    /// is an error: NaN would pass every later comparison as "not larger".
+    ///
+    /// # Errors
+    /// As [`float32`](Self::float32), and [`Error::NotFinite`].
+    pub fn finite(&self, name: &str) -> Result<ArrayViewD<'_, f32>> {
+        let output = self.float32(name)?;
+        for (row, numbers) in output.outer_iter().enumerate() {
+            if let Some(value) = not_finite(&numbers) {
+                return Err(Error::NotFinite { output: name.to_owned(), row, value });
+            }
+        }
+        Ok(output)
+    }
+
     /// Removes the float32 output `name` and returns it, without a copy.
     ///
     /// # Errors
@@ -212,6 +227,17 @@ impl Outputs {
         let value = self.0.remove(name).ok_or_else(|| no_output(name))?;
         value.downcast().map(DeviceTensor::new).map_err(failed(format!("give the output {name}")))
     }
+}
+
+/// A number of `numbers` that is NaN or infinite.
+fn not_finite(numbers: &ArrayViewD<'_, f32>) -> Option<f32> {
+    let Some(numbers) = numbers.as_slice() else {
+        return numbers.iter().copied().find(|number| !number.is_finite());
+    };
+    // Without an exit inside a chunk the comparison is compiled to vector instructions.
+    let chunks = numbers.chunks(1 << 12);
+    let is_damaged = |chunk: &&[f32]| chunk.iter().fold(false, |found, number| found | !number.is_finite());
+    chunks.filter(is_damaged).flatten().copied().find(|number| !number.is_finite())
 }
 
 fn no_output(name: &str) -> Error {

@@ -163,6 +163,38 @@ impl Plan {
         )
     }
 
+    /// Checks what the tokenizer gave against the model: every id has a word embedding, and no text that is read whole is
+    /// longer than the model reads.
+    ///
+    /// # Errors
+    /// When an id or a length does not fit, with the text's id.
+    pub fn check_ids(&self, texts: &[TokenizedText], tokenizer: &Tokenizer) -> Result<()> {
+        let (rows, place) = match &self.origin {
+            Origin::Checkpoint { folder, model, .. } => (model.vocab_size, folder.display().to_string()),
+            Origin::Learned { .. } => (tokenizer.vocabulary_size(), "the learned vocabulary".to_owned()),
+        };
+        for text in texts {
+            let is_wrong = |id: &i32| usize::try_from(*id).map_or(true, |id| id >= rows);
+            if let Some(id) = text.encoding.input_ids.iter().copied().find(is_wrong) {
+                // An id of 32 bits is stored with a sign.
+                let id = id.cast_unsigned();
+                bail!(
+                    "{place}: the tokenizer gives text {} the id {id}; expected one below {rows}, the number of \
+                     word embeddings; take tokenizer and config.json from the same checkpoint",
+                    text.id
+                );
+            }
+            let (tokens, longest) = (text.encoding.input_ids.len(), self.settings.max_length);
+            ensure!(
+                !self.settings.long_texts.is_truncate() || tokens <= longest,
+                "{place}: the tokenizer gives text {} {tokens} tokens; expected at most {longest}: its files ask for \
+                 padding or for more special tokens than that; take the checkpoint's own tokenizer",
+                text.id
+            );
+        }
+        Ok(())
+    }
+
     /// How long texts are cut into windows by `tokenizer`; none if they are truncated.
     ///
     /// # Errors

@@ -73,11 +73,17 @@ impl History {
         self.steps += 1;
         self.steps_of_epoch += 1;
         if !(result.loss.is_finite() && result.gradient_norm.is_finite()) {
+            let (loss, norm) = (result.loss, result.gradient_norm);
+            if self.steps == 1 {
+                bail!(
+                    "the loss is {loss} and the gradient norm {norm} at the first step, before a weight was changed; \
+                     expected finite numbers: the checkpoint's weights are too large for these texts; look at it with \
+                     midashi-inspect"
+                );
+            }
             bail!(
-                "the loss is {} and the gradient norm {} at step {}: training has diverged; \
+                "the loss is {loss} and the gradient norm {norm} at step {}: training has diverged; \
                  lower train.learning_rate.encoder and .classifier",
-                result.loss,
-                result.gradient_norm,
                 self.steps
             );
         }

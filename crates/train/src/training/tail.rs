@@ -133,7 +133,7 @@ impl<'a> Tail<'a> {
             inputs.extend(self.optimiser.trainable());
             let session = self.classifier.as_mut().context("there is no validation split")?;
             let outputs = session.run(inputs)?;
-            of_rows.extend(outputs.float32(LOGITS)?.rows().into_iter().map(|row| row.to_vec()));
+            of_rows.extend(outputs.finite(LOGITS)?.rows().into_iter().map(|row| row.to_vec()));
         }
         let lengths = self.inputs.lengths(&rows);
         let mut rows_and_lengths = of_rows.iter().map(Vec::as_slice).zip(lengths);
