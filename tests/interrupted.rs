@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use midashi_tests::{Outcome, Run, folder};
+use midashi_tests::{Outcome, Run, STAGES, folder};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -69,6 +69,66 @@ fn a_killed_training_ends_in_the_bytes_of_one_that_was_not() {
         killed.stages(&["train"]).says("going on after step");
     }
     assert_same_model(&killed, &whole);
+}
+
+/// `MIDASHI_ROUNDS=100 cargo test --release --test interrupted` kills a hundred times.
+#[test]
+fn a_chain_that_is_killed_anywhere_ends_in_the_same_bytes() {
+    let rounds = std::env::var("MIDASHI_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6);
+    let artifacts = folder();
+    let checkpoint = Run::sample(&artifacts, "checkpoint").small_model();
+    checkpoint.stages(&STAGES[..4]);
+    let run = |name: &str| {
+        let run = Run::sample(&artifacts, name).checkpoint(&checkpoint.artifact("model"));
+        run.set("train.trainable_layers=1 evaluate.explain.texts=4 evaluate.explain.faithfulness_texts=2")
+    };
+    let whole = run("whole");
+    let mut seconds = Vec::new();
+    for stage in STAGES {
+        let started = Instant::now();
+        whole.stages(&[stage]);
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let killed = run("killed");
+    let (mut kills, mut again) = (0, 0);
+    while kills < rounds {
+        // A finished chain begins anew at a stage.
+        if killed.artifact("report.html").exists() {
+            let names =
+                ["sources.json", "corpus.parquet", "tokens.arrow", "training.parquet", "metrics.json"];
+            fs::remove_file(killed.artifact(names[rng.random_range(0..names.len())])).unwrap();
+            fs::remove_file(killed.artifact("report.html")).unwrap();
+            again += 1;
+        }
+        for (stage, seconds) in STAGES.into_iter().zip(&seconds) {
+            let mut child = killed.stage(stage).starts();
+            sleep(Duration::from_secs_f64(seconds * rng.random_range(0.0..1.2)));
+            if child.try_wait().unwrap().is_none() {
+                let signal = if kills % 3 == 2 { "-TERM" } else { "-KILL" };
+                assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+                kills += 1;
+            }
+            if !child.wait().unwrap().success() {
+                break;
+            }
+        }
+    }
+    killed.stages(&STAGES);
+    for file in [
+        "corpus.parquet",
+        "tokens.arrow",
+        "training.parquet",
+        "model/SHA256SUMS",
+        "predictions.parquet",
+        "attention.parquet",
+        "explanations.parquet",
+        "metrics.json",
+    ] {
+        assert!(killed.bytes(file) == whole.bytes(file), "{file} differs after {kills} kills");
+    }
+    killed.stage("verify").succeeds();
+    println!("{kills} kills, {again} times begun anew: the same bytes");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! What each stage prints when something is wrong with its input. Every refusal is one line and exit code 2.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use midashi_tests::{Corpus, Run, STAGES, folder};
+use midashi_artifacts::{Split, TokenizedText};
+use midashi_tests::{Corpus, Outcome, Run, STAGES, folder};
+use safetensors::SafeTensors;
 
 fn run(folder: impl AsRef<Path>) -> Run {
     named(folder, "wrong")
@@ -257,4 +260,57 @@ fn a_learning_rate_that_diverges() {
     run.stages(&STAGES[..3]);
     run.stage("train").fails_with(["loss", "diverged", "train.learning_rate"]);
     assert!(!run.artifact("model").exists(), "no model of nonsense is written");
+}
+
+/// An embedding of ±3.4e38 is finite, and its numbers less their mean are not.
+#[test]
+fn a_text_that_the_model_has_no_number_for() {
+    let folder = folder();
+    let scratch = run(&folder);
+    scratch.stages(&STAGES[..4]);
+    let corpus = scratch.tokens();
+    let ids = |split: Split| -> BTreeSet<i32> {
+        let texts = corpus.texts.iter().filter(|text| text.split == split);
+        texts.flat_map(|text| text.encoding.input_ids.clone()).collect()
+    };
+    let (test, train) = (ids(Split::Test), ids(Split::Train));
+    let id = *test.difference(&train).next().expect("a piece that no training text has");
+    let holds = |text: &&TokenizedText| text.split == Split::Test && text.encoding.input_ids.contains(&id);
+    let named = corpus.texts.iter().filter(holds).map(|text| text.id.clone()).collect::<Vec<_>>();
+
+    let checkpoint = folder.path().join("checkpoint");
+    fs::create_dir(&checkpoint).unwrap();
+    for name in ["config.json", "vocab.txt", "tokenizer_config.json"] {
+        fs::copy(scratch.artifact("model").join(name), checkpoint.join(name)).unwrap();
+    }
+    let mut bytes = scratch.bytes("model/model.safetensors");
+    let (header, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let table = metadata.info("bert.embeddings.word_embeddings.weight").unwrap();
+    let width = table.shape[1];
+    let start = 8 + header + table.data_offsets.0 + id as usize * width * 4;
+    for at in 0..width {
+        let number = if at % 4 == 0 { -f32::MAX } else { f32::MAX };
+        bytes[start + 4 * at..][..4].copy_from_slice(&number.to_le_bytes());
+    }
+    fs::write(checkpoint.join("model.safetensors"), bytes).unwrap();
+
+    let says_which = |outcome: &Outcome, output: &str| {
+        outcome.refuses([output, "expected finite numbers", "midashi-inspect"]);
+        assert!(named.iter().any(|id| outcome.stderr.contains(id.as_str())), "{named:?}: {}", outcome.stderr);
+    };
+    let same = |name: &str| Run::sample(&folder, name).small_model().checkpoint(&checkpoint);
+    let frozen = same("frozen").set("train.trainable_layers=1");
+    frozen.stages(&STAGES[..3]);
+    says_which(&frozen.stage("train").ends(), "hidden_states");
+    assert!(!frozen.artifact("features.arrow").exists(), "half a cache");
+
+    let whole = same("whole").set("train.trainable_layers=all");
+    whole.stages(&STAGES[..4]);
+    says_which(&whole.stage("evaluate").ends(), "logits");
+    assert!(!whole.artifact("predictions.parquet").exists());
+    let text = corpus.texts.iter().find(holds).unwrap().encoding.original.clone();
+    whole
+        .stage("predict")
+        .arguments(["--format", "json", "--", &text])
+        .fails_with(["expected finite numbers"]);
 }

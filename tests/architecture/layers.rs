@@ -8,7 +8,7 @@ use toml::Table;
 
 /// Crates and the crates of this workspace that they may depend on, lower layers first. Development dependencies are
 /// free, since nobody else compiles them.
-pub const MAY_USE: [(&str, &[&str]); 23] = [
+pub const MAY_USE: [(&str, &[&str]); 24] = [
     // Libraries that know nothing of a run.
     ("onnx", &[]),
     ("text", &[]),
@@ -33,6 +33,7 @@ pub const MAY_USE: [(&str, &[&str]); 23] = [
     ("render", &["page", "text", "artifacts", "stage", "config"]),
     // Tools.
     ("sweep", &["artifacts", "stage", "config"]),
+    ("verify", &["stage", "config"]),
     ("inspect", &["encoder", "tokenizer", "text", "runtime", "stage", "config"]),
     ("predict", &["classifier", "table", "page", "text", "runtime", "stage", "config"]),
     ("serve", &["classifier", "page", "text", "runtime", "stage", "config"]),

@@ -16,6 +16,8 @@ pub struct Invocation {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     input: Vec<u8>,
+    /// A shell command that replaces itself by the program, `"$@"`.
+    shell: Option<String>,
 }
 
 /// What a program printed and how it ended.
@@ -36,7 +38,7 @@ impl Invocation {
         environment: Vec<(String, String)>,
     ) -> Self {
         let (program, arguments) = (program.to_owned(), Vec::new());
-        Self { program, config, settings, arguments, environment, input: Vec::new() }
+        Self { program, config, settings, arguments, environment, input: Vec::new(), shell: None }
     }
 
     /// Adds overrides, separated by spaces.
@@ -54,6 +56,12 @@ impl Invocation {
     /// Sets an environment variable.
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it by a shell command, in which `"$@"` is the program with its arguments: `ulimit -n 32; exec "$@"`.
+    pub fn shell(mut self, command: &str) -> Self {
+        self.shell = Some(command.to_owned());
         self
     }
 
@@ -102,7 +110,14 @@ impl Invocation {
     /// # Panics
     /// When the binary has not been built.
     pub fn starts(&self) -> Child {
-        let mut command = Command::new(binary(&self.program));
+        let mut command = match &self.shell {
+            None => Command::new(binary(&self.program)),
+            Some(shell) => {
+                let mut command = Command::new("sh");
+                command.args(["-c", shell, "sh"]).arg(binary(&self.program));
+                command
+            }
+        };
         command
             .current_dir(root())
             .env_remove("MIDASHI_CONFIG")

@@ -12,13 +12,13 @@ use arrow::ipc::writer::FileWriter;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use midashi_config::{FeaturePrecision, TrunkPrecision};
-use midashi_stage::{Error as FileError, Provenance, atomic};
+use midashi_stage::{Error as FileError, Provenance, atomic, is_intact, seal};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::column::{Column, cells, column, list_column};
 use crate::error::{Error, Result};
-use crate::files::{MappedFile, bad_artifact, to_batch};
+use crate::files::{CHANGED, MappedFile, bad_artifact, to_batch};
 
 const STAGE: &str = "train";
 const KEY: &str = "midashi.features";
@@ -101,11 +101,22 @@ impl Features {
     /// or has another key.
     ///
     /// # Errors
-    /// When the file exists but cannot be read or lacks a text.
+    /// When the file exists but has changed since it was written, cannot be read or lacks a text.
     pub fn open(path: &Path, key: &FeaturesKey, texts: &[(&str, usize)]) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
+        if !is_intact(path)? {
+            return Err(bad_artifact(path, STAGE)(&CHANGED));
+        }
+        Self::open_written(path, key, texts)
+    }
+
+    /// As [`open`](Self::open), for a file that this process has just written.
+    ///
+    /// # Errors
+    /// When the file cannot be read or lacks a text.
+    pub fn open_written(path: &Path, key: &FeaturesKey, texts: &[(&str, usize)]) -> Result<Option<Self>> {
         let file = MappedFile::open(path, STAGE)?;
         let found = file.schema.metadata().get(KEY).and_then(|text| serde_json::from_str(text).ok());
         if found.as_ref() != Some(key) {
@@ -202,7 +213,7 @@ impl FeaturesWriter {
         Ok(self.writer.write(&batch).map_err(FileError::encode(&self.path))?)
     }
 
-    /// Completes the file and renames it to its path.
+    /// Completes the file, renames it to its path and seals it.
     ///
     /// # Errors
     /// When the file cannot be flushed or renamed.
@@ -211,7 +222,8 @@ impl FeaturesWriter {
         let file = self.writer.into_inner().map_err(FileError::encode(&self.path))?;
         let file =
             file.into_inner().map_err(|error| FileError::io("write", &self.path)(error.into_error()))?;
-        Ok(atomic::commit(file, &self.path)?)
+        atomic::commit(file, &self.path)?;
+        Ok(seal(&self.path)?)
     }
 }
 

@@ -170,6 +170,7 @@ impl MappedFile {
     ///
     /// The layout is the Arrow columnar format's "IPC File Format": the last ten bytes are the footer's length
     /// and the magic.
+    #[expect(unsafe_code, reason = "a memory map; artifacts are replaced, never written in place")]
     pub(crate) fn open(path: &Path, stage: &'static str) -> Result<Self> {
         require(path, stage)?;
         let bad = bad_artifact(path, stage);
@@ -211,6 +212,9 @@ impl MappedFile {
         Ok(Self { schema, batches })
     }
 }
+
+/// The reason why a cache is not read.
+pub(crate) const CHANGED: &str = "its bytes are not those of the digest beside it";
 
 /// For `map_err`: the artifact, the stage that makes it and the reason.
 pub(crate) fn bad_artifact<'a>(

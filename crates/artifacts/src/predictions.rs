@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
-use midashi_stage::Provenance;
+use midashi_stage::{Provenance, is_intact, seal};
 
 use crate::category::CategoryId;
 use crate::column::{Column, Row, row};
 use crate::error::Result;
-use crate::files::{categories_entry, entry, read_categories, read_parquet, write_parquet};
+use crate::files::{
+    CHANGED, bad_artifact, categories_entry, entry, read_categories, read_parquet, write_parquet,
+};
 
 const STAGE: &str = "evaluate";
 const KEY: &str = "midashi.baseline";
@@ -90,7 +92,8 @@ impl Predictions {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_cache(&self, path: &Path, key: &str) -> Result<()> {
-        self.write_with(vec![], path, &Provenance::default(), &[(KEY, key.to_owned())])
+        self.write_with(vec![], path, &Provenance::default(), &[(KEY, key.to_owned())])?;
+        Ok(seal(path)?)
     }
 
     fn write_with(
@@ -129,10 +132,13 @@ impl Predictions {
     /// Reads `baseline.parquet`; none if it is missing or was written under another key.
     ///
     /// # Errors
-    /// When the file exists but does not follow the schema.
+    /// When the file exists but has changed since it was written, or does not follow the schema.
     pub fn read_cache(path: &Path, key: &str) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
+        }
+        if !is_intact(path)? {
+            return Err(bad_artifact(path, STAGE)(&CHANGED));
         }
         read_parquet(path, STAGE, |batch| match entry(batch, KEY) {
             Ok(found) if found == key => Self::from_batch(batch).map(Some),

@@ -35,7 +35,7 @@ impl<'a> CorpusClassifier<'a> {
         let hidden_states = record.map(|record| {
             let key = &record.features;
             let is_cached = record.kept && key.input_ids_sha256 == corpus.input_ids_sha256();
-            if let Some(cached) = is_cached.then(|| HiddenStates::cached(features, key, corpus)).flatten() {
+            if is_cached && let Some(cached) = HiddenStates::cached(features, key, corpus)? {
                 return Ok(cached);
             }
             let reason = if record.kept { "the cached ones of the training are gone" } else { "not cached" };
@@ -64,8 +64,10 @@ impl<'a> CorpusClassifier<'a> {
     /// # Errors
     /// When a graph fails, or padding is to be attended to although there are frozen layers.
     pub fn classify(&mut self, rows: &[usize], padding: PaddingRule) -> Result<Vec<Prediction>> {
-        let batch = self.inputs.batch(rows, padding)?;
+        let inputs = &self.inputs;
+        let batch = inputs.batch(rows, padding)?;
         let outputs = self.session.run(batch.inputs())?;
-        Prediction::of_batch(&outputs, &self.inputs.lengths(rows))
+        let name = |row: usize| inputs.corpus.texts[inputs.rows.text(rows[row])].id.clone();
+        Prediction::of_batch(&outputs, &inputs.lengths(rows)).map_err(|error| error.with_text(name))
     }
 }

@@ -2,6 +2,7 @@
 //! `features.arrow` or computed batch by batch.
 
 use std::borrow::Cow;
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -34,15 +35,21 @@ pub struct CorpusInputs<'a> {
 }
 
 impl HiddenStates {
-    /// The hidden states in `path`, if they were computed under `key`. A damaged file is a cache miss, which is printed.
-    pub fn cached(path: &Path, key: &FeaturesKey, corpus: &TokenizedCorpus) -> Option<Self> {
+    /// The hidden states in `path`, if they were computed under `key`. A damaged file is removed, which is printed.
+    ///
+    /// # Errors
+    /// When a damaged file cannot be removed.
+    pub fn cached(path: &Path, key: &FeaturesKey, corpus: &TokenizedCorpus) -> Result<Option<Self>> {
         let names = names_and_lengths(corpus, &corpus.rows());
         let names: Vec<(&str, usize)> = names.iter().map(|(name, length)| (&**name, *length)).collect();
-        let features = Features::open(path, key, &names).unwrap_or_else(|error| {
-            midashi_stage::outln!("  {error}");
-            None
-        });
-        features.map(Self::Cached)
+        match Features::open(path, key, &names) {
+            Ok(features) => Ok(features.map(Self::Cached)),
+            Err(error) => {
+                midashi_stage::outln!("  {error}; the file is removed");
+                fs::remove_file(path).map_err(midashi_stage::Error::io("remove", path))?;
+                Ok(None)
+            }
+        }
     }
 
     /// The hidden states in `path`, computed with `trunk` and written there unless they were before.
@@ -56,7 +63,7 @@ impl HiddenStates {
         trunk: impl FnOnce() -> Result<Trunk>,
     ) -> Result<Self> {
         let layers = key.trunk_layers;
-        if let Some(cached) = Self::cached(path, key, corpus) {
+        if let Some(cached) = Self::cached(path, key, corpus)? {
             midashi_stage::outln!("  features of {layers} frozen layers: read from {}", path.display());
             return Ok(cached);
         }
@@ -72,7 +79,12 @@ impl HiddenStates {
             let sizes: Vec<usize> =
                 batch_ids.iter().map(|ids| ids.input_ids.len() * key.hidden_size).collect();
             let names: Vec<&str> = batch.iter().map(|&row| &*names[row].0).collect();
-            writer.add(&names, &sizes, trunk.compute_batch(&batch_ids)?)?;
+            let hidden = trunk.compute_batch(&batch_ids).map_err(|error| {
+                error.with_text(|row| {
+                    names.get(row).map_or_else(|| format!("row {row}"), |name| (*name).to_owned())
+                })
+            })?;
+            writer.add(&names, &sizes, hidden)?;
             progress.advance(batch.len() as u64);
         }
         progress.finish();
@@ -83,8 +95,10 @@ impl HiddenStates {
             names.len(),
             names.len() as f64 / seconds
         );
-        Self::cached(path, key, corpus)
-            .ok_or_else(|| Error::bad_model(path, "the file was written but cannot be read"))
+        let texts: Vec<(&str, usize)> = names.iter().map(|(name, length)| (&**name, *length)).collect();
+        let features = Features::open_written(path, key, &texts)?;
+        let unread = || Error::bad_model(path, "the file was written but cannot be read");
+        Ok(Self::Cached(features.ok_or_else(unread)?))
     }
 
     /// The rows `chosen` of `corpus` as the inputs of a graph that starts after the frozen layers.

@@ -66,7 +66,8 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         engine: engine.description(),
         article_batch_size: config.compat.article.then_some(config.train.batch_size),
     };
-    let (tokens, model) = (folder.tokens(), folder.model());
+    // The digests of the model's files stand for them; `ModelFolder` checks the files that are read.
+    let (tokens, model) = (folder.tokens(), folder.model_sums());
     let outputs = [folder.predictions(), folder.attention(), folder.explanations(), folder.metrics()];
     let Some(work) = stage.begin(&settings, &[(&tokens, "tokenize"), (&model, "train")], &outputs)? else {
         return Ok(());

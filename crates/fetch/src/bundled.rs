@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use midashi_bundled::{Origin, PackedEncoder, write_checkpoint};
 use midashi_config::BundledEncoder;
-use midashi_stage::{Error as FileError, atomic, sha256_of_bytes};
+use midashi_stage::{Error as FileError, Sums, atomic, sha256_of_bytes};
 
 use crate::checkpoint;
 
@@ -56,7 +56,7 @@ pub fn checkpoint(cache: &Path, encoder: BundledEncoder) -> anyhow::Result<PathB
     let Package { name, version, .. } = package;
     let all = cache.join("bundled").join(encoder.name());
     let folder = all.join(format!("{name}-{version}-revision-{REVISION}"));
-    if checkpoint::is_complete(&folder) {
+    if is_whole(&folder)? {
         return Ok(folder);
     }
     fs::create_dir_all(&all).map_err(FileError::io("create", &all))?;
@@ -64,10 +64,23 @@ pub fn checkpoint(cache: &Path, encoder: BundledEncoder) -> anyhow::Result<PathB
     let lock = all.join(".lock");
     let file = File::create(&lock).map_err(FileError::io("create", &lock))?;
     file.lock().map_err(FileError::io("lock", &lock))?;
-    if !checkpoint::is_complete(&folder) {
+    if !is_whole(&folder)? {
+        if checkpoint::is_complete(&folder) {
+            midashi_stage::outln!("  {} has changed since it was written", folder.display());
+        }
         write(cache, encoder, package, &folder)?;
     }
     Ok(folder)
+}
+
+/// Whether the folder is complete and its files are as they were written.
+fn is_whole(folder: &Path) -> anyhow::Result<bool> {
+    if !checkpoint::is_complete(folder) {
+        return Ok(false);
+    }
+    // Former versions wrote no digests.
+    let Some(written) = Sums::read(folder)? else { return Ok(true) };
+    Ok(written == Sums::compute(folder)?)
 }
 
 fn write(cache: &Path, encoder: BundledEncoder, package: Package, folder: &Path) -> anyhow::Result<()> {

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
 
 fn recipe(arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("ingest", REVISION, arguments)?;
+    stage.require_intact(&stage.folder().sources(), "fetch")?;
     let sources = Sources::read(&stage.folder().sources(), stage.config())?;
     let settings = Settings::of(stage.config())?;
     let output = stage.folder().corpus();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use midashi_stage::{DigestMemory, atomic};
+use midashi_stage::{atomic, sha256_of};
 use serde_json::{Value, json};
 
 /// Ends the name of the file beside the output.
@@ -28,14 +28,13 @@ impl Finished {
         inputs: &[PathBuf],
         options: Value,
     ) -> Result<Self> {
-        let mut digests = DigestMemory::default();
         let inputs: Result<Vec<Value>> = inputs
             .iter()
-            .map(|path| Ok(json!({ "path": path.display().to_string(), "sha256": digests.of(path)? })))
+            .map(|path| Ok(json!({ "path": path.display().to_string(), "sha256": sha256_of(path)? })))
             .collect();
         let made_from = json!({
             "version": version,
-            "model": { "sha256": digests.of(model)? },
+            "model": { "sha256": sha256_of(model)? },
             "inputs": inputs?,
             "options": options,
         });
@@ -60,7 +59,7 @@ impl Finished {
     }
 
     fn digest(&self) -> Result<String> {
-        Ok(DigestMemory::default().of(&self.output)?)
+        Ok(sha256_of(&self.output)?)
     }
 
     fn path(&self) -> PathBuf {

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
-use midashi_stage::{RunRecord, Stage, StageArguments, atomic};
+use midashi_stage::{Stage, StageArguments, atomic};
 use serde_json::json;
 
 use crate::artifacts::Artifacts;
@@ -48,7 +48,7 @@ fn render(arguments: &StageArguments) -> anyhow::Result<()> {
     let (folder, config) = (stage.folder().clone(), stage.config().clone());
     // run.json is not an input: this stage writes to it too, so its digest would always be out of date. The entries
     // that the report shows are part of the settings instead.
-    let stages = run::stages(&RunRecord::read(&folder));
+    let stages = run::stages(stage.record());
     let configuration = config.changes()?;
     let command = command::command(&arguments.config, &config.run.name, &arguments.set);
     let inputs = [

@@ -8,6 +8,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::{Error, Result};
 use crate::folder::entries;
+use crate::sums::Sums;
 
 /// Prefix of the names of temporary files and folders.
 pub(crate) const TEMPORARY: &str = ".tmp";
@@ -72,7 +73,8 @@ pub fn commit(temporary: NamedTempFile, path: &Path) -> Result<()> {
     sync(parent(path)?)
 }
 
-/// Makes a folder: `fill` writes files into a temporary one beside it, which then replaces the old one.
+/// Makes a folder: `fill` writes files into a temporary one beside it, which then replaces the old one. The digests of the
+/// files are added as `SHA256SUMS`, unless `fill` has taken over that file with the others.
 ///
 /// # Errors
 /// When `fill` fails, or the folder cannot be made; the old folder is then still there.
@@ -80,6 +82,9 @@ pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     let parent = parent(path)?;
     let temporary = create_folder(path)?;
     fill(temporary.path())?;
+    if Sums::read(temporary.path())?.is_none() {
+        Sums::compute(temporary.path())?.write()?;
+    }
     sync_all(temporary.path())?;
     // A folder cannot be renamed to the name of one that is not empty, so the old one is renamed first.
     let aside = parent.join(format!(".{}.old", path.file_name().unwrap_or_default().to_string_lossy()));
@@ -164,8 +169,9 @@ mod tests {
         for name in ["a", "b"] {
             write_folder(&path, |inside| write_bytes(&inside.join(name), b"x")).unwrap();
         }
-        let names: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(names, ["b"]);
+        let mut names: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["SHA256SUMS", "b"]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -1,125 +1,105 @@
-//! SHA-256 of files and folders, stored so that an unchanged gigabyte is not read again.
+//! SHA-256 of files and folders. Every digest is computed from the bytes: size and modification time say nothing about a
+//! damaged disk or an archive that was unpacked again.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use rayon::prelude::*;
+use sha2::Digest;
 
-use crate::atomic;
 use crate::error::{Error, Result};
 use crate::folder::entries;
 
+/// The file with the digests of a folder's files.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// SHA-256 of bytes that come in parts.
+#[derive(Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// Adds the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest, as 64 hexadecimal digits.
+    pub fn finish(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// SHA-256 of bytes, as 64 hexadecimal digits.
 pub fn sha256_of_bytes(bytes: &[u8]) -> String {
-    hexadecimal(Sha256::digest(bytes))
+    let mut hasher = Sha256::default();
+    hasher.update(bytes);
+    hasher.finish()
 }
 
-/// Digests of files, each valid as long as the file's size and modification time stay the same.
-#[derive(Default)]
-pub struct DigestMemory {
-    store: PathBuf,
-    known: BTreeMap<String, Known>,
-    changed: bool,
+/// SHA-256 of a file; of a folder, that of the sorted list of its files' digests and relative paths, as
+/// `sha256sum` writes them. [`SUMS`](crate::SUMS), which holds this list, is not in it.
+///
+/// # Errors
+/// When the file, or a file of the folder, cannot be read.
+pub fn sha256_of(path: &Path) -> Result<String> {
+    let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
+    if !metadata.is_dir() {
+        return digest_file(path);
+    }
+    let files = sha256_of_files(path)?;
+    let listed = files.iter().filter(|(name, _)| *name != SUMS);
+    let lines: String = listed.map(|(name, sha256)| format!("{sha256}  {name}\n")).collect();
+    Ok(sha256_of_bytes(lines.as_bytes()))
 }
 
-#[derive(Serialize, Deserialize, PartialEq)]
-struct Known {
-    bytes: u64,
-    modified_nanoseconds: u128,
-    sha256: String,
+/// SHA-256 of every file below `folder`, by its path relative to the folder. Files are read in parallel.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn sha256_of_files(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let mut paths = Vec::new();
+    list_files(folder, &mut paths)?;
+    let files = distinct(&paths)?;
+    let digests: Vec<String> = files.par_iter().map(|file| digest_entry(file[0])).collect::<Result<_>>()?;
+    let named = files.iter().zip(digests).flat_map(|(names, digest)| {
+        names.iter().map(move |path| {
+            let relative = path.strip_prefix(folder).unwrap_or(path);
+            (relative.display().to_string(), digest.clone())
+        })
+    });
+    Ok(named.collect())
 }
 
-impl DigestMemory {
-    /// Opens the digests in the file `store`; a missing or unreadable file only costs time.
-    pub fn open(store: PathBuf) -> Self {
-        let known = fs::read(&store).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Self { store, known: known.unwrap_or_default(), changed: false }
-    }
+/// A link to a file is read (the Hugging Face cache is made of such links). A link to a folder may be circular and
+/// a pipe may never end: they are listed but not read.
+fn digest_entry(path: &Path) -> Result<String> {
+    if path.is_file() { digest_file(path) } else { Ok("not a file".to_owned()) }
+}
 
-    /// SHA-256 of a file; of a folder, that of the sorted list of its files' relative paths and digests.
-    ///
-    /// # Errors
-    /// When the file, or a file of the folder, cannot be read.
-    pub fn of(&mut self, path: &Path) -> Result<String> {
-        let metadata = fs::metadata(path).map_err(Error::io("read", path))?;
-        if metadata.is_dir() {
-            return self.of_folder(path);
-        }
-        let modified = metadata.modified().map_err(Error::io("read", path))?;
-        let modified_nanoseconds =
-            modified.duration_since(UNIX_EPOCH).map(|time| time.as_nanos()).unwrap_or(0);
-        let key = fs::canonicalize(path).map_err(Error::io("read", path))?.display().to_string();
-        if let Some(known) = self.known.get(&key)
-            && known.bytes == metadata.len()
-            && known.modified_nanoseconds == modified_nanoseconds
-        {
-            return Ok(known.sha256.clone());
-        }
-        let sha256 = digest_file(path)?;
-        let known = Known { bytes: metadata.len(), modified_nanoseconds, sha256: sha256.clone() };
-        self.known.insert(key, known);
-        self.changed = true;
-        Ok(sha256)
+/// The names of each file. Hard links are several names of one file, which is read once.
+fn distinct(paths: &[PathBuf]) -> Result<Vec<Vec<&Path>>> {
+    let mut files: BTreeMap<Identity, Vec<&Path>> = BTreeMap::new();
+    for (number, path) in paths.iter().enumerate() {
+        files.entry(identity(path, number)?).or_default().push(path);
     }
+    Ok(files.into_values().collect())
+}
 
-    /// Adds the digests of another run that are unknown here. A digest of a file in the run's folder `theirs`
-    /// is taken for the file of the same name in `ours`; if that is another file, size or time differ.
-    ///
-    /// # Errors
-    /// When one of the folders does not exist.
-    pub fn learn(&mut self, other: Self, theirs: &Path, ours: &Path) -> Result<()> {
-        let canonical = |folder: &Path| fs::canonicalize(folder).map_err(Error::io("read", folder));
-        let (theirs, ours) = (canonical(theirs)?, canonical(ours)?);
-        for (path, known) in other.known {
-            let path = match Path::new(&path).strip_prefix(&theirs) {
-                Ok(inside) => ours.join(inside).display().to_string(),
-                Err(_) => path,
-            };
-            if let Entry::Vacant(unknown) = self.known.entry(path) {
-                unknown.insert(known);
-                self.changed = true;
-            }
-        }
-        Ok(())
-    }
+/// Device and inode where the system has them.
+type Identity = (u64, u64);
 
-    /// Whether a digest was added since the last save.
-    pub fn is_changed(&self) -> bool {
-        self.changed
-    }
+#[cfg(unix)]
+fn identity(path: &Path, _number: usize) -> Result<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
+    Ok((metadata.dev(), metadata.ino()))
+}
 
-    /// Writes the digests back if one was added.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&mut self) -> Result<()> {
-        if self.changed {
-            let text = serde_json::to_vec(&self.known).map_err(Error::encode(&self.store))?;
-            atomic::write_bytes(&self.store, &text)?;
-            self.changed = false;
-        }
-        Ok(())
-    }
-
-    fn of_folder(&mut self, folder: &Path) -> Result<String> {
-        let mut files = Vec::new();
-        list_files(folder, &mut files)?;
-        files.sort();
-        let mut listing = String::new();
-        for path in files {
-            // A link to a file is read (the Hugging Face cache is made of such links). A link to a folder may
-            // be circular and a pipe may never end: they are listed but not read.
-            let content = if path.is_file() { self.of(&path)? } else { "not a file".to_owned() };
-            let relative = path.strip_prefix(folder).unwrap_or(&path);
-            listing.push_str(&format!("{content}  {}\n", relative.display()));
-        }
-        Ok(sha256_of_bytes(listing.as_bytes()))
-    }
+#[cfg(not(unix))]
+fn identity(_path: &Path, number: usize) -> Result<Identity> {
+    Ok((0, number as u64))
 }
 
 /// Everything below `folder` that is not a folder itself.
@@ -136,19 +116,15 @@ fn list_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 
 fn digest_file(path: &Path) -> Result<String> {
     let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    let mut hasher = Sha256::default();
+    let mut buffer = vec![0; 1 << 18];
     loop {
         let read = file.read(&mut buffer).map_err(Error::io("read", path))?;
         if read == 0 {
-            return Ok(hexadecimal(hasher.finalize()));
+            return Ok(hasher.finish());
         }
         hasher.update(&buffer[..read]);
     }
-}
-
-fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -165,46 +141,52 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_is_read_again() {
+    fn another_content_of_the_same_size_and_time_has_another_digest() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a");
-        let mut memory = DigestMemory::open(folder.path().join("memory"));
-        fs::write(&file, "one").unwrap();
-        let one = memory.of(&file).unwrap();
-        fs::write(&file, "three").unwrap();
-        let three = memory.of(&file).unwrap();
-        assert_ne!(one, three);
-        memory.save().unwrap();
-        let mut again = DigestMemory::open(folder.path().join("memory"));
-        assert_eq!(again.of(&file).unwrap(), three);
-        assert!(!again.is_changed(), "nothing was read again");
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        let digest = |text: &str| {
+            fs::write(&file, text).unwrap();
+            fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+            sha256_of(&file).unwrap()
+        };
+        assert_eq!(digest("one"), sha256_of_bytes(b"one"));
+        assert_eq!(digest("two"), sha256_of_bytes(b"two"));
     }
 
     #[test]
     fn a_renamed_file_changes_its_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let inside = folder.path().join("in");
-        fs::create_dir(&inside).unwrap();
-        fs::write(inside.join("a"), "text").unwrap();
-        let mut memory = DigestMemory::open(folder.path().join("memory"));
-        let before = memory.of(&inside).unwrap();
-        fs::rename(inside.join("a"), inside.join("b")).unwrap();
-        assert_ne!(memory.of(&inside).unwrap(), before);
+        fs::write(folder.path().join("a"), "text").unwrap();
+        let before = sha256_of(folder.path()).unwrap();
+        fs::rename(folder.path().join("a"), folder.path().join("b")).unwrap();
+        assert_ne!(sha256_of(folder.path()).unwrap(), before);
+    }
+
+    #[test]
+    fn every_name_of_a_hard_link_is_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("in")).unwrap();
+        fs::write(folder.path().join("a"), "text").unwrap();
+        fs::write(folder.path().join("b"), "text").unwrap();
+        fs::hard_link(folder.path().join("a"), folder.path().join("in/c")).unwrap();
+        let files = sha256_of_files(folder.path()).unwrap();
+        let text = sha256_of_bytes(b"text");
+        let expected = ["a", "b", "in/c"].map(|name| (name.to_owned(), text.clone()));
+        assert_eq!(files, BTreeMap::from(expected));
     }
 
     #[cfg(unix)]
     #[test]
     fn a_link_that_leads_back_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
-        let inside = folder.path().join("in");
-        fs::create_dir(&inside).unwrap();
+        let inside = folder.path();
         fs::write(inside.join("a"), "text").unwrap();
-        std::os::unix::fs::symlink(&inside, inside.join("again")).unwrap();
+        std::os::unix::fs::symlink(inside, inside.join("again")).unwrap();
         std::os::unix::fs::symlink("nowhere", inside.join("dangling")).unwrap();
         std::os::unix::fs::symlink("a", inside.join("link")).unwrap();
-        let mut memory = DigestMemory::open(folder.path().join("memory"));
-        let before = memory.of(&inside).unwrap();
-        fs::write(inside.join("a"), "other").unwrap();
-        assert_ne!(memory.of(&inside).unwrap(), before, "a link to a file is read");
+        let files = sha256_of_files(inside).unwrap();
+        assert_eq!(files["link"], sha256_of_bytes(b"text"), "a link to a file is read");
+        assert_eq!((files["again"].as_str(), files["dangling"].as_str()), ("not a file", "not a file"));
     }
 }

@@ -27,6 +27,17 @@ pub enum Error {
         /// The run's folder.
         folder: PathBuf,
     },
+    /// There is work, and the run's folder may only be read.
+    #[error(
+        "{} may only be read, and {stage} is not up to date; allow writing, or choose another run.artifacts or run.name",
+        folder.display()
+    )]
+    ReadOnly {
+        /// The run's folder.
+        folder: PathBuf,
+        /// The stage that has work.
+        stage: &'static str,
+    },
     /// An artifact of an earlier stage is missing.
     #[error("{} is missing: run `make {stage}` first", path.display())]
     MissingArtifact {
@@ -34,6 +45,49 @@ pub enum Error {
         path: PathBuf,
         /// The stage that makes it.
         stage: &'static str,
+    },
+    /// An artifact has changed since its stage wrote it.
+    #[error(
+        "{} is not as {stage} wrote it: SHA-256 is {found}, expected {expected}; run `make {stage}` to make it again",
+        path.display()
+    )]
+    ChangedArtifact {
+        /// The artifact, or the file of a folder that differs.
+        path: PathBuf,
+        /// The stage that made it.
+        stage: &'static str,
+        /// Its digest, or that there is no such file.
+        found: String,
+        /// The digest that the stage recorded.
+        expected: String,
+    },
+    /// An artifact is not in the record of the stage that makes it.
+    #[error(
+        "{} cannot be checked: run.json has no digest of it by {stage}; run `make {stage}` to make it again",
+        path.display()
+    )]
+    UnrecordedArtifact {
+        /// The artifact.
+        path: PathBuf,
+        /// The stage that makes it.
+        stage: &'static str,
+    },
+    /// A file of a folder has changed since the folder was written.
+    #[error(
+        "{} has changed since it was written: SHA-256 is {found}, expected {expected} as in {}; restore the file, or \
+         remove its line there if you changed it on purpose",
+        path.display(),
+        sums.display()
+    )]
+    ChangedFile {
+        /// The file.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+        /// The recorded digest.
+        expected: String,
+        /// The file that records it.
+        sums: PathBuf,
     },
     /// Content cannot be written in the file's format.
     #[error("cannot write {}: {message}", path.display())]

@@ -39,6 +39,8 @@ artifacts! {
     tensorboard = "tensorboard";
     /// The fine-tuned model, by `train`.
     model = "model";
+    /// The digests of the model's files, by `train`.
+    model_sums = "model/SHA256SUMS";
     /// The model card with results, by `render`; that of `train` is in `model/`.
     card = "README.md";
     /// One row per test text, by `evaluate`.
@@ -61,8 +63,6 @@ artifacts! {
     config = "pipeline.toml";
     /// The last work of each stage: time, memory, inputs, versions.
     record = "run.json";
-    /// Digests of files that were read (a cache).
-    digests = ".digests.json";
     /// Locked by the stage that works.
     lock = ".lock";
 }

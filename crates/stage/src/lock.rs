@@ -1,6 +1,7 @@
 //! The lock of a run's folder.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 
 use crate::error::{Error, Result};
 use crate::folder::RunFolder;
@@ -18,5 +19,23 @@ pub fn lock(folder: &RunFolder) -> Result<File> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Busy { folder: folder.path().to_owned() }),
         Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+    }
+}
+
+/// As [`lock`], but none where the folder exists and may only be read: nothing in it can then be written, and a finished run
+/// is still up to date.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_if_writable(folder: &RunFolder) -> Result<Option<File>> {
+    match lock(folder) {
+        Ok(file) => Ok(Some(file)),
+        Err(Error::Io { source, .. })
+            if matches!(source.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
+                && folder.path().is_dir() =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }

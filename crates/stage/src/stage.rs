@@ -10,11 +10,13 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::StageArguments;
 use crate::atomic;
-use crate::digest::DigestMemory;
+use crate::digest::sha256_of;
 use crate::error::{Error, Result};
 use crate::folder::{RunFolder, entries, require};
-use crate::lock::lock;
+use crate::lock::lock_if_writable;
 use crate::record::{FileDigest, Provenance, RunRecord, StageRecord};
+use crate::sums::Sums;
+use crate::verify::verify;
 
 /// A stage with its configuration, before it knows whether there is work.
 pub struct Stage {
@@ -22,10 +24,10 @@ pub struct Stage {
     version: String,
     config: Config,
     folder: RunFolder,
-    digests: DigestMemory,
+    record: RunRecord,
     started: Instant,
-    /// Held until the stage ends.
-    _lock: File,
+    /// Held until the stage ends; none if the folder may only be read.
+    lock: Option<File>,
 }
 
 /// A stage at work, with the first part of its record.
@@ -48,12 +50,17 @@ impl Stage {
         let started = Instant::now();
         let config = Config::load(&arguments.config, &arguments.set)?;
         let folder = RunFolder::of(&config);
-        let lock = lock(&folder)?;
-        remove_leftovers(folder.path())?;
-        let digests = DigestMemory::open(folder.digests());
+        let lock = lock_if_writable(&folder)?;
+        if lock.is_some() {
+            remove_leftovers(folder.path())?;
+        }
+        let record = RunRecord::read(&folder);
         crate::outln!("{name} · {}", folder.path().display());
+        for damage in record.damaged() {
+            crate::outln!("  {}: {damage}; what it recorded is made again", folder.record().display());
+        }
         let version = format!("{}+{revision}", env!("CARGO_PKG_VERSION"));
-        Ok(Self { name, version, config, folder, digests, started, _lock: lock })
+        Ok(Self { name, version, config, folder, record, started, lock })
     }
 
     /// The whole configuration.
@@ -66,15 +73,32 @@ impl Stage {
         &self.folder
     }
 
+    /// What the stages did before, as `run.json` says.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// Refuses a file of the run's folder that is missing, or not as the stage `made_by` wrote it. Inputs given to
+    /// [`begin`](Self::begin) are checked there.
+    ///
+    /// # Errors
+    /// As the summary says, and when the file cannot be read.
+    pub fn require_intact(&self, path: &Path, made_by: &'static str) -> Result<()> {
+        require(path, made_by)?;
+        verify(&self.folder, &self.record, path, made_by, &sha256_of(path)?)
+    }
+
     /// Starts work. Returns `None` and prints "up to date" if this version made all `outputs` from these
     /// `settings` and these `inputs` and they have not changed since.
     ///
-    /// `inputs` are pairs of a path and the stage that makes it, for the message about a missing input.
+    /// `inputs` are pairs of a path and the stage that makes it. Those in the run's folder must be as that stage
+    /// wrote them.
     ///
     /// # Errors
-    /// When an input is missing or cannot be read.
+    /// When an input is missing, cannot be read, or is not as its stage wrote it; when there is work, but the folder may
+    /// only be read.
     pub fn begin(
-        mut self,
+        self,
         settings: &impl Serialize,
         inputs: &[(&Path, &'static str)],
         outputs: &[PathBuf],
@@ -83,24 +107,22 @@ impl Stage {
         let mut digested = Vec::new();
         for (path, made_by) in inputs {
             require(path, made_by)?;
-            digested.push(self.digest(path)?);
+            let digest = self.digest(path)?;
+            verify(&self.folder, &self.record, path, made_by, &digest.sha256)?;
+            digested.push(digest);
         }
-        let up_to_date = self.is_up_to_date(&settings, &digested, outputs)?;
-        self.digests.save()?;
-        if up_to_date {
+        if self.is_up_to_date(&settings, &digested, outputs)? {
             crate::outln!("  up to date");
             return Ok(None);
+        }
+        if self.lock.is_none() {
+            return Err(Error::ReadOnly { folder: self.folder.path().to_owned(), stage: self.name });
         }
         Ok(Some(Work { stage: self, settings, inputs: digested, outputs: outputs.to_vec() }))
     }
 
-    fn is_up_to_date(
-        &mut self,
-        settings: &Value,
-        inputs: &[FileDigest],
-        outputs: &[PathBuf],
-    ) -> Result<bool> {
-        let Some(record) = RunRecord::read(&self.folder).stage(self.name) else { return Ok(false) };
+    fn is_up_to_date(&self, settings: &Value, inputs: &[FileDigest], outputs: &[PathBuf]) -> Result<bool> {
+        let Some(record) = self.record.stage(self.name) else { return Ok(false) };
         // The folder of an input does not matter, its name and its bytes do.
         let content = |files: &[FileDigest]| -> Vec<(String, String)> {
             files.iter().map(|file| (file.name(), file.sha256.clone())).collect()
@@ -112,15 +134,29 @@ impl Stage {
         {
             return Ok(false);
         }
-        Ok(self.digest_all(outputs)? == record.outputs)
+        let found = outputs.iter().map(|path| self.digest_whole(path)).collect::<Result<Option<Vec<_>>>>()?;
+        Ok(found.is_some_and(|found| content(&found) == content(&record.outputs)))
     }
 
-    fn digest_all(&mut self, paths: &[PathBuf]) -> Result<Vec<FileDigest>> {
-        paths.iter().map(|path| self.digest(path)).collect()
+    fn digest(&self, path: &Path) -> Result<FileDigest> {
+        Ok(FileDigest { path: self.recorded_path(path), sha256: sha256_of(path)? })
     }
 
-    fn digest(&mut self, path: &Path) -> Result<FileDigest> {
-        Ok(FileDigest { path: self.recorded_path(path), sha256: self.digests.of(path)? })
+    /// The digest of an output; none if it is a folder whose list of digests does not fit its files, because readers
+    /// would refuse them.
+    fn digest_whole(&self, path: &Path) -> Result<Option<FileDigest>> {
+        let Some(sums) = Sums::read(path)? else { return Ok(Some(self.digest(path)?)) };
+        let digest = FileDigest { path: self.recorded_path(path), sha256: sums.sha256() };
+        Ok((sums == Sums::compute(path)?).then_some(digest))
+    }
+
+    /// The digest of an output that this process wrote. That of a folder is in the folder, so its files are not read
+    /// again.
+    fn digest_written(&self, path: &Path) -> Result<FileDigest> {
+        match Sums::read(path)? {
+            Some(sums) => Ok(FileDigest { path: self.recorded_path(path), sha256: sums.sha256() }),
+            None => self.digest(path),
+        }
     }
 
     /// A path as it is recorded: without the run's folder if it is inside.
@@ -169,10 +205,10 @@ impl Work {
     ///
     /// # Errors
     /// When an output is missing or `run.json` cannot be written.
-    pub fn finish(mut self, details: &impl Serialize) -> Result<()> {
-        let outputs = self.stage.digest_all(&self.outputs)?;
-        self.stage.digests.save()?;
-        let Stage { name, version, folder, started, .. } = self.stage;
+    pub fn finish(self, details: &impl Serialize) -> Result<()> {
+        let outputs =
+            self.outputs.iter().map(|path| self.stage.digest_written(path)).collect::<Result<_>>()?;
+        let Stage { name, version, folder, record: mut all, started, .. } = self.stage;
         let record = StageRecord {
             version,
             settings: self.settings,
@@ -182,8 +218,7 @@ impl Work {
             peak_memory_bytes: peak_memory_bytes(),
             details: to_json(details, &folder)?,
         };
-        let mut all = RunRecord::read(&folder);
-        all.stages.insert(name.to_owned(), to_json(&record, &folder)?);
+        all.insert(name, to_json(&record, &folder)?);
         all.write(&folder)?;
         let memory = record
             .peak_memory_bytes
@@ -263,6 +298,36 @@ mod tests {
         assert!(begin(folder, "").is_none());
         fs::write(folder.join("article/corpus.parquet"), "touched by hand").unwrap();
         assert!(begin(folder, "").is_some(), "a changed output is made again");
+    }
+
+    #[test]
+    fn an_artifact_that_is_not_as_its_stage_wrote_it_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        fs::write(folder.join("in"), "text").unwrap();
+        work(folder, "");
+        let tokenize = || {
+            let config = folder.join("pipeline.toml");
+            let arguments = StageArguments { config, set: overrides(folder, "") };
+            let stage = Stage::open("tokenize", 1, &arguments).unwrap();
+            let corpus = stage.folder().corpus();
+            stage.begin(&(), &[(&corpus, "ingest")], &[]).map(|work| work.is_some())
+        };
+        assert!(tokenize().unwrap());
+        let corpus = folder.join("article/corpus.parquet");
+        let time = fs::metadata(&corpus).unwrap().modified().unwrap();
+        fs::write(&corpus, b"rowt").unwrap();
+        File::options().write(true).open(&corpus).unwrap().set_modified(time).unwrap();
+        let message = tokenize().unwrap_err().to_string();
+        assert!(message.contains("corpus.parquet is not as ingest wrote it"), "{message}");
+        assert!(message.contains(&crate::sha256_of_bytes(b"rows")), "{message}");
+        assert!(message.contains(&crate::sha256_of_bytes(b"rowt")), "{message}");
+        assert!(message.ends_with("run `make ingest` to make it again"), "{message}");
+        work(folder, "");
+        assert!(tokenize().unwrap(), "its stage makes it again");
+        fs::remove_file(folder.join("article/run.json")).unwrap();
+        let message = tokenize().unwrap_err().to_string();
+        assert!(message.contains("run.json has no digest of it by ingest"), "{message}");
     }
 
     #[test]

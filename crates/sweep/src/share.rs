@@ -3,11 +3,10 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use midashi_stage::{DigestMemory, Error, Result, RunFolder, RunRecord, atomic, entries, lock};
+use midashi_stage::{Error, Result, RunFolder, RunRecord, atomic, entries, lock, seal_of};
 
-/// Shares the work of `stages` in the run `from` with the run `to`: their artifacts, their entries in `run.json`
-/// and the known digests, so that these stages are up to date in `to`. The stages still check, and make again
-/// what does not fit. The caches `features.arrow` and `baseline.parquet` are shared if `to` has none or older
+/// Shares the work of `stages` in the run `from` with the run `to`: their artifacts and their entries in `run.json`, so
+/// that these stages are up to date in `to`. The stages still check, and make again what does not fit. The caches `features.arrow` and `baseline.parquet` are shared if `to` has none or older
 /// ones.
 ///
 /// Artifacts are hard links, or copies if the file system has none. A link is safe because artifacts are
@@ -24,8 +23,7 @@ pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
             let name = output.name();
             share_artifact(&from.path().join(&name), &to.path().join(&name))?;
         }
-        if ours.stages.get(stage) != theirs.stages.get(stage) {
-            ours.stages.insert(stage.to_owned(), theirs.stages[stage].clone());
+        if ours.insert_from(&theirs, stage) {
             ours.write(to)?;
         }
     }
@@ -33,11 +31,13 @@ pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
         let is_newer = || -> Result<bool> { Ok(!ours.exists() || modified(&theirs)? > modified(&ours)?) };
         if theirs.exists() && is_newer()? {
             share_file(&theirs, &ours)?;
+            let (theirs, ours) = (seal_of(&theirs), seal_of(&ours));
+            if theirs.exists() {
+                share_file(&theirs, &ours)?;
+            }
         }
     }
-    let mut digests = DigestMemory::open(to.digests());
-    digests.learn(DigestMemory::open(from.digests()), from.path(), to.path())?;
-    digests.save()
+    Ok(())
 }
 
 /// Shares a file, or a folder of files and folders.
@@ -85,7 +85,7 @@ fn share_file(from: &Path, to: &Path) -> Result<()> {
     fs::rename(&linked, to).map_err(Error::io("rename to", to))
 }
 
-/// Makes a hard link, or else a copy of the same modification time, so that the known digest stays valid.
+/// Makes a hard link, or else a copy of the same modification time, by which the next sharing knows it.
 fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     let Err(refused) = fs::hard_link(from, to) else { return Ok(()) };
     midashi_stage::outln!("  {} is copied, because it cannot be linked: {refused}", from.display());
@@ -99,7 +99,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     file.sync_all().map_err(Error::io("flush", to))
 }
 
-/// Whether both have the same size and modification time, by which digests are stored.
+/// Whether both have the same size and modification time. A copy that is damaged since is found by the stage that reads it.
 fn is_same(one: &Path, other: &Path) -> bool {
     let state = |path| fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?))).ok();
     state(one).is_some_and(|one| Some(one) == state(other))
@@ -140,15 +140,14 @@ mod tests {
         let (one, worked) = work(artifacts.path(), "one", 1);
         assert!(worked);
         fs::write(one.features(), "features").unwrap();
+        midashi_stage::seal(&one.features()).unwrap();
         let other = RunFolder::new(artifacts.path(), "other");
         share(&one, &other, &["tokenize"]).unwrap();
-        let mut digests = DigestMemory::open(other.digests());
-        digests.of(&other.tokens()).unwrap();
-        assert!(!digests.is_changed(), "its digest was known before it was read");
         assert!(!work(artifacts.path(), "other", 1).1);
         assert_eq!(fs::read(other.tokenizer().join("vocab.txt")).unwrap(), b"[PAD]");
         assert_eq!(fs::read(other.tokenizer().join("onnx/model.onnx")).unwrap(), b"graph");
         assert_eq!(fs::read(other.features()).unwrap(), b"features");
+        assert!(midashi_stage::is_intact(&other.features()).unwrap());
 
         let made = fs::metadata(other.tokens()).unwrap();
         share(&one, &other, &["tokenize"]).unwrap();

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
 fn recipe(arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("tokenize", REVISION, arguments)?;
     let folder = stage.folder().clone();
+    stage.require_intact(&folder.sources(), "fetch")?;
     let sources = Sources::read(&folder.sources(), stage.config())?;
     let plan = Plan::new(stage.config(), sources.checkpoint)?;
 
@@ -52,6 +53,7 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let length = windowing.map_or(Length::AtMost(max_length), Length::Windows);
     let encoder = TextEncoder::new(&corpus, text, length, work.config().threads())?;
     let mut encoded = encoder.encode(&tokenizer)?;
+    plan.check_ids(&encoded.texts, &tokenizer)?;
     plan.check_token_types(&encoded.texts)?;
     let (tokenizer, trimmed) = match plan.settings.trim_vocabulary {
         true => {

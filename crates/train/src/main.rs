@@ -42,6 +42,7 @@ fn main() -> ExitCode {
 fn recipe(arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("train", REVISION, arguments)?;
     let folder = stage.folder().clone();
+    stage.require_intact(&folder.sources(), "fetch")?;
     let sources = Sources::read(&folder.sources(), stage.config())?;
     let setup = Setup::new(stage.config(), &sources)?;
 

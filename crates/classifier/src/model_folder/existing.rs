@@ -3,15 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use midashi_encoder::{Checkpoint, EncoderConfig, Head, Weights};
-use midashi_tokenizer::{Dictionaries, Tokenizer};
+use midashi_stage::Sums;
+use midashi_tokenizer::{Dictionaries, TOKENIZER_FILES, Tokenizer};
 
 use super::files::{LABELS, TRAINING, read_json};
 use super::training::{Training, encoder_head};
 use crate::Result;
 
-/// An existing `model/`, of which only the small files have been read.
+/// The configuration and the weights, which are read by their names in a checkpoint.
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+
+/// An existing `model/`, of which only the small files have been read. Every file is compared with `SHA256SUMS` before it
+/// is used.
 pub struct ModelFolder {
     path: PathBuf,
+    sums: Option<Sums>,
     labels: Vec<String>,
     training: Training,
     checkpoint: Checkpoint,
@@ -21,15 +28,20 @@ impl ModelFolder {
     /// Reads the small files of the folder `path`.
     ///
     /// # Errors
-    /// When the folder is missing or a file in it is missing or damaged.
+    /// When the folder is missing, or a file in it is missing, damaged or changed since it was written.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Err(
                 midashi_stage::Error::MissingArtifact { path: path.to_owned(), stage: "train" }.into()
             );
         }
+        let sums = Sums::read(path)?;
+        for name in [CONFIG, LABELS, TRAINING].into_iter().chain(TOKENIZER_FILES) {
+            check(sums.as_ref(), path, name)?;
+        }
         Ok(Self {
             path: path.to_owned(),
+            sums,
             labels: read_json(&path.join(LABELS))?,
             training: read_json(&path.join(TRAINING))?,
             checkpoint: Checkpoint::open(path)?,
@@ -69,8 +81,9 @@ impl ModelFolder {
     /// Reads all weights: the encoder's and the head's.
     ///
     /// # Errors
-    /// When a weight is missing or damaged.
+    /// When a weight is missing or damaged, or the file has changed since it was written.
     pub fn weights(&self) -> Result<Weights> {
+        check(self.sums.as_ref(), &self.path, WEIGHTS)?;
         Ok(self.checkpoint.fine_tuned(self.head())?)
     }
 
@@ -80,5 +93,13 @@ impl ModelFolder {
     /// When its files are damaged or its dictionary is not installed.
     pub fn tokenizer(&self, dictionaries: &Dictionaries) -> Result<Tokenizer> {
         Ok(Tokenizer::load(&self.path, dictionaries, None)?)
+    }
+}
+
+/// Refuses a file of the folder that has changed. One that is missing is found by its reader.
+fn check(sums: Option<&Sums>, folder: &Path, name: &str) -> Result<()> {
+    match sums {
+        Some(sums) if folder.join(name).is_file() => Ok(sums.check(name)?),
+        _ => Ok(()),
     }
 }

@@ -192,7 +192,7 @@ mod tests {
                 peak_memory_bytes: None,
                 details,
             };
-            record.stages.insert("tokenize".to_owned(), serde_json::to_value(stage).unwrap());
+            record.insert("tokenize", serde_json::to_value(stage).unwrap());
             trimmed(&record)
         };
         let details = json!({"trimmed": {

@@ -1,14 +1,15 @@
 //! `training.state`: everything that a training needs to resume with the same numbers. It is a safetensors
 //! file with the optimiser's state, and the history as metadata.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use midashi_encoder::Float32;
-use midashi_stage::{Error, RunFolder, Work, atomic};
+use anyhow::{Context, Result, ensure};
+use midashi_encoder::{Float32, little_endian};
+use midashi_stage::{Error, RunFolder, Sha256, Work, atomic};
 use safetensors::SafeTensors;
 
 use crate::optimiser::State;
@@ -16,6 +17,8 @@ use crate::training::history::History;
 
 /// Metadata: the key of everything that the training depends on.
 const WORK: &str = "midashi.work";
+/// Metadata: SHA-256 of the key, the history and the tensors.
+const DIGEST: &str = "midashi.sha256";
 /// Metadata: the history, as JSON.
 const HISTORY: &str = "midashi.history";
 
@@ -64,6 +67,13 @@ impl StateFile {
         let history = metadata.get(HISTORY).context("there is no history")?;
         let number = |bytes: &[u8]| bytes.try_into().map(f32::from_le_bytes).unwrap_or_default();
         let tensors = SafeTensors::deserialize(&bytes)?;
+        let parts: BTreeMap<String, &[u8]> =
+            tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.data())).collect();
+        let parts = parts.iter().map(|(name, bytes)| (name.as_str(), Cow::Borrowed(*bytes)));
+        ensure!(
+            metadata.get(DIGEST) == Some(&digest(&self.key, history, parts)),
+            "its bytes are not those that were saved"
+        );
         let tensors = tensors.iter().map(|(name, tensor)| {
             (name.to_owned(), tensor.data().chunks_exact(size_of::<f32>()).map(number).collect())
         });
@@ -78,7 +88,11 @@ impl StateFile {
     /// Saves the state. The write is atomic: a process killed during it leaves the previous state.
     pub fn save(&mut self, history: &History, state: &State<'_>) -> Result<()> {
         let history = serde_json::to_string(history).context("cannot write the training's history")?;
-        let metadata = HashMap::from([(WORK.to_owned(), self.key.clone()), (HISTORY.to_owned(), history)]);
+        let sorted: BTreeMap<&str, _> = state.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let parts = sorted.iter().map(|(name, tensor)| (*name, Cow::Owned(little_endian(&tensor.view()))));
+        let digest = digest(&self.key, &history, parts);
+        let metadata = [(WORK, self.key.clone()), (DIGEST, digest), (HISTORY, history)];
+        let metadata = HashMap::from(metadata.map(|(key, value)| (key.to_owned(), value)));
         let tensors: Vec<(&str, Float32<'_>)> =
             state.iter().map(|(name, tensor)| (name.as_str(), Float32(tensor.view()))).collect();
         atomic::write_at(&self.path, |path| {
@@ -88,6 +102,22 @@ impl StateFile {
         self.saved = Instant::now();
         Ok(())
     }
+}
+
+/// SHA-256 over everything that a continued training reads. Lengths separate the parts.
+fn digest<'a>(key: &str, history: &str, tensors: impl Iterator<Item = (&'a str, Cow<'a, [u8]>)>) -> String {
+    let mut hasher = Sha256::default();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(key.as_bytes());
+    part(history.as_bytes());
+    for (name, bytes) in tensors {
+        part(name.as_bytes());
+        part(&bytes);
+    }
+    hasher.finish()
 }
 
 /// Removes the state of a finished training.
