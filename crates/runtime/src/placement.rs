@@ -1,4 +1,5 @@
 //! Node placement: the execution provider of each node, read from ONNX Runtime's own assignment.
+#![expect(unsafe_code, reason = "the bindings have no safe call for the assignment")]
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};

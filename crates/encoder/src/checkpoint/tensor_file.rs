@@ -90,6 +90,7 @@ impl TensorFile {
     }
 }
 
+#[expect(unsafe_code, reason = "a memory map; the file is only read")]
 fn map(file: &File, bytes: Range<usize>) -> std::io::Result<Mmap> {
     // SAFETY: checkpoints are read-only; a file that shrinks while it is read is a broken machine,
     // not an input to defend against.
