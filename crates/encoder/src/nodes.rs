@@ -184,13 +184,18 @@ impl<'g> Nodes<'g> {
         }
     }
 
+    /// `hidden` text by text, `[batch, tokens, hidden_size]`. Padding is not defined, and no result may depend on it.
+    pub(crate) fn by_text(self, hidden: Value<'g>) -> Value<'g> {
+        let shape = [BATCH.into(), TOKENS.into(), self.geometry.hidden_size.into()];
+        self.padding.pad(hidden).reshape(&shape)
+    }
+
     /// The mean of each text's tokens, padding left out: `[batch, hidden_size]`.
     pub(crate) fn mean_rows(self, hidden: Value<'g>) -> Value<'g> {
         let mask = self.padding.mask.to_float().reshape(&[BATCH.into(), 1.into(), TOKENS.into()]);
         let weights = mask / mask.reduce_sum(&[2], true);
-        let width = self.geometry.hidden_size;
-        let by_text = self.padding.pad(hidden).reshape(&[BATCH.into(), TOKENS.into(), width.into()]);
-        weights.matmul(by_text).reshape(&[BATCH.into(), width.into()])
+        let mean = weights.matmul(self.by_text(hidden));
+        mean.reshape(&[BATCH.into(), self.geometry.hidden_size.into()])
     }
 
     /// `x·Wᵀ + b` with the parameters `name.weight` `[out, in]` and, if there is a `bias`, `name.bias` `[out]`; in the

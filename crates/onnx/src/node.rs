@@ -42,7 +42,7 @@ pub enum Gelu {
 pub(crate) struct Id(pub(crate) usize);
 
 /// The tensors of [`UnpaddedRows`](crate::UnpaddedRows).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowIds {
     pub(crate) mask: Id,
     pub(crate) padded: Id,

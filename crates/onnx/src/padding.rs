@@ -45,9 +45,19 @@ impl<'g> UnpaddedRows<'g> {
     }
 
     /// `x` with padding: `[unpadded, …]` to `[padded, …]`. What padding holds is not defined, and no result
-    /// may depend on it.
+    /// may depend on it. So what these rows were taken from is returned as it is.
     pub fn pad(self, x: Value<'g>) -> Value<'g> {
-        x.gather_by(Op::PadRows(self.ids()), self.unpadded)
+        let before = self.before_unpadding(x);
+        before.unwrap_or_else(|| x.gather_by(Op::PadRows(self.ids()), self.unpadded))
+    }
+
+    /// What `x` is the unpadded rows of, if it is that.
+    fn before_unpadding(self, x: Value<'g>) -> Option<Value<'g>> {
+        let graph = x.graph.graph();
+        let node = graph.nodes.iter().find(|node| node.outputs.contains(&x.id))?;
+        let is_unpadding = matches!(node.op, Op::UnpadRows(rows) if rows == self.ids());
+        let padded = node.inputs.first().filter(|_| is_unpadding)?;
+        Some(x.graph.value(*padded))
     }
 
     /// The matrix `x` with zeros for padding: `[unpadded, n]` to `[padded, n]`.

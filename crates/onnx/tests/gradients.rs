@@ -548,6 +548,51 @@ fn padding_gets_no_gradient_whether_rows_are_padded_again_or_not() {
 }
 
 #[test]
+fn rows_that_are_padded_again_at_once_are_not_moved() {
+    let graph = GraphBuilder::new();
+    let mask = graph.input("mask", ElementType::Int64, &["padded".into()]);
+    let x = graph.input("x", ElementType::Float32, &["padded".into(), 3.into()]);
+    let [rows, others] = ["unpadded", "other"].map(|count| UnpaddedRows::new(mask, count));
+    assert_eq!(rows.pad(rows.unpad(x)).name(), "x");
+    assert_ne!(rows.pad(rows.unpad(x).exp()).name(), "x");
+    assert_ne!(rows.pad(others.unpad(x)).name(), "x");
+    assert_eq!(graph.finish().err(), None);
+
+    let mut check = Check::new(0);
+    check.indices = Some(ArrayD::from_shape_vec(IxDyn(&[6]), vec![1, 1, 0, 1, 0, 1]).unwrap());
+    check.compare(&[vec![fixed(6), fixed(3)]], |_, x| {
+        let rows = UnpaddedRows::new(x[1], "unpadded");
+        // Both uses of the unpadded rows have a gradient.
+        let unpadded = rows.unpad(x[0]);
+        let mask = x[1].to_float().reshape(&[6.into(), 1.into()]);
+        rows.pad(unpadded) * mask + rows.pad_with_zeros(unpadded.exp())
+    });
+}
+
+/// Scores and means of hidden states for one query per text: products whose batch is the heads' and then the texts'.
+#[test]
+fn products_with_a_matrix_per_head_and_then_per_text() {
+    for seed in 0..4 {
+        let mut check = Check::new(seed);
+        let (batch, tokens) = (Axis(check.size(), Some("batch")), Axis(check.size(), Some("tokens")));
+        let (heads, size, width) = (check.size(), check.size(), check.size());
+        let matrix = vec![fixed(heads * size), fixed(width)];
+        let axes =
+            [vec![batch, fixed(heads * size)], vec![batch, tokens, fixed(width)], matrix.clone(), matrix];
+        check.compare(&axes, |_, x| {
+            let matrices = [heads.into(), size.into(), width.into()];
+            let query = x[0].reshape(&["batch".into(), heads.into(), size.into()]).transpose(&[1, 0, 2]);
+            let of_hidden = query.matmul(x[2].reshape(&matrices)).transpose(&[1, 0, 2]);
+            // Small scores, because finite differences are exact where softmax is smooth.
+            let scores = of_hidden.matmul(x[1].transpose(&[0, 2, 1])) * 0.1;
+            let mean = scores.softmax().matmul(x[1]);
+            let value = x[3].reshape(&matrices).transpose(&[0, 2, 1]);
+            mean.transpose(&[1, 0, 2]).matmul(value).transpose(&[1, 0, 2])
+        });
+    }
+}
+
+#[test]
 fn sums_and_means() {
     for seed in 0..4 {
         let mut check = Check::new(seed);

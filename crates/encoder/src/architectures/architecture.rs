@@ -65,8 +65,8 @@ pub(crate) trait Architecture: Debug + Send + Sync {
 
     /// One layer on `[rows, hidden_size]`.
     ///
-    /// With [`Rows::Cls`] keys and values are computed for all tokens and everything else for `[CLS]` alone.
-    /// The result for `[CLS]` is the same, because rows depend on each other only through keys and values.
+    /// With [`Rows::Cls`] it is computed for `[CLS]` alone, and only what attention needs of the other tokens for these.
+    /// The result for `[CLS]` is the same, because rows depend on each other only through attention.
     fn layer<'g>(&self, nodes: Nodes<'g>, layer: usize, hidden: Value<'g>, rows: Rows) -> LayerOutput<'g>;
 
     /// What follows the last layer.

@@ -91,9 +91,11 @@ impl<'a> Tail<'a> {
         self.inputs
     }
 
-    /// Number of trainable parameters.
+    /// Number of trainable parameters, with those that have no part in the loss, such as the last key bias of a BERT.
     pub fn trainable_parameters(&self) -> usize {
-        let trainable = self.graph.parameters().filter(|(name, _)| self.model.is_trainable(name));
+        let Model { config, head, .. } = self.model;
+        let of_model = config.tensors().into_iter().chain(head.tensors(config));
+        let trainable = of_model.filter(|(name, _)| self.model.is_trainable(name));
         trainable.map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 

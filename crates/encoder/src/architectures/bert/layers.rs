@@ -2,13 +2,14 @@
 
 use midashi_onnx::{Dim, Value};
 
+use super::cls_attention::ClsAttention;
 use super::family::Member;
 use super::own_keys::FIRST_POSITION;
 use crate::architectures::architecture::{Architecture, Keys};
 use crate::geometry::Geometry;
 use crate::native_head::NativeHead;
 use crate::nodes::{Factor, LayerOutput, Nodes, Rows, Words};
-use crate::padding::{TOKENS, UNPADDED, positions};
+use crate::padding::{BATCH, TOKENS, UNPADDED, positions};
 
 /// The encoder of BERT or of a member of its family.
 #[derive(Debug)]
@@ -68,28 +69,38 @@ impl Bert {
         nodes.layer_norm(&self.own(&format!("{part}.LayerNorm")), dropped + residual)
     }
 
-    /// Attention of `own` rows to all rows of `hidden`, `softmax(Q·Kᵀ/√d)·V`, and its weights.
-    fn self_attention<'g>(
-        &self,
-        nodes: Nodes<'g>,
-        layer: &str,
-        hidden: Value<'g>,
-        own: Value<'g>,
-        rows: Rows,
-    ) -> (Value<'g>, Value<'g>) {
-        let (width, size) = (nodes.geometry.hidden_size, nodes.geometry.head_size());
-        let part = format!("{layer}.attention.self");
-        let heads = |name: &str, x: Value<'g>, rows: Rows, perm: [usize; 4]| {
-            let name = self.own(&format!("{part}.{name}"));
-            nodes.by_head(nodes.linear(&name, x, [width, width], true, Factor::Hidden), rows, &perm)
+    /// Attention of all rows of `hidden` to all rows, `softmax(Q·Kᵀ/√d)·V`, and its weights.
+    fn self_attention<'g>(&self, nodes: Nodes<'g>, part: &str, hidden: Value<'g>) -> [Value<'g>; 2] {
+        let heads = |name: &str, perm: [usize; 4]| {
+            nodes.by_head(self.projection(nodes, part, name, hidden), Rows::All, &perm)
         };
-        let query = heads("query", own, rows, [0, 2, 1, 3]);
-        let key_transposed = heads("key", hidden, Rows::All, [0, 2, 3, 1]);
-        let value = heads("value", hidden, Rows::All, [0, 2, 1, 3]);
+        let query = heads("query", [0, 2, 1, 3]);
+        let key_transposed = heads("key", [0, 2, 3, 1]);
+        let value = heads("value", [0, 2, 1, 3]);
+        let size = nodes.geometry.head_size();
         let scores = query.matmul(key_transposed) * (1.0 / (size as f32).sqrt());
         let attention = (scores + nodes.padding.bias).softmax();
-        let weights = nodes.drop_attention(&self.place(&part), attention);
-        (nodes.join_heads(weights.matmul(value), rows), attention)
+        let weights = nodes.drop_attention(&self.place(part), attention);
+        [nodes.join_heads(weights.matmul(value), Rows::All), attention]
+    }
+
+    /// The same of `[CLS]`, whose hidden states are `own`, to all tokens of `by_text`, `[batch, tokens, hidden_size]`.
+    fn cls_attention<'g>(
+        &self,
+        nodes: Nodes<'g>,
+        part: &str,
+        own: Value<'g>,
+        by_text: Value<'g>,
+    ) -> [Value<'g>; 2] {
+        let query = self.projection(nodes, part, "query", own);
+        let [key, value] = ["key", "value"].map(|name| self.own(&format!("{part}.{name}")));
+        ClsAttention { place: &self.place(part), key: &key, value: &value }.of(nodes, query, by_text)
+    }
+
+    /// The linear layer `name` of attention.
+    fn projection<'g>(&self, nodes: Nodes<'g>, part: &str, name: &str, x: Value<'g>) -> Value<'g> {
+        let width = nodes.geometry.hidden_size;
+        nodes.linear(&self.own(&format!("{part}.{name}")), x, [width, width], true, Factor::Hidden)
     }
 }
 
@@ -226,8 +237,15 @@ impl Architecture for Bert {
         let layer = format!("encoder.layer.{layer}");
         let (width, inner) = (nodes.geometry.hidden_size, nodes.geometry.intermediate_size);
         nodes.graph.scope(&self.place(&layer), || {
-            let own = nodes.select(hidden, rows);
-            let (context, attention) = self.self_attention(nodes, &layer, hidden, own, rows);
+            let part = format!("{layer}.attention.self");
+            let (own, [context, attention]) = match rows {
+                Rows::All => (hidden, self.self_attention(nodes, &part, hidden)),
+                Rows::Cls => {
+                    let by_text = nodes.by_text(hidden);
+                    let own = by_text.take_first(1, 1).reshape(&[BATCH.into(), width.into()]);
+                    (own, self.cls_attention(nodes, &part, own, by_text))
+                }
+            };
             let part = format!("{layer}.attention.output");
             let attended = self.add_and_norm(nodes, &part, context, width, own, Factor::Context);
             let dense = self.own(&format!("{layer}.intermediate.dense"));

@@ -1,5 +1,6 @@
 //! BERT and the architectures whose encoder computes the same under other names.
 
+mod cls_attention;
 mod family;
 mod keys;
 mod layers;
