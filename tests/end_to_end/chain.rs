@@ -44,7 +44,7 @@ fn metrics_count_the_predictions_of_the_test_split() {
     assert_eq!((predictions.rows.len(), metrics.test_rows), (test, test as u64));
     assert!((metrics.accuracy - right as f64 / test as f64).abs() < 1e-12);
     assert_eq!(metrics.labels, finished().corpus().categories);
-    assert_eq!(metrics.confusion.iter().flatten().sum::<u64>(), test as u64);
+    assert_eq!(metrics.confusion.cells().map(|cell| cell.texts).sum::<u64>(), test as u64);
     let interval = metrics.intervals.expect("intervals").accuracy;
     assert!(interval.low < metrics.accuracy && metrics.accuracy < interval.high);
     for row in &predictions.rows {

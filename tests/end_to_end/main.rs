@@ -8,6 +8,7 @@ mod checkpoint;
 mod encoders;
 mod exported;
 mod heads;
+mod many_categories;
 mod own_corpus;
 mod pairs;
 mod recipe;

@@ -1,5 +1,6 @@
 //! Categories and splits: columns that hold one of a few names.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int16Array, StringArray};
@@ -8,7 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::Cell;
 
-/// Index of a category in its corpus's list of names.
+/// Most categories of a corpus: in the artifacts a category is an int16.
+pub const MAX_CATEGORIES: usize = i16::MAX as usize;
+
+/// Up to so many categories a table has a row for each and a matrix a row and a column for each; of more, it has so many rows
+/// and says where the others are. A matrix of 50 categories takes 0.6 MB of a report, which grows with their square, and
+/// nobody looks through more rows than these.
+pub const LISTED_CATEGORIES: usize = 50;
+
+/// Index of a category in its corpus's list of names, below [`MAX_CATEGORIES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CategoryId(pub u16);
 
@@ -53,8 +62,11 @@ impl Cell for CategoryId {
     }
 
     fn read(column: &ArrayRef, categories: &[String]) -> Option<Vec<Self>> {
-        let id = |name: &str| Some(Self(categories.iter().position(|known| known == name)? as u16));
-        read_dictionary(column, id)
+        let mut places: HashMap<&str, Self> = HashMap::new();
+        for (id, name) in (0..).map(Self).zip(categories) {
+            places.entry(name.as_str()).or_insert(id);
+        }
+        read_dictionary(column, |name| places.get(name).copied())
     }
 }
 

@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::category::MAX_CATEGORIES;
 use crate::column::Column;
 use crate::error::{Error, Result};
 
@@ -48,9 +49,13 @@ pub(crate) fn categories_entry(categories: &[String]) -> (&'static str, String) 
     (CATEGORIES, json!(categories).to_string())
 }
 
-/// The list of category names in a batch's metadata.
+/// The list of category names in a batch's metadata, of at most [`MAX_CATEGORIES`].
 pub(crate) fn read_categories(batch: &RecordBatch) -> Result<Vec<String>, String> {
-    json_entry(batch, CATEGORIES)
+    let categories: Vec<String> = json_entry(batch, CATEGORIES)?;
+    match categories.len() {
+        ..=MAX_CATEGORIES => Ok(categories),
+        count => Err(format!("metadata {CATEGORIES}: {count} categories; expected at most {MAX_CATEGORIES}")),
+    }
 }
 
 /// A text in a batch's metadata.

@@ -3,6 +3,7 @@
 mod attention;
 mod category;
 mod column;
+mod confusion;
 mod corpus;
 mod error;
 mod explanations;
@@ -10,6 +11,7 @@ mod faithfulness;
 mod features;
 mod files;
 mod interval;
+mod listing;
 mod metrics;
 mod model_card;
 mod predictions;
@@ -20,7 +22,8 @@ mod training;
 mod vocabulary;
 
 pub use attention::{AttentionRow, read_attention, write_attention};
-pub use category::{CategoryId, Split};
+pub use category::{CategoryId, LISTED_CATEGORIES, MAX_CATEGORIES, Split};
+pub use confusion::{Confusion, ConfusionCell};
 pub use corpus::{Article, Corpus, Timestamp};
 pub use error::{Error, Result};
 pub use explanations::{Explanation, Explanations};
@@ -29,6 +32,7 @@ pub use faithfulness::{
 };
 pub use features::{Features, FeaturesKey, FeaturesWriter, round_to};
 pub use interval::Interval;
+pub use listing::{hardest, most_frequent};
 pub use metrics::{
     ArticleMetrics, Averages, BaselineMetrics, Calibration, CalibrationBin, ClassMetrics,
     ClassificationReport, EnsembleMetrics, Intervals, MaskedMetrics, McNemar, Metrics, PaddingShares, Scores,

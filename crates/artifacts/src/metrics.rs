@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::confusion::Confusion;
 use crate::error::Result;
 use crate::faithfulness::Faithfulness;
 use crate::files::{read_json, write_json};
@@ -25,8 +26,8 @@ pub struct Metrics {
     pub weighted_average: Averages,
     /// One entry per category, in the order of `labels`.
     pub per_class: Vec<ClassMetrics>,
-    /// `confusion[i][j]`: texts of category `i` that were classified as `j`.
-    pub confusion: Vec<Vec<u64>>,
+    /// Numbers of texts by true and predicted category.
+    pub confusion: Confusion,
     /// Category names.
     pub labels: Vec<String>,
     /// Number of test texts.

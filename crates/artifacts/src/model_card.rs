@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use midashi_config::{Head, TextChoice};
 use midashi_text::Windowing;
 
-use crate::category::Split;
+use crate::category::{LISTED_CATEGORIES, Split};
 use crate::interval::Interval;
+use crate::listing::{hardest, most_frequent};
 use crate::metrics::{Metrics, Scores};
 
 /// What a model card says about a model.
@@ -162,7 +163,13 @@ impl ModelCard<'_> {
                 "The classifier has the layers of the architecture's own class for sequence classification."
             }
         };
-        let labels: Vec<String> = self.categories.iter().map(|(label, _)| format!("`{label}`")).collect();
+        let labels = match self.categories.len() {
+            ..=LISTED_CATEGORIES => {
+                let labels = self.categories.iter().map(|(label, _)| format!("`{label}`"));
+                format!(": {}", labels.collect::<Vec<_>>().join(", "))
+            }
+            _ => ", which `labels.json` lists".to_owned(),
+        };
         let licence = match self.base_model.as_ref().and_then(|base| base.licence.name()) {
             Some(name) => format!("The licence above, {name}, is that of the checkpoint; the texts may have another."),
             None => "The licence is unknown: neither checkpoint nor texts stated one in a way that a program reads.".into(),
@@ -176,10 +183,9 @@ impl ModelCard<'_> {
             None => String::new(),
         };
         format!(
-            "{base} to classify Japanese {text} in {} categories: {}. Made with \
+            "{base} to classify Japanese {text} in {} categories{labels}. Made with \
              Midashi.{vocabulary}\n\n{head}\n\n{licence}\n",
-            labels.len(),
-            labels.join(", ")
+            self.categories.len(),
         )
     }
 
@@ -229,19 +235,25 @@ impl ModelCard<'_> {
 
     fn training_data(&self) -> String {
         let mut table = String::from("| category | training | validation | test |\n|---|---:|---:|---:|\n");
-        let mut sums = [0; 3];
-        for (label, counts) in self.categories {
-            let _ = writeln!(
-                table,
-                "| {} | {} |",
-                cell(label),
-                counts.map(|count| count.to_string()).join(" | ")
-            );
-            for (sum, count) in sums.iter_mut().zip(counts) {
-                *sum += count;
-            }
+        let row = |label: &str, counts: [usize; 3]| {
+            format!("| {label} | {} |\n", counts.map(|count| count.to_string()).join(" | "))
+        };
+        let sum = |rows: &mut dyn Iterator<Item = &[usize; 3]>| {
+            rows.fold([0; 3], |sums, counts| [0, 1, 2].map(|split| sums[split] + counts[split]))
+        };
+        let all = sum(&mut self.categories.iter().map(|(_, counts)| counts));
+        let training: Vec<usize> = self.categories.iter().map(|(_, counts)| counts[0]).collect();
+        let listed: Vec<_> = most_frequent(&training).into_iter().map(|at| &self.categories[at]).collect();
+        for (label, counts) in &listed {
+            table += &row(&cell(label), *counts);
         }
-        let _ = writeln!(table, "| **all** | {} |", sums.map(|count| count.to_string()).join(" | "));
+        let others = self.categories.len() - listed.len();
+        if others > 0 {
+            let shown = sum(&mut listed.iter().map(|(_, counts)| counts));
+            let rest = [0, 1, 2].map(|split| all[split] - shown[split]);
+            table += &row(&format!("{others} others"), rest);
+        }
+        table += &row("**all**", all);
         format!("## Training data\n\n`{}`\n\n{table}", self.corpus)
     }
 
@@ -298,13 +310,23 @@ fn results(metrics: &Metrics) -> String {
         text += &row("linear baseline (character n-grams, TF-IDF)", accuracy, macro_f1, intervals);
     }
     text += "\n| category | precision | recall | F1 | texts |\n|---|---:|---:|---:|---:|\n";
-    for class in &metrics.per_class {
+    let listed = hardest(&metrics.per_class);
+    for &at in &listed {
+        let class = &metrics.per_class[at];
         let scores = class.scores;
         let label = cell(&class.label);
         let _ = writeln!(
             text,
             "| {label} | {:.4} | {:.4} | {:.4} | {} |",
             scores.precision, scores.recall, scores.f1, class.support
+        );
+    }
+    if listed.len() < metrics.per_class.len() {
+        let _ = writeln!(
+            text,
+            "\nThese are the {} of {} categories with the lowest F1; `metrics.json` has all.",
+            listed.len(),
+            metrics.per_class.len()
         );
     }
     text
@@ -420,6 +442,45 @@ mod tests {
             assert!(text.contains(part), "no {part:?} in {text}");
         }
         assert!(!card("texts", Licence::default()).contains("datasets:"));
+    }
+
+    #[test]
+    fn a_card_of_many_categories_lists_some_and_says_where_the_others_are() {
+        let categories: Vec<(String, [usize; 3])> =
+            (0..10_000).map(|at| (format!("category {at}"), [at % 100, 1, 2])).collect();
+        let card = ModelCard {
+            base_model: None,
+            corpus: "texts",
+            categories: &categories,
+            text: TextChoice::Title,
+            max_length: 64,
+            windowing: None,
+            head: Head::Linear,
+            trimmed: None,
+            training: &[],
+        };
+        let card = card.text();
+        assert!(card.contains("in 10000 categories, which `labels.json` lists. Made"), "{card}");
+        // 100 categories have 99 training texts, and all together 100 · (0 + … + 99).
+        assert!(card.contains("\n| category 99 | 99 | 1 | 2 |\n"), "{card}");
+        let (others, all) = ((495_000 - 50 * 99), 495_000);
+        let rows =
+            format!("\n| 9950 others | {others} | 9950 | 19900 |\n| **all** | {all} | 10000 | 20000 |\n");
+        assert!(card.contains(&rows), "{card}");
+
+        let class = |at: u64| ClassMetrics {
+            label: format!("category {at}"),
+            scores: Averages { f1: at as f64 / 10_000.0, ..Averages::default() },
+            support: at % 2,
+        };
+        let metrics = Metrics { per_class: (0..10_000).map(class).collect(), ..Metrics::default() };
+        let text = with_results(&card, &metrics).unwrap();
+        assert!(text.contains("| category 1 | 0.0000 | 0.0000 | 0.0001 | 1 |"), "{text}");
+        assert!(!text.contains("category 0 |") && !text.contains("| category 101 |"), "{text}");
+        assert!(
+            text.contains("These are the 50 of 10000 categories with the lowest F1; `metrics.json` has all.")
+        );
+        assert!(text.len() < 12_000, "{} bytes", text.len());
     }
 
     #[test]

@@ -155,6 +155,7 @@ impl Predictions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::category::MAX_CATEGORIES;
 
     #[test]
     fn predictions_read_back_as_they_were_written() {
@@ -188,5 +189,25 @@ mod tests {
         predictions.write_cache(&path, "key").unwrap();
         assert_eq!(Predictions::read_cache(&path, "key").unwrap(), Some(predictions));
         assert_eq!(Predictions::read_cache(&path, "another key").unwrap(), None);
+    }
+
+    #[test]
+    fn more_categories_than_an_int16_counts_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.parquet");
+        let of = |count: usize| Predictions {
+            categories: (0..count).map(|at| at.to_string()).collect(),
+            rows: vec![],
+        };
+        let most = of(MAX_CATEGORIES);
+        most.write(None, &path, &Provenance::default()).unwrap();
+        assert_eq!(Predictions::read(&path).unwrap(), most);
+        of(MAX_CATEGORIES + 1).write(None, &path, &Provenance::default()).unwrap();
+        let message = Predictions::read(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("predictions.parquet")
+                && message.contains("32768 categories; expected at most 32767"),
+            "{message}"
+        );
     }
 }

@@ -4,6 +4,10 @@ use crate::Error;
 use crate::regression::LogisticRegression;
 use crate::tfidf::Vectorizer;
 
+/// Most weights and logits. Their number grows with the product of categories and n-grams, and fitting takes about five times
+/// their memory: 10,000 categories of 10,000 titles would need tens of gigabytes.
+const MOST_NUMBERS: usize = 1 << 27;
+
 /// A fitted baseline.
 pub struct Baseline {
     vectorizer: Vectorizer,
@@ -14,7 +18,7 @@ impl Baseline {
     /// Fits vocabulary, TF-IDF weights and classifier on texts and their `labels`, numbers below `categories`.
     ///
     /// # Errors
-    /// When no n-gram occurs in two texts.
+    /// When no n-gram occurs in two texts, or there are too many weights for the memory of a usual machine.
     pub fn fit<T: AsRef<str> + Sync>(
         texts: &[T],
         labels: &[usize],
@@ -24,6 +28,7 @@ impl Baseline {
         if vectorizer.features() == 0 {
             return Err(Error::NoFeatures { texts: texts.len() });
         }
+        check_size(vectorizer.features(), texts.len(), categories)?;
         let rows = vectorizer.transform(texts);
         let regression = LogisticRegression::fit(&rows, labels, categories);
         Ok(Self { vectorizer, regression })
@@ -37,5 +42,39 @@ impl Baseline {
     /// Number of n-grams in the vocabulary.
     pub fn features(&self) -> usize {
         self.vectorizer.features()
+    }
+}
+
+fn check_size(features: usize, texts: usize, categories: usize) -> Result<(), Error> {
+    let numbers = features.checked_add(texts).and_then(|rows| rows.checked_mul(categories));
+    match numbers {
+        Some(..=MOST_NUMBERS) => Ok(()),
+        _ => Err(Error::TooLarge { features, texts, categories }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_beyond_the_bound_is_refused_before_it_takes_memory() {
+        assert_eq!(check_size((1 << 20) - 24, 24, 128), Ok(()));
+        let refused = Err(Error::TooLarge { features: 1 << 20, texts: 24, categories: 128 });
+        assert_eq!(check_size(1 << 20, 24, 128), refused);
+        assert!(check_size(usize::MAX, 1, 1).is_err() && check_size(usize::MAX - 1, 1, 2).is_err());
+        assert!(
+            refused
+                .unwrap_err()
+                .to_string()
+                .contains("1048576 n-grams and 24 training texts of 128 categories")
+        );
+
+        // Two texts of the same 24 characters, one to four at a time: 24 + 23 + 22 + 21 n-grams.
+        let text = "いろはにほへとちりぬるをわかよたれそつねならむう";
+        let fit = |categories| Baseline::fit(&[text, text], &[0, 1], categories).err();
+        assert_eq!(fit(2), None);
+        let categories = MOST_NUMBERS / 92 + 1;
+        assert_eq!(fit(categories), Some(Error::TooLarge { features: 90, texts: 2, categories }));
     }
 }

@@ -36,6 +36,7 @@ pub fn test_split(work: &Work, engine: &Engine, corpus: &TokenizedCorpus) -> Res
     let config = work.config();
     let texts = in_split(corpus, Split::Test);
     ensure!(!texts.is_empty(), "the test split is empty; raise corpus.split.test and run `make all` again");
+    check_size(texts.len(), corpus.categories.len())?;
     let mut model = open(work, engine, corpus)?;
     let rows = model.inputs().rows_of(&texts);
     let by_length = model.inputs().batches_by_length(&rows, config.evaluate.batch_tokens);
@@ -48,16 +49,41 @@ pub fn test_split(work: &Work, engine: &Engine, corpus: &TokenizedCorpus) -> Res
     Ok(TestSplit { masked: Some(masked.predictions), ..unmasked })
 }
 
+/// Most probabilities of a test split: predictions.parquet counts those of all texts together with an int32, and they take 8 GiB
+/// of memory.
+const MOST_PROBABILITIES: usize = i32::MAX as usize;
+
+fn check_size(texts: usize, categories: usize) -> Result<()> {
+    ensure!(
+        texts.checked_mul(categories).is_some_and(|count| count <= MOST_PROBABILITIES),
+        "{texts} test texts with {categories} probabilities each are more than predictions.parquet holds, \
+         {MOST_PROBABILITIES} numbers; lower corpus.split.test or the number of categories and run `make all` again"
+    );
+    Ok(())
+}
+
+/// The first difference between the model's categories and those of the corpus, for a message.
+fn difference(model: &[String], corpus: &[String]) -> String {
+    let differs = (0..model.len().max(corpus.len())).find(|&at| model.get(at) != corpus.get(at)).unwrap_or(0);
+    let name = |names: &[String]| names.get(differs).map_or("none".to_owned(), |name| format!("{name:?}"));
+    format!(
+        "has {} categories, number {differs} is {}; tokens.arrow has {}, number {differs} is {}",
+        model.len(),
+        name(model),
+        corpus.len(),
+        name(corpus)
+    )
+}
+
 /// Opens `model/`, which must know the corpus's categories and be trained with the same `compat`.
 fn open<'a>(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus) -> Result<CorpusClassifier<'a>> {
     let (folder, config) = (work.folder(), work.config());
     let model = ModelFolder::open(&folder.model())?;
     ensure!(
         model.labels() == corpus.categories,
-        "{} has the categories {:?}, tokens.arrow has {:?}; run `make train` again",
+        "{} {}; run `make train` again",
         folder.model().display(),
-        model.labels(),
-        corpus.categories
+        difference(model.labels(), &corpus.categories)
     );
     let windowing = Options::default().length_of(&model).windowing();
     ensure!(
@@ -117,4 +143,30 @@ fn classify(
     }
     let predictions = Predictions { categories: corpus.categories.clone(), rows };
     Ok(TestSplit { texts, predictions, attention, padding, masked: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_probabilities_than_a_table_holds_are_refused_before_they_are_computed() {
+        assert!(check_size(65_536, 32_767).is_ok());
+        let message = check_size(65_539, 32_767).unwrap_err().to_string();
+        assert!(
+            message.starts_with("65539 test texts with 32767 probabilities each are more than"),
+            "{message}"
+        );
+        assert!(check_size(usize::MAX, 2).is_err());
+    }
+
+    #[test]
+    fn the_first_different_category_is_named() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            difference(&names(&["a", "b"]), &names(&["a", "c", "d"])),
+            "has 2 categories, number 1 is \"b\"; tokens.arrow has 3, number 1 is \"c\""
+        );
+        assert!(difference(&names(&["a"]), &names(&["a", "b"])).contains("number 1 is none"));
+    }
 }

@@ -4,7 +4,7 @@
 //! and predictions scores 0 and lowers the macro average. Divisions by zero give 0 (`zero_division=0`).
 
 use anyhow::ensure;
-use midashi_artifacts::{Averages, ClassMetrics, Metrics, Predictions};
+use midashi_artifacts::{Averages, CategoryId, ClassMetrics, Confusion, Metrics, Predictions};
 
 /// Accuracy, precision, recall, F1 and the confusion matrix; the optional parts are empty.
 ///
@@ -12,31 +12,29 @@ use midashi_artifacts::{Averages, ClassMetrics, Metrics, Predictions};
 /// When a row names a category that `predictions.categories` does not have.
 pub fn metrics(predictions: &Predictions) -> anyhow::Result<Metrics> {
     let labels = predictions.categories.clone();
-    let confusion = confusion_matrix(predictions)?;
+    check(predictions)?;
+    let pairs = || predictions.rows.iter().map(|row| (row.label, row.predicted));
+    let counts = Counts::of(labels.len(), pairs());
     let per_class: Vec<ClassMetrics> =
-        labels.iter().enumerate().map(|(at, label)| class_metrics(at, label, &confusion)).collect();
-    let test_rows: u64 = confusion.iter().flatten().sum();
-    let correct: u64 = (0..labels.len()).map(|at| confusion[at][at]).sum();
+        labels.iter().enumerate().map(|(at, label)| counts.class_metrics(at, label)).collect();
     let macro_average = average(&per_class, |_| 1);
     let weighted_average = average(&per_class, |class| class.support);
     Ok(Metrics {
-        accuracy: share(correct, test_rows),
+        accuracy: counts.accuracy(),
         macro_f1: macro_average.f1,
         weighted_f1: weighted_average.f1,
         macro_average,
         weighted_average,
         per_class,
-        confusion,
+        confusion: Confusion::of(labels.len(), pairs()),
         labels,
-        test_rows,
+        test_rows: counts.texts,
         ..Metrics::default()
     })
 }
 
-/// `[i][j]`: texts of category `i` that were classified as `j`.
-fn confusion_matrix(predictions: &Predictions) -> anyhow::Result<Vec<Vec<u64>>> {
+fn check(predictions: &Predictions) -> anyhow::Result<()> {
     let count = predictions.categories.len();
-    let mut confusion = vec![vec![0; count]; count];
     for row in &predictions.rows {
         for category in [row.label, row.predicted] {
             ensure!(
@@ -46,36 +44,60 @@ fn confusion_matrix(predictions: &Predictions) -> anyhow::Result<Vec<Vec<u64>>> 
                 category.index()
             );
         }
-        confusion[row.label.index()][row.predicted.index()] += 1;
     }
-    Ok(confusion)
+    Ok(())
 }
 
-fn class_metrics(at: usize, label: &str, confusion: &[Vec<u64>]) -> ClassMetrics {
-    let (correct, support, predicted) = counts(at, confusion);
-    let scores = Averages {
-        precision: share(correct, predicted),
-        recall: share(correct, support),
-        f1: f1(at, confusion),
-    };
-    ClassMetrics { label: label.to_owned(), scores, support }
+/// The numbers that scores are made of, by category: as much memory as categories, where a confusion matrix takes their square.
+pub struct Counts {
+    /// The correct predictions.
+    correct: Vec<u64>,
+    /// The texts (support).
+    support: Vec<u64>,
+    /// The predictions.
+    predicted: Vec<u64>,
+    /// All texts.
+    texts: u64,
 }
 
-/// The unweighted mean F1 of the categories.
-pub fn macro_f1(confusion: &[Vec<u64>]) -> f64 {
-    let sum: f64 = (0..confusion.len()).map(|at| f1(at, confusion)).sum();
-    if confusion.is_empty() { 0.0 } else { sum / confusion.len() as f64 }
-}
+impl Counts {
+    /// Counts texts by their true and predicted categories, whose indices are below `categories`.
+    pub fn of(categories: usize, texts: impl Iterator<Item = (CategoryId, CategoryId)>) -> Self {
+        let none = || vec![0; categories];
+        let mut counts = Self { correct: none(), support: none(), predicted: none(), texts: 0 };
+        for (label, predicted) in texts {
+            counts.texts += 1;
+            counts.support[label.index()] += 1;
+            counts.predicted[predicted.index()] += 1;
+            counts.correct[label.index()] += u64::from(label == predicted);
+        }
+        counts
+    }
 
-/// 2·P·R / (P + R), with the divisions by `predicted` and `support` cancelled.
-fn f1(at: usize, confusion: &[Vec<u64>]) -> f64 {
-    let (correct, support, predicted) = counts(at, confusion);
-    share(2 * correct, predicted + support)
-}
+    /// The share of correct predictions.
+    pub fn accuracy(&self) -> f64 {
+        share(self.correct.iter().sum(), self.texts)
+    }
 
-/// The correct predictions, the texts (support) and the predictions of one category.
-fn counts(at: usize, confusion: &[Vec<u64>]) -> (u64, u64, u64) {
-    (confusion[at][at], confusion[at].iter().sum(), confusion.iter().map(|row| row[at]).sum())
+    /// The unweighted mean F1 of the categories.
+    pub fn macro_f1(&self) -> f64 {
+        let sum: f64 = (0..self.support.len()).map(|at| self.f1(at)).sum();
+        if self.support.is_empty() { 0.0 } else { sum / self.support.len() as f64 }
+    }
+
+    fn class_metrics(&self, at: usize, label: &str) -> ClassMetrics {
+        let scores = Averages {
+            precision: share(self.correct[at], self.predicted[at]),
+            recall: share(self.correct[at], self.support[at]),
+            f1: self.f1(at),
+        };
+        ClassMetrics { label: label.to_owned(), scores, support: self.support[at] }
+    }
+
+    /// 2·P·R / (P + R), with the divisions by `predicted` and `support` cancelled.
+    fn f1(&self, at: usize) -> f64 {
+        share(2 * self.correct[at], self.predicted[at] + self.support[at])
+    }
 }
 
 /// The mean of the classes' scores, weighted by `weight`.
@@ -99,7 +121,7 @@ fn share(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(crate) mod tests {
-    use midashi_artifacts::{CategoryId, Prediction};
+    use midashi_artifacts::{MAX_CATEGORIES, Prediction};
     use serde::Deserialize;
 
     use super::*;
@@ -159,7 +181,7 @@ pub(crate) mod tests {
     fn the_numbers_are_those_of_scikit_learn() {
         for case in Reference::all() {
             let metrics = case.metrics();
-            assert_eq!(metrics.confusion, case.confusion, "{}", case.name);
+            assert_eq!(metrics.confusion.matrix(), case.confusion, "{}", case.name);
             assert_eq!(metrics.test_rows as usize, case.answer.len(), "{}", case.name);
             assert!((metrics.accuracy - case.accuracy).abs() < 1e-14, "{}", case.name);
             assert_eq!(metrics.per_class.len(), case.per_class.len());
@@ -182,6 +204,18 @@ pub(crate) mod tests {
     fn no_test_texts_score_zero() {
         let metrics = metrics(&predictions(&["a".into(), "b".into()], &[], &[])).unwrap();
         assert_eq!((metrics.accuracy, metrics.macro_f1, metrics.weighted_f1), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn the_most_categories_are_measured_by_their_texts() {
+        // Of the predictions of the first two categories one is right, and all others have no text.
+        let names: Vec<String> = (0..MAX_CATEGORIES).map(|at| at.to_string()).collect();
+        let last = (MAX_CATEGORIES - 1) as u16;
+        let metrics = metrics(&predictions(&names, &[0, 1, last], &[0, 0, 1])).unwrap();
+        assert_eq!((metrics.test_rows, metrics.accuracy), (3, 1.0 / 3.0));
+        assert_eq!(metrics.per_class[0].scores, Averages { precision: 0.5, recall: 1.0, f1: 2.0 / 3.0 });
+        assert_eq!(metrics.confusion.at(CategoryId(last), CategoryId(1)), 1);
+        assert!((metrics.macro_f1 - 2.0 / 3.0 / MAX_CATEGORIES as f64).abs() < 1e-18);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use midashi_artifacts::{Interval, Intervals, McNemar, Predictions};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::metrics::macro_f1;
+use crate::metrics::Counts;
 
 /// Resamples of the test split (Efron and Tibshirani 1993, chapter 13: at least 1,000 for percentiles).
 const RESAMPLES: usize = 2000;
@@ -17,14 +17,10 @@ pub fn bootstrap(predictions: &Predictions) -> Intervals {
     let (count, categories) = (predictions.rows.len(), predictions.categories.len());
     let (mut accuracies, mut f1s) = (Vec::with_capacity(RESAMPLES), Vec::with_capacity(RESAMPLES));
     for _ in 0..RESAMPLES {
-        let mut confusion = vec![vec![0; categories]; categories];
-        for _ in 0..count {
-            let row = &predictions.rows[rng.random_range(0..count)];
-            confusion[row.label.index()][row.predicted.index()] += 1;
-        }
-        let right: u64 = (0..categories).map(|at| confusion[at][at]).sum();
-        accuracies.push(right as f64 / count as f64);
-        f1s.push(macro_f1(&confusion));
+        let drawn = (0..count).map(|_| &predictions.rows[rng.random_range(0..count)]);
+        let resample = Counts::of(categories, drawn.map(|row| (row.label, row.predicted)));
+        accuracies.push(resample.accuracy());
+        f1s.push(resample.macro_f1());
     }
     Intervals { accuracy: percentile_interval(accuracies), macro_f1: percentile_interval(f1s) }
 }

@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Result, ensure};
-use midashi_artifacts::CategoryId;
+use midashi_artifacts::{CategoryId, MAX_CATEGORIES};
 use unicode_normalization::UnicodeNormalization;
-
-/// Categories are int16 in the artifacts.
-pub const MAX_CATEGORIES: usize = i16::MAX as usize;
 
 /// A label among the different ones that occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

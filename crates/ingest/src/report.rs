@@ -1,6 +1,6 @@
 //! Output on the terminal and details for `run.json`.
 
-use midashi_artifacts::{CategoryId, Split};
+use midashi_artifacts::{CategoryId, Split, most_frequent};
 use midashi_table::Role;
 use serde_json::{Value, json};
 
@@ -133,7 +133,6 @@ pub fn print_splits(names: &[String], texts: impl Iterator<Item = (CategoryId, S
 /// Prints the categories that the model cannot learn, and those that the report cannot measure, if there are any. `has_splits`
 /// tells whether the corpus gives its splits.
 pub fn print_missing(untrained: &[&str], untested: &[&str], has_splits: bool) {
-    let names = |names: &[&str]| names.iter().map(|name| escaped(name)).collect::<Vec<_>>().join(", ");
     if !untrained.is_empty() {
         let advice = match has_splits {
             true => "the corpus has its texts in other splits only",
@@ -141,15 +140,22 @@ pub fn print_missing(untrained: &[&str], untested: &[&str], has_splits: bool) {
         };
         midashi_stage::outln!(
             "  no training text in {}: the model cannot learn them; {advice}",
-            names(untrained)
+            some_names(untrained)
         );
     }
     if !untested.is_empty() && has_splits {
-        midashi_stage::outln!("  no test text in {}: the report cannot measure them", names(untested));
+        midashi_stage::outln!("  no test text in {}: the report cannot measure them", some_names(untested));
     }
 }
 
-/// One line a category. Names come last, because their width depends on the script.
+/// The names, or the first of many and the number of the others.
+pub fn some_names(names: &[&str]) -> String {
+    let some: Vec<String> = names.iter().take(LISTED).map(|name| escaped(name)).collect();
+    let more = names.len() - some.len();
+    some.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+}
+
+/// One line a category, of many one for each of the most frequent. Names come last, because their width depends on the script.
 fn splits_table(names: &[String], texts: impl Iterator<Item = (CategoryId, Split)>) -> String {
     let mut counts = vec![[0_usize; Split::ALL.len()]; names.len()];
     for (category, split) in texts {
@@ -164,8 +170,13 @@ fn splits_table(names: &[String], texts: impl Iterator<Item = (CategoryId, Split
         line([train, validation, test, counts.iter().sum::<usize>().to_string()], name)
     };
     let mut table = line(["train", "validation", "test", "all"].map(str::to_owned), "category");
-    for (counts, name) in counts.iter().zip(names) {
-        table += &row(counts, &escaped(name));
+    let texts: Vec<usize> = counts.iter().map(|counts| counts.iter().sum()).collect();
+    let listed = most_frequent(&texts);
+    for &at in &listed {
+        table += &row(&counts[at], &escaped(&names[at]));
+    }
+    if listed.len() < names.len() {
+        table += &format!("  … and {} more, with fewer texts or as many\n", names.len() - listed.len());
     }
     let total = counts.iter().fold([0; 3], |total, counts| [0, 1, 2].map(|at| total[at] + counts[at]));
     table + &row(&total, &format!("{} categories", counts.len()))
@@ -260,6 +271,23 @@ mod tests {
         };
         assert_eq!(details(&reading(0)).get("licences_as_titles"), None);
         assert_eq!(details(&reading(2))["licences_as_titles"], 2);
+    }
+
+    #[test]
+    fn of_many_categories_the_most_frequent_are_printed_and_the_others_counted() {
+        let names: Vec<String> = (0..1000).map(|at| format!("c{at}")).collect();
+        let texts = (0..1000).chain([700, 700, 9]).map(|at| (CategoryId(at), Split::Train));
+        let table = splits_table(&names, texts);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines.len(), 1 + 50 + 2, "{table}");
+        assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["3", "0", "0", "3", "c700"]);
+        assert!(lines[2].ends_with("  c9") && lines[3].ends_with("  c0"), "{table}");
+        assert_eq!(lines[51], "  … and 950 more, with fewer texts or as many");
+        assert!(lines[52].contains(" 1003  1000 categories"), "{table}");
+
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert!(some_names(&names).ends_with(", c19 and 980 more"));
+        assert_eq!(some_names(&names[..2]), "c0, c1");
     }
 
     #[test]

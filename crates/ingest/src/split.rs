@@ -7,6 +7,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use crate::report::some_names;
+
 /// Assigns every article its split, by a shuffle that depends only on `shares.seed`.
 ///
 /// The first part of the shuffled articles, rounded down, is for training, and the rest for the test: 7,367 articles and a
@@ -71,7 +73,7 @@ pub fn divide(categories: &[CategoryId], names: &[String], shares: &SplitShares)
             untrained.is_empty(),
             "no article is left for training in: {}; expected more articles there, or smaller shares in \
              [corpus.split]",
-            untrained.join(", ")
+            some_names(&untrained)
         );
     }
     Ok(splits)

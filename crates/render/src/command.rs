@@ -7,19 +7,25 @@ const PROGRAM: &str = "target/release/midashi-predict";
 /// The name under which the report tells its reader to save the configuration.
 const SAVED: &str = "run.toml";
 
+/// Keys whose values are folders of this machine.
+const FOLDERS: [&str; 2] = ["run.artifacts", "run.cache"];
+
 /// The command without method and text, with words quoted for a shell. `overrides` are the configuration keys that
 /// were set on the command line; those that `midashi-predict` depends on are kept.
 ///
-/// A configuration that was named with an absolute path is that of another machine for most readers: it is replaced by
-/// `run.toml`, which the report contains.
+/// Paths of this machine mean nothing to most readers. A configuration that was named with an absolute path, or whose folders
+/// were set on the command line, is replaced by `run.toml`, which the report contains.
 pub fn command(config: &Path, run: &str, overrides: &[String]) -> String {
-    let config = if config.is_absolute() { SAVED.into() } else { config.to_string_lossy() };
-    let kept = overrides.iter().filter(|set| {
-        let key = set.split('=').next().unwrap_or_default().trim();
-        key.starts_with("run.") && key != "run.name"
-    });
+    let key = |set: &String| set.split('=').next().unwrap_or_default().trim().to_owned();
+    let names_folder = |set: &String| FOLDERS.contains(&key(set).as_str());
+    let is_kept = |set: &&String| {
+        let key = key(set);
+        key.starts_with("run.") && key != "run.name" && !names_folder(set)
+    };
+    let is_foreign = config.is_absolute() || overrides.iter().any(names_folder);
+    let config = if is_foreign { SAVED.into() } else { config.to_string_lossy() };
     let mut words = vec![PROGRAM.to_owned(), "--config".to_owned(), config.into_owned()];
-    for set in kept.cloned().chain([format!("run.name={run}")]) {
+    for set in overrides.iter().filter(is_kept).cloned().chain([format!("run.name={run}")]) {
         words.extend(["--set".to_owned(), set]);
     }
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
@@ -42,15 +48,23 @@ mod tests {
 
     #[test]
     fn the_command_names_the_configuration_and_the_run() {
-        let set =
-            ["train.epochs=3".to_owned(), "run.artifacts=/data/my runs".to_owned(), "run.name=x".to_owned()];
+        let set = ["train.epochs=3".to_owned(), "run.threads=2".to_owned(), "run.name=x".to_owned()];
         assert_eq!(
             command(Path::new("data/sample.toml"), "my run", &set),
-            "target/release/midashi-predict --config data/sample.toml --set 'run.artifacts=/data/my runs' \
-             --set 'run.name=my run'"
+            "target/release/midashi-predict --config data/sample.toml --set run.threads=2 --set 'run.name=my run'"
         );
         let other = command(Path::new("/home/me/pipeline.toml"), "article", &[]);
         assert_eq!(other, "target/release/midashi-predict --config run.toml --set run.name=article");
+    }
+
+    #[test]
+    fn the_command_has_no_folder_of_this_machine() {
+        for set in ["run.artifacts=/data/my runs", " run.cache = '../cache'"] {
+            assert_eq!(
+                command(Path::new("data/sample.toml"), "x", &[set.to_owned()]),
+                "target/release/midashi-predict --config run.toml --set run.name=x"
+            );
+        }
     }
 
     #[test]

@@ -12,8 +12,8 @@ use midashi_text::{Part, Piece, lines, parts, printable, spelled};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
-use crate::data::base64_of;
 use crate::labels::{suggestions, thresholds};
+use crate::probabilities::Probabilities;
 use crate::sources::{Source, sources};
 
 /// All test texts.
@@ -27,8 +27,9 @@ pub struct Explorer {
     pub units: Unit,
     /// In the order of `predictions.parquet`.
     pub texts: Vec<Text>,
-    /// float32, shape `[texts, categories]`.
-    pub probabilities: String,
+    /// The texts' probabilities, in the order of `texts`.
+    #[serde(flatten)]
+    pub probabilities: Probabilities,
     /// The weights that can colour the texts, the most faithful first; empty if none were kept.
     pub sources: Vec<Source>,
     /// The measurement of the sources; none if there was none.
@@ -138,14 +139,12 @@ impl Explorer {
             })
         });
         let texts = texts.collect::<anyhow::Result<Vec<_>>>()?;
-        let probabilities = predictions.rows.iter().flat_map(|row| &row.probabilities);
-        let probabilities = base64_of(probabilities.map(|probability| probability.to_le_bytes()));
         Ok(Self {
             categories: predictions.categories.iter().map(|name| printable(name)).collect(),
             vocabulary: vocabulary.spellings,
             units: tokens.units(),
             texts,
-            probabilities,
+            probabilities: Probabilities::of(predictions),
             sources: sources(artifacts)?,
             chance: metrics.faithfulness.as_ref().and_then(|measured| {
                 let lost = measured.of(Method::Random)?.masked.comprehensiveness.mean;

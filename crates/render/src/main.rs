@@ -11,6 +11,7 @@ mod gallery;
 mod joined;
 mod labels;
 mod page;
+mod probabilities;
 mod sections;
 mod share;
 mod sources;
@@ -29,7 +30,7 @@ use crate::explorer::Explorer;
 use crate::sections::run;
 
 /// Raised when this stage's code gives other results for the same input.
-const REVISION: u32 = 16;
+const REVISION: u32 = 17;
 
 /// Writes report.html, with the run's metrics, learning curves, errors and explanations, and README.md, the model card
 #[derive(Parser)]

@@ -31,7 +31,7 @@ function headingsOf(table) {
  */
 function labelCells() {
   for (const table of document.querySelectorAll(".table > .scroll > table")) {
-    if (table.closest(".confusion") || !table.tHead) continue;
+    if (!table.tHead) continue;
     const headings = headingsOf(table);
     table.classList.add("cards");
     table.setAttribute("role", "table");

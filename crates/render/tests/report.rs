@@ -14,8 +14,8 @@ use std::process::{Command, Output, Stdio};
 
 use midashi_artifacts::{
     Article, ArticleMetrics, AttentionRow, Averages, BaselineMetrics, BestHead, Calibration, CalibrationBin,
-    CategoryId, ClassMetrics, ClassificationReport, Corpus, Difference, Encoding, Erasure, Explanation,
-    Explanations, Faithfulness, Interval, Intervals, MaskedMetrics, McNemar, Measure, Method,
+    CategoryId, ClassMetrics, ClassificationReport, Confusion, Corpus, Difference, Encoding, Erasure,
+    Explanation, Explanations, Faithfulness, Interval, Intervals, MaskedMetrics, McNemar, Measure, Method,
     MethodFaithfulness, Metrics, ModelCard, PaddingShares, Prediction, Predictions, Scores, Split, StepRow,
     TokenizedCorpus, TokenizedText, Unit, write_attention, write_training,
 };
@@ -110,9 +110,11 @@ impl Run {
 
     /// Writes these predictions with a baseline that is right about every second text, and its metrics.
     fn write_baseline(&self, predictions: &Predictions, mcnemar: McNemar) {
+        let count = predictions.categories.len();
         let answer = |(at, row): (usize, &Prediction)| {
-            let predicted = CategoryId(if at % 2 == 0 { row.label.0 } else { (row.label.0 + 2) % 9 });
-            let mut probabilities = vec![0.05; 9];
+            let other = (row.label.0 + 2) % count as u16;
+            let predicted = CategoryId(if at % 2 == 0 { row.label.0 } else { other });
+            let mut probabilities = vec![0.05; count];
             probabilities[predicted.index()] = 0.6;
             Prediction { predicted, probabilities, ..row.clone() }
         };
@@ -135,6 +137,42 @@ impl Run {
 
     /// The same for these texts.
     fn of(name: &str, texts: &[TokenizedText]) -> Self {
+        Self::with(name, texts, &CATEGORIES.map(str::to_owned))
+    }
+
+    /// A measured run of many categories, whose first has markup in its name. The texts are all of the test split. Half of
+    /// them are in the first `texts / 20` categories, ten in each, and the others in categories of their own.
+    fn crowded(name: &str, categories: usize, texts: usize) -> Self {
+        let mut names: Vec<String> =
+            (0..categories).map(|at| format!("大きな分類・小さな分類 {at:05}")).collect();
+        names[0] = SCRIPT.into();
+        let text = |at: usize| {
+            let title = format!("第 {at} 回 {}", TITLES[at % 13]);
+            let label = if at < texts / 2 { at % (texts / 20) } else { at };
+            let text = tokenized((at, &title.as_str()));
+            TokenizedText { label: CategoryId(label as u16), split: Split::Test, ..text }
+        };
+        let run = Self::with(name, &(0..texts).map(text).collect::<Vec<_>>(), &names);
+        let predictions = Predictions::read(&run.folder.join("predictions.parquet")).unwrap();
+        let path = run.folder.join("metrics.json");
+        let metrics = Metrics::read(&path).unwrap();
+        Metrics { faithfulness: Some(faithfulness()), ..metrics }.write(&path).unwrap();
+        // As many matrices as `evaluate` keeps by default.
+        let path = run.folder.join("explanations.parquet");
+        let mut explanations = Explanations::read(&path).unwrap();
+        explanations.rows.iter_mut().skip(30).for_each(|row| row.attentions = None);
+        run.record("evaluate", &json!({"few": true}), &json!({}), |provenance| {
+            explanations.write(&path, provenance).unwrap();
+        });
+        run.write_baseline(
+            &predictions,
+            McNemar { only_first_right: 3, only_second_right: 19, p_value: 0.0009 },
+        );
+        run
+    }
+
+    /// The artifacts of these texts and categories.
+    fn with(name: &str, texts: &[TokenizedText], categories: &[String]) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
         let _ = std::fs::remove_dir_all(root.join(name));
         std::fs::create_dir_all(&root).unwrap();
@@ -144,12 +182,11 @@ impl Run {
         );
         std::fs::write(&config, text).unwrap();
         let run = Self { arguments: StageArguments { config, set: Vec::new() }, folder: root.join(name) };
-        run.write_artifacts(texts);
+        run.write_artifacts(texts, categories);
         run
     }
 
-    fn write_artifacts(&self, texts: &[TokenizedText]) {
-        let categories: Vec<String> = CATEGORIES.map(str::to_owned).to_vec();
+    fn write_artifacts(&self, texts: &[TokenizedText], categories: &[String]) {
         let at = |file: &str| self.folder.join(file);
         self.record(
             "fetch",
@@ -164,7 +201,7 @@ impl Run {
             &json!({"articles": texts.len()}),
             |provenance| {
                 let articles = texts.iter().map(article).collect();
-                Corpus { categories: categories.clone(), articles }
+                Corpus { categories: categories.to_vec(), articles }
                     .write(&at("corpus.parquet"), provenance)
                     .unwrap();
             },
@@ -173,7 +210,7 @@ impl Run {
         let tokenized_so = json!({"max_length": 24, "counts": {"truncated": 1}});
         self.record("tokenize", &tokenize, &tokenized_so, |provenance| {
             let corpus = TokenizedCorpus {
-                categories: categories.clone(),
+                categories: categories.to_vec(),
                 tokenizer: "MeCab words, WordPiece".into(),
                 vocabulary_size: 32_000,
                 replacement: None,
@@ -194,19 +231,22 @@ impl Run {
         self.record("train", &train, &trained, |provenance| {
             write_training(&at("training.parquet"), &steps(), provenance).unwrap();
             std::fs::create_dir_all(at("model")).unwrap();
-            std::fs::write(at("model/README.md"), card(&categories)).unwrap();
+            std::fs::write(at("model/README.md"), card(categories)).unwrap();
         });
         let evaluate = json!({"evaluate": {"attention_texts": 200, "device": "auto"}, "threads": 2});
         self.record("evaluate", &evaluate, &json!({"device": "cpu"}), |provenance| {
-            let rows: Vec<Prediction> = texts.iter().enumerate().map(prediction).collect();
-            metrics(&rows).write(&at("metrics.json")).unwrap();
-            Predictions { categories: categories.clone(), rows }
+            let predict = |(row, text)| prediction_among(row, text, categories.len());
+            let rows: Vec<Prediction> = texts.iter().enumerate().map(predict).collect();
+            let explained = texts.iter().enumerate().zip(&rows);
+            let explanations =
+                explained.map(|((at, text), row)| explanation_of(at, text, row.predicted)).collect();
+            metrics(&rows, categories).write(&at("metrics.json")).unwrap();
+            Predictions { categories: categories.to_vec(), rows }
                 .write(None, &at("predictions.parquet"), provenance)
                 .unwrap();
             let attention: Vec<AttentionRow> = texts.iter().map(attention).collect();
             write_attention(&at("attention.parquet"), &attention, provenance).unwrap();
-            let rows = texts.iter().enumerate().map(explanation).collect();
-            Explanations { categories: categories.clone(), rows }
+            Explanations { categories: categories.to_vec(), rows: explanations }
                 .write(&at("explanations.parquet"), provenance)
                 .unwrap();
         });
@@ -306,13 +346,19 @@ fn article(text: &TokenizedText) -> Article {
     }
 }
 
-/// Every third text is classified as the next category.
 fn prediction((at, text): (usize, &TokenizedText)) -> Prediction {
-    let predicted = if at % 3 == 0 { (text.label.0 + 1) % 9 } else { text.label.0 };
-    let mut probabilities = vec![0.03; 9];
+    prediction_among(at, text, CATEGORIES.len())
+}
+
+/// Every third text is classified as the next category.
+fn prediction_among(at: usize, text: &TokenizedText, categories: usize) -> Prediction {
+    let wrong = at % 3 == 0;
+    let predicted = if wrong { (text.label.0 + 1) % categories as u16 } else { text.label.0 };
+    let low = if categories == CATEGORIES.len() { 0.03 } else { 0.27 / categories as f32 };
+    let mut probabilities = vec![low; categories];
     probabilities[usize::from(text.label.0)] = 0.2;
-    probabilities[usize::from(predicted)] =
-        1.0 - 0.03 * if at % 3 == 0 { 7.0 } else { 8.0 } - 0.2 * f32::from(u8::from(at % 3 == 0));
+    let others = categories - if wrong { 2 } else { 1 };
+    probabilities[usize::from(predicted)] = 1.0 - low * others as f32 - 0.2 * f32::from(u8::from(wrong));
     Prediction { id: text.id.clone(), label: text.label, predicted: CategoryId(predicted), probabilities }
 }
 
@@ -341,6 +387,10 @@ fn attention(text: &TokenizedText) -> AttentionRow {
 /// Two layers of twelve heads, the last as in [`attention`]. Every sixth text and the last have matrices, every second
 /// text has integrated gradients and leave-one-out weights.
 fn explanation((at, text): (usize, &TokenizedText)) -> Explanation {
+    explanation_of(at, text, prediction((at, text)).predicted)
+}
+
+fn explanation_of(at: usize, text: &TokenizedText, category: CategoryId) -> Explanation {
     let count = text.encoding.tokens.len();
     let last = attention(text).attention;
     let mean: Vec<f32> =
@@ -358,7 +408,7 @@ fn explanation((at, text): (usize, &TokenizedText)) -> Explanation {
     };
     Explanation {
         id: text.id.clone(),
-        category: prediction((at, text)).predicted,
+        category,
         layer_attention: vec![vec![1.0 / count as f32; count], mean],
         rollout: (0..count).map(|token| (token + 1) as f32 / (count * (count + 1) / 2) as f32).collect(),
         gradient_x_input: signed(0.5),
@@ -393,24 +443,20 @@ fn steps() -> Vec<StepRow> {
         .collect()
 }
 
-fn metrics(rows: &[Prediction]) -> Metrics {
-    let mut confusion = vec![vec![0; 9]; 9];
-    rows.iter().for_each(|row| confusion[row.label.index()][row.predicted.index()] += 1);
+fn metrics(rows: &[Prediction], categories: &[String]) -> Metrics {
+    let mut support = vec![0; categories.len()];
+    rows.iter().for_each(|row| support[row.label.index()] += 1);
     let scores = Averages { precision: 0.625, recall: 0.65, f1: 0.6375 };
-    let class = |(at, label): (usize, &&str)| ClassMetrics {
-        label: (*label).to_owned(),
-        scores,
-        support: confusion[at].iter().sum(),
-    };
+    let class = |(label, &support): (&String, &u64)| ClassMetrics { label: label.clone(), scores, support };
     Metrics {
         accuracy: 0.65,
         macro_f1: 0.6375,
         weighted_f1: 0.6375,
         macro_average: scores,
         weighted_average: scores,
-        per_class: CATEGORIES.iter().enumerate().map(class).collect(),
-        confusion,
-        labels: CATEGORIES.map(str::to_owned).to_vec(),
+        per_class: categories.iter().zip(&support).map(class).collect(),
+        confusion: Confusion::of(categories.len(), rows.iter().map(|row| (row.label, row.predicted))),
+        labels: categories.to_vec(),
         test_rows: rows.len() as u64,
         calibration: Some(Calibration {
             expected_calibration_error: 0.0432,

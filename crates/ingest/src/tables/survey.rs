@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Context, Result, ensure};
-use midashi_artifacts::Split;
+use midashi_artifacts::{MAX_CATEGORIES, Split};
 use midashi_table::Columns;
 
-use crate::labels::{LabelId, LabelNames, Labels, MAX_CATEGORIES};
+use crate::labels::{LabelId, LabelNames, Labels};
 use crate::split_names::{EXPECTED, split_of_name};
 use crate::tables::bad_rows::{BadRows, Trouble};
 use crate::tables::features::Features;

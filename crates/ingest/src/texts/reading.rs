@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
-use midashi_artifacts::{Article, CategoryId, Corpus, Split};
+use midashi_artifacts::{Article, CategoryId, Corpus, MAX_CATEGORIES, Split};
 use midashi_config::{BadFiles, Compat, Layout};
 use midashi_table::{Encoding, Format};
 
-use crate::labels::{MAX_CATEGORIES, Merged, merge};
+use crate::labels::{Merged, merge};
 use crate::split_names::split_of_name;
 use crate::texts::article::{Published, Text};
 use crate::texts::corpus_file::{CorpusFile, LICENCE, text_stem};
@@ -333,7 +333,7 @@ fn check_categories(corpus: &Corpus, source: &Path, bad: usize, others: &[String
         ),
         many => ensure!(
             many.len() <= MAX_CATEGORIES,
-            "{source}: {} categories; expected at most {MAX_CATEGORIES}",
+            "{source}: {} categories; expected at most {MAX_CATEGORIES}: the folder of a text is its category",
             many.len()
         ),
     }
@@ -555,6 +555,9 @@ mod tests {
         let source = Path::new("corpus.tar.gz");
         assert!(check_categories(&corpus(32_767), source, 0, &[]).is_ok());
         let message = check_categories(&corpus(32_768), source, 0, &[]).unwrap_err().to_string();
-        assert_eq!(message, "corpus.tar.gz: 32768 categories; expected at most 32767");
+        assert_eq!(
+            message,
+            "corpus.tar.gz: 32768 categories; expected at most 32767: the folder of a text is its category"
+        );
     }
 }

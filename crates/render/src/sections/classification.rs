@@ -1,8 +1,8 @@
 //! The classification report next to the published article's, and the comparison with the linear baseline.
 
-use midashi_artifacts::Metrics;
-use minijinja::Value;
+use midashi_artifacts::{Metrics, hardest};
 use minijinja::value::Serde;
+use minijinja::{Value, context};
 use serde::Serialize;
 
 use crate::artifacts::Artifacts;
@@ -39,10 +39,13 @@ pub enum Verdict {
     Linear,
 }
 
-/// The published article's results, if the categories are the same.
+/// The categories of the table, and the published article's results if the categories are the same.
 pub fn section(artifacts: &Artifacts, _: &Strings) -> anyhow::Result<Option<Value>> {
     let articles = artifacts.corpus.articles.len() as u64;
-    Ok(Some(Value::from(Serde(PublishedResult::of(&artifacts.metrics, articles)))))
+    Ok(Some(context! {
+        listed => hardest(&artifacts.metrics.per_class),
+        published => Serde(PublishedResult::of(&artifacts.metrics, articles)),
+    }))
 }
 
 impl PublishedResult {
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_published_result_is_shown_only_for_its_own_categories() {
-        let nine = metrics(&PublishedResult::CATEGORIES, vec![]);
+        let nine = metrics(&PublishedResult::CATEGORIES, &[]);
         assert!(PublishedResult::of(&nine, 7367).is_some_and(|published| published.same_corpus));
         assert!(PublishedResult::of(&nine, 540).is_some_and(|published| !published.same_corpus));
         assert!(PublishedResult::of(&nine, 7376).is_some_and(|published| !published.same_corpus));
@@ -126,7 +129,7 @@ mod tests {
         assert!(PublishedResult::of(&with_licences, 7376).is_some_and(|published| published.same_corpus));
         let without_licences = PublishedResult::of(&with_licences, 7367).unwrap();
         assert_eq!((without_licences.articles, without_licences.same_corpus), (7376, false));
-        assert_eq!(PublishedResult::of(&metrics(&["a", "b"], vec![]), 7367), None);
+        assert_eq!(PublishedResult::of(&metrics(&["a", "b"], &[]), 7367), None);
     }
 
     #[test]
@@ -136,15 +139,15 @@ mod tests {
             let interval = Interval { low: 0.4, high: 0.6 };
             let intervals = Intervals { accuracy: interval, macro_f1: interval };
             let scores = Scores { accuracy: 0.5, macro_f1: 0.5, intervals };
-            let report = metrics(&["a"], vec![]).into();
+            let report = metrics(&["a"], &[]).into();
             let baseline = Some(BaselineMetrics { scores, report, mcnemar });
-            Verdict::of(&Metrics { baseline, ..metrics(&["a"], vec![]) }).unwrap()
+            Verdict::of(&Metrics { baseline, ..metrics(&["a"], &[]) }).unwrap()
         };
         assert_eq!(verdict(5, 15, 0.0414), Verdict::Linear);
         assert_eq!(verdict(90, 15, 1e-9), Verdict::Bert);
         assert_eq!(verdict(6, 15, 0.078), Verdict::Behind);
         assert_eq!(verdict(15, 6, 0.078), Verdict::Ahead);
         assert_eq!(verdict(9, 9, 1.0), Verdict::Ahead);
-        assert_eq!(Verdict::of(&metrics(&["a"], vec![])), None);
+        assert_eq!(Verdict::of(&metrics(&["a"], &[])), None);
     }
 }

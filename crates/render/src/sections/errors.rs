@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context;
-use midashi_artifacts::{CategoryId, Prediction, Predictions};
+use midashi_artifacts::{CategoryId, Prediction, Predictions, most_frequent};
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -30,7 +30,8 @@ pub struct Errors {
     pub either: usize,
     /// The texts of which the model is most confident, in descending order.
     pub rows: Vec<Disagreement>,
-    /// Each category with the probability from which the model counts as confident; none without test texts.
+    /// Each category with the probability from which the model counts as confident; none without test texts. Of many
+    /// categories, those with the most test texts.
     pub thresholds: Vec<(String, Option<f64>)>,
 }
 
@@ -109,9 +110,17 @@ impl Errors {
             both: count(|it| it.row.predicted != it.row.label && it.suggested.is_some()),
             either: found.len(),
             rows: found.iter().take(MOST_TEXTS).map(shown).collect::<anyhow::Result<Vec<_>>>()?,
-            thresholds: predictions.categories.iter().cloned().zip(thresholds).collect(),
+            thresholds: listed(predictions, &thresholds),
         })
     }
+}
+
+/// The thresholds of the categories that are listed, with their names.
+fn listed(predictions: &Predictions, thresholds: &[Option<f64>]) -> Vec<(String, Option<f64>)> {
+    let mut texts = vec![0; thresholds.len()];
+    predictions.rows.iter().for_each(|row| texts[row.label.index()] += 1);
+    let places = most_frequent(&texts).into_iter();
+    places.map(|at| (predictions.categories[at].clone(), thresholds[at])).collect()
 }
 
 /// Incorrect predictions and doubtful labels in descending order of the probability of the category that the model
@@ -138,6 +147,23 @@ fn disagreements<'a>(
 mod tests {
     use super::*;
     use crate::labels::tests::two_known;
+
+    #[test]
+    fn of_many_categories_the_thresholds_of_the_most_frequent_are_listed() {
+        let row = |label: u16| Prediction {
+            id: String::new(),
+            label: CategoryId(label),
+            predicted: CategoryId(0),
+            probabilities: vec![0.25; 1000],
+        };
+        let predictions = Predictions {
+            categories: (0..1000).map(|at| format!("c{at}")).collect(),
+            rows: [7, 999, 999, 3].map(row).to_vec(),
+        };
+        let found = listed(&predictions, &thresholds(&predictions));
+        let expected = ["c999", "c3", "c7"].map(|name| (name.to_owned(), Some(0.25)));
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn mistakes_and_doubtful_labels_are_one_list_by_confidence() {

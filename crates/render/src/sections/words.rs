@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use midashi_artifacts::{Faithfulness, Method, TokenizedText, Unit};
+use midashi_artifacts::{Faithfulness, LISTED_CATEGORIES, Method, TokenizedText, Unit};
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -37,8 +37,11 @@ pub struct Words {
     pub texts: usize,
     /// Minimum number of a category's texts in which a word occurs.
     pub least_texts: u64,
-    /// One entry per category.
+    /// One entry per category. Of many, those with words, the most explained texts first, and no more than
+    /// [`LISTED_CATEGORIES`].
     pub categories: Vec<CategoryWords>,
+    /// Number of categories that have words.
+    pub with_words: usize,
 }
 
 /// Words of the texts that are classified as one category.
@@ -96,19 +99,28 @@ impl Words {
         let method = if is_integrated { "method.integrated_gradients" } else { "method.gradient_x_input" };
         let measured = measured.is_some();
         if refuted {
-            let (texts, categories) = (0, vec![]);
-            return Ok(Some(Self { method, refuted, measured, texts, least_texts: LEAST_TEXTS, categories }));
+            return Ok(Some(Self {
+                method,
+                refuted,
+                measured,
+                texts: 0,
+                least_texts: LEAST_TEXTS,
+                categories: vec![],
+                with_words: 0,
+            }));
         }
         let unit = tokens.units();
         let by_id: HashMap<&str, &TokenizedText> =
             tokens.texts.iter().map(|text| (text.id.as_str(), text)).collect();
         let mut all: Vec<HashMap<String, Vec<f64>>> = vec![HashMap::new(); explanations.categories.len()];
         let mut texts = 0;
+        let mut texts_of = vec![0; all.len()];
         for row in &explanations.rows {
             let weights =
                 if is_integrated { row.integrated_gradients.as_ref() } else { Some(&row.gradient_x_input) };
             let Some(weights) = weights else { continue };
             texts += 1;
+            texts_of[row.category.index()] += 1;
             let attributions_of = || {
                 let text = by_id.get(row.id.as_str()).context("not in tokens.arrow")?;
                 attributions(text, weights, unit)
@@ -125,9 +137,21 @@ impl Words {
             .iter()
             .zip(all)
             .map(|(category, words)| CategoryWords { category: category.clone(), words: strongest(words) });
-        let categories = categories.collect();
-        Ok(Some(Self { method, refuted, measured, texts, least_texts: LEAST_TEXTS, categories }))
+        let (categories, with_words) = listed(categories.collect(), &texts_of);
+        Ok(Some(Self { method, refuted, measured, texts, least_texts: LEAST_TEXTS, categories, with_words }))
     }
+}
+
+/// The categories that are shown, and the number of those that have words. `texts` are their explained texts.
+fn listed(categories: Vec<CategoryWords>, texts: &[usize]) -> (Vec<CategoryWords>, usize) {
+    let has_words = |category: &CategoryWords| !category.words.is_empty();
+    let with_words = categories.iter().filter(|category| has_words(category)).count();
+    if categories.len() <= LISTED_CATEGORIES {
+        return (categories, with_words);
+    }
+    let mut found: Vec<_> = categories.into_iter().zip(texts).filter(|(it, _)| has_words(it)).collect();
+    found.sort_by_key(|(_, texts)| std::cmp::Reverse(**texts));
+    (found.into_iter().take(LISTED_CATEGORIES).map(|(category, _)| category).collect(), with_words)
 }
 
 /// The method for the words, and whether it is refuted: integrated gradients if `are_enough` texts have them, or
@@ -274,6 +298,24 @@ mod tests {
         let found = attributions(&text, &[1.0, 2.0, 0.5, 0.25, 4.0], Unit::Words).unwrap();
         let expected = [("独女", 3.0), ("の", 0.5), ("恋愛", 4.25)];
         assert_eq!(found, expected.map(|(word, weight)| (word.to_owned(), weight)).into());
+    }
+
+    #[test]
+    fn of_many_categories_those_with_words_and_the_most_texts_are_listed() {
+        let category = |at: usize| CategoryWords {
+            category: format!("c{at}"),
+            words: match at % 2 {
+                0 => vec![],
+                _ => vec![WordAttribution::of("語".into(), &[1.0, 1.0, 1.0])],
+            },
+        };
+        let texts: Vec<usize> = (0..1000).collect();
+        let (found, with_words) = listed((0..1000).map(category).collect(), &texts);
+        let names: Vec<&str> = found.iter().map(|it| it.category.as_str()).collect();
+        assert_eq!((names.len(), with_words), (50, 500));
+        assert_eq!((names[0], names[1], names[49]), ("c999", "c997", "c901"));
+        let (all, with_words) = listed((0..50).map(category).collect(), &texts);
+        assert_eq!((all.len(), with_words), (50, 25), "few categories are listed without words too");
     }
 
     #[test]

@@ -8,29 +8,44 @@ function bytesOf(base64) {
 }
 
 /**
- * Opens texts, categories and sources of weights.
+ * Opens texts, categories and sources of weights. Of many categories each text has the probabilities of some, `kept`.
  *
  * Arrays are little-endian, like all processors that run browsers today.
  */
 function openData(data) {
-  const count = data.categories.length;
   const probabilities = new Float32Array(bytesOf(data.probabilities).buffer);
+  const kept = data.kept === undefined ? null : new Uint16Array(bytesOf(data.kept).buffer);
+  const count = probabilities.length / data.texts.length;
   const texts = data.texts.map((text, at) => {
-    const own = probabilities.subarray(at * count, (at + 1) * count);
+    const range = [at * count, (at + 1) * count];
+    const categories = kept?.subarray(...range) ?? null;
+    const own = probabilities.subarray(...range);
+    /** The probability of `category`, which must be the label, the prediction or another kept one. */
+    const probabilityOf = (category) => own[categories ? categories.indexOf(category) : category];
     return {
       ...text,
       at,
       probabilities: own,
+      /** The category of each probability; null if they are those of all categories. */
+      kept: categories,
+      probabilityOf,
       correct: text.label === text.predicted,
       /** Whether the baseline's answer is correct; null without a baseline. */
       baselineCorrect: text.baseline ? text.baseline[0] === text.label : null,
-      confidence: own[text.predicted],
+      confidence: probabilityOf(text.predicted),
       /** Cross-entropy in nats. */
-      loss: -Math.log(own[text.label]),
+      loss: -Math.log(probabilityOf(text.label)),
     };
   });
   const sources = data.sources.map((row) => openSource(row, texts));
-  return { ...data, texts, sources };
+  /** The categories by which texts can be filtered: all, or of many those that occur. */
+  const offered = (category) => {
+    if (kept === null) return data.categories;
+    const places = [...new Set(texts.map(category))].sort((a, b) => a - b);
+    return places.map((place) => data.categories[place]);
+  };
+  const filters = { true: offered((text) => text.label), predicted: offered((text) => text.predicted) };
+  return { ...data, texts, sources, filters };
 }
 
 /** The text as its author wrote it, without the end that the page does not have. */

@@ -94,9 +94,13 @@ function openExplorer() {
 
   /** Sets the controls to the view, in the current language. */
   const showControls = () => {
-    const categories = data.categories.map((name) => [name, name]);
-    options(control("true"), [["", say("filter.any")], ...categories]);
-    options(control("predicted"), [["", say("filter.any")], ...categories]);
+    for (const name of ["true", "predicted"]) {
+      const select = control(name);
+      // There may be thousands, so they are not made anew at every change.
+      if (select.dataset.spoken === language) continue;
+      select.dataset.spoken = language;
+      options(select, [["", say("filter.any")], ...data.filters[name].map((category) => [category, category])]);
+    }
     options(
       control("outcome"),
       outcomesOf(data).map((value) => [value, say(`outcome.${value || "any"}`)]),
@@ -308,7 +312,7 @@ function openExplorer() {
     });
   }
 
-  // A cell of the confusion matrix lists its texts.
+  // A cell of the confusion matrix, or the number of a confused pair, lists its texts.
   for (const cell of document.querySelectorAll("#confusion td[data-true]")) {
     const { true: label, predicted } = cell.dataset;
     const button = element("button", { type: "button", "data-true": label, "data-predicted": predicted });

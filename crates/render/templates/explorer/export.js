@@ -151,9 +151,10 @@ function csvOf(head, rows) {
   return `\uFEFF${[head, ...rows].map((row) => row.map(field).join(",")).join("\r\n")}\r\n`;
 }
 
-/** The listed texts. */
+/** The listed texts. Of many categories there is one column of probabilities, that of the true category. */
 function textsCsv(texts, categories) {
-  const probabilities = categories.map((name) => `p(${name})`);
+  const few = texts.every((text) => text.kept === null);
+  const probabilities = few ? categories.map((name) => `p(${name})`) : ["p(true)"];
   const hasBaseline = texts.some((text) => text.baseline);
   const baseline = (text) => (hasBaseline ? [categories[text.baseline[0]], text.baselineCorrect] : []);
   const beside = hasBaseline ? ["baseline", "baseline_correct"] : [];
@@ -166,7 +167,7 @@ function textsCsv(texts, categories) {
     text.confidence,
     text.loss,
     ...baseline(text),
-    ...text.probabilities,
+    ...(few ? text.probabilities : [text.probabilityOf(text.label)]),
     written(text),
   ]);
   return csvOf(head, rows);

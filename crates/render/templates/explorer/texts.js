@@ -16,7 +16,7 @@ function outcome(text, categories) {
     say("text.true"),
     " ",
     element("b", {}, isolated(categories[text.label])),
-    text.correct ? "" : ` ${percent(text.probabilities[text.label])}`,
+    text.correct ? "" : ` ${percent(text.probabilityOf(text.label))}`,
   );
   const verdict = element("span", { class: "verdict" }, say(text.correct ? "text.right" : "text.wrong"));
   const parts = [verdict, truth, predicted];
@@ -133,22 +133,34 @@ function detailOf(text, layout, source, note, data, position, count, { instead, 
 const uncoloured = (source) =>
   source ? say("detail.uncoloured", { setting: source.setting }) : say("detail.sourceless");
 
-/** All categories from the most probable to the least. */
+/** All categories from the most probable to the least; of many the most probable ones, and the rest together. */
 function probabilities(text, categories) {
   const order = [...text.probabilities.keys()].sort((a, b) => text.probabilities[b] - text.probabilities[a]);
-  const rows = order.map((at) => {
-    const bar = element("i", { class: at === text.label ? "bar true" : "bar" });
-    bar.style.inlineSize = percent(text.probabilities[at]);
-    const mark = at === text.label ? element("span", { class: "unit" }, ` ${say("text.true")}`) : "";
+  const row = (heading, probability, bar) => {
+    bar.style.inlineSize = percent(probability);
     return element(
       "tr",
       {},
-      element("th", { scope: "row" }, isolated(categories[at]), mark),
+      element("th", { scope: "row" }, ...heading),
       element("td", { class: "bars" }, bar),
-      element("td", {}, percent(text.probabilities[at])),
+      element("td", {}, percent(probability)),
     );
+  };
+  const rows = order.map((at) => {
+    const category = text.kept ? text.kept[at] : at;
+    const isTrue = category === text.label;
+    const mark = isTrue ? element("span", { class: "unit" }, ` ${say("text.true")}`) : "";
+    const bar = element("i", { class: isTrue ? "bar true" : "bar" });
+    return row([isolated(categories[category]), mark], text.probabilities[at], bar);
   });
-  const caption = element("caption", {}, say("detail.probabilities", { loss: decimal(text.loss, 3) }));
+  const others = categories.length - order.length;
+  if (others > 0) {
+    const rest = 1 - text.probabilities.reduce((sum, probability) => sum + probability, 0);
+    const count = others.toLocaleString("en");
+    rows.push(row([say("detail.other_categories", { count })], Math.max(0, rest), element("i", { class: "bar" })));
+  }
+  const key = others > 0 ? "detail.most_probable" : "detail.probabilities";
+  const caption = element("caption", {}, say(key, { loss: decimal(text.loss, 3) }));
   return element("table", { class: "probabilities" }, caption, element("tbody", {}, ...rows));
 }
 

@@ -81,8 +81,8 @@ function viewOf(fragment, data) {
   const source = data.sources.find((source) => source.name === (words.get("source") ?? data.sources[0]?.name));
   const below = (count) => (word) => (/^\d+$/.test(word) && Number(word) < count ? Number(word) : undefined);
   const readers = {
-    true: oneOf(data.categories),
-    predicted: oneOf(data.categories),
+    true: oneOf(data.filters.true),
+    predicted: oneOf(data.filters.predicted),
     outcome: oneOf(outcomesOf(data).slice(1)),
     low: percent,
     high: percent,

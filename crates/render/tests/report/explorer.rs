@@ -728,3 +728,32 @@ fn the_whole_report_is_accessible_in_both_styles_and_languages_and_on_a_phone() 
     let name = browser.evaluate("axe.version");
     assert_eq!(browser.complaints(), [""; 0], "axe-core {name}");
 }
+
+#[test]
+fn the_report_of_many_categories_is_accessible() {
+    let Some((mut browser, report)) = page_of("explorer-crowded", |name| Run::crowded(name, 300, 200)) else {
+        return;
+    };
+    let Some(axe) = axe() else { return };
+    browser.open(&report, "", "explorer");
+    browser.evaluate(&axe);
+    browser.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })");
+    browser.click("#confused-pairs tbody tr:first-child button");
+    for (scheme, language) in [("light", "en"), ("dark", "ja")] {
+        let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        browser.call("Emulation.setEmulatedMedia", &feature);
+        browser.click(&format!("[data-language={language}]"));
+        assert_eq!(browser.inaccessible(), [""; 0], "{scheme}, {language}");
+    }
+    let phone = json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": false});
+    browser.call("Emulation.setDeviceMetricsOverride", &phone);
+    assert_eq!(browser.inaccessible(), [""; 0], "on a phone");
+    let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+    assert_eq!(browser.evaluate(fits), true, "nothing is wider than the page");
+
+    let csv = saved(&mut browser, &report, "#save-csv", "explorer-crowded.csv");
+    let lines: Vec<&str> = csv.trim().split("\r\n").collect();
+    assert!(lines[0].ends_with(",loss,baseline,baseline_correct,p(true),text"), "{}", lines[0]);
+    assert_eq!(lines.len(), 1 + 4, "the listed texts");
+    assert_eq!(browser.complaints(), [""; 0]);
+}

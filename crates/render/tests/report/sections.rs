@@ -38,6 +38,54 @@ fn the_scores_of_the_baseline_and_the_article_are_shown_per_category() {
 }
 
 #[test]
+fn the_report_of_ten_thousand_categories_is_small_and_says_where_the_rest_is() {
+    let run = Run::crowded("crowded", 10_000, 2_000);
+    let html = run.report();
+    assert!(html.len() < 10_000_000, "{} bytes", html.len());
+    let card = std::fs::read_to_string(run.folder.join("README.md")).unwrap();
+    assert!(card.len() < 20_000, "{} bytes", card.len());
+
+    // Ten texts are in each of the first 100 categories. Every third text is wrong, four of ten in every third category.
+    let pairs = table(&html, "confused-pairs");
+    assert_eq!(pairs.len(), 1 + 50);
+    assert_eq!(pairs[1], [SCRIPT, "大きな分類・小さな分類 00001", "4", "40.0%"]);
+    assert_eq!(pairs[2][..2], ["大きな分類・小さな分類 00003", "大きな分類・小さな分類 00004"]);
+    assert_eq!((&pairs[34][2], &pairs[35][2]), (&"4".to_owned(), &"3".to_owned()));
+    assert_eq!(table(&html, "scores").len(), 2 + 50 + 3);
+    assert_eq!(table(&html, "thresholds").len(), 1 + 50);
+    let page = parse(&html);
+    let section =
+        |id: &str| english_of(page.descendants().find(|node| node.attribute("id") == Some(id)).unwrap());
+    for (id, part) in [
+        ("confusion", "Most confused categories"),
+        ("confusion", "With 10,000 categories there is no matrix. 667 test texts"),
+        ("confusion", "The 50 pairs with the most texts, of 433; metrics.json has all"),
+        ("classification", "The table lists the 50 of 10,000 categories with the lowest F1"),
+        ("errors", "The table lists the 50 of 10,000 categories with the most test texts"),
+    ] {
+        assert!(section(id).contains(part), "{id}: {part} is missing");
+    }
+    assert!(page.descendants().all(|node| node.attribute("id") != Some("confusion-matrix")));
+    assert!(english_of(page.root_element()).contains("Most confused categories"));
+}
+
+/// A hundred texts of each number of categories, so that what grows is what categories take.
+#[test]
+fn memory_and_size_do_not_grow_with_the_square_of_the_categories() {
+    let peak_and_size = |categories: usize| {
+        let run = Run::crowded(&format!("crowded-{categories}"), categories, 100);
+        let size = run.report().len() as f64;
+        let record: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(run.folder.join("run.json")).unwrap()).unwrap();
+        (record["stages"]["render"]["peak_memory_bytes"].as_f64().unwrap(), size)
+    };
+    let (few, many) = (peak_and_size(4_000), peak_and_size(32_000));
+    let [memory, size] = [many.0 / few.0, many.1 / few.1];
+    // Eight times the categories: 64 times a matrix, which alone would be 8 GB.
+    assert!(memory < 8.0 && size < 8.0, "{memory:.1} times the memory, {size:.1} times the size");
+}
+
+#[test]
 fn confident_mistakes_come_first_with_a_mark_where_the_label_is_in_doubt() {
     let run = Run::measured("mistakes");
     let html = run.report();
@@ -265,6 +313,87 @@ fn a_mistake_opens_in_the_explorer_in_the_chosen_language() {
     browser.click("#mistakes a[href='#texts?text=text-18']");
     browser.wait_until("document.querySelector('#list [aria-selected=true]')?.id === 'text-18'");
     assert_eq!(browser.text("document.documentElement.lang"), "ja");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_confused_pair_lists_its_texts_and_a_text_its_most_probable_categories() {
+    let Some((mut browser, report)) = page_of("sections-confused", |name| Run::crowded(name, 300, 200))
+    else {
+        return;
+    };
+    browser.open(&report, "", "explorer");
+    let options = |browser: &mut midashi_tests::browser::Browser, name: &str| {
+        browser
+            .evaluate(&format!("document.getElementById('view').elements.namedItem('{name}').options.length"))
+    };
+    // 10 and 100 categories occur, and one option is for any.
+    assert_eq!(options(&mut browser, "true"), 111);
+    browser.click("#confused-pairs tbody tr:first-child button");
+    let count = "document.getElementById('count').textContent";
+    assert_eq!(browser.text(count), "4 of 200 test texts");
+    let filters =
+        "['true', 'predicted'].map((name) => document.getElementById('view').elements.namedItem(name).value)";
+    assert_eq!(browser.evaluate(filters), json!([SCRIPT, "大きな分類・小さな分類 00001"]));
+    let pressed = "[...document.querySelectorAll('#confused-pairs [aria-pressed=true]')].map((button) => button.textContent)";
+    assert_eq!(browser.evaluate(pressed), json!(["4"]));
+    browser.wait_until("location.hash.includes('predicted=')");
+    let link = browser.text("location.hash");
+
+    let probabilities =
+        "[...document.querySelectorAll('#detail .probabilities tr')].map((row) => row.innerText.trim())";
+    let rows = browser.evaluate(probabilities);
+    let rows: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row.as_str().unwrap()).collect();
+    assert_eq!(rows.len(), 11, "{rows:?}");
+    // The other 298 have 0.27 / 300 each, and 290 of them are summed.
+    assert!(rows[0].starts_with("大きな分類・小さな分類 00001") && rows[0].ends_with("53.2%"), "{rows:?}");
+    assert!(
+        rows[1].starts_with(SCRIPT) && rows[1].contains("true") && rows[1].ends_with("20.0%"),
+        "{rows:?}"
+    );
+    assert!(rows[10].starts_with("290 other categories") && rows[10].ends_with("26.1%"), "{rows:?}");
+
+    browser.open(&report, &link, "explorer");
+    assert_eq!(browser.text(count), "4 of 200 test texts", "{link}");
+    browser.click("[data-language=ja]");
+    let shown = browser.text("document.getElementById('confusion').innerText");
+    assert!(
+        shown.contains("混同の多いカテゴリ") && shown.contains("正解カテゴリ") && !shown.contains("pairs"),
+        "{shown}"
+    );
+    assert_eq!(options(&mut browser, "predicted").as_u64().map(|count| count > 100), Some(true));
+    let phone = json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": false});
+    browser.call("Emulation.setDeviceMetricsOverride", &phone);
+    browser.wait_until(
+        "getComputedStyle(document.querySelector('#confused-pairs tbody tr')).display === 'block'",
+    );
+    let scrolls = "(() => { const box = document.querySelector('.table:has(#confused-pairs) .scroll'); return box.scrollWidth - box.clientWidth; })()";
+    assert_eq!(browser.evaluate(scrolls), 0);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn on_a_phone_a_row_of_the_confusion_matrix_is_a_card_of_its_cells_with_texts() {
+    let Some((mut browser, report)) = page_of("sections-phone-matrix", Run::measured) else { return };
+    let phone = json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": false});
+    browser.call("Emulation.setDeviceMetricsOverride", &phone);
+    browser.open(&report, "", "explorer");
+    browser.click("[data-language=en]");
+    let scrolls = "(() => { const box = document.querySelector('.confusion .scroll'); return box.scrollWidth - box.clientWidth; })()";
+    assert_eq!(browser.evaluate(scrolls), 0);
+    // Texts 0, 9 and 18 are in the first category and classified as the second.
+    let card = "[...document.querySelector('#confusion-matrix tbody tr').cells].filter((cell) => cell.checkVisibility())
+        .map((cell) => [getComputedStyle(cell, '::before').content, cell.innerText.trim()])";
+    assert_eq!(
+        browser.evaluate(card),
+        json!([
+            ["none", "dokujo-tsushin"],
+            ["\"dokujo-tsushin\"", "0, 0.0% of the row, right"],
+            ["\"it-life-hack\"", "3, 100.0% of the row"]
+        ])
+    );
+    browser.click("#confusion-matrix tbody tr:first-child button");
+    assert_eq!(browser.text("document.getElementById('count').textContent"), "3 of 20 test texts");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
