@@ -311,7 +311,7 @@ mod tests {
             (json!({"num_attention_heads": 3}), ["hidden_size 256", "num_attention_heads 3"]),
             (
                 json!({"intermediate_size": u64::MAX}),
-                ["intermediate_size is 18446744073709551615", "no model"],
+                ["intermediate_size is 18446744073709551615", "at most 262144"],
             ),
             (json!({"vocab_size": null}), ["missing field", "vocab_size"]),
             (json!({"pad_token_id": 102_400}), ["pad_token_id", "102400"]),
