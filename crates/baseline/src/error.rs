@@ -11,9 +11,9 @@ pub enum Error {
         /// Number of training texts.
         texts: usize,
     },
-    /// The model would not fit into memory.
+    /// The model would need too much memory and time.
     #[error(
-        "{features} n-grams and {texts} training texts of {categories} categories need more than 2^27 numbers (1 GiB), \
+        "{features} n-grams and {texts} training texts of {categories} categories need more than 2^26 numbers (512 MiB), \
          the most that is fitted"
     )]
     TooLarge {
