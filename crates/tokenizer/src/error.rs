@@ -196,14 +196,32 @@ pub enum Error {
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Opens a file. Only regular files are opened: a FIFO would wait for a writer, and a device may have no end. The null device
+/// is read as the empty file that it stands for.
+pub(crate) fn open(file: &std::path::Path) -> Result<std::fs::File> {
+    let failed = |source| Error::Read { file: file.to_owned(), source };
+    if !std::fs::metadata(file).map_err(failed)?.is_file() && file != std::path::Path::new("/dev/null") {
+        return Err(failed(std::io::Error::other("it is not a regular file")));
+    }
+    std::fs::File::open(file).map_err(failed)
+}
+
 /// Reads a whole file. The error names the file.
 pub(crate) fn read(file: &std::path::Path) -> Result<Vec<u8>> {
-    std::fs::read(file).map_err(|source| Error::Read { file: file.to_owned(), source })
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut open(file)?, &mut bytes)
+        .map_err(|source| Error::Read { file: file.to_owned(), source })?;
+    Ok(bytes)
 }
 
 /// Reads a whole UTF-8 file.
 pub(crate) fn read_text(file: &std::path::Path) -> Result<String> {
-    String::from_utf8(read(file)?).map_err(|error| Error::Malformed {
+    as_text(file, read(file)?)
+}
+
+/// The UTF-8 text that these bytes of a file are.
+pub(crate) fn as_text(file: &std::path::Path, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| Error::Malformed {
         file: file.to_owned(),
         place: format!("byte {}", error.utf8_error().valid_up_to()),
         found: "bytes that are not UTF-8".into(),

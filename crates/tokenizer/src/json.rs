@@ -1,15 +1,16 @@
 //! Tokenizers from `tokenizer.json`, run by the `tokenizers` library.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use serde::Deserialize;
+use serde_json::Value;
 use tokenizers::{ModelWrapper, TruncationDirection};
 
 use midashi_text::{Encoding, PAIR_SEPARATOR};
 
 use crate::encoding::Encoded;
-use crate::error::{Error, Result, read_text};
+use crate::error::{Error, Result};
+use crate::library::loading::{LibraryTokenizer, Loaded, load, parse, text_of};
+use crate::library::panics::contained;
 use crate::wordpiece::is_python_space;
 
 /// The mask tokens of BERT and RoBERTa.
@@ -18,7 +19,7 @@ const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 /// A tokenizer from `tokenizer.json`, or built with the library's parts from a file of another format.
 pub(crate) struct JsonTokenizer {
     file: PathBuf,
-    pub(crate) inner: tokenizers::Tokenizer,
+    pub(crate) inner: LibraryTokenizer,
     /// Whether spaces separate the words of a text, whatever the tokenizer's own words are.
     is_pretokenized: bool,
     /// Number of special tokens that are added to a text and to a pair.
@@ -29,20 +30,17 @@ pub(crate) struct JsonTokenizer {
 
 impl JsonTokenizer {
     pub(crate) fn load(file: &Path, is_pretokenized: bool) -> Result<Self> {
-        Self::parse(file, &read_text(file)?, is_pretokenized)
+        Self::of(file, &parse(file, &text_of(file)?)?, is_pretokenized)
     }
 
     /// The tokenizer of this JSON, which was read or made from `file`.
-    pub(crate) fn parse(file: &Path, text: &str, is_pretokenized: bool) -> Result<Self> {
-        let failed =
-            |error: tokenizers::Error| Error::Json { file: file.to_owned(), message: error.to_string() };
-        let mut inner = tokenizers::Tokenizer::from_str(text).map_err(failed)?;
-        // The caller limits the length of each text.
-        inner.with_truncation(None).map_err(failed)?;
-        inner.with_padding(None);
-        let unknown_id = unknown_id(file, text, &inner)?;
-        let special = inner.encode("", true).map_err(failed)?.len();
-        let special_tokens = (special, inner.encode(("", ""), true).map_err(failed)?.len());
+    pub(crate) fn of(file: &Path, content: &Value, is_pretokenized: bool) -> Result<Self> {
+        let failed = |message| Error::Json { file: file.to_owned(), message };
+        let Loaded { tokenizer: inner, unknown_id } = load(file, content)?;
+        let special_tokens = contained(|| -> tokenizers::Result<_> {
+            Ok((inner.encode("", true)?.len(), inner.encode(("", ""), true)?.len()))
+        });
+        let special_tokens = special_tokens.and_then(|found| found.map_err(|error| error.to_string()));
         // The ids may have gaps, so the largest counts and not their number.
         let largest = inner.get_vocab(true).into_values().max();
         let vocabulary_size = largest.map_or(0, |id| id as usize + 1);
@@ -50,7 +48,7 @@ impl JsonTokenizer {
             file: file.to_owned(),
             inner,
             is_pretokenized,
-            special_tokens,
+            special_tokens: special_tokens.map_err(failed)?,
             unknown_id,
             vocabulary_size,
         })
@@ -82,22 +80,14 @@ impl JsonTokenizer {
     /// Encodes a text or a pair with the file's templates. Tokens that do not fit are dropped at the end of the second text,
     /// and if none of it is left, at the end of the first.
     pub(crate) fn encode(&self, first: &str, second: Option<&str>, max_length: usize) -> Result<Encoded> {
-        let failed =
-            |error: tokenizers::Error| Error::Json { file: self.file.clone(), message: error.to_string() };
-        let pieces = |text: &str| self.inner.encode_char_offsets(text, false).map_err(failed);
         let special = if second.is_some() { self.special_tokens.1 } else { self.special_tokens.0 };
         let room = max_length.checked_sub(special).filter(|&room| room > 0);
         let room = room.ok_or(Error::MaxLength { found: max_length, special })?;
 
-        let (mut of_first, mut of_second) = (pieces(first)?, second.map(pieces).transpose()?);
-        let first_cut = cut(&mut of_first, room);
-        let left = room - of_first.len();
-        let second_cut = of_second.as_mut().is_some_and(|pieces| cut(pieces, left));
-        if let Some(pieces) = &mut of_second {
-            // These remain if the file has no template for pairs.
-            pieces.set_type_ids(vec![1; pieces.len()]);
-        }
-        let whole = self.inner.post_process(of_first, of_second, true).map_err(failed)?;
+        let encoded = contained(|| self.encode_with_library(first, second, room));
+        let encoded = encoded.and_then(|encoded| encoded.map_err(|error| error.to_string()));
+        let (whole, first_cut, second_cut) =
+            encoded.map_err(|message| Error::Json { file: self.file.clone(), message })?;
 
         let mut encoding = Encoding {
             text: first.to_owned(),
@@ -117,6 +107,26 @@ impl JsonTokenizer {
         encoding.original_offsets.clone_from(&encoding.offsets);
         let (truncated, first_truncated) = (first_cut || second_cut, first_cut && second.is_some());
         Ok(Encoded { encoding, truncated, first_truncated })
+    }
+
+    /// The pieces of a text or a pair, `room` at most, with special tokens around them; and whether pieces of the first and of
+    /// the second text were dropped.
+    fn encode_with_library(
+        &self,
+        first: &str,
+        second: Option<&str>,
+        room: usize,
+    ) -> tokenizers::Result<(tokenizers::Encoding, bool, bool)> {
+        let pieces = |text: &str| self.inner.encode_char_offsets(text, false);
+        let (mut of_first, mut of_second) = (pieces(first)?, second.map(pieces).transpose()?);
+        let first_cut = cut(&mut of_first, room);
+        let left = room - of_first.len();
+        let second_cut = of_second.as_mut().is_some_and(|pieces| cut(pieces, left));
+        if let Some(pieces) = &mut of_second {
+            // These remain if the file has no template for pairs.
+            pieces.set_type_ids(vec![1; pieces.len()]);
+        }
+        Ok((self.inner.post_process(of_first, of_second, true)?, first_cut, second_cut))
     }
 }
 
@@ -170,21 +180,4 @@ fn join(encoding: &mut Encoding, second: &str, sequences: &[Option<usize>]) {
         let (from, to) = encoding.offsets[at];
         encoding.offsets[at] = (start + from, start + to);
     }
-}
-
-/// The id of the unknown token. The library does not expose it for some models, so it is read from the file: Unigram has an
-/// id there, the other models a token.
-fn unknown_id(file: &Path, text: &str, inner: &tokenizers::Tokenizer) -> Result<Option<u32>> {
-    #[derive(Deserialize)]
-    struct TokenizerFile {
-        model: Model,
-    }
-    #[derive(Deserialize)]
-    struct Model {
-        unk_id: Option<u32>,
-        unk_token: Option<String>,
-    }
-    let failed = |error: serde_json::Error| Error::Json { file: file.to_owned(), message: error.to_string() };
-    let TokenizerFile { model } = serde_json::from_str(text).map_err(failed)?;
-    Ok(model.unk_id.or_else(|| inner.token_to_id(&model.unk_token?)))
 }

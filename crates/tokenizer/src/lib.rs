@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod japanese;
 mod json;
 mod learn;
+mod library;
 mod mecab;
 mod requirements;
 mod sentencepiece;

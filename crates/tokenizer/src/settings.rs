@@ -633,7 +633,7 @@ impl Rcfile {
 
 /// Reads a JSON file; none if it does not exist.
 pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<Option<T>> {
-    if !file.is_file() {
+    if !file.exists() {
         return Ok(None);
     }
     serde_json::from_str(&read_text(file)?).map(Some).map_err(|error| Error::Malformed {

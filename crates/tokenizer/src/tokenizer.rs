@@ -17,6 +17,9 @@ use crate::settings::{JSON, SPIECE, VOCABULARY};
 use crate::trim::{KeptIds, Wanted, trim_class, trim_json, trim_lines, trim_words};
 use crate::words::WordSplitter;
 
+/// Rows that embeddings are padded with at most, and one more: they are padded to multiples of 8 to 1,024.
+const MOST_PADDING: usize = 1024;
+
 /// A checkpoint's tokenizer. Threads can share it; each makes its own [`Encoder`].
 pub struct Tokenizer(Kind);
 
@@ -50,8 +53,8 @@ impl Tokenizer {
                 Kind::SentencePiece(Box::new(SentencePieceTokenizer::load(*settings)?))
             }
             Form::Bert => {
-                let (file, json) = (folder.join(VOCABULARY), bert::tokenizer_json(folder)?.to_string());
-                Kind::Json(Box::new(JsonTokenizer::parse(&file, &json, is_pretokenized)?))
+                let (file, json) = (folder.join(VOCABULARY), bert::tokenizer_json(folder)?);
+                Kind::Json(Box::new(JsonTokenizer::of(&file, &json, is_pretokenized)?))
             }
             Form::Json => Kind::Json(Box::new(JsonTokenizer::load(&folder.join(JSON), is_pretokenized)?)),
         }))
@@ -75,20 +78,26 @@ impl Tokenizer {
         self.encoder().encode(text, max_length)
     }
 
-    /// Number of ids, from 0: the number of rows that a model's word embeddings need.
+    /// Number of ids, from 0: the number of rows that a model's word embeddings need. The ids of blank lines at the end of a
+    /// `vocab.txt` do not count, because no text has them.
     pub fn vocabulary_size(&self) -> usize {
-        match &self.0 {
+        let mut size = match &self.0 {
             Kind::Japanese(tokenizer) => tokenizer.vocabulary.len(),
             Kind::SentencePiece(tokenizer) => tokenizer.vocabulary.len(),
             Kind::Json(tokenizer) => tokenizer.vocabulary_size,
+        };
+        let piece = |id: usize| u32::try_from(id).ok().and_then(|id| self.token(id));
+        while size > 0 && piece(size - 1).is_some_and(|piece| piece.is_empty()) {
+            size -= 1;
         }
+        size
     }
 
     /// Checks that this tokenizer fits word embeddings with `rows` rows, those of the checkpoint in `folder`. Returns the
     /// number of rows without an id.
     ///
-    /// Every id needs a row. Rows without an id are accepted only with a `tokenizer.json`, because some of its checkpoints
-    /// pad the embeddings to a round number. A `vocab.txt` that is too short is cut off or belongs to another model.
+    /// Every id needs a row. Rows without an id are accepted as in transformers, because checkpoints pad the embeddings to a round number. A `vocab.txt` of
+    /// `BertJapaneseTokenizer` that is a whole round number too short is cut off or belongs to another model.
     ///
     /// # Errors
     ///
@@ -100,9 +109,10 @@ impl Tokenizer {
             (None, _) => {
                 failed("no more ids than that; take tokenizer and config.json from the same checkpoint")
             }
-            (Some(1..), Kind::Japanese(_)) => {
-                failed("as many; vocab.txt is cut off or another model's: take it from the same checkpoint")
-            }
+            (Some(MOST_PADDING..), Kind::Japanese(_)) => failed(
+                "as many, or up to 1,023 fewer where the embeddings are padded; vocab.txt is cut off or another model's: \
+                 take it from the same checkpoint",
+            ),
             (Some(unused), _) => Ok(unused),
         }
     }

@@ -40,7 +40,7 @@ fn offset(unit: u32) -> usize {
 
 impl Charsmap {
     /// Reads the map and checks that every value is the start of a replacement.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, BadPiece> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, BadPiece> {
         let bad = |found: String, expected: &str| BadPiece {
             place: "normalizer_spec.precompiled_charsmap".to_owned(),
             found,
@@ -81,6 +81,59 @@ impl Charsmap {
             }
         }
         Ok(map)
+    }
+
+    /// Checks that the children of every node are within the array, for readers that do not check it.
+    pub(crate) fn check_children(&self) -> Result<(), BadPiece> {
+        let is_outside = |(position, &unit): (usize, &u32)| {
+            // The root has no label. Children differ from each other in the last byte.
+            let is_node = unit >> 31 == 0 || position == 0;
+            is_node && (position ^ offset(unit)) | 0xff >= self.units.len()
+        };
+        match self.units.iter().enumerate().find(|unit| is_outside(*unit)) {
+            None if !self.units.is_empty() => Ok(()),
+            found => Err(BadPiece {
+                place: "precompiled_charsmap".to_owned(),
+                found: found.map_or_else(
+                    || "a map without units".to_owned(),
+                    |(position, _)| format!("unit {position}, whose children are not in the map"),
+                ),
+                expected: "children within the map".to_owned(),
+            }),
+        }
+    }
+
+    /// Bytes that `text` has at most once the `tokenizers` library has applied the map: it replaces a character, or a group of
+    /// them, by the value of the shortest string of the map that it starts with. Texts that stay below `enough` in any case are
+    /// not looked at.
+    pub(crate) fn longest_result(&self, text: &str, enough: usize) -> usize {
+        let longest = self.replacements.split('\0').map(str::len).max().unwrap_or_default();
+        let in_any_case = text.len().saturating_mul(longest.max(1));
+        if in_any_case <= enough {
+            return in_any_case;
+        }
+        let bytes = text.char_indices().map(|(at, character)| {
+            let rest = text.as_bytes().get(at..).unwrap_or_default();
+            self.shortest(rest).map_or(0, str::len).max(character.len_utf8())
+        });
+        bytes.sum()
+    }
+
+    /// What the shortest string of the map that `bytes` start with becomes.
+    fn shortest(&self, bytes: &[u8]) -> Option<&str> {
+        let mut position = offset(*self.units.first()?);
+        for &byte in bytes {
+            position ^= usize::from(byte);
+            let &unit = self.units.get(position)?;
+            if label(unit) != u32::from(byte) {
+                return None;
+            }
+            position ^= offset(unit);
+            if has_value(unit) {
+                return self.units.get(position).and_then(|&unit| self.replacement(value(unit)));
+            }
+        }
+        None
     }
 
     /// The replacement that starts at this byte.
@@ -135,6 +188,25 @@ mod tests {
         assert_eq!(charsmap.longest("ab"), Some((1, "bc")));
         assert_eq!((charsmap.longest("b"), charsmap.longest("")), (None, None));
         assert_eq!(Charsmap::default().longest("a"), None);
+    }
+
+    #[test]
+    fn the_length_of_a_result_is_known_before() {
+        let charsmap = Charsmap::read(&map(1)).unwrap();
+        // Twice the length is enough here, so the text is not looked at.
+        assert_eq!(charsmap.longest_result("aあb", 100), 10);
+        assert_eq!(charsmap.longest_result("aあb", 1), 2 + 3 + 1);
+    }
+
+    #[test]
+    fn children_outside_of_the_map_are_found() {
+        assert!(Charsmap::read(&map(1)).unwrap().check_children().is_ok());
+        assert!(Charsmap::default().check_children().unwrap_err().found.contains("without units"));
+        let mut bytes = map(1);
+        // The root's unit, after the length.
+        bytes[4..8].copy_from_slice(&(0x1000_u32 << 10).to_le_bytes());
+        let found = Charsmap::read(&bytes).unwrap().check_children().unwrap_err().found;
+        assert!(found.contains("unit 0, whose children"), "{found}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod trie;
 mod trimmed;
 mod unigram;
 
+pub(crate) use charsmap::Charsmap;
 pub(crate) use classes::Class;
 pub(crate) use cleaning::Cleaning;
 pub(crate) use cutter::Cutter;

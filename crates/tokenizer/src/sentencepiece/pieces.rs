@@ -45,13 +45,13 @@ impl Kind {
 
 /// What is wrong with a model's pieces.
 #[derive(Debug)]
-pub(super) struct BadPiece {
+pub(crate) struct BadPiece {
     /// Where.
     pub(super) place: String,
     /// What was found there.
-    pub(super) found: String,
+    pub(crate) found: String,
     /// What was expected there.
-    pub(super) expected: String,
+    pub(crate) expected: String,
 }
 
 /// A piece.
