@@ -11,6 +11,8 @@ Writes ../fixtures/containers/: config.json and the same random numbers as
   legacy_bfloat16.bin               torch.nn.Parameter in place of tensors
   legacy_views.bin                  all tensors are views of one storage, matrices are transposed there
   zip_float64.bin                   word embeddings alone, of a kind that is refused
+  zip_module_float16.bin            of torch.nn.DataParallel, which names all tensors module.…
+  zip_state_dict_float16.bin        a training checkpoint: the names model.… inside {"state_dict": …}, beside other entries
 
 All numbers are sixty-fourths below 2, which float16 and bfloat16 hold exactly. The files stand in for
 pytorch_model.bin, under which name the tests copy them.
@@ -28,7 +30,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "containers"
 # What all committed files may weigh together.
-MAX_BYTES = 200_000
+MAX_BYTES = 250_000
 
 CONFIG = {
     "model_type": "bert",
@@ -68,6 +70,18 @@ def main() -> None:
     save("legacy_views.bin", views(truth), legacy=True)
     embeddings = "bert.embeddings.word_embeddings.weight"
     save("zip_float64.bin", {embeddings: truth[embeddings].double()})
+
+    halves = {name: tensor.half() for name, tensor in truth.items()}
+    save("zip_module_float16.bin", {f"module.{name}": tensor for name, tensor in halves.items()})
+    training = {
+        "epoch": 3,
+        "loss": 0.25,
+        "best": None,
+        "hyper_parameters": {"learning_rate": 1e-3, "freeze": True, "names": ["a", "b"]},
+        "state_dict": {f"model.{name}": tensor for name, tensor in halves.items()},
+        "optimizer_states": [],
+    }
+    save("zip_state_dict_float16.bin", training)
 
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
     print(f"{FOLDER.name}: {len(truth)} tensors, {size} bytes in all")

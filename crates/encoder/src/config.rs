@@ -1,7 +1,6 @@
 //! The encoder that a `config.json` describes.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,8 +10,12 @@ use serde_json::Value;
 
 use crate::architectures::{Architecture, Description, Keys, read};
 use crate::error::Error;
+use crate::files;
 use crate::geometry::Geometry;
 use crate::native_head::NativeHead;
+
+/// Bytes of the largest `config.json` that is read. Published ones have some thousand.
+const LARGEST: u64 = 16 << 20;
 
 /// Keys about the published files: class, code and element type. Tensors are float32 once they are read.
 const OF_THE_PUBLICATION: [&str; 5] = ["architectures", "auto_map", "dtype", "torch_dtype", "_name_or_path"];
@@ -72,7 +75,7 @@ impl EncoderConfig {
     /// When the file is missing or damaged, or describes no encoder that Midashi computes.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let wrong = |message: String| Error::Config { path: path.to_owned(), message };
-        let text = fs::read(path).map_err(Error::io("read", path))?;
+        let text = files::read(path, LARGEST)?;
         let keys: Keys = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         Self::try_from(keys).map_err(wrong)
     }

@@ -45,7 +45,7 @@ pub enum Error {
         message: String,
     },
     /// A tensor is missing.
-    #[error("{}: there is no tensor {name} (expected shape {expected:?}); this is not the encoder that its config.json describes", path.display())]
+    #[error("{}: there is no tensor {name} (expected shape {expected:?}); found {found}; this is not the encoder that its config.json describes", path.display())]
     TensorMissing {
         /// The file.
         path: PathBuf,
@@ -53,6 +53,8 @@ pub enum Error {
         name: String,
         /// The shape it should have.
         expected: Vec<usize>,
+        /// What the files hold.
+        found: String,
     },
     /// A tensor has another shape than `config.json` implies.
     #[error("{}: tensor {name} has shape {found:?}; config.json implies {expected:?}", path.display())]

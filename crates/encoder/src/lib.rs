@@ -5,6 +5,7 @@ mod batch;
 mod checkpoint;
 mod config;
 mod error;
+mod files;
 mod geometry;
 mod graphs;
 mod head;

@@ -74,9 +74,15 @@ fn copy_shards(folder: &Path) {
 
 #[test]
 fn every_pytorch_file_gives_the_weights_of_the_safetensors_file() {
-    for name in
-        ["zip.bin", "zip_plain_float16.bin", "legacy_gamma.bin", "legacy_bfloat16.bin", "legacy_views.bin"]
-    {
+    for name in [
+        "zip.bin",
+        "zip_plain_float16.bin",
+        "zip_module_float16.bin",
+        "zip_state_dict_float16.bin",
+        "legacy_gamma.bin",
+        "legacy_bfloat16.bin",
+        "legacy_views.bin",
+    ] {
         println!("{name}");
         let folder = folder_with(&fs::read(fixture(name)).unwrap());
         let checkpoint = Checkpoint::open(folder.path()).unwrap();
@@ -165,6 +171,86 @@ fn a_missing_tensor_and_a_wrong_shape_are_named_in_every_container() {
     }
 }
 
+/// The safetensors fixture with other names, and with `number` at one place of the tensor `changed`.
+fn safetensors(prefix: &str, changed: &str, number: f32) -> TempDir {
+    let (folder, truth) = (folder(), truth());
+    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for (name, tensor) in truth.iter() {
+        let mut numbers: Vec<f32> = tensor.iter().copied().collect();
+        if name == changed {
+            numbers[5] = number;
+        }
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        tensors.push((format!("{prefix}{name}"), tensor.shape().to_vec(), bytes));
+    }
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (
+            name,
+            safetensors::tensor::TensorView::new(safetensors::tensor::Dtype::F32, shape.clone(), bytes)
+                .unwrap(),
+        )
+    });
+    let bytes = safetensors::serialize(views, None).unwrap();
+    fs::write(folder.path().join("model.safetensors"), bytes).unwrap();
+    folder
+}
+
+#[test]
+fn names_may_have_the_prefix_of_a_training_program() {
+    for prefix in ["", "module.", "model.", "module.model."] {
+        let folder = safetensors(prefix, "", 0.0);
+        let checkpoint = Checkpoint::open(folder.path()).unwrap();
+        assert_same(&checkpoint.encoder().unwrap());
+        assert!(checkpoint.unused(&checkpoint.encoder().unwrap()).unwrap().is_empty(), "{prefix}");
+    }
+}
+
+#[test]
+fn the_names_that_were_found_are_listed_beside_the_expected_one() {
+    let folder = safetensors("net.", "", 0.0);
+    let message = load(folder.path()).err().unwrap().to_string();
+    assert_says(
+        &message,
+        &["no tensor bert.embeddings.", "found 37 tensors, net.bert.embeddings.LayerNorm.bias, ", ", …"],
+    );
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_named_with_its_tensor_and_file() {
+    let name = "bert.encoder.layer.1.output.dense.weight";
+    for (number, written) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+        let folder = safetensors("", name, number);
+        let message = load(folder.path()).err().unwrap().to_string();
+        assert_says(
+            &message,
+            &["model.safetensors: tensor ", name, &format!("has {written} as its number 5 "), "[16, 20]"],
+        );
+    }
+    // An infinity of float16 in a pickle.
+    let mut pickle = fs::read(fixture("zip_plain_float16.bin")).unwrap();
+
+    let words = truth().get("bert.embeddings.word_embeddings.weight").unwrap().clone();
+    let bytes: Vec<u8> = words.iter().flat_map(|number| half::f16::from_f32(*number).to_le_bytes()).collect();
+    let at = pickle.windows(bytes.len()).position(|window| window == bytes).unwrap();
+    pickle[at..at + 2].copy_from_slice(&half::f16::INFINITY.to_le_bytes());
+    // The reader does not compare checksums of the archive.
+    assert_says(&refusal(&pickle), &["word_embeddings.weight has inf as its number 0"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fifo_is_not_waited_for() {
+    for name in ["config.json", "model.safetensors"] {
+        let folder = folder();
+        let path = folder.path().join(name);
+        let _ = fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(load(folder.path()).is_err()));
+        assert_eq!(receiver.recv_timeout(std::time::Duration::from_secs(20)), Ok(true), "{name}");
+    }
+}
+
 #[test]
 fn float64_is_refused_by_name() {
     let message = refusal(&fs::read(fixture("zip_float64.bin")).unwrap());
@@ -174,7 +260,11 @@ fn float64_is_refused_by_name() {
 #[test]
 fn a_file_of_another_format_is_refused() {
     let pointer = refusal(b"version https://git-lfs.github.com/spec/v1\n");
-    assert_says(&pointer, &["version https:", "expected a PyTorch checkpoint"]);
+    assert_says(&pointer, &["Git LFS pointer", "git lfs pull"]);
+    let folder = folder();
+    fs::write(folder.path().join("model.safetensors"), "version https://git-lfs.github.com/spec/v1\n")
+        .unwrap();
+    assert_says(&load(folder.path()).err().unwrap().to_string(), &["model.safetensors: ", "Git LFS pointer"]);
     assert_says(&refusal(b""), &["expected a PyTorch checkpoint"]);
     assert_says(&refusal(b"PK\x03\x04"), &["not a whole zip archive"]);
 }

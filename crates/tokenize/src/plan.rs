@@ -469,8 +469,22 @@ mod tests {
         compared(&files, 6).unwrap();
         let message = compared(&files, 5).unwrap_err();
         assert!(message.contains("has 6 ids, config.json has vocab_size 5, expected no more"), "{message}");
-        let message = compared(&files, 7).unwrap_err();
+        compared(&files, 8).unwrap();
+        compared(&files, 6 + 1023).unwrap();
+        let message = compared(&files, 6 + 1024).unwrap_err();
         assert!(message.contains("vocab.txt is cut off or another model's"), "{message}");
+    }
+
+    /// transformers gives a blank line an id and never uses it.
+    #[test]
+    fn blank_lines_at_the_end_of_a_vocabulary_need_no_embedding() {
+        for end in ["\n", "\n\n", "\r\n"] {
+            let vocabulary = format!("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n東\n{end}");
+            let files = [("vocab.txt", vocabulary.as_str()), ("tokenizer_config.json", BASIC)];
+            compared(&files, 6).unwrap();
+            let bert = [files[0], ("tokenizer_config.json", r#"{"tokenizer_class": "BertTokenizer"}"#)];
+            compared(&bert, 6).unwrap();
+        }
     }
 
     #[test]

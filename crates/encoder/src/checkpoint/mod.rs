@@ -1,12 +1,15 @@
 //! A pretrained checkpoint on disk: a folder with `config.json` and the weights.
 //!
 //! All variants of published checkpoints are read: the container (`model.safetensors`, whole or in shards,
-//! or `pytorch_model.bin`), Hugging Face's names with or without the architecture's prefix, LayerNorm as
+//! or `pytorch_model.bin`), Hugging Face's names with or without the architecture's prefix or one of a training
+//! program (`module.`, `model.`), LayerNorm as
 //! `weight`/`bias` or as `gamma`/`beta`, and float32, float16 or bfloat16. Heads of other tasks are ignored.
 
 mod directory;
+mod finite;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod parts;
 mod pickle;
 mod pytorch;
 mod safetensors;
@@ -18,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, Axis, Slice};
 
+use self::parts::Parts;
 pub use self::stored_head::StoredHead;
 use self::tensor_file::TensorFile;
 use crate::config::EncoderConfig;
@@ -125,7 +129,7 @@ impl Checkpoint {
     pub fn fine_tuned(&self, head: Head) -> Result<Weights> {
         let parts = self.open_parts()?;
         let native = Head { kind: HeadKind::Native, ..head };
-        let is_native = self.find(&parts, &self.dense_weight()).is_some();
+        let is_native = parts.find(&self.config, &self.dense_weight()).is_some();
         let written = if is_native { native } else { head };
         let mut tensors = self.config.tensors();
         tensors.extend(written.tensors(&self.config));
@@ -159,7 +163,7 @@ impl Checkpoint {
     /// As [`Checkpoint::encoder`].
     pub fn stored_head(&self) -> Result<StoredHead> {
         let (parts, dense) = (self.open_parts()?, Head::dense_tensors(&self.config));
-        if let Some((_, name)) = self.find(&parts, &self.dense_weight()) {
+        if let Some((_, name)) = parts.find(&self.config, &self.dense_weight()) {
             let read =
                 |(name, shape): &(String, Vec<usize>)| Ok((name.clone(), self.stored(&parts, name, shape)?));
             let tensors = dense.iter().map(read).collect::<Result<Vec<_>>>()?;
@@ -176,7 +180,7 @@ impl Checkpoint {
         if is_identity(&pooler) {
             return Ok(StoredHead::Linear);
         }
-        let name = pooler.first().and_then(|(name, _)| self.find(&parts, name)).map(|(_, name)| name);
+        let name = pooler.first().and_then(|(name, _)| parts.find(&self.config, name)).map(|(_, name)| name);
         let name = name.unwrap_or_default().trim_end_matches(".weight").to_owned();
         let tensors = dense.into_iter().zip(pooler).map(|((name, _), (_, tensor))| (name, tensor)).collect();
         Ok(StoredHead::Stored { name, tensors })
@@ -188,13 +192,13 @@ impl Checkpoint {
     }
 
     /// Weight and bias of the encoder's own pooler.
-    fn pooler(&self, parts: &[TensorFile]) -> Result<Vec<(String, ArrayD<f32>)>> {
+    fn pooler(&self, parts: &Parts) -> Result<Vec<(String, ArrayD<f32>)>> {
         let tensors = self.config.pooler_tensors().into_iter();
         tensors.map(|(name, shape)| Ok((name.clone(), self.stored(parts, &name, &shape)?))).collect()
     }
 
-    fn has_pooler(&self, parts: &[TensorFile]) -> bool {
-        self.config.pooler_tensors().iter().any(|(name, _)| self.find(parts, name).is_some())
+    fn has_pooler(&self, parts: &Parts) -> bool {
+        self.config.pooler_tensors().iter().any(|(name, _)| parts.find(&self.config, name).is_some())
     }
 
     /// The files that hold tensors.
@@ -209,7 +213,7 @@ impl Checkpoint {
             }
             WeightsFile { path: part.path().to_owned(), container: part.container(), tensors }
         };
-        Ok(self.open_parts()?.iter().map(describe).collect())
+        Ok(self.open_parts()?.files().iter().map(describe).collect())
     }
 
     /// Names of the tensors in the files that are not among `weights`, sorted: heads of other tasks, buffers.
@@ -219,14 +223,14 @@ impl Checkpoint {
     pub fn unused(&self, weights: &Weights) -> Result<Vec<String>> {
         let parts = self.open_parts()?;
         let used: HashSet<String> =
-            weights.iter().filter_map(|(name, _)| Some(self.find(&parts, name)?.1)).collect();
-        let names = parts.iter().flat_map(|part| part.tensors().keys());
+            weights.iter().filter_map(|(name, _)| Some(parts.find(&self.config, name)?.1)).collect();
+        let names = parts.files().iter().flat_map(|part| part.tensors().keys());
         let unused: BTreeSet<&String> = names.filter(|name| !used.contains(*name)).collect();
         Ok(unused.into_iter().cloned().collect())
     }
 
-    fn open_parts(&self) -> Result<Vec<TensorFile>> {
-        self.parts.iter().map(|path| TensorFile::open(path)).collect()
+    fn open_parts(&self) -> Result<Parts> {
+        Parts::open(&self.parts, &self.config)
     }
 
     fn read(&self, wanted: &[(String, Vec<usize>)]) -> Result<Weights> {
@@ -239,7 +243,7 @@ impl Checkpoint {
     }
 
     /// The tensor `name` without the rows that no token uses.
-    fn tensor(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
+    fn tensor(&self, parts: &Parts, name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
         if let Some(Words { of, rows }) = &self.words
             && name == self.config.word_embeddings()
         {
@@ -257,14 +261,14 @@ impl Checkpoint {
         Ok(all.slice_axis(Axis(0), Slice::from(first..first + shape[0])).to_owned())
     }
 
-    fn stored(&self, parts: &[TensorFile], name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
+    fn stored(&self, parts: &Parts, name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
         self.found(parts, name, shape, |part, spelled| part.read(spelled, shape))
     }
 
     /// The tensor `name` of this shape, read by `read` from the file that holds it, by its name there.
     fn found(
         &self,
-        parts: &[TensorFile],
+        parts: &Parts,
         name: &str,
         shape: &[usize],
         read: impl FnOnce(&TensorFile, &str) -> Option<Result<ArrayD<f32>>>,
@@ -273,17 +277,10 @@ impl Checkpoint {
             path: self.weights.clone(),
             name: name.to_owned(),
             expected: shape.to_vec(),
+            found: parts.summary(),
         };
-        let found = self.find(parts, name).and_then(|(part, spelled)| read(part, &spelled));
+        let found = parts.find(&self.config, name).and_then(|(part, spelled)| read(part, &spelled));
         found.unwrap_or_else(|| Err(missing()))
-    }
-
-    /// The file that holds the tensor `name`, and the tensor's name there.
-    fn find<'p>(&self, parts: &'p [TensorFile], name: &str) -> Option<(&'p TensorFile, String)> {
-        self.config.architecture().spellings(name).into_iter().find_map(|spelled| {
-            let part = parts.iter().find(|part| part.tensors().contains_key(&spelled))?;
-            Some((part, spelled))
-        })
     }
 }
 

@@ -21,6 +21,9 @@ const MAX_DIMENSIONS: usize = 8;
 /// and each time it is looked up.
 const MAX_NAME: usize = 256;
 
+/// The keys of a state dict inside another dict: of Lightning and fairseq, of the PyTorch tutorials, and plain ones.
+const INNER: [&str; 4] = ["state_dict", "model_state_dict", "model", "module"];
+
 /// A value on the stack.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
@@ -194,9 +197,23 @@ impl<'a> Pickle<'a> {
 
     fn entries(&self) -> Result<&[(Value<'a>, Value<'a>)]> {
         match self.object(self.root) {
-            Some(Object::Dict(entries)) => Ok(entries),
+            Some(Object::Dict(entries)) => Ok(self.inner(entries).unwrap_or(entries)),
             _ => Err("holds no dict of tensors; expected a state dict".to_owned()),
         }
+    }
+
+    /// The state dict that a training program wrote as one entry among others, if no tensor is beside it.
+    fn inner(&self, entries: &[(Value<'a>, Value<'a>)]) -> Option<&[(Value<'a>, Value<'a>)]> {
+        if entries.iter().any(|(_, value)| matches!(self.object(*value), Some(Object::Tensor(_)))) {
+            return None;
+        }
+        INNER.into_iter().find_map(|name| {
+            let (_, value) = entries.iter().rfind(|(key, _)| *key == Value::Text(name))?;
+            match self.object(*value)? {
+                Object::Dict(inner) => Some(inner.as_slice()),
+                _ => None,
+            }
+        })
     }
 
     fn object(&self, value: Value<'a>) -> Option<&Object<'a>> {
@@ -225,7 +242,7 @@ impl<'a> Machine<'a> {
             // PROTO, STOP
             0x80 => return self.array::<1>().map(|_| None),
             b'.' => return self.pop().map(Some),
-            // NONE, NEWTRUE, NEWFALSE, BININT1, BININT2, BININT, LONG1
+            // NONE, NEWTRUE, NEWFALSE, BININT1, BININT2, BININT, LONG1, BINFLOAT
             b'N' => Value::None,
             0x88 => Value::Bool(true),
             0x89 => Value::Bool(false),
@@ -233,6 +250,8 @@ impl<'a> Machine<'a> {
             b'M' => Value::Integer(self.array().map(u16::from_le_bytes)?.into()),
             b'J' => Value::Integer(self.array().map(i32::from_le_bytes)?.into()),
             0x8a => Value::Integer(self.long()?),
+            // BINFLOAT: a number beside the tensors, such as a loss.
+            b'G' => self.array::<8>().map(|_| Value::None)?,
             // BINUNICODE, SHORT_BINSTRING (Python 2's str)
             b'X' => {
                 let length = self.array().map(u32::from_le_bytes)?;

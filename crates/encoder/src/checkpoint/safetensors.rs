@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::SafeTensors;
@@ -10,6 +9,10 @@ use serde::Deserialize;
 
 use super::directory::{Directory, Stored};
 use crate::error::{Error, Result};
+use crate::files;
+
+/// Bytes of the largest index that is read. A tensor takes some hundred, and the largest models have some ten thousand.
+const LARGEST_INDEX: u64 = 64 << 20;
 
 /// Bytes of the header's length, which precedes the header.
 const LENGTH: usize = size_of::<u64>();
@@ -36,7 +39,7 @@ pub fn directory(bytes: &[u8]) -> Result<Directory, String> {
 /// When the index is broken, or one of the files is missing.
 pub fn shards(index: &Path) -> Result<Vec<PathBuf>> {
     let wrong = |message: String| Error::Weights { path: index.to_owned(), message };
-    let text = fs::read(index).map_err(Error::io("read", index))?;
+    let text = files::read(index, LARGEST_INDEX)?;
     let shard = |name: String| match index.with_file_name(&name) {
         path if path.is_file() => Ok(path),
         _ => Err(wrong(format!("{name} is missing, but weight_map names it; fetch the checkpoint again"))),

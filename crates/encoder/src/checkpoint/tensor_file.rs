@@ -8,8 +8,12 @@ use memmap2::{Mmap, MmapOptions};
 use ndarray::ArrayD;
 
 use super::directory::{Directory, Stored};
+use super::finite::first_not_finite;
 use super::{pytorch, safetensors};
 use crate::error::{Error, Result};
+
+/// What a Git LFS pointer begins with (<https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>).
+const LFS: &[u8] = b"version https://git-lfs";
 
 /// An open file of tensors.
 pub struct TensorFile {
@@ -25,9 +29,19 @@ impl TensorFile {
     /// # Errors
     /// When the file cannot be read, is damaged, or is something else.
     pub fn open(path: &Path) -> Result<Self> {
+        // Opening a FIFO would wait for a writer.
+        if !std::fs::metadata(path).map_err(Error::io("read", path))?.is_file() {
+            return Err(Error::io("read", path)(std::io::Error::other("it is not a regular file")));
+        }
         let file = File::open(path).map_err(Error::io("read", path))?;
         let length = file.metadata().map_err(Error::io("read", path))?.len();
         let bytes = map(&file, 0..length as usize).map_err(Error::io("map", path))?;
+        if bytes.starts_with(LFS) {
+            let message = "is a Git LFS pointer, which stands for the file in a repository; run `git lfs pull` where it was \
+                           cloned, or fetch the checkpoint again"
+                .to_owned();
+            return Err(Error::Weights { path: path.to_owned(), message });
+        }
         let is_pickle = path.extension().is_some_and(|extension| extension == "bin");
         let directory = if is_pickle { pytorch::directory(&bytes) } else { safetensors::directory(&bytes) };
         let tensors = directory.map_err(|message| Error::Weights { path: path.to_owned(), message })?;
@@ -54,7 +68,8 @@ impl TensorFile {
         &self.tensors
     }
 
-    /// Reads the tensor called `name` as float32 in row-major order; `None` if there is none.
+    /// Reads the tensor called `name` as float32 in row-major order; `None` if there is none. A number that is not finite is an
+    /// error.
     pub fn read(&self, name: &str, shape: &[usize]) -> Option<Result<ArrayD<f32>>> {
         self.read_with(name, shape, Stored::read)
     }
@@ -85,7 +100,17 @@ impl TensorFile {
             };
             // Each tensor has its own map, so that its pages are freed before the next one is read.
             let bytes = map(&self.file, stored.bytes.clone()).map_err(Error::io("map", &self.path))?;
-            read(stored, &bytes).map_err(broken)
+            let array = read(stored, &bytes).map_err(broken)?;
+            // Arrays are in row-major order here, so all have a slice.
+            let numbers = array.as_slice().unwrap_or_default();
+            match first_not_finite(numbers).and_then(|at| Some((at, numbers.get(at)?))) {
+                Some((at, number)) => Err(broken(format!(
+                    "has {number} as its number {at} (shape {:?}); expected finite numbers: the training that wrote it has \
+                     diverged, or the file is damaged; take another checkpoint",
+                    array.shape()
+                ))),
+                None => Ok(array),
+            }
         })
     }
 }
