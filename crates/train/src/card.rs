@@ -1,9 +1,8 @@
 //! The model card of `model/`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use midashi_artifacts::{BaseModel, Licence, ModelCard, Sources, TextSettings, TokenizedCorpus, counts};
 use midashi_config::{BundledEncoder, Train, TrainableLayers};
 
@@ -27,7 +26,7 @@ pub fn text(
 ) -> Result<String> {
     let train = &setup.settings.train;
     let read = |path: &Path| {
-        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = midashi_stage::read_file(path)?;
         anyhow::Ok(Licence::of_card(&String::from_utf8_lossy(&bytes)))
     };
     let licence = checkpoint_card.map(read).transpose()?.unwrap_or_default();

@@ -15,7 +15,7 @@ pub const TRAINING: &str = "midashi.json";
 
 /// Reads a JSON file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs::read(path).map_err(midashi_stage::Error::io("read", path))?;
+    let text = midashi_stage::read_file(path)?;
     serde_json::from_slice(&text).map_err(|error| Error::bad_model(path, error))
 }
 

@@ -1,7 +1,6 @@
 //! What `classifier.onnx` says about itself: what a program needs to read its input and output.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use midashi_stage::sha256_of_bytes;
@@ -29,7 +28,7 @@ pub fn metadata(
     for name in TOKENIZER_FILES {
         let path = folder.join(name);
         if path.is_file() {
-            let bytes = fs::read(&path).map_err(midashi_stage::Error::io("read", &path))?;
+            let bytes = midashi_stage::read_file(&path)?;
             digests.insert(name, sha256_of_bytes(&bytes));
         }
     }
