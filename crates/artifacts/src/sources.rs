@@ -11,11 +11,11 @@ use crate::files::{read_json, write_json};
 /// The corpus and the checkpoint as `fetch` resolved them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sources {
-    /// The configured `corpus.source`.
+    /// The configured `corpus.source`, without its secrets.
     pub corpus_source: String,
     /// Its archive or folder.
     pub corpus: PathBuf,
-    /// The configured `model.checkpoint`.
+    /// The configured `model.checkpoint`, without its secrets.
     pub checkpoint_source: String,
     /// Its folder; none if the model is trained from scratch.
     pub checkpoint: Option<PathBuf>,
@@ -40,11 +40,11 @@ impl Sources {
     pub fn read(path: &Path, config: &Config) -> Result<Self> {
         let sources: Self = read_json(path, "fetch")?;
         for (key, made_for, configured) in [
-            ("corpus.source", &sources.corpus_source, &config.corpus.source),
-            ("model.checkpoint", &sources.checkpoint_source, &config.model.checkpoint),
-            ("model.revision", &sources.revision, &config.model.revision),
+            ("corpus.source", &sources.corpus_source, config.corpus.source.shown()),
+            ("model.checkpoint", &sources.checkpoint_source, config.model.checkpoint.shown()),
+            ("model.revision", &sources.revision, config.model.revision.clone()),
         ] {
-            if made_for != configured {
+            if *made_for != configured {
                 let message =
                     format!("it was made for {key} = {made_for:?}, now {configured:?} is configured");
                 return Err(Error::BadArtifact { path: path.to_owned(), stage: "fetch", message });

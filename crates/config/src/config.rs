@@ -7,6 +7,7 @@ use crate::compat::Compat;
 use crate::corpus::Corpus;
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluate;
+use crate::fetch::Fetch;
 use crate::model::Model;
 use crate::render::Render;
 use crate::run::Run;
@@ -19,6 +20,8 @@ use crate::train::Train;
 pub struct Config {
     /// Folders and threads.
     pub run: Run,
+    /// What may be downloaded.
+    pub fetch: Fetch,
     /// The texts and their splits.
     pub corpus: Corpus,
     /// The pretrained checkpoint.
@@ -36,7 +39,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The whole configuration as TOML, which [`Config::load`] reads as this configuration.
+    /// The whole configuration as TOML, which [`Config::load`] reads as this configuration. Secrets of sources are hidden; what
+    /// was fetched from a source is found without them.
     ///
     /// # Errors
     /// When a value cannot be written as TOML.

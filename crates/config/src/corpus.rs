@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::source::Source;
+
 /// Where the texts are, how they are read and how they are split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -9,7 +11,7 @@ pub struct Corpus {
     /// Path or URL of a table (CSV, TSV, JSON Lines, Parquet, Arrow IPC, also with `.gz` or `.zst`) or an archive of texts
     /// (`.tar.gz`, `.tar.zst`, `.tar`, `.zip`); path of a folder with one sub-folder per category, or with tables or category
     /// folders for each split; `hf://datasets/owner/name[@revision][/path]`.
-    pub source: String,
+    pub source: Source,
     /// Expected SHA-256 of a downloaded file; empty if it is not known.
     pub sha256: String,
     /// Layout of a text file of a folder or an archive.

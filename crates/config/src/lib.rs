@@ -8,11 +8,13 @@ mod corpus;
 mod device;
 mod error;
 mod evaluate;
+mod fetch;
 mod load;
 mod model;
 mod render;
 mod run;
 mod seed;
+mod source;
 mod tokenize;
 mod train;
 mod validate;
@@ -24,9 +26,11 @@ pub use corpus::{BadFiles, Corpus, CorpusColumns, Layout, SplitShares, TextChoic
 pub use device::DeviceChoice;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluate, Explain, TextCount};
+pub use fetch::Fetch;
 pub use model::{Model, Scratch};
 pub use render::Render;
 pub use run::Run;
+pub use source::{Source, hide_secrets, query_tag, shown};
 pub use tokenize::{LongTexts, Tokenize};
 pub use train::{
     ClassWeights, Dropout, FeaturePrecision, FeatureStorage, Head, LearningRates, Optimiser, Pooling,

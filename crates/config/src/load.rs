@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::source::hide_secrets;
 use crate::validate::validate;
 
 /// Keys that hold a number or a word, or a number that is too large for TOML; their own types check the value.
@@ -54,11 +55,11 @@ impl Config {
         let mut given = Value::Table(table);
         let known = Value::try_from(Self::default())
             .map_err(|e| wrong(&origin, format!("the default configuration is broken: {e}")))?;
-        check_keys("", &given, &known).map_err(|message| wrong(&origin, message))?;
+        check_keys("", &given, &known).map_err(|message| wrong(&origin, hide_secrets(&message)))?;
         for (number, word) in overrides.into_iter().enumerate() {
             let word = word.as_ref();
             apply_override(&mut given, &known, word)
-                .map_err(|message| wrong(&format!("SET {word}"), message))?;
+                .map_err(|message| wrong(&format!("SET {}", hide_secrets(word)), hide_secrets(&message)))?;
             if number == 0 {
                 origin.push_str(" with SET");
             }
@@ -140,7 +141,8 @@ fn with_article(noun: &str) -> String {
 }
 
 fn on_one_line(error: &toml::de::Error) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    // The message repeats the line of the file.
+    hide_secrets(&error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -191,13 +193,16 @@ mod tests {
     fn the_configurations_in_data_are_read() {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
         let sample = Config::load(&data.join("sample.toml"), NONE).unwrap();
-        let bundled = BundledEncoder::of(&sample.model.checkpoint).unwrap();
+        let bundled = BundledEncoder::of(sample.model.checkpoint.with_secrets()).unwrap();
         assert_eq!(
             (sample.run.name.as_str(), bundled),
             ("sample", Some(BundledEncoder::MultilingualE5Small))
         );
         let scratch = Config::load(&data.join("scratch.toml"), NONE).unwrap();
-        assert_eq!((scratch.run.name.as_str(), scratch.model.checkpoint.as_str()), ("scratch", "scratch"));
+        assert_eq!(
+            (scratch.run.name.as_str(), scratch.model.checkpoint.with_secrets()),
+            ("scratch", "scratch")
+        );
         let bodies = Config::load(&data.join("title-body.toml"), NONE).unwrap();
         assert_eq!((bodies.corpus.text, bodies.tokenize.max_length), (TextChoice::TitleAndBody, 256));
         let train = Config::load(&data.join("all-layers.toml"), NONE).unwrap().train;

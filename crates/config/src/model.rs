@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::source::Source;
+
 /// The checkpoint that is fine-tuned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Model {
     /// Hub id (`owner/name`), path of a folder, URL of a folder, `"bundled:multilingual-e5-small"` (which `make setup` brings), or
     /// `"scratch"`.
-    pub checkpoint: String,
+    pub checkpoint: Source,
     /// Branch, tag or commit of a hub checkpoint.
     pub revision: String,
     /// Whether the vocabulary is trimmed to the pieces of the corpus, of Japanese, ASCII and punctuation. It makes a
@@ -57,7 +59,7 @@ impl Scratch {
 impl Default for Model {
     fn default() -> Self {
         Self {
-            checkpoint: String::new(),
+            checkpoint: Source::default(),
             revision: "main".into(),
             trim_vocabulary: false,
             dictionary: "ipadic".into(),

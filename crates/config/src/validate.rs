@@ -17,12 +17,16 @@ const MAX_SCRATCH_PARAMETERS: u64 = 1_000_000_000;
 
 /// Checks the values of `config` that its types allow too much of; an error names the key.
 pub(crate) fn validate(config: &Config) -> Result<(), String> {
-    let Config { run, corpus, model, tokenize, train, evaluate, .. } = config;
+    let Config { run, fetch, corpus, model, tokenize, train, evaluate, .. } = config;
     let (split, scratch, rates) = (&corpus.split, &model.scratch, &train.learning_rate);
     require(!run.name.is_empty() && !run.name.starts_with('.') && !run.name.contains(['/', '\\']), || {
         format!("run.name is {:?}; expected a plain folder name", run.name)
     })?;
-    BundledEncoder::of(&model.checkpoint)?;
+    BundledEncoder::of(model.checkpoint.with_secrets())?;
+    let megabytes = fetch.max_megabytes;
+    require((1..=1_000_000).contains(&megabytes), || {
+        format!("fetch.max_megabytes is {megabytes}; expected 1 to 1000000")
+    })?;
     for (key, share) in [
         ("corpus.split.test", split.test),
         ("corpus.split.validation", split.validation),

@@ -8,12 +8,13 @@ use std::path::Path;
 use midashi_config::Config;
 use toml::{Table, Value};
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     include_str!("../src/compat.rs"),
     include_str!("../src/config.rs"),
     include_str!("../src/corpus.rs"),
     include_str!("../src/device.rs"),
     include_str!("../src/evaluate.rs"),
+    include_str!("../src/fetch.rs"),
     include_str!("../src/model.rs"),
     include_str!("../src/render.rs"),
     include_str!("../src/run.rs"),
@@ -133,7 +134,7 @@ fn section(page: &mut String, path: &str, name: &str, items: &BTreeMap<String, I
 /// The type as a reader of TOML knows it, and the meaning of each value of an enum.
 fn describe(kind: &str, items: &BTreeMap<String, Item>) -> (String, String) {
     let simple = match kind {
-        "String" => "string",
+        "String" | "Source" => "string",
         "PathBuf" => "path",
         "bool" => "boolean",
         "usize" | "u64" => "integer",

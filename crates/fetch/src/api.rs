@@ -25,7 +25,7 @@ pub(crate) fn commit(client: &Client, endpoint: &str, id: &str, revision: &str) 
     let url = format!("{endpoint}/api/datasets/{id}/revision/{}", percent_encoded(revision));
     let (Info { sha }, _) = get(client, &url)?;
     // The commit becomes a file name.
-    if is_plain_file_name(&sha) { Ok(sha) } else { Err(Error::NotAHub { url, header: "sha" }) }
+    if is_plain_file_name(&sha) { Ok(sha) } else { Err(Error::NotAHub { url: (&url).into(), header: "sha" }) }
 }
 
 /// The paths of all files of the dataset `id` at `commit`.
@@ -45,12 +45,15 @@ pub(crate) fn files(client: &Client, endpoint: &str, id: &str, commit: &str) -> 
             Some(next) if next.starts_with(&format!("{endpoint}/")) => url = next,
             Some(next) => {
                 let reason = "the list of files goes on at another host".to_owned();
-                return Err(Error::BadUrl { url: next, reason });
+                return Err(Error::BadUrl { url: (&next).into(), reason });
             }
             None => return Ok(files),
         }
     }
-    Err(Error::BadUrl { url, reason: format!("the list of files has more than {MOST_PAGES} pages") })
+    Err(Error::BadUrl {
+        url: (&url).into(),
+        reason: format!("the list of files has more than {MOST_PAGES} pages"),
+    })
 }
 
 /// A JSON value, and the URL of the next page.
@@ -67,7 +70,7 @@ fn get<T: DeserializeOwned>(client: &Client, url: &str) -> Result<(T, Option<Str
             return Err(client.broken_off(url, body.len() as u64, error));
         }
         let value = serde_json::from_slice(&body);
-        Ok((value.map_err(|_| Error::NotAHub { url: url.to_owned(), header: "JSON body" })?, next))
+        Ok((value.map_err(|_| Error::NotAHub { url: url.into(), header: "JSON body" })?, next))
     })
 }
 

@@ -1,7 +1,6 @@
 //! The files of a checkpoint.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -116,7 +115,7 @@ fn shards(index: &Path) -> Result<BTreeSet<String>> {
         weight_map: serde_json::Map<String, Value>,
     }
     let bad = |message: String| Error::BadCheckpoint { path: index.to_owned(), message };
-    let text = fs::read(index).map_err(midashi_stage::Error::io("read", index))?;
+    let text = midashi_stage::read_file(index)?;
     let parsed: Index = serde_json::from_slice(&text)
         .map_err(|error| bad(format!("{error}; expected an object with a weight_map")))?;
     let name = |(tensor, file): (&String, &Value)| match file.as_str() {

@@ -5,11 +5,18 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use midashi_config::hide_secrets;
 use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Timeout};
 
 use crate::error::{BadCertificates, Error, Result};
+use crate::redirect::joined;
+use crate::rules::Rules;
+use crate::shown_url::ShownUrl;
+
+/// The largest number of redirects to a file.
+const MAX_REDIRECTS: usize = 10;
 
 /// Timeouts and retries.
 #[derive(Clone, Debug)]
@@ -39,6 +46,7 @@ pub struct Client {
     policy: RetryPolicy,
     hub: String,
     token: Option<String>,
+    rules: Rules,
 }
 
 impl Client {
@@ -59,23 +67,42 @@ impl Client {
             };
             config.build().new_agent()
         });
-        Self { agent, policy, hub: format!("{hub}/"), token }
+        Self { agent, policy, hub: format!("{hub}/"), token, rules: Rules::default() }
+    }
+
+    /// The same client with other rules than the default ones.
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// What may be downloaded.
+    pub(crate) fn rules(&self) -> Rules {
+        self.rules
     }
 
     fn agent(&self) -> Result<&Agent> {
         Ok(self.agent.as_ref().map_err(Clone::clone)?)
     }
 
-    /// Sends a GET request. Redirects are followed, without the token.
+    /// Sends a GET request. Redirects are followed, without the token, and each under the same rules.
     ///
     /// # Errors
-    /// When there is no response. A response of any status is not an error.
+    /// When there is no response, or a URL is not allowed. A response of any status is not an error.
     pub(crate) fn get(&self, url: &str, headers: &[(&str, String)]) -> Result<Response<Body>> {
-        let mut request = self.agent()?.get(url);
-        for (name, value) in self.authorization(url).iter().chain(headers) {
-            request = request.header(*name, value);
+        let (mut place, mut authorization) = (url.to_owned(), self.authorization(url));
+        for _ in 0..=MAX_REDIRECTS {
+            self.rules.check_protocol(&place)?;
+            let request = self.agent()?.get(&place).config().max_redirects(0).max_redirects_will_error(false);
+            let mut request = request.build();
+            for (name, value) in authorization.iter().chain(headers) {
+                request = request.header(*name, value);
+            }
+            let response = request.call().map_err(|error| self.explain(&place, error))?;
+            let target = header(&response, "location").filter(|_| response.status().is_redirection());
+            let Some(target) = target else { return Ok(response) };
+            (place, authorization) = (joined(&place, target), None);
         }
-        request.call().map_err(|error| self.explain(url, error))
+        Err(Error::BadUrl { url: url.into(), reason: "too many redirects".to_owned() })
     }
 
     /// Sends a HEAD request. Redirects are not followed.
@@ -83,6 +110,7 @@ impl Client {
     /// # Errors
     /// When there is no response. A response of any status is not an error.
     pub(crate) fn head(&self, url: &str) -> Result<Response<Body>> {
+        self.rules.check_protocol(url)?;
         let request = self.agent()?.head(url).config().max_redirects(0).max_redirects_will_error(false);
         let mut request = request.build();
         if let Some((name, value)) = self.authorization(url) {
@@ -123,7 +151,7 @@ impl Client {
 
     /// The error for a failure to read the body.
     pub(crate) fn broken_off(&self, url: &str, received: u64, error: std::io::Error) -> Error {
-        Error::BrokenOff { url: url.to_owned(), received, reason: self.reason(&error.into()) }
+        Error::BrokenOff { url: url.into(), received, reason: self.reason(&error.into()) }
     }
 
     fn authorization(&self, url: &str) -> Option<(&'static str, String)> {
@@ -133,7 +161,7 @@ impl Client {
 
     /// The error for a failure before the response's headers.
     fn explain(&self, url: &str, error: ureq::Error) -> Error {
-        let (url, reason) = (url.to_owned(), self.reason(&error));
+        let (url, reason) = (ShownUrl::from(url), self.reason(&error));
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Error::BadUrl { url, reason },
             ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
@@ -154,14 +182,15 @@ impl Client {
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 format!("no connection within {:?}", self.policy.connect_timeout)
             }
-            other => other.to_string(),
+            // Some name a URL.
+            other => hide_secrets(&other.to_string()),
         }
     }
 }
 
 /// The error for an HTTP status; none for a success or a redirect.
 pub(crate) fn status_error(url: &str, status: u16) -> Option<Error> {
-    let url = url.to_owned();
+    let url = ShownUrl::from(url);
     match status {
         200..=399 => None,
         401 | 403 => Some(Error::Denied { url, status }),

@@ -17,6 +17,7 @@ use ureq::http::Response;
 
 use crate::client::{Client, header, status_error};
 use crate::error::{Error, Result};
+use crate::first_bytes::{Unrecognised, recognise};
 
 /// A file to download.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,7 @@ impl Download<'_> {
             return Err(error);
         }
         self.verify(&part)?;
+        self.recognise(&part)?;
         let length = part.length;
         part.complete(self.destination)?;
         let (megabytes, seconds) = (length as f64 / 1e6, started.elapsed().as_secs_f64());
@@ -102,9 +104,12 @@ impl Download<'_> {
             }
             status => {
                 return Err(status_error(self.url, status)
-                    .unwrap_or_else(|| Error::Status { url: self.url.to_owned(), status }));
+                    .unwrap_or_else(|| Error::Status { url: self.url.into(), status }));
             }
         };
+        if let Some(total) = total {
+            client.rules().check_length(self.url, total)?;
+        }
         self.receive(client, part, &mut response, total)?;
         match total {
             Some(total) if part.length < total => {
@@ -113,7 +118,7 @@ impl Download<'_> {
             Some(expected) if part.length > expected => {
                 let found = part.length;
                 part.remove()?;
-                Err(Error::WrongLength { url: self.url.to_owned(), found, expected })
+                Err(Error::WrongLength { url: self.url.into(), found, expected })
             }
             _ => Ok(()),
         }
@@ -140,6 +145,12 @@ impl Download<'_> {
                 Ok(count) => {
                     part.append(&buffer[..count])?;
                     progress.advance(count as u64);
+                    // The server may not have said how long the file is.
+                    if let Err(error) = client.rules().check_length(self.url, part.length) {
+                        progress.finish();
+                        part.remove()?;
+                        return Err(error);
+                    }
                 }
                 Err(error) => {
                     progress.finish();
@@ -158,11 +169,21 @@ impl Download<'_> {
             return Ok(());
         }
         part.remove()?;
-        Err(Error::WrongChecksum { url: self.url.to_owned(), found, expected: expected.to_owned() })
+        Err(Error::WrongChecksum { url: self.url.into(), found, expected: expected.to_owned() })
+    }
+
+    /// Without a digest, the first bytes tell whether this is the file or a page in its place.
+    fn recognise(&self, part: &Part) -> Result<()> {
+        if self.sha256.is_some() {
+            return Ok(());
+        }
+        let Err(Unrecognised { found, expected }) = recognise(&part.path, self.label)? else { return Ok(()) };
+        part.remove()?;
+        Err(Error::Unrecognised { url: self.url.into(), found, expected })
     }
 
     fn broken_off(&self, received: u64, reason: &str) -> Error {
-        Error::BrokenOff { url: self.url.to_owned(), received, reason: reason.to_owned() }
+        Error::BrokenOff { url: self.url.into(), received, reason: reason.to_owned() }
     }
 }
 

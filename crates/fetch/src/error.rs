@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::shown_url::ShownUrl;
+
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -12,7 +14,7 @@ pub enum Error {
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
         /// The file's URL.
-        url: String,
+        url: ShownUrl,
         /// The network layer's reason.
         reason: String,
     },
@@ -20,7 +22,7 @@ pub enum Error {
     #[error("{url} broke off after {received} bytes: {reason}")]
     BrokenOff {
         /// The file's URL.
-        url: String,
+        url: ShownUrl,
         /// Bytes of the file received so far.
         received: u64,
         /// The network layer's reason.
@@ -30,7 +32,7 @@ pub enum Error {
     #[error("{url} is not there ({status}): check its name")]
     NotFound {
         /// The file's URL.
-        url: String,
+        url: ShownUrl,
         /// The HTTP status.
         status: u16,
     },
@@ -41,7 +43,7 @@ pub enum Error {
     )]
     Denied {
         /// The file's URL.
-        url: String,
+        url: ShownUrl,
         /// The HTTP status.
         status: u16,
     },
@@ -49,7 +51,7 @@ pub enum Error {
     #[error("{url}: the server answered {status}; expected 200 or 206")]
     Status {
         /// The file's URL.
-        url: String,
+        url: ShownUrl,
         /// The HTTP status.
         status: u16,
     },
@@ -57,7 +59,7 @@ pub enum Error {
     #[error("{url} is no usable address: {reason}; expected http://host/path or https://host/path")]
     BadUrl {
         /// The URL.
-        url: String,
+        url: ShownUrl,
         /// What is wrong with it.
         reason: String,
     },
@@ -68,7 +70,7 @@ pub enum Error {
     )]
     WrongChecksum {
         /// The file's URL.
-        url: String,
+        url: ShownUrl,
         /// Digest of the received file.
         found: String,
         /// Expected digest.
@@ -78,24 +80,59 @@ pub enum Error {
     #[error("{url}: received {found} bytes, expected {expected}; the download was removed: fetch again")]
     WrongLength {
         /// The file's URL.
-        url: String,
+        url: ShownUrl,
         /// Number of received bytes.
         found: u64,
         /// Expected number of bytes.
         expected: u64,
     },
+    /// A file would come over plain `http`.
+    #[error(
+        "{url}: over plain http anyone on the way can read and change the file; use https, or set \
+         fetch.allow_http = true"
+    )]
+    PlainHttp {
+        /// The file's URL.
+        url: ShownUrl,
+    },
+    /// A file is larger than is allowed.
+    #[error(
+        "{url}: the file has {found} bytes or more, and fetch.max_megabytes allows {largest}; raise it if the \
+         file is the right one"
+    )]
+    TooLarge {
+        /// The file's URL.
+        url: ShownUrl,
+        /// Its bytes, or as many as were received.
+        found: u64,
+        /// The most bytes that are allowed.
+        largest: u64,
+    },
+    /// What was downloaded is another kind of file.
+    #[error(
+        "{url}: received {found}; expected {expected}; the download was removed: open the address in a browser, log in to the \
+         network if it asks for it, and fetch again"
+    )]
+    Unrecognised {
+        /// The file's URL.
+        url: ShownUrl,
+        /// What came.
+        found: String,
+        /// What should have come.
+        expected: &'static str,
+    },
     /// The endpoint is not a Hugging Face hub.
     #[error("{url}: the answer lacks a usable {header}; expected a Hugging Face hub, check HF_ENDPOINT")]
     NotAHub {
         /// The file's URL.
-        url: String,
+        url: ShownUrl,
         /// The header that is missing or malformed.
         header: &'static str,
     },
-    /// `HF_HUB_OFFLINE` forbids network access and the cache lacks the checkpoint or dataset.
+    /// `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` forbids network access and the cache lacks the checkpoint or dataset.
     #[error(
-        "{id} at revision {revision} is not complete in {} and HF_HUB_OFFLINE is set: unset it, or set \
-         HF_HOME to a cache that has it", cache.display()
+        "{id} at revision {revision} is not complete in {} and HF_HUB_OFFLINE is set (or TRANSFORMERS_OFFLINE): \
+         unset it, or set HF_HOME to a cache that has it", cache.display()
     )]
     Offline {
         /// The checkpoint's id.
@@ -115,7 +152,7 @@ pub enum Error {
     )]
     NoWeights {
         /// URL of the form tried last.
-        url: String,
+        url: ShownUrl,
     },
     /// A file of a checkpoint cannot be used.
     #[error("{}: {message}", path.display())]

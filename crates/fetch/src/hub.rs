@@ -16,6 +16,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use midashi_config::shown;
 use midashi_stage::{Error as FileError, atomic};
 use ureq::Body;
 use ureq::http::Response;
@@ -26,6 +27,7 @@ use crate::client::{Client, header, status_error};
 use crate::dataset::Selection;
 use crate::download::{Download, create_parent, is_sha256};
 use crate::error::{Error, Result};
+use crate::redirect::joined;
 use crate::repository::{Repository, percent_encoded};
 
 /// The largest number of redirects between the hub's own URLs, such as for a renamed owner and for its file cache.
@@ -36,11 +38,11 @@ const MAX_REDIRECTS: usize = 5;
 pub struct Hub {
     /// `HF_ENDPOINT`, without a trailing slash.
     pub endpoint: String,
-    /// `HF_HUB_CACHE`, or `hub` in `HF_HOME`.
+    /// `HF_HUB_CACHE`, or its former name `HUGGINGFACE_HUB_CACHE`, or `hub` in `HF_HOME`.
     pub cache: PathBuf,
     /// `HF_TOKEN`, or the file `token` in `HF_HOME`.
     pub token: Option<String>,
-    /// `HF_HUB_OFFLINE`.
+    /// `HF_HUB_OFFLINE`, or `TRANSFORMERS_OFFLINE` without it.
     pub offline: bool,
 }
 
@@ -66,18 +68,23 @@ impl Hub {
     /// Reads the environment variables of `huggingface_hub`, with its defaults. `variable` looks up a variable.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let folder = |name: &str| variable(name).map(PathBuf::from);
+        // As in Python, `~` and `$NAME` may stand in paths.
+        let folder = |name: &str| variable(name).map(|path| expanded(&path, variable));
         let home = folder("HF_HOME").unwrap_or_else(|| {
             let user = folder("HOME").or_else(|| folder("USERPROFILE")).unwrap_or_default();
             folder("XDG_CACHE_HOME").unwrap_or_else(|| user.join(".cache")).join("huggingface")
         });
         let token_file = folder("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
-        let token = variable("HF_TOKEN").or_else(|| fs::read_to_string(token_file).ok());
+        let token = variable("HF_TOKEN")
+            .or_else(|| variable("HUGGING_FACE_HUB_TOKEN"))
+            .or_else(|| fs::read_to_string(token_file).ok());
         let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
-        let offline = variable("HF_HUB_OFFLINE").unwrap_or_default().to_uppercase();
+        let offline = variable("HF_HUB_OFFLINE").or_else(|| variable("TRANSFORMERS_OFFLINE"));
+        let offline = offline.unwrap_or_default().to_uppercase();
+        let cache = folder("HF_HUB_CACHE").or_else(|| folder("HUGGINGFACE_HUB_CACHE"));
         Self {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
-            cache: folder("HF_HUB_CACHE").unwrap_or_else(|| home.join("hub")),
+            cache: cache.unwrap_or_else(|| home.join("hub")),
             token: token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()),
             offline: ["1", "ON", "YES", "TRUE"].contains(&offline.as_str()),
         }
@@ -154,9 +161,9 @@ impl Hub {
         Ok(Snapshot { folder: repository.join("snapshots").join(&commit).join(selection.base), commit })
     }
 
-    /// The URL of the page of a repository, such as `owner/name` or `datasets/owner/name`.
+    /// The URL of the page of a repository, such as `owner/name` or `datasets/owner/name`, for messages.
     pub fn page(&self, repository: &str, revision: &str) -> String {
-        format!("{}/{repository}/tree/{}", self.endpoint, percent_encoded(revision))
+        format!("{}/{repository}/tree/{}", shown(&self.endpoint), percent_encoded(revision))
     }
 
     fn folder_of(&self, repository: &Repository) -> PathBuf {
@@ -189,7 +196,7 @@ impl Hub {
                 _ => return Metadata::read(&url, &response),
             }
         }
-        Err(Error::BadUrl { url, reason: "too many redirects".to_owned() })
+        Err(Error::BadUrl { url: (&url).into(), reason: "too many redirects".to_owned() })
     }
 
     fn file(
@@ -228,7 +235,7 @@ impl Metadata {
         // Commit and ETag become file names.
         let name = |header_name: &'static str, value: Option<&str>| match value {
             Some(value) if is_plain_file_name(value) => Ok(value.to_owned()),
-            _ => Err(Error::NotAHub { url: url.to_owned(), header: header_name }),
+            _ => Err(Error::NotAHub { url: url.into(), header: header_name }),
         };
         let etag = header(response, "x-linked-etag").or_else(|| header(response, "etag"));
         let etag = etag.map(|etag| etag.trim_start_matches("W/").trim_matches('"'));
@@ -241,6 +248,37 @@ impl Metadata {
             length: header(response, "x-linked-size").or_else(own_length).and_then(|size| size.parse().ok()),
         })
     }
+}
+
+/// A path of the environment as Python's `os.path.expanduser` and `os.path.expandvars` read it: `~` is the user's folder, `$NAME`
+/// and `${NAME}` are variables. Unknown ones stay as they are.
+fn expanded(path: &str, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let user = || variable("HOME").or_else(|| variable("USERPROFILE"));
+    let of_user = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let path = match of_user.zip(user()) {
+        Some((rest, user)) => format!("{}{rest}", user.trim_end_matches('/')),
+        None => path.to_owned(),
+    };
+    let (mut whole, mut rest) = (String::new(), path.as_str());
+    while let Some((before, after)) = rest.split_once('$') {
+        whole.push_str(before);
+        let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        let length = after.find(|character| !is_name(character)).unwrap_or(after.len());
+        let braced = after.strip_prefix('{').and_then(|after| after.split_once('}'));
+        let (name, after_name) = braced.or_else(|| after.split_at_checked(length)).unwrap_or_default();
+        match variable(name).filter(|_| !name.is_empty()) {
+            Some(value) => {
+                whole.push_str(&value);
+                rest = after_name;
+            }
+            None => {
+                whole.push('$');
+                rest = after;
+            }
+        }
+    }
+    whole.push_str(rest);
+    whole.into()
 }
 
 /// The cached snapshot of `revision`: a commit, or a branch or tag that was fetched before.
@@ -317,16 +355,6 @@ fn symlink(target: &Path, path: &Path) -> std::io::Result<()> {
     std::os::windows::fs::symlink_file(target, path)
 }
 
-/// The target of a redirect, which may be relative to the host.
-fn joined(url: &str, target: &str) -> String {
-    if !target.starts_with('/') {
-        return target.to_owned();
-    }
-    let host_start = url.find("://").map_or(0, |at| at + 3);
-    let host_end = url[host_start..].find('/').map_or(url.len(), |at| host_start + at);
-    format!("{}{target}", &url[..host_end])
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -348,6 +376,26 @@ mod tests {
         assert_eq!(cache(&[("HF_HUB_CACHE", "/c"), ("HF_HOME", "/h")]), Path::new("/c"));
     }
 
+    /// The expected paths are those of `huggingface_hub.constants` under these variables.
+    #[test]
+    fn paths_of_the_environment_are_expanded_as_in_python() {
+        let cache = |variables: &[(&str, &str)]| hub(variables).cache;
+        for (value, expected) in [
+            ("~/hf", "/u/hf/hub"),
+            ("~", "/u/hub"),
+            ("$HOME/hf", "/u/hf/hub"),
+            ("${HOME}/hf", "/u/hf/hub"),
+            ("/a/$USER-${USER}/$NONE/${NONE}/$", "/a/me-me/$NONE/${NONE}/$/hub"),
+            ("~other/hf", "~other/hf/hub"),
+        ] {
+            let found = cache(&[("HOME", "/u"), ("USER", "me"), ("HF_HOME", value)]);
+            assert_eq!(found, Path::new(expected), "{value}");
+        }
+        assert_eq!(cache(&[("HOME", "/u"), ("HUGGINGFACE_HUB_CACHE", "~/old")]), Path::new("/u/old"));
+        let both = [("HF_HUB_CACHE", "/new"), ("HUGGINGFACE_HUB_CACHE", "/old")];
+        assert_eq!(cache(&both), Path::new("/new"));
+    }
+
     #[test]
     fn the_token_comes_from_the_variable_or_the_file() {
         let folder = tempfile::tempdir().unwrap();
@@ -356,13 +404,19 @@ mod tests {
         fs::write(folder.path().join("token"), "from-file\n").unwrap();
         assert_eq!(hub(&[("HF_HOME", home)]).token.unwrap(), "from-file");
         assert_eq!(hub(&[("HF_HOME", home), ("HF_TOKEN", "own")]).token.unwrap(), "own");
+        assert_eq!(hub(&[("HF_HOME", home), ("HUGGING_FACE_HUB_TOKEN", "old")]).token.unwrap(), "old");
     }
 
     #[test]
     fn offline_mode_accepts_the_values_of_python() {
         for (value, expected) in [("1", true), ("yes", true), ("True", true), ("0", false), ("", false)] {
             assert_eq!(hub(&[("HF_HUB_OFFLINE", value)]).offline, expected, "{value:?}");
+            assert_eq!(hub(&[("TRANSFORMERS_OFFLINE", value)]).offline, expected, "{value:?}");
         }
+        assert!(
+            !hub(&[("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")]).offline,
+            "the newer name wins"
+        );
     }
 
     #[test]
@@ -376,11 +430,5 @@ mod tests {
         link(&blob, Path::new("../../blobs/abc"), &path, none).unwrap();
         assert!(!path.is_symlink());
         assert_eq!(fs::read_to_string(path).unwrap(), "{}");
-    }
-
-    #[test]
-    fn a_redirect_may_be_relative_to_the_host() {
-        assert_eq!(joined("https://hub/a/resolve/main/f", "/b/f"), "https://hub/b/f");
-        assert_eq!(joined("https://hub/a/f", "https://storage/f"), "https://storage/f");
     }
 }

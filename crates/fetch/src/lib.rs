@@ -7,8 +7,13 @@ pub mod client;
 pub mod dataset;
 pub mod download;
 mod error;
+mod first_bytes;
 pub mod hub;
+mod redirect;
 mod repository;
 pub mod resolve;
+pub mod rules;
+mod shown_url;
 
 pub use error::{BadCertificates, Error, Result};
+pub use shown_url::ShownUrl;

@@ -9,6 +9,7 @@ use midashi_artifacts::Sources;
 use midashi_fetch::client::RetryPolicy;
 use midashi_fetch::hub::Hub;
 use midashi_fetch::resolve::{FoundCorpus, Resolver};
+use midashi_fetch::rules::Rules;
 use midashi_stage::{Stage, StageArguments};
 use serde_json::json;
 
@@ -32,16 +33,17 @@ fn fetch(arguments: &Arguments) -> anyhow::Result<()> {
     let stage = Stage::open("fetch", REVISION, &arguments.stage)?;
     let config = stage.config();
     let hub = Hub::from_environment(|name| std::env::var(name).ok());
-    let resolver = Resolver::new(&config.run.cache, hub, RetryPolicy::default());
+    let resolver =
+        Resolver::new(&config.run.cache, hub, RetryPolicy::default()).with_rules(Rules::from(&config.fetch));
 
     let FoundCorpus { path: corpus, commit: corpus_commit } =
         resolver.corpus(&config.corpus).context("corpus.source")?;
     let checkpoint = resolver.checkpoint(&config.model).context("model.checkpoint")?;
     let (checkpoint, commit) = checkpoint.map(|found| (found.folder, found.commit)).unzip();
     let sources = Sources {
-        corpus_source: config.corpus.source.clone(),
+        corpus_source: config.corpus.source.shown(),
         corpus,
-        checkpoint_source: config.model.checkpoint.clone(),
+        checkpoint_source: config.model.checkpoint.shown(),
         checkpoint,
         revision: config.model.revision.clone(),
     };

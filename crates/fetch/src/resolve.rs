@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use midashi_config::{BundledEncoder, Corpus, Model};
+use midashi_config::{BundledEncoder, Corpus, Model, hide_secrets, query_tag, shown};
 use ureq::http::Uri;
 
 use crate::bundled;
@@ -12,7 +12,9 @@ use crate::client::{Client, RetryPolicy};
 use crate::dataset::{DatasetAddress, FORM};
 use crate::download::{Download, is_sha256, sha256_of};
 use crate::error::{Error, Result};
+use crate::first_bytes::{Unrecognised, recognise};
 use crate::hub::{Hub, Snapshot};
+use crate::rules::Rules;
 
 /// Part of every message about a network failure.
 const WITHOUT_NETWORK: &str = "`make demo` needs no download but packages";
@@ -63,6 +65,11 @@ impl Resolver {
         Self { client, hub, cache: cache.to_owned(), downloads: cache.join("downloads") }
     }
 
+    /// The same resolver with other rules for downloads than the default ones.
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { client: self.client.with_rules(rules), ..self }
+    }
+
     /// The file or folder of the corpus.
     ///
     /// # Errors
@@ -72,14 +79,14 @@ impl Resolver {
              archive (.tar.gz, .tar.zst, .tar, .zip), a folder with one sub-folder per category or with tables, or \
              hf://datasets/owner/name";
         ensure!(!corpus.source.is_empty(), "nothing is named; {EXPECTED}");
-        match self.dataset_of_page(Source::of(&corpus.source)?) {
+        match self.dataset_of_page(Source::of(corpus.source.with_secrets())?) {
             Source::Url(url) => {
                 Ok(FoundCorpus { path: self.corpus_from(&url, &corpus.sha256)?, commit: None })
             }
             Source::Dataset(address) => self.dataset(&address, &corpus.sha256),
             Source::Path(_) | Source::Hub(_) => {
-                let path = PathBuf::from(&corpus.source);
-                ensure!(path.exists(), "{} does not exist; {EXPECTED}", path.display());
+                let path = PathBuf::from(corpus.source.with_secrets());
+                ensure!(path.exists(), "{} does not exist; {EXPECTED}", corpus.source);
                 Ok(FoundCorpus { path, commit: None })
             }
         }
@@ -92,22 +99,23 @@ impl Resolver {
     pub fn checkpoint(&self, model: &Model) -> anyhow::Result<Option<Checkpoint>> {
         const EXPECTED: &str = "expected a hub id (owner/name), a folder with a checkpoint's files, the \
              URL of one, \"bundled:multilingual-e5-small\", or \"scratch\"";
-        if model.checkpoint == SCRATCH {
+        let written = model.checkpoint.with_secrets();
+        if written == SCRATCH {
             return Ok(None);
         }
-        if let Some(encoder) = BundledEncoder::of(&model.checkpoint).map_err(|message| anyhow!(message))? {
+        if let Some(encoder) = BundledEncoder::of(written).map_err(|message| anyhow!(message))? {
             return Ok(Some(Checkpoint { folder: bundled::checkpoint(&self.cache, encoder)?, commit: None }));
         }
         ensure!(!model.checkpoint.is_empty(), "nothing is named; {EXPECTED}");
-        let (folder, commit) = match self.hub_id_of_page(Source::of(&model.checkpoint)?) {
+        let (folder, commit) = match self.hub_id_of_page(Source::of(written)?) {
             Source::Url(url) => (self.checkpoint_from(&url)?, None),
             Source::Hub(id) => {
                 let Snapshot { folder, commit } = self.checkpoint_of(&id, &model.revision)?;
                 (folder, Some(commit))
             }
             Source::Path(path) => {
-                ensure!(path.exists(), "{} does not exist; {EXPECTED}", path.display());
-                ensure!(path.is_dir(), "{} is a file; {EXPECTED}", path.display());
+                ensure!(path.exists(), "{} does not exist; {EXPECTED}", model.checkpoint);
+                ensure!(path.is_dir(), "{} is a file; {EXPECTED}", model.checkpoint);
                 (path, None)
             }
             Source::Dataset(_) => bail!("{} is a dataset; {EXPECTED}", model.checkpoint),
@@ -137,27 +145,34 @@ impl Resolver {
     fn corpus_from(&self, url: &str, sha256: &str) -> anyhow::Result<PathBuf> {
         let expected = expected_sha256(sha256)?;
         let local = local_path(url)?;
-        ensure!(local.iter().count() > 1, "{url} names no file; expected the URL of a table or an archive");
+        ensure!(
+            local.iter().count() > 1,
+            "{} names no file; expected the URL of a table or an archive",
+            shown(url)
+        );
         let path = self.downloads.join(&local);
         if path.exists() {
-            if let Some(expected) = expected {
-                check_sha256(&path, expected)?;
+            match expected {
+                Some(expected) => check_sha256(&path, expected)?,
+                None => check_start(&path)?,
             }
             return Ok(path);
         }
+        check_is_whole("corpus.source", url)?;
         self.download(url, &local, expected)
             .map_err(|error| advise(error, &format!("fetch it by hand and put it at {}", path.display())))
     }
 
     fn checkpoint_from(&self, url: &str) -> anyhow::Result<PathBuf> {
-        let url = url.trim_end_matches('/');
         let local = local_path(url)?;
         let folder = self.downloads.join(&local);
         if !checkpoint::is_complete(&folder) {
-            checkpoint::fetch(|file| self.download(&format!("{url}/{file}"), &local.join(file), None))
-                .map_err(|error| {
+            check_is_whole("model.checkpoint", url)?;
+            checkpoint::fetch(|file| self.download(&file_in(url, file), &local.join(file), None)).map_err(
+                |error| {
                     advise(error, &format!("fetch its files by hand and put them into {}", folder.display()))
-                })?;
+                },
+            )?;
         }
         Ok(folder)
     }
@@ -223,10 +238,11 @@ impl Source {
     fn of(written: &str) -> anyhow::Result<Self> {
         match written.split_once("://") {
             Some(("http" | "https", _)) => Ok(Self::Url(written.to_owned())),
-            Some(("hf", _)) => {
-                Ok(Self::Dataset(DatasetAddress::parse(written).map_err(|reason| anyhow!(reason))?))
-            }
+            Some(("hf", _)) => Ok(Self::Dataset(
+                DatasetAddress::parse(written).map_err(|reason| anyhow!(hide_secrets(&reason)))?,
+            )),
             Some((scheme, _)) => {
+                let written = shown(written);
                 bail!("{written}: {scheme} URLs are not supported; expected http or https, {FORM}, or a path")
             }
             None if is_hub_id(written) && !Path::new(written).exists() => Ok(Self::Hub(written.to_owned())),
@@ -240,15 +256,25 @@ fn is_hub_id(written: &str) -> bool {
 }
 
 /// The path of a download below `downloads`: host, then path. So the same file name on two servers gives two files, and
-/// users can put a file there by hand.
+/// users can put a file there by hand. No secret of the URL is part of it, and a URL whose secrets are hidden has the same.
 fn local_path(url: &str) -> Result<PathBuf> {
-    let bad = |reason: &str| Error::BadUrl { url: url.to_owned(), reason: reason.to_owned() };
+    let bad = |reason: &str| Error::BadUrl { url: url.into(), reason: reason.to_owned() };
     let uri: Uri = url.parse().map_err(|error: ureq::http::uri::InvalidUri| bad(&error.to_string()))?;
     let host = uri.host().ok_or_else(|| bad("it has no host"))?;
     let port = uri.port_u16().map(|port| format!("_{port}")).unwrap_or_default();
-    let path_and_query = uri.path_and_query().map_or("", |path| path.as_str());
     let mut local = PathBuf::from(format!("{}{port}", file_name(host)));
-    local.extend(path_and_query.split('/').filter(|segment| !segment.is_empty()).map(file_name));
+    local.extend(uri.path().split('/').filter(|segment| !segment.is_empty()).map(file_name));
+    // In front, because the ending says what the file is.
+    let tag = query_tag(url);
+    if !tag.is_empty() {
+        let name = local.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{tag}-{name}");
+        if local.iter().count() > 1 {
+            local.set_file_name(name)
+        } else {
+            local.push(tag)
+        };
+    }
     Ok(local)
 }
 
@@ -280,6 +306,34 @@ fn check_sha256(path: &Path, expected: &str) -> anyhow::Result<()> {
         path.display()
     );
     Ok(())
+}
+
+/// Checks that an earlier download, or a file that a person put in its place, is what its name says.
+fn check_start(path: &Path) -> anyhow::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if !path.is_file() {
+        return Ok(());
+    }
+    if let Err(Unrecognised { found, expected }) = recognise(path, &name)? {
+        bail!("{}: found {found}; expected {expected}; remove the file to fetch it again", path.display());
+    }
+    Ok(())
+}
+
+/// Checks that a URL has all its parts: those of artifacts and reports are without their secrets.
+fn check_is_whole(key: &str, url: &str) -> anyhow::Result<()> {
+    ensure!(
+        !url.contains("***"),
+        "{key} is {url}, whose hidden parts (***) are needed to fetch it; set {key} to the whole address"
+    );
+    Ok(())
+}
+
+/// The URL of a file in the folder at `url`, which may have a query.
+fn file_in(url: &str, file: &str) -> String {
+    let (folder, query) = url.split_once('?').map_or((url, None), |(folder, query)| (folder, Some(query)));
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{file}{query}", folder.trim_end_matches('/'))
 }
 
 /// Adds what to do without the network, if it failed.
@@ -318,7 +372,28 @@ mod tests {
         let local = |url| local_path(url).unwrap().display().to_string();
         assert_eq!(local("https://a.org/x/corpus.tar.gz"), "a.org/x/corpus.tar.gz");
         assert_eq!(local("http://b.org:8080/corpus.tar.gz"), "b.org_8080/corpus.tar.gz");
-        assert_eq!(local("http://a.org/get?file=x"), "a.org/get_file_x");
+        assert_ne!(local("http://a.org/get?file=x"), local("http://a.org/get?file=y"));
+        assert_eq!(local("http://a.org/get?file=x").len(), "a.org/01234567-get".len());
+        assert_eq!(local("http://a.org/?file=x").len(), "a.org/01234567".len());
+    }
+
+    #[test]
+    fn no_secret_is_part_of_a_path_and_a_hidden_one_is_not_needed_for_it() {
+        let local = |url: &str| local_path(url).unwrap().display().to_string();
+        let url = "https://user:hush@a.org/x/corpus.tar.gz?token=hush";
+        assert_eq!(local(url), "a.org/x/corpus.tar.gz");
+        assert_eq!(local(&shown(url)), local(url));
+        let url = "https://a.org/x/corpus.tar.gz?file=a&token=hush";
+        assert!(local(url).ends_with("-corpus.tar.gz"), "{}", local(url));
+        assert_eq!(local(&shown(url)), local(url));
+        assert!(check_is_whole("corpus.source", &shown(url)).is_err());
+        assert!(check_is_whole("corpus.source", url).is_ok());
+    }
+
+    #[test]
+    fn a_file_in_a_folder_keeps_the_folders_query() {
+        assert_eq!(file_in("https://h/m/", "config.json"), "https://h/m/config.json");
+        assert_eq!(file_in("https://h/m?token=S", "config.json"), "https://h/m/config.json?token=S");
     }
 
     #[test]

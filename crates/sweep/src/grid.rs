@@ -97,6 +97,12 @@ impl Grid {
 fn parse(sweep: &str) -> Result<Vec<Axis<'_>>> {
     let mut axes: Vec<Axis<'_>> = Vec::new();
     for word in sweep.split_whitespace() {
+        let shown = midashi_config::hide_secrets(word);
+        ensure!(
+            shown == word,
+            "SWEEP {shown}: an address with secrets cannot be swept, because runs are named after the values; fetch the files first \
+             and sweep their paths"
+        );
         let form = || format!("SWEEP {word}: expected section.key=value,value without spaces");
         let (key, values) = word.split_once('=').with_context(form)?;
         let values: Vec<&str> = values.split(',').collect();
@@ -212,6 +218,8 @@ mod tests {
         assert!(message("").contains("SWEEP is empty"));
         assert!(message("train.seed").contains("SWEEP train.seed: expected section.key=value,value"));
         assert!(message("train.seed=").contains("expected section.key=value,value"));
+        let secret = message("corpus.source=https://u:hush@host/a?token=hush,b");
+        assert!(secret.contains("https://***@host/a?***") && !secret.contains("hush"), "{secret}");
         assert!(message("train.seed=1,,2").contains("expected section.key=value,value"));
         assert!(message("train.sed=1,2").ends_with("unknown key train.sed; did you mean train.seed?"));
         assert!(message("train.seed=1,x").contains("train.seed is a string"));
