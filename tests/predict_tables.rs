@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use midashi_table::{Compression, Format, ReadOptions, Table, WriteOptions, Writer};
+use midashi_table::{Compression, Format, Formulas, ReadOptions, Table, WriteOptions, Writer};
 use midashi_tests::{Invocation, Outcome, Run, STAGES, Shared, binary, folder, root};
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn articles() -> RecordBatch {
 fn write(path: PathBuf, rows: &RecordBatch) -> PathBuf {
     let (format, compression) = Format::of_path(&path).unwrap();
     let arrow_stream = path.extension().unwrap() == "arrows";
-    let options = WriteOptions { format, compression, arrow_stream };
+    let options = WriteOptions { format, compression, arrow_stream, formulas: Formulas::Keep };
     let mut writer = Writer::new(fs::File::create(&path).unwrap(), "test", options, &rows.schema()).unwrap();
     writer.write(rows).unwrap();
     writer.finish().unwrap();
@@ -59,8 +59,12 @@ fn write(path: PathBuf, rows: &RecordBatch) -> PathBuf {
 /// A table's rows as JSON.
 fn rows(path: &Path) -> Vec<Value> {
     let reader = Table::open(path, &ReadOptions::default()).unwrap();
-    let options =
-        WriteOptions { format: Format::JsonLines, compression: Compression::None, arrow_stream: true };
+    let options = WriteOptions {
+        format: Format::JsonLines,
+        compression: Compression::None,
+        arrow_stream: true,
+        formulas: Formulas::Keep,
+    };
     let mut writer = Writer::new(Vec::new(), "test", options, &reader.schema()).unwrap();
     for batch in reader {
         writer.write(&batch.unwrap().rows).unwrap();

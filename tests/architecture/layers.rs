@@ -20,19 +20,19 @@ pub const MAY_USE: [(&str, &[&str]); 24] = [
     ("encoder", &["onnx"]),
     // A run: its configuration, its folder, its artifacts.
     ("config", &[]),
-    ("stage", &["config"]),
+    ("stage", &["text", "config"]),
     ("artifacts", &["stage", "config", "text"]),
-    ("runtime", &["config"]),
+    ("runtime", &["text", "config"]),
     ("classifier", &["encoder", "runtime", "tokenizer", "text", "artifacts", "stage", "config"]),
     // Stages, which meet in artifacts only.
     ("fetch", &["bundled", "artifacts", "stage", "config"]),
-    ("ingest", &["table", "artifacts", "stage", "config"]),
+    ("ingest", &["table", "text", "artifacts", "stage", "config"]),
     ("tokenize", &["tokenizer", "text", "encoder", "artifacts", "stage", "config"]),
     ("train", &["classifier", "encoder", "onnx", "runtime", "artifacts", "stage", "config"]),
     ("evaluate", &["classifier", "baseline", "encoder", "text", "runtime", "artifacts", "stage", "config"]),
     ("render", &["page", "text", "artifacts", "stage", "config"]),
     // Tools.
-    ("sweep", &["artifacts", "stage", "config"]),
+    ("sweep", &["text", "artifacts", "stage", "config"]),
     ("verify", &["stage", "config"]),
     ("inspect", &["encoder", "tokenizer", "text", "runtime", "stage", "config"]),
     ("predict", &["classifier", "table", "page", "text", "runtime", "stage", "config"]),

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use midashi_config::{Head, TextChoice};
-use midashi_text::Windowing;
+use midashi_text::{Windowing, shaped};
 
 use crate::category::{LISTED_CATEGORIES, Split};
 use crate::interval::Interval;
@@ -100,7 +100,7 @@ impl ModelCard<'_> {
     fn title(&self) -> String {
         let last = |name: &str| name.rsplit('/').find(|part| !part.is_empty()).unwrap_or("BERT").to_owned();
         let base = self.base_model.as_ref().map_or("BERT".to_owned(), |base| last(&base.name));
-        format!("{base} for {}", last(self.corpus))
+        shaped(&format!("{base} for {}", last(self.corpus)))
     }
 
     /// The hub's metadata: <https://huggingface.co/docs/hub/model-cards#model-card-metadata>.
@@ -144,7 +144,7 @@ impl ModelCard<'_> {
             Some(BaseModel { name, is_on_hub: true, .. }) => {
                 format!("[{name}](https://huggingface.co/{name}), fine-tuned")
             }
-            Some(BaseModel { name, .. }) => format!("The checkpoint `{name}`, fine-tuned"),
+            Some(BaseModel { name, .. }) => format!("The checkpoint {}, fine-tuned", code(name)),
             None => "A BERT, trained from random weights".to_owned(),
         };
         let text = match self.text {
@@ -165,7 +165,7 @@ impl ModelCard<'_> {
         };
         let labels = match self.categories.len() {
             ..=LISTED_CATEGORIES => {
-                let labels = self.categories.iter().map(|(label, _)| format!("`{label}`"));
+                let labels = self.categories.iter().map(|(label, _)| code(label));
                 format!(": {}", labels.collect::<Vec<_>>().join(", "))
             }
             _ => ", which `labels.json` lists".to_owned(),
@@ -254,7 +254,7 @@ impl ModelCard<'_> {
             table += &row(&format!("{others} others"), rest);
         }
         table += &row("**all**", all);
-        format!("## Training data\n\n`{}`\n\n{table}", self.corpus)
+        format!("## Training data\n\n{}\n\n{table}", code(self.corpus))
     }
 
     fn training(&self) -> String {
@@ -348,9 +348,23 @@ pub fn counts(
     counts
 }
 
-/// A text as a cell of a Markdown table.
+/// A text from outside as a cell of a Markdown table: on one line, and neither HTML nor Markdown.
 fn cell(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
+    let mut shown = String::with_capacity(text.len());
+    for c in shaped(text).chars() {
+        match c {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '\\' | '|' | '`' | '[' => shown.extend(['\\', c]),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// A text from outside as code: on one line, without the quote that would end it.
+fn code(text: &str) -> String {
+    format!("`{}`", shaped(text).replace('`', "'"))
 }
 
 #[cfg(test)]
@@ -481,6 +495,13 @@ mod tests {
             text.contains("These are the 50 of 10000 categories with the lowest F1; `metrics.json` has all.")
         );
         assert!(text.len() < 12_000, "{} bytes", text.len());
+    }
+
+    #[test]
+    fn names_from_outside_are_neither_markdown_nor_html() {
+        let name = "`a`\n---\n<script>|[x](y)\u{1B}[2J";
+        assert_eq!(cell(name), "\\`a\\`␊---␊&lt;script>\\|\\[x](y)␛\\[2J");
+        assert_eq!(code(name), "`'a'␊---␊<script>|[x](y)␛[2J`");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::source::Source;
+use crate::limits::CorpusLimits;
 
 /// Where the texts are, how they are read and how they are split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Corpus {
     pub labels: Vec<String>,
     /// Columns of a table.
     pub columns: CorpusColumns,
+    /// Bounds of what is read.
+    pub limits: CorpusLimits,
     /// Part of an article that the model reads. `ingest` stores the whole article; `tokenize` selects.
     pub text: TextChoice,
     /// Sizes of the splits.

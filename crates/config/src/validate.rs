@@ -45,6 +45,11 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
             corpus.delimiter
         )
     })?;
+    for (key, value, most) in corpus.limits.bounds() {
+        require((1..=most).contains(&value), || {
+            format!("corpus.limits.{key} is {value}; expected 1 to {most}")
+        })?;
+    }
     let held_out = split.test + split.validation;
     require(held_out < 1.0, || {
         format!("corpus.split.test + corpus.split.validation is {held_out}; nothing is left for training")

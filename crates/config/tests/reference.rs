@@ -8,13 +8,14 @@ use std::path::Path;
 use midashi_config::Config;
 use toml::{Table, Value};
 
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     include_str!("../src/compat.rs"),
     include_str!("../src/config.rs"),
     include_str!("../src/corpus.rs"),
     include_str!("../src/device.rs"),
     include_str!("../src/evaluate.rs"),
     include_str!("../src/fetch.rs"),
+    include_str!("../src/limits.rs"),
     include_str!("../src/model.rs"),
     include_str!("../src/render.rs"),
     include_str!("../src/run.rs"),

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use midashi_artifacts::{Averages, Metrics, hardest};
+use midashi_text::shaped;
 
 /// scikit-learn's longest row heading: the minimum width of the first column.
 const WEIGHTED: &str = "weighted avg";
@@ -15,7 +16,7 @@ const WEIGHTED: &str = "weighted avg";
 pub fn classification_report(metrics: &Metrics) -> String {
     let classes = &metrics.per_class;
     let listed = hardest(classes);
-    let names = listed.iter().map(|&at| classes[at].label.chars().count());
+    let names = listed.iter().map(|&at| shaped(&classes[at].label).chars().count());
     let width = names.max().unwrap_or(0).max(WEIGHTED.len());
     let row = |name: &str, scores: &Averages, support: u64| {
         let Averages { precision, recall, f1 } = scores;
@@ -24,7 +25,7 @@ pub fn classification_report(metrics: &Metrics) -> String {
     let mut table =
         format!("{:>width$}  {:>9} {:>9} {:>9} {:>9}\n\n", "", "precision", "recall", "f1-score", "support");
     for class in listed.iter().map(|&at| &classes[at]) {
-        table += &row(&class.label, &class.scores, class.support);
+        table += &row(&shaped(&class.label), &class.scores, class.support);
     }
     if listed.len() < classes.len() {
         // Writing to a string cannot fail.

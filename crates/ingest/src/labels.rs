@@ -1,6 +1,6 @@
 //! From the labels of rows to the categories of a corpus.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Result, ensure};
 use midashi_artifacts::{CategoryId, MAX_CATEGORIES};
@@ -146,12 +146,9 @@ impl LabelNames {
 /// Gives names that are equal in normalisation form C one name, and lists them. A name that is written in one way stays as it
 /// is.
 pub fn merge<'a>(names: impl Iterator<Item = &'a str> + Clone) -> (Vec<String>, Vec<Merged>) {
-    let mut spellings = BTreeMap::<String, Vec<&str>>::new();
+    let mut spellings = BTreeMap::<String, BTreeSet<&str>>::new();
     for name in names.clone() {
-        let known = spellings.entry(name.nfc().collect()).or_default();
-        if !known.contains(&name) {
-            known.push(name);
-        }
+        spellings.entry(name.nfc().collect()).or_default().insert(name);
     }
     let several = spellings.iter().filter(|(_, spellings)| spellings.len() > 1);
     let merged = several
@@ -159,7 +156,11 @@ pub fn merge<'a>(names: impl Iterator<Item = &'a str> + Clone) -> (Vec<String>, 
         .collect::<Vec<_>>();
     let renamed = names.map(|name| {
         let normal: String = name.nfc().collect();
-        if merged.iter().any(|merged| merged.name == normal) { normal } else { name.to_owned() }
+        if spellings.get(&normal).is_some_and(|spellings| spellings.len() > 1) {
+            normal
+        } else {
+            name.to_owned()
+        }
     });
     (renamed.collect(), merged)
 }

@@ -1,6 +1,7 @@
 //! Stage 2, `midashi-ingest`: reads the corpus and writes `corpus.parquet`, with the split of each article.
 
 mod labels;
+mod names;
 mod report;
 mod settings;
 mod source;
@@ -8,6 +9,7 @@ mod split;
 mod split_names;
 mod tables;
 mod texts;
+mod weight;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,12 +17,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use midashi_artifacts::{CategoryId, Sources, Split};
-use midashi_stage::{Stage, StageArguments, Work};
+use midashi_stage::{Stage, StageArguments, Work, require};
 
 use crate::settings::Settings;
 use crate::source::{Source, TableFile};
 use crate::tables::rows::Tables;
 use crate::tables::table_corpus::TableCorpus;
+use crate::texts::corpus_files::check_archive;
 use crate::texts::reading::Reading;
 
 /// Raise this when the stage's code gives other results for the same input.
@@ -43,21 +46,35 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
     let stage = Stage::open("ingest", REVISION, arguments)?;
     stage.require_intact(&stage.folder().sources(), "fetch")?;
     let sources = Sources::read(&stage.folder().sources(), stage.config())?;
-    let settings = Settings::of(stage.config())?;
+    let mut settings = Settings::of(stage.config())?;
+    let source = check(&sources.corpus, &mut settings)?;
     let output = stage.folder().corpus();
     let inputs = [(sources.corpus.as_path(), "fetch")];
     let Some(work) = stage.begin(&settings, &inputs, std::slice::from_ref(&output))? else {
         return Ok(());
     };
-    match Source::of(&sources.corpus)? {
+    match source {
         Source::Texts => ingest_texts(&sources.corpus, &settings, &output, work),
         Source::Tables(files) => ingest_tables(files, &settings, &output, work),
     }
 }
 
+/// Checks what can be checked before the digest reads the whole corpus, which takes its time.
+fn check(corpus: &Path, settings: &mut Settings) -> Result<Source> {
+    require(corpus, "fetch")?;
+    weight::check(corpus, &settings.limits)?;
+    let source = Source::of(corpus)?;
+    if source == Source::Texts && corpus.is_dir() {
+        settings.folder_links = Reading::check_folder(corpus, &settings.text_options()?)?;
+    } else if source == Source::Texts {
+        check_archive(corpus)?;
+    }
+    Ok(source)
+}
+
 /// From text files, which are sorted by category and id.
 fn ingest_texts(source: &Path, settings: &Settings, output: &Path, work: Work) -> Result<()> {
-    let mut reading = Reading::of(source, settings.text_options()?)?;
+    let mut reading = Reading::of(source, &settings.text_options()?)?;
     report::print_skipped(&reading);
     report::print_merged(&reading.merged);
     if reading.has_splits {
@@ -80,7 +97,7 @@ fn ingest_texts(source: &Path, settings: &Settings, output: &Path, work: Work) -
 fn ingest_tables(files: Vec<TableFile>, settings: &Settings, output: &Path, work: Work) -> Result<()> {
     let (options, names) = (settings.read_options()?, settings.column_names());
     let tables = Tables { files, options, names };
-    let corpus = TableCorpus::of(tables, settings.label_names(), settings.bad_files, &settings.split)?;
+    let corpus = TableCorpus::of(tables, settings)?;
     report::print_table(&corpus);
     report::print_merged(&corpus.categories.merged);
     if corpus.has_splits {

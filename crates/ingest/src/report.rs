@@ -2,9 +2,11 @@
 
 use midashi_artifacts::{CategoryId, Split, most_frequent};
 use midashi_table::Role;
+use midashi_text::shaped;
 use serde_json::{Value, json};
 
 use crate::labels::Merged;
+use crate::names::some_names;
 use crate::tables::table_corpus::TableCorpus;
 use crate::texts::reading::{Reading, Remark};
 
@@ -30,6 +32,11 @@ pub fn print_skipped(reading: &Reading) {
         );
     }
     print_list("skipped", "files that are no .txt", reading.others.iter().map(String::clone));
+    print_list(
+        "replaced",
+        "files that the archive holds again (the last one counts)",
+        reading.replaced.iter().map(String::clone),
+    );
     print_list(
         "skipped",
         "bad files (run.json lists them all)",
@@ -82,14 +89,14 @@ pub fn print_table(corpus: &TableCorpus) {
     if let Some(names) = &survey.names {
         midashi_stage::outln!("  names of the labels: {}", names.origin);
     }
-    print_list("no text for", "expected labels", corpus.categories.unused.iter().map(|name| escaped(name)));
+    print_list("no text for", "expected labels", corpus.categories.unused.iter().cloned());
     let (count, listed) = (survey.bad.count(), &survey.bad.listed);
     if count > 0 {
         midashi_stage::outln!("  left out {count} rows that cannot be used: {}", survey.bad.summary());
         listed
             .iter()
             .take(LISTED)
-            .for_each(|Remark { path, what }| midashi_stage::outln!("    {}: {what}", escaped(path)));
+            .for_each(|Remark { path, what }| midashi_stage::outln!("    {path}: {what}"));
         if count > LISTED as u64 {
             midashi_stage::outln!("    … and {} more (run.json lists up to 1000)", count - LISTED as u64);
         }
@@ -148,13 +155,6 @@ pub fn print_missing(untrained: &[&str], untested: &[&str], has_splits: bool) {
     }
 }
 
-/// The names, or the first of many and the number of the others.
-pub fn some_names(names: &[&str]) -> String {
-    let some: Vec<String> = names.iter().take(LISTED).map(|name| escaped(name)).collect();
-    let more = names.len() - some.len();
-    some.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
-}
-
 /// One line a category, of many one for each of the most frequent. Names come last, because their width depends on the script.
 fn splits_table(names: &[String], texts: impl Iterator<Item = (CategoryId, Split)>) -> String {
     let mut counts = vec![[0_usize; Split::ALL.len()]; names.len()];
@@ -173,18 +173,13 @@ fn splits_table(names: &[String], texts: impl Iterator<Item = (CategoryId, Split
     let texts: Vec<usize> = counts.iter().map(|counts| counts.iter().sum()).collect();
     let listed = most_frequent(&texts);
     for &at in &listed {
-        table += &row(&counts[at], &escaped(&names[at]));
+        table += &row(&counts[at], &shaped(&names[at]));
     }
     if listed.len() < names.len() {
         table += &format!("  … and {} more, with fewer texts or as many\n", names.len() - listed.len());
     }
     let total = counts.iter().fold([0; 3], |total, counts| [0, 1, 2].map(|at| total[at] + counts[at]));
     table + &row(&total, &format!("{} categories", counts.len()))
-}
-
-/// A name without control characters, which could command the terminal.
-fn escaped(name: &str) -> String {
-    name.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// The details of a corpus of tables for `run.json`.
@@ -224,6 +219,9 @@ pub fn details(reading: &Reading) -> Value {
         "bad_files": reading.bad.iter().map(bad_file).collect::<Vec<_>>(),
         "without_date": reading.undated.len(),
     });
+    if !reading.replaced.is_empty() {
+        details["replaced_files"] = json!(reading.replaced);
+    }
     if reading.licences > 0 {
         details["licences_as_titles"] = json!(reading.licences);
     }
@@ -249,6 +247,7 @@ mod tests {
             notes: Default::default(),
             licences: 0,
             others: vec![],
+            replaced: vec![],
             bad: bad.collect(),
             undated: vec![],
         };
@@ -266,6 +265,7 @@ mod tests {
             notes: Default::default(),
             licences,
             others: vec![],
+            replaced: vec![],
             bad: vec![],
             undated: vec![],
         };
@@ -297,7 +297,7 @@ mod tests {
         let texts = texts.map(|(category, split)| (CategoryId(category), split));
         let expected = "     train validation     test      all  category
          1          0        0        1  映画
-         1          0        1        2  smax\\u{1b}
+         1          0        1        2  smax␛
          2          0        1        3  2 categories
 ";
         assert_eq!(splits_table(&names, texts.into_iter()), expected);

@@ -1,11 +1,12 @@
 //! The settings that the output depends on, besides the corpus itself, and the options made from them.
 
 use anyhow::{Context, Result};
-use midashi_config::{BadFiles, Compat, Config, Corpus, CorpusColumns, Layout, SplitShares};
+use midashi_config::{BadFiles, Compat, Config, Corpus, CorpusColumns, CorpusLimits, Layout, SplitShares};
 use midashi_table::{ColumnNames, Encoding, ReadOptions};
 use serde::Serialize;
 
 use crate::labels::LabelNames;
+use crate::texts::folder::FolderLinks;
 use crate::texts::reading::TextOptions;
 
 /// The settings. Those that an earlier version did not have are left out where they are not set, so that finished runs stay
@@ -28,6 +29,12 @@ pub struct Settings {
     labels: Vec<String>,
     #[serde(skip_serializing_if = "is_default")]
     columns: CorpusColumns,
+    /// Bounds. Most of them only refuse.
+    #[serde(skip_serializing_if = "CorpusLimits::keeps_the_same_texts")]
+    pub limits: CorpusLimits,
+    /// Links to folders in the corpus that are followed. The digest of a folder does not hold where they lead.
+    #[serde(skip_serializing_if = "FolderLinks::is_empty")]
+    pub folder_links: FolderLinks,
 }
 
 fn is_default(columns: &CorpusColumns) -> bool {
@@ -40,10 +47,21 @@ impl Settings {
     /// # Errors
     /// When the encoding is unknown.
     pub fn of(config: &Config) -> Result<Self> {
-        let Corpus { layout, bad_files, split, encoding, delimiter, labels, columns, .. } =
+        let Corpus { layout, bad_files, split, encoding, delimiter, labels, columns, limits, .. } =
             config.corpus.clone();
-        let settings =
-            Self { layout, bad_files, split, compat: config.compat, encoding, delimiter, labels, columns };
+        let (compat, folder_links) = (config.compat, FolderLinks::new());
+        let settings = Self {
+            layout,
+            bad_files,
+            split,
+            compat,
+            encoding,
+            delimiter,
+            labels,
+            columns,
+            limits,
+            folder_links,
+        };
         settings.encoding()?;
         Ok(settings)
     }
@@ -54,7 +72,7 @@ impl Settings {
     /// When the encoding is unknown.
     pub fn text_options(&self) -> Result<TextOptions> {
         let Self { layout, bad_files, compat, .. } = *self;
-        Ok(TextOptions { layout, encoding: self.encoding()?, bad_files, compat })
+        Ok(TextOptions { layout, encoding: self.encoding()?, bad_files, compat, limits: self.limits.clone() })
     }
 
     /// How tables are read.

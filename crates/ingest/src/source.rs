@@ -9,6 +9,7 @@ use midashi_artifacts::Split;
 use midashi_table::{Compression, Format, natural_order};
 
 use crate::split_names::{split_of_file, split_of_name};
+use crate::texts::corpus_file::is_of_program;
 
 /// The form of a corpus.
 #[derive(Debug, PartialEq)]
@@ -158,9 +159,11 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn has_texts_in_category_folders(folder: &Path) -> Result<bool> {
-    for category in folders(folder)? {
+    for category in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
         let name = file_name(&category);
-        if name != DATA && split_of_name(&name).is_none() && has_texts(&category)? {
+        let may_be_category = name != DATA && split_of_name(&name).is_none() && !is_of_program(&name);
+        // A folder that cannot be read is reported where texts are read.
+        if may_be_category && has_texts(&category).unwrap_or(false) {
             return Ok(true);
         }
     }

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::report::some_names;
+use crate::names::some_names;
 
 /// Assigns every article its split, by a shuffle that depends only on `shares.seed`.
 ///

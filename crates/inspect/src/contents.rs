@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result, ensure};
 use midashi_config::TrainableLayers;
 use midashi_encoder::{Checkpoint, EncoderConfig, Weights};
+use midashi_text::shaped;
 
 /// Reports the numbers of parameters and of trainable parameters.
 pub fn parameters(
@@ -71,7 +72,7 @@ pub fn files(report: &mut String, checkpoint: &Checkpoint, weights: &Weights) ->
         writeln!(
             report,
             "  {}: {}, {:.1} MiB, tensors: {}",
-            file.path.file_name().unwrap_or_default().display(),
+            shaped(&file.path.file_name().unwrap_or_default().to_string_lossy()),
             file.container,
             bytes as f64 / f64::from(1 << 20),
             tensors.join(", ")
@@ -79,7 +80,7 @@ pub fn files(report: &mut String, checkpoint: &Checkpoint, weights: &Weights) ->
     }
     let unused = checkpoint.unused(weights)?;
     if !unused.is_empty() {
-        writeln!(report, "  beside the encoder: {}", unused.join(", "))?;
+        writeln!(report, "  beside the encoder: {}", shaped(&unused.join(", ")))?;
     }
     writeln!(report)?;
     Ok(())

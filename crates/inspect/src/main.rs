@@ -16,6 +16,7 @@ use clap::Parser;
 use midashi_config::Config;
 use midashi_encoder::Checkpoint;
 use midashi_stage::StageArguments;
+use midashi_text::{cleaned, shaped_lines};
 
 /// Prints a checkpoint's modules, parameters, files and tokenizer, and its outputs for a text
 #[derive(Parser)]
@@ -51,15 +52,16 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     contents::parameters(&mut report, checkpoint.config(), &weights, config.train.trainable_layers)?;
     contents::files(&mut report, &checkpoint, &weights)?;
     tokens::describe(&mut report, &tokenizer, checkpoint.config())?;
-    if let Some(text) = &arguments.text {
+    if let Some(text) = arguments.text.as_deref().map(cleaned) {
+        let second = arguments.pair.as_deref().map(cleaned);
         let (tokenizer, most) = (tokenizer?.tokenizer, checkpoint.config().max_tokens());
         let mut encoder = tokenizer.encoder();
-        let encoded = match &arguments.pair {
-            None => encoder.encode(text, most)?,
-            Some(second) => encoder.encode_pair(text, second, most)?,
+        let encoded = match &second {
+            None => encoder.encode(&text, most)?,
+            Some(second) => encoder.encode_pair(&text, second, most)?,
         };
-        let second = arguments.pair.iter().map(String::as_str);
-        tokens::pieces(&mut report, &once(text.as_str()).chain(second).collect::<Vec<_>>(), &encoded)?;
+        let texts: Vec<&str> = once(&*text).chain(second.as_deref()).collect();
+        tokens::pieces(&mut report, &texts, &encoded)?;
         outputs::run(&mut report, &config, checkpoint.config(), &weights, &encoded.encoding)?;
     }
     print(&report)
@@ -74,9 +76,9 @@ fn configuration(arguments: &Arguments) -> Result<Config> {
     Ok(Config::load(&arguments.stage.config, &set)?)
 }
 
-/// Prints the report. A closed pipe (`| head`) is not an error.
+/// Prints the report; names and tokens in it do not command the terminal. A closed pipe (`| head`) is not an error.
 fn print(report: &str) -> Result<()> {
-    match std::io::stdout().write_all(report.as_bytes()) {
+    match std::io::stdout().write_all(shaped_lines(report).as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print"),
         _ => Ok(()),
     }

@@ -9,6 +9,7 @@ use midashi_encoder::{
     attentions_name, outputs,
 };
 use midashi_runtime::Engine;
+use midashi_text::shaped;
 use midashi_tokenizer::Encoding;
 use ndarray::{ArrayViewD, Axis};
 
@@ -43,14 +44,14 @@ pub fn run(
         writeln!(report, "  {:18}{} layers of {:?}", "attentions", attentions.len(), first.shape())?;
     }
 
-    let first = encoding.tokens.first().map_or("", String::as_str);
+    let first = encoding.tokens.first().map_or(String::new(), |token| shaped(token));
     writeln!(report, "\nmost attended from {first}, summed over {} heads", model.num_attention_heads)?;
     for (layer, attention) in attentions.iter().enumerate() {
         let pieces: Vec<String> = most_attended(attention)
             .into_iter()
             .map(|(token, sum)| format!("{} {sum:.2}", encoding.tokens[token]))
             .collect();
-        writeln!(report, "  layer {layer:<4}{}", pieces.join(", "))?;
+        writeln!(report, "  layer {layer:<4}{}", shaped(&pieces.join(", ")))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use midashi_config::Config;
 use midashi_encoder::EncoderConfig;
+use midashi_text::shaped;
 use midashi_tokenizer::{Dictionaries, Encoded, MecabDictionary, Requirements, Tokenizer};
 
 /// A loaded tokenizer.
@@ -41,13 +42,13 @@ pub fn describe(report: &mut String, loaded: &Result<Loaded>, model: &EncoderCon
                 writeln!(report, "  {unused} of the model's {} embeddings have no token", model.vocab_size)?;
             }
             for (key, value) in tokenizer.settings() {
-                writeln!(report, "  {key} = {value}")?;
+                writeln!(report, "  {key} = {}", shaped(&value.to_string()))?;
             }
             for source in sources {
-                writeln!(report, "  {}", source.display())?;
+                writeln!(report, "  {}", shaped(&source.display().to_string()))?;
             }
         }
-        Err(error) => writeln!(report, "  none that can be used: {error:#}")?,
+        Err(error) => writeln!(report, "  none that can be used: {}", shaped(&format!("{error:#}")))?,
     }
     writeln!(report, "  at most {} tokens a text, special tokens included", model.max_tokens())?;
     Ok(())
@@ -67,7 +68,7 @@ pub fn pieces(report: &mut String, texts: &[&str], encoded: &Encoded) -> Result<
             Some(word) => (word.to_string(), format!("{start}–{end}")),
             None => (String::new(), String::new()),
         };
-        writeln!(report, "  {id:>6}  {kind:>4}  {word:>4}  {characters:>10}  {piece}")?;
+        writeln!(report, "  {id:>6}  {kind:>4}  {word:>4}  {characters:>10}  {}", shaped(piece))?;
     }
     if *truncated {
         writeln!(report, "  The text is longer; its end was dropped.")?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::SchemaRef;
 use clap::ValueEnum;
-use midashi_stage::atomic;
-use midashi_table::{Compression, Format as TableFormat, WriteOptions, Writer};
+use midashi_stage::{atomic, errln};
+use midashi_table::{Compression, Format as TableFormat, Formulas, WriteOptions, Writer};
 use tempfile::NamedTempFile;
 
 use crate::columns::Shape;
@@ -26,6 +26,29 @@ pub struct Arguments {
     /// Writes to this file instead of standard output; the file appears when it is complete
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Texts of CSV and TSV that a spreadsheet would compute, because they begin with = + - @ or a tab: escape writes an
+    /// apostrophe before them, keep writes them as they are, for programs
+    #[arg(long, value_name = "WHAT", default_value = "escape")]
+    pub formulas: FormulaCells,
+}
+
+/// The treatment of texts that begin like a formula.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormulaCells {
+    /// With an apostrophe before them
+    #[default]
+    Escape,
+    /// As they are
+    Keep,
+}
+
+impl From<FormulaCells> for Formulas {
+    fn from(cells: FormulaCells) -> Self {
+        match cells {
+            FormulaCells::Escape => Self::Escape,
+            FormulaCells::Keep => Self::Keep,
+        }
+    }
 }
 
 /// Every form of the output.
@@ -101,7 +124,8 @@ impl Arguments {
             Ok(view) => Output::View { view, is_chosen: self.format.is_some(), path },
             Err(format) => {
                 let arrow_stream = path.as_deref().is_none_or(is_stream);
-                Output::Table { options: WriteOptions { format, compression, arrow_stream }, path }
+                let formulas = self.formulas.into();
+                Output::Table { options: WriteOptions { format, compression, arrow_stream, formulas }, path }
             }
         };
         if let Output::Table { options, path: None } = &output
@@ -209,11 +233,18 @@ impl TableOutput {
         Ok(())
     }
 
-    /// Ends the table; a file appears now.
+    /// Ends the table; a file appears now. Cells that were changed for spreadsheets are said.
     ///
     /// # Errors
     /// When the output cannot be written.
     pub fn finish(self) -> Result<()> {
+        let escaped = self.writer.escaped_formulas();
+        if escaped > 0 {
+            errln!(
+                "  {escaped} cells begin like a formula and got an apostrophe, so that no spreadsheet computes them \
+                 (--formulas keep writes them as they are)"
+            );
+        }
         let destination = self.writer.finish()?;
         if let (Destination::File(file), Some(path)) = (destination, self.path) {
             atomic::commit(file, &path)?;
@@ -256,7 +287,8 @@ mod tests {
     use super::*;
 
     fn output(format: Option<Form>, path: Option<&str>, reads_files: bool) -> Result<Output, String> {
-        let arguments = Arguments { format, output: path.map(PathBuf::from) };
+        let (output, formulas) = (path.map(PathBuf::from), FormulaCells::Escape);
+        let arguments = Arguments { format, output, formulas };
         arguments.output(reads_files).map_err(|error| error.to_string())
     }
 
@@ -266,7 +298,7 @@ mod tests {
         arrow_stream: bool,
         path: Option<&str>,
     ) -> Output {
-        let options = WriteOptions { format, compression, arrow_stream };
+        let options = WriteOptions { format, compression, arrow_stream, formulas: Formulas::Escape };
         Output::Table { options, path: path.map(PathBuf::from) }
     }
 

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Schema};
 use midashi_classifier::Window;
 use midashi_config::TextChoice;
 use midashi_table::{ColumnNames, Columns};
+use midashi_text::cleaned;
 
 use crate::input::{Arguments, list};
 
@@ -79,7 +80,7 @@ impl Texts {
         Ok(())
     }
 
-    /// The rows with their texts. A missing text is an empty one.
+    /// The rows with their texts, cleaned as those of a corpus. A missing text is an empty one.
     ///
     /// # Errors
     /// When a column cannot be read as text.
@@ -101,7 +102,10 @@ fn column(rows: &RecordBatch, index: usize) -> Result<Vec<String>> {
         format!("column {:?} cannot be read as text", rows.schema_ref().field(index).name())
     })?;
     let texts = texts.as_string::<i32>();
-    let text = |row: usize| if texts.is_null(row) { String::new() } else { texts.value(row).to_owned() };
+    let text = |row: usize| match texts.is_null(row) {
+        true => String::new(),
+        false => cleaned(texts.value(row)).into_owned(),
+    };
     Ok((0..texts.len()).map(text).collect())
 }
 
@@ -171,5 +175,8 @@ mod tests {
         let window = Texts::Pair { title: 0, body: 1 }.window(rows.clone()).unwrap();
         assert_eq!(window.texts, ["a b\nc\nd", "\ne"]);
         assert_eq!(Texts::One(0).window(rows).unwrap().texts, ["a\nb", ""]);
+        let marked: ArrayRef = Arc::new(StringArray::from(vec!["\u{feff}\u{feff}a\rb\r\nc"]));
+        let rows = RecordBatch::try_from_iter([("text", marked)]).unwrap();
+        assert_eq!(Texts::One(0).window(rows).unwrap().texts, ["a\nb\nc"], "as ingest reads a file");
     }
 }

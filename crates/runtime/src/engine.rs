@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use midashi_config::DeviceChoice;
+use midashi_text::shaped;
 use ndarray::{ArrayD, ArrayViewD};
 use serde::Serialize;
 
@@ -65,7 +66,7 @@ impl Engine {
         let session = self.runtime.session(model, options.with_initializers(initializers))?;
         if let Some(fallback) = session.fallback() {
             // Work goes on even if nobody reads the warning.
-            let _ = writeln!(io::stderr(), "  warning: {fallback}");
+            let _ = writeln!(io::stderr(), "  warning: {}", shaped(&fallback.to_string()));
         }
         Ok(session)
     }

@@ -1,9 +1,8 @@
 //! What is printed about requests: nothing unless asked.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
-use midashi_text::{printable, shaped};
+use midashi_text::shaped;
 
 /// What is printed about requests.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -37,7 +36,7 @@ impl Log {
 
     fn line(self, method: &str, path: &str, status: u16, time: Duration, work: Option<&Work>) -> String {
         let milliseconds = 1e3 * time.as_secs_f64();
-        let mut line = format!("{} {} {status} {milliseconds:.1} ms", printable(method), printable(path));
+        let mut line = format!("{} {} {status} {milliseconds:.1} ms", shaped(method), shaped(path));
         if let Some(Work { texts, count, tokens }) = work {
             line += &format!(", {count} text{}, {tokens} tokens", if *count == 1 { "" } else { "s" });
             for text in texts.iter().filter(|_| self.log_texts) {
@@ -50,8 +49,7 @@ impl Log {
 
 /// Prints a line on standard output. A reader that went away does not end the server.
 pub fn say(line: &str) {
-    let mut output = io::stdout().lock();
-    let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+    midashi_stage::outln!("{line}");
 }
 
 #[cfg(test)]

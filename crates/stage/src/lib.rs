@@ -21,7 +21,7 @@ pub use digest::{SUMS, Sha256, sha256_of, sha256_of_bytes};
 pub use error::{Error, Interrupted, Result};
 pub use folder::{RunFolder, entries, require};
 pub use lock::lock;
-pub use output::{write_err, write_out};
+pub use output::{write_err, write_err_line, write_out, write_out_line};
 pub use program::main;
 pub use progress::Progress;
 pub use reading::read_file;

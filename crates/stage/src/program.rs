@@ -18,7 +18,16 @@ const CLOSED_PIPE: u8 = 141;
 /// code 2, an interruption exit code 130. If the reader of the output has ended, such as `head`, the program ends without
 /// a message.
 pub fn main<Arguments: Parser>(recipe: impl FnOnce(&Arguments) -> anyhow::Result<()>) -> ExitCode {
-    exit_code(recipe(&Arguments::parse()))
+    match Arguments::try_parse() {
+        Ok(arguments) => exit_code(recipe(&arguments)),
+        // Help and version go to standard output, as they are.
+        Err(text) if !text.use_stderr() => text.exit(),
+        // The message repeats arguments, which may be from outside.
+        Err(error) => {
+            crate::write_err(format_args!("{}", error.render()));
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 fn exit_code(result: anyhow::Result<()>) -> ExitCode {

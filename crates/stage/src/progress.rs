@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use midashi_text::shaped;
 
 /// A log gets a line at most this often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ impl Progress {
 
     /// Starts counting without an end; [`expect`](Self::expect) may set it later.
     pub fn of_unknown_length(label: impl Into<String>, unit: &'static str) -> Self {
-        let label = label.into();
+        let label = shaped(&label.into());
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::no_length();
             bar.set_style(style(&format!("  {{prefix}} {{spinner}} {{human_pos}} {unit}  {{speed}}")));
@@ -63,7 +64,7 @@ impl Progress {
 
     /// Names the part of the work that comes next, such as an epoch. The count goes on.
     pub fn relabel(&mut self, label: impl Into<String>) {
-        self.label = label.into();
+        self.label = shaped(&label.into());
         if let Some(bar) = &self.bar {
             bar.set_prefix(self.label.clone());
         }

@@ -58,7 +58,8 @@ fn recipe(arguments: &Arguments) -> Result<()> {
     let mut donors = Donors::new(&base);
     let mut failures = Vec::new();
     for (number, setting) in (1..).zip(&grid.settings) {
-        midashi_stage::outln!("\nrun {number}/{} · {}", grid.settings.len(), setting.name);
+        midashi_stage::outln!();
+        midashi_stage::outln!("run {number}/{} · {}", grid.settings.len(), setting.name);
         failures.push(run(setting, &stages, &mut donors)?);
     }
 

@@ -1,6 +1,7 @@
 //! Mean and spread per setting over the swept seeds, as a Markdown table.
 
 use midashi_artifacts::{Sweep, SweepRow, SweepScores};
+use midashi_text::shaped;
 use serde_json::Value;
 
 use crate::grid::SEEDS;
@@ -107,7 +108,7 @@ impl Spread {
 /// A value as text; small numbers in the form of learning rates, 5e-5.
 fn text(value: &Value) -> String {
     match (value.as_str(), value.as_f64()) {
-        (Some(word), _) => word.to_owned(),
+        (Some(word), _) => shaped(word),
         (None, Some(number)) if number != 0.0 && number.abs() < 1e-3 => format!("{number:e}"),
         _ => value.to_string(),
     }

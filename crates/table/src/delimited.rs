@@ -43,9 +43,7 @@ impl DelimitedRows {
             (None, Format::Tsv) => b'\t',
             (None, _) => recognise_delimiter(&converted_head(&input.head, options)),
         };
-        let head = input.head.clone();
-        let text =
-            encoding::as_utf8(input.into_reader(), &head, options).map_err(Error::io(&name, "read"))?;
+        let text = encoding::as_utf8(input.into_reader(), options).map_err(Error::io(&name, "read"))?;
         let (watched, lines) = QuoteWatch::new(text, delimiter, LARGEST_ROW);
         let mut csv = csv::ReaderBuilder::new()
             .delimiter(delimiter)

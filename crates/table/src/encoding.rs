@@ -8,7 +8,15 @@ use crate::error::{Error, Result};
 use crate::options::ReadOptions;
 
 /// UTF-8's byte order mark.
-pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A beginning without the marks before it.
+pub(crate) fn without_marks(mut head: &[u8]) -> &[u8] {
+    while let Some(rest) = head.strip_prefix(BYTE_ORDER_MARK) {
+        head = rest;
+    }
+    head
+}
 
 /// Refuses an input whose beginning is in another encoding than UTF-8, and names the encoding.
 pub(crate) fn check(name: &str, head: &[u8], options: &ReadOptions) -> Result<()> {
@@ -106,23 +114,24 @@ pub(crate) fn explain(bytes: &[u8], error: std::str::Utf8Error, options: &ReadOp
     }
 }
 
-/// The text of an input as UTF-8 without byte order mark.
+/// The text of an input as UTF-8 without byte order marks at its start. A file that was joined from several may begin with
+/// several.
 ///
 /// With an encoding, malformed bytes become the byte 0xFF, which is never part of UTF-8: the row that holds them is
 /// then reported as every row that is not UTF-8.
 pub(crate) fn as_utf8(
     reader: Box<dyn Read + Send>,
-    head: &[u8],
     options: &ReadOptions,
 ) -> io::Result<Box<dyn Read + Send>> {
-    match options.encoding {
-        Some(encoding) if encoding != UTF_8 => Ok(Box::new(Transcoder::new(reader, encoding))),
-        _ => {
-            let mut reader = reader;
-            if head.starts_with(BYTE_ORDER_MARK) {
-                io::copy(&mut reader.by_ref().take(BYTE_ORDER_MARK.len() as u64), &mut io::sink())?;
-            }
-            Ok(reader)
+    let mut reader = match options.encoding {
+        Some(encoding) if encoding != UTF_8 => Box::new(Transcoder::new(reader, encoding)),
+        _ => reader,
+    };
+    loop {
+        let mut start = Vec::new();
+        reader.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut start)?;
+        if start != BYTE_ORDER_MARK {
+            return Ok(Box::new(io::Cursor::new(start).chain(reader)));
         }
     }
 }

@@ -1,14 +1,13 @@
 //! The bytes of an input: decompressed, with their beginning known.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
-
 use crate::error::{Error, Result};
+use crate::members::{Container, Members};
 
 /// The length of the beginning from which delimiter and encoding are recognised.
 const HEAD: usize = 256 << 10;
@@ -63,13 +62,9 @@ impl Input {
         let mut raw = Counted { inner: raw, read: read.clone() };
         let cannot_read = || Error::io(name, "read");
         let head = beginning(&mut raw, least).map_err(cannot_read())?;
-        let (head, rest, file) = if head.starts_with(&[0x1f, 0x8b]) {
-            let mut rest = MultiGzDecoder::new(Cursor::new(head).chain(raw));
-            let head = beginning(&mut rest, least).map_err(Error::io(name, "decompress"))?;
-            (head, Box::new(rest) as Box<dyn Read + Send>, None)
-        } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            let all = Cursor::new(head).chain(raw);
-            let mut rest = zstd::stream::read::Decoder::new(all).map_err(Error::io(name, "decompress"))?;
+        let (head, rest, file) = if let Some(container) = Container::of(&head) {
+            let all = BufReader::with_capacity(128 << 10, Cursor::new(head).chain(raw));
+            let mut rest = Members::new(container, all);
             let head = beginning(&mut rest, least).map_err(Error::io(name, "decompress"))?;
             (head, Box::new(rest) as Box<dyn Read + Send>, None)
         } else {

@@ -13,7 +13,7 @@ use crate::encoding;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::json_schema::{JsonSchema, fits, stored};
-use crate::lines::Lines;
+use crate::lines::{LineEnds, Lines};
 use crate::options::{BATCH_BYTES, ReadOptions};
 use crate::reader::Rows;
 
@@ -43,7 +43,7 @@ impl JsonRows {
     /// Reads an input with the columns `schema`, or those of its first rows.
     pub fn new(input: Input, schema: Option<JsonSchema>, options: &ReadOptions) -> Result<Self> {
         refuse_array(&input, options)?;
-        let mut lines = Lines::new(input, options)?;
+        let mut lines = Lines::new(input, options, LineEnds::LineFeed)?;
         let (mut sampled, mut rows) = (VecDeque::new(), 0);
         let schema = match schema {
             Some(schema) => schema,
@@ -173,7 +173,7 @@ fn kind_of(value: &Value) -> &'static str {
 /// Refuses one JSON array around all rows, which is a usual form of `.json` files.
 fn refuse_array(input: &Input, options: &ReadOptions) -> Result<()> {
     let is_converted = options.encoding.is_some_and(|encoding| encoding != encoding_rs::UTF_8);
-    let head = input.head.strip_prefix(encoding::BYTE_ORDER_MARK).unwrap_or(&input.head);
+    let head = encoding::without_marks(&input.head);
     if !is_converted && head.trim_ascii_start().starts_with(b"[") {
         let reason = "is a JSON array; expected JSON Lines, one object a line (jq -c '.[]' converts it)";
         return Err(Error::content(&input.name, reason));

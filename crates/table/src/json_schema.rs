@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Result;
 use crate::input::Input;
-use crate::lines::Lines;
+use crate::lines::{LineEnds, Lines};
 use crate::options::ReadOptions;
 
 /// The columns that were seen so far, in the order of their first occurrence.
@@ -19,7 +19,7 @@ pub(crate) struct JsonSchema {
 
 /// The columns of all rows of a file. Rows that do not parse are left to the reader.
 pub(crate) fn of_file(path: &Path, options: &ReadOptions) -> Result<JsonSchema> {
-    let mut lines = Lines::new(Input::of_file(path)?, options)?;
+    let mut lines = Lines::new(Input::of_file(path)?, options, LineEnds::LineFeed)?;
     let mut schema = JsonSchema::default();
     while let Some((_, line)) = lines.next()? {
         if let Ok(Value::Object(row)) = serde_json::from_slice(line) {

@@ -14,6 +14,7 @@ mod input;
 mod json_lines;
 mod json_schema;
 mod lines;
+mod members;
 mod options;
 mod parquet;
 mod quotes;
@@ -28,11 +29,12 @@ pub use error::{Error, Result};
 pub use files::{find_files, natural_order};
 pub use format::{Compression, Format};
 pub use lines::TEXT_COLUMN;
+pub use members::{Container, Members};
 pub use options::ReadOptions;
 pub use parquet::row_groups;
 pub use reader::Reader;
 pub use table::Table;
-pub use write::{WriteOptions, Writer};
+pub use write::{Formulas, WriteOptions, Writer};
 
 /// The encodings that texts are converted from.
 pub use encoding_rs::Encoding;

@@ -1,6 +1,6 @@
 //! One text a line.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringBuilder};
@@ -23,20 +23,32 @@ pub(crate) struct LineRows {
     options: ReadOptions,
 }
 
-/// The lines of an input, which end with a line feed or a carriage return and a line feed.
+/// The lines of an input.
 pub(crate) struct Lines {
     name: String,
     reader: BufReader<Box<dyn Read + Send>>,
+    ends: LineEnds,
+    /// Whether the last line ended with a carriage return, so that a line feed after it belongs to it.
+    after_return: bool,
     line: Vec<u8>,
     number: u64,
 }
 
+/// What ends a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineEnds {
+    /// `\n` or `\r\n`, as JSON Lines has it: a lone `\r` is white space of JSON.
+    LineFeed,
+    /// Also a lone `\r`.
+    Any,
+}
+
 impl Lines {
-    pub fn new(input: Input, options: &ReadOptions) -> Result<Self> {
-        let (name, head) = (input.name.clone(), input.head.clone());
-        let text =
-            encoding::as_utf8(input.into_reader(), &head, options).map_err(Error::io(&name, "read"))?;
-        Ok(Self { name, reader: BufReader::with_capacity(64 << 10, text), line: Vec::new(), number: 0 })
+    pub fn new(input: Input, options: &ReadOptions, ends: LineEnds) -> Result<Self> {
+        let name = input.name.clone();
+        let text = encoding::as_utf8(input.into_reader(), options).map_err(Error::io(&name, "read"))?;
+        let reader = BufReader::with_capacity(64 << 10, text);
+        Ok(Self { name, reader, ends, after_return: false, line: Vec::new(), number: 0 })
     }
 
     pub fn name(&self) -> &str {
@@ -46,30 +58,50 @@ impl Lines {
     /// The next line with its number, from 1.
     pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
         self.line.clear();
-        let limit = LARGEST_ROW as u64 + 2;
-        let mut limited = self.reader.by_ref().take(limit);
-        let read = limited.read_until(b'\n', &mut self.line).map_err(Error::io(&self.name, "read"))?;
-        if read == 0 {
+        let (mut is_there, mut is_ended) = (false, false);
+        while !is_ended {
+            let bytes = match self.reader.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                bytes => bytes.map_err(Error::io(&self.name, "read"))?,
+            };
+            if std::mem::take(&mut self.after_return) && bytes.first() == Some(&b'\n') {
+                self.reader.consume(1);
+                continue;
+            }
+            if bytes.is_empty() {
+                break;
+            }
+            is_there = true;
+            let is_end = |byte: &u8| *byte == b'\n' || *byte == b'\r' && self.ends == LineEnds::Any;
+            let end = bytes.iter().position(is_end);
+            let length = end.unwrap_or(bytes.len());
+            self.line.extend_from_slice(&bytes[..length]);
+            if let Some(end) = end {
+                self.after_return = bytes[end] == b'\r';
+                is_ended = true;
+            }
+            self.reader.consume(length + usize::from(is_ended));
+            if self.line.len() > LARGEST_ROW + 1 {
+                let reason = format!(
+                    "line {} is longer than {} MiB; expected one row a line",
+                    self.number + 1,
+                    LARGEST_ROW >> 20
+                );
+                return Err(Error::content(&self.name, reason));
+            }
+        }
+        if !is_there {
             return Ok(None);
         }
         self.number += 1;
-        if read as u64 == limit && self.line.last() != Some(&b'\n') {
-            let reason = format!(
-                "line {} is longer than {} MiB; expected one row a line",
-                self.number,
-                LARGEST_ROW >> 20
-            );
-            return Err(Error::content(&self.name, reason));
-        }
-        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        Ok(Some((self.number, line.strip_suffix(b"\r").unwrap_or(line))))
+        Ok(Some((self.number, self.line.strip_suffix(b"\r").unwrap_or(&self.line))))
     }
 }
 
 impl LineRows {
     pub fn new(input: Input, options: &ReadOptions) -> Result<Self> {
         let schema = Arc::new(Schema::new(vec![Field::new(TEXT_COLUMN, DataType::Utf8, true)]));
-        Ok(Self { lines: Lines::new(input, options)?, schema, options: options.clone() })
+        Ok(Self { lines: Lines::new(input, options, LineEnds::Any)?, schema, options: options.clone() })
     }
 }
 

@@ -83,7 +83,7 @@ fn open(
 fn recognise(head: &[u8]) -> Option<Format> {
     // The continuation marker of an Arrow IPC stream.
     const CONTINUATION: [u8; 4] = [0xff; 4];
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let text = encoding::without_marks(head).trim_ascii_start();
     if head.starts_with(b"PAR1") {
         Some(Format::Parquet)
     } else if head.starts_with(b"ARROW1") || head.starts_with(&CONTINUATION) {

@@ -85,7 +85,7 @@ fn all_line_ends_and_a_byte_order_mark_make_no_difference() {
     let unix = "text,label\n見出し,a\n\"引用\",b\n\n三,c";
     let expected = [["見出し", "a"], ["引用", "b"], ["三", "c"]];
     for line_end in ["\n", "\r\n", "\r"] {
-        for mark in ["", "\u{feff}"] {
+        for mark in ["", "\u{feff}", "\u{feff}\u{feff}"] {
             let csv = format!("{mark}{}", unix.replace('\n', line_end));
             assert_eq!(texts("a.csv", csv.as_bytes()), expected, "{line_end:?} {mark:?}");
         }
@@ -284,6 +284,7 @@ fn a_stream_of_json_has_the_columns_of_its_beginning() {
 #[test]
 fn every_line_is_a_row_even_an_empty_one() {
     assert_eq!(texts("a.txt", "\u{feff}一\r\n\n三".as_bytes()), [["一"], [""], ["三"]]);
+    assert_eq!(texts("a.txt", "\u{feff}\u{feff}一\r\r三\r\n四\r".as_bytes()), [["一"], [""], ["三"], ["四"]]);
     let stream = Table::from_reader("一\n\n".as_bytes(), "standard input", &ReadOptions::default()).unwrap();
     assert_eq!(stream.format(), Format::Lines);
     assert_eq!(collect(stream).unwrap().0.num_rows(), 2);

@@ -7,7 +7,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float32Array, Int32Builder, Int64Array, ListBuilder, RecordBatch,
     StringArray,
 };
-use midashi_table::{Compression, Format, ReadOptions, Table, WriteOptions, Writer};
+use midashi_table::{Compression, Format, Formulas, ReadOptions, Table, WriteOptions, Writer};
 
 /// Texts with everything that CSV quotes, an empty text and a missing one.
 const TEXTS: [Option<&str>; 5] =
@@ -39,7 +39,7 @@ fn table() -> RecordBatch {
 /// The bytes of two batches.
 fn written(format: Format, compression: Compression, arrow_stream: bool) -> Vec<u8> {
     let table = table();
-    let options = WriteOptions { format, compression, arrow_stream };
+    let options = WriteOptions { format, compression, arrow_stream, formulas: Formulas::Keep };
     let mut writer = Writer::new(Vec::new(), "out", options, &table.schema()).unwrap();
     writer.write(&table.slice(0, 2)).unwrap();
     writer.flush().unwrap();
@@ -116,12 +116,48 @@ fn csv_and_tsv_quote_what_needs_quotes() {
 fn a_single_empty_field_is_a_row() {
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["", "a"]));
     let table = RecordBatch::try_from_iter([("text", texts)]).unwrap();
-    let options = WriteOptions { format: Format::Csv, compression: Compression::None, arrow_stream: true };
+    let options = WriteOptions {
+        format: Format::Csv,
+        compression: Compression::None,
+        arrow_stream: true,
+        formulas: Formulas::Keep,
+    };
     let mut writer = Writer::new(Vec::new(), "out", options, &table.schema()).unwrap();
     writer.write(&table).unwrap();
     let bytes = writer.finish().unwrap();
     assert_eq!(String::from_utf8(bytes.clone()).unwrap(), "text\n\"\"\na\n");
     assert_eq!(read(bytes, Format::Csv).num_rows(), 2);
+}
+
+#[test]
+fn texts_that_begin_like_a_formula_get_an_apostrophe_and_numbers_do_not() {
+    let texts = ["=1+1", "+81", "-1", "@a", "\tb", "\r=1", "＝1", "a=1", "'=1", ""];
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..10).map(|at| -at)));
+    let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+    let table = RecordBatch::try_from_iter([("=cmd", column), ("number", numbers)]).unwrap();
+    let written = |format, formulas| {
+        let options = WriteOptions { format, compression: Compression::None, arrow_stream: true, formulas };
+        let mut writer = Writer::new(Vec::new(), "out", options, &table.schema()).unwrap();
+        writer.write(&table).unwrap();
+        let escaped = writer.escaped_formulas();
+        (writer.finish().unwrap(), escaped)
+    };
+    let cells = |bytes| {
+        let batch = read(bytes, Format::Csv);
+        let name = batch.schema_ref().field(0).name().clone();
+        let column = batch.column(0).as_string::<i32>().iter().map(|cell| cell.unwrap().to_owned());
+        (name, column.collect::<Vec<_>>(), batch.column(1).as_string::<i32>().value(3).to_owned())
+    };
+    let (bytes, escaped) = written(Format::Csv, Formulas::Escape);
+    assert_eq!(escaped, 8, "the name of a column is a cell too");
+    let expected: Vec<String> =
+        (0..10).map(|at| format!("{}{}", if at < 7 { "'" } else { "" }, texts[at])).collect();
+    assert_eq!(cells(bytes), ("'=cmd".into(), expected, "-3".into()));
+    let (bytes, escaped) = written(Format::Csv, Formulas::Keep);
+    assert_eq!((cells(bytes).1, escaped), (texts.map(str::to_owned).to_vec(), 0), "for programs");
+    let (bytes, escaped) = written(Format::JsonLines, Formulas::Escape);
+    assert!(String::from_utf8(bytes).unwrap().starts_with("{\"=cmd\":\"=1+1\""), "no spreadsheet opens it");
+    assert_eq!(escaped, 0);
 }
 
 #[test]
@@ -137,7 +173,12 @@ fn equal_tables_have_equal_bytes() {
 fn a_table_without_rows_has_its_columns() {
     for format in [Format::Csv, Format::Parquet, Format::Arrow] {
         let table = table();
-        let options = WriteOptions { format, compression: Compression::None, arrow_stream: true };
+        let options = WriteOptions {
+            format,
+            compression: Compression::None,
+            arrow_stream: true,
+            formulas: Formulas::Keep,
+        };
         let writer = Writer::new(Vec::new(), "out", options, &table.schema()).unwrap();
         let read = read(writer.finish().unwrap(), format);
         assert_eq!((read.num_rows(), read.num_columns()), (0, 5), "{format}");
@@ -156,7 +197,12 @@ fn a_destination_that_fails_is_named_with_its_cause() {
         }
     }
     for format in [Format::Csv, Format::JsonLines, Format::Parquet, Format::Arrow] {
-        let options = WriteOptions { format, compression: Compression::None, arrow_stream: true };
+        let options = WriteOptions {
+            format,
+            compression: Compression::None,
+            arrow_stream: true,
+            formulas: Formulas::Keep,
+        };
         let table = table();
         let result = Writer::new(Full, "out", options, &table.schema()).and_then(|mut writer| {
             writer.write(&table)?;
@@ -171,7 +217,12 @@ fn a_destination_that_fails_is_named_with_its_cause() {
 
 #[test]
 fn lines_cannot_be_written() {
-    let options = WriteOptions { format: Format::Lines, compression: Compression::None, arrow_stream: true };
+    let options = WriteOptions {
+        format: Format::Lines,
+        compression: Compression::None,
+        arrow_stream: true,
+        formulas: Formulas::Keep,
+    };
     let error = Writer::new(Vec::new(), "out", options, &table().schema()).err().unwrap().to_string();
     assert!(error.contains("lines have no columns; expected one of csv"), "{error}");
 }

@@ -71,6 +71,11 @@ pub fn shaped(text: &str) -> String {
     shown
 }
 
+/// As [`shaped`], but keeps line feeds.
+pub fn shaped_lines(text: &str) -> String {
+    text.split('\n').map(shaped).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether `c` is a control character, a format character (direction controls, joiners, tags), or a line or paragraph
 /// separator.
 pub fn is_shapeless(c: char) -> bool {
@@ -92,6 +97,7 @@ mod tests {
     #[test]
     fn in_a_terminal_every_character_has_a_shape() {
         assert_eq!(shaped("見\u{1B}[31m\n\u{9B}2J"), "見␛[31m␊\u{FFFD}2J");
+        assert_eq!(shaped_lines("見\u{1B}[31m\n\ta\n"), "見␛[31m\n␉a\n", "the lines of a table stay");
         assert_eq!(shaped("a\u{202E}b\u{2069}"), "a<U+202E>b<U+2069>");
         assert_eq!(shaped("👨\u{200D}👩\u{2028}\u{E0041}"), "👨<U+200D>👩<U+2028><U+E0041>");
         assert_eq!(shaped("か\u{3099}\u{3000}ﾊﾟ"), "か\u{3099}\u{3000}ﾊﾟ", "marks and spaces stay");

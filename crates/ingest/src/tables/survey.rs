@@ -30,6 +30,8 @@ pub struct Survey {
     pub ids_repeat: Option<String>,
     /// Rows that cannot be used.
     pub bad: BadRows,
+    /// Bytes of the titles and bodies that are used.
+    bytes: u64,
 }
 
 /// The use of a row.
@@ -53,11 +55,11 @@ struct Ids {
 }
 
 impl Survey {
-    /// Reads all rows. `expected` are the names of labels that the configuration gives.
+    /// Reads all rows. `expected` are the names of labels that the configuration gives, `most_bytes` bounds the texts.
     ///
     /// # Errors
-    /// When a table cannot be read, or its labels are no categories.
-    pub fn of(tables: &Tables, expected: Option<LabelNames>) -> Result<Self> {
+    /// When a table cannot be read, its texts are more than the bound, or its labels are no categories.
+    pub fn of(tables: &Tables, expected: Option<LabelNames>, most_bytes: u64) -> Result<Self> {
         let mut rows = tables.rows();
         let mut part =
             rows.next()?.context("the table has no rows; expected a text and a label in each row")?;
@@ -69,10 +71,19 @@ impl Survey {
             rows: Vec::new(),
             ids_repeat: None,
             bad: BadRows::default(),
+            bytes: 0,
         };
         let mut ids = Ids { is_named: tables.names.id.is_some(), seen: HashSet::new(), repeat: None };
         loop {
             survey.add(&part, &mut ids)?;
+            ensure!(
+                survey.bytes <= most_bytes,
+                "{}: up to row {}, the texts have {} bytes, expected at most {most_bytes}; later stages hold them in memory; \
+                 leave rows or a column of bodies out, or raise corpus.limits.total_bytes",
+                part.path.display(),
+                part.numbers.last().copied().unwrap_or_default(),
+                survey.bytes
+            );
             match rows.next()? {
                 Some(next) => part = next,
                 None => break,
@@ -110,7 +121,7 @@ impl Survey {
     }
 
     fn use_of(&mut self, part: &Part, row: usize, ids: &mut Ids) -> Result<Use, (Trouble, String)> {
-        let (title, body) = (stripped(part.cells.title(row)), part.cells.body(row));
+        let (title, body) = (stripped_of_marks(part.cells.title(row)), part.cells.body(row));
         if title.is_empty() {
             let name = self.columns.title.as_ref().map_or("", |column| &column.name);
             return Err((Trouble::EmptyText, format!("the text, column {name:?}, is empty")));
@@ -130,6 +141,7 @@ impl Survey {
         if let Some(id) = part.cells.id(row) {
             ids.check(id).map_err(|reason| (Trouble::BadId, reason))?;
         }
+        self.bytes = self.bytes.saturating_add((title.len() + body.len()) as u64);
         Ok(Use { label, split, text: digest(&(title, body)) })
     }
 
@@ -176,6 +188,11 @@ impl Ids {
         self.seen = HashSet::new();
         Ok(())
     }
+}
+
+/// A title without white space and byte order marks around it. Those that it has inside change no emptiness.
+fn stripped_of_marks(title: &str) -> &str {
+    stripped(title.trim_start_matches('\u{feff}'))
 }
 
 fn digest(value: &impl Hash) -> u64 {

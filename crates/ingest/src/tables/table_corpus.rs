@@ -1,14 +1,14 @@
 //! A corpus from tables: surveyed first, then read again and written row by row.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
 use midashi_artifacts::{Article, CategoryId, Corpus, Split};
-use midashi_config::{BadFiles, SplitShares};
 use midashi_stage::Provenance;
+use midashi_text::cleaned;
 
-use crate::labels::{Categories, LabelNames};
+use crate::labels::Categories;
+use crate::settings::Settings;
 use crate::split::{complete, divide};
 use crate::tables::rows::{Part, Tables};
 use crate::tables::survey::Survey;
@@ -37,16 +37,12 @@ impl TableCorpus {
     /// Surveys the tables and splits their rows.
     ///
     /// # Errors
-    /// When a table cannot be read, when a row cannot be used and `bad_rows` is `error`, or when there are fewer than two
+    /// When a table cannot be read, when a row cannot be used and `bad_files` is `error`, or when there are fewer than two
     /// categories.
-    pub fn of(
-        tables: Tables,
-        expected: Option<LabelNames>,
-        bad_rows: BadFiles,
-        shares: &SplitShares,
-    ) -> Result<Self> {
-        let survey = Survey::of(&tables, expected)?;
-        survey.bad.check(bad_rows)?;
+    pub fn of(tables: Tables, settings: &Settings) -> Result<Self> {
+        let shares = &settings.split;
+        let survey = Survey::of(&tables, settings.label_names(), settings.limits.total_bytes)?;
+        survey.bad.check(settings.bad_files)?;
         let categories = survey.labels.categories()?;
         let used = || survey.rows.iter().flatten();
         let category_of: Vec<CategoryId> =
@@ -97,8 +93,8 @@ impl TableCorpus {
             category: self.category_of[used],
             url: None,
             published_at: None,
-            title: stripped(&with_line_feeds(part.cells.title(row))).to_owned(),
-            body: stripped_at_end(&with_line_feeds(part.cells.body(row))).to_owned(),
+            title: stripped(&cleaned(part.cells.title(row))).to_owned(),
+            body: stripped_at_end(&cleaned(part.cells.body(row))).to_owned(),
             split: self.split_of[used],
         }
     }
@@ -111,14 +107,5 @@ fn id_of_number(part: &Part, row: usize) -> String {
     match part.split {
         Some(split) => format!("{}-{number}", split.name()),
         None => number.to_string(),
-    }
-}
-
-/// A text whose lines end as those of a text file that was read.
-fn with_line_feeds(text: &str) -> Cow<'_, str> {
-    if text.contains('\r') {
-        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
-    } else {
-        Cow::Borrowed(text)
     }
 }

@@ -6,12 +6,10 @@ use jiff::fmt::temporal::Pieces;
 use midashi_artifacts::Timestamp;
 use midashi_config::Layout;
 use midashi_table::{Encoding, recognise_encoding};
-
-/// Some editors write it at the start of a UTF-8 file.
-const BYTE_ORDER_MARK: char = '\u{feff}';
+use midashi_text::cleaned;
 
 /// The fields of an article, for any layout.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Text {
     /// Line 1 of the livedoor layout, if it is not empty.
     pub url: Option<String>,
@@ -24,7 +22,7 @@ pub struct Text {
 }
 
 /// The date of an article.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Published {
     /// There is no date.
     Missing,
@@ -41,7 +39,7 @@ impl Text {
     /// The reason why the file is not an article: it is not in the encoding, has too few lines or an empty title.
     pub fn parse(bytes: &[u8], layout: Layout, encoding: Option<&'static Encoding>) -> Result<Self, String> {
         let text = decode(bytes, encoding)?;
-        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+        let text = &*cleaned(&text);
         let mut lines = text.lines();
         let (url, published) = match layout {
             Layout::Livedoor => (lines.next(), lines.next().map_or(Published::Missing, Published::parse)),
@@ -50,7 +48,8 @@ impl Text {
         let title = lines.next().ok_or_else(|| too_few_lines(text, layout))?;
         let title = stripped(title);
         if title.is_empty() {
-            return Err(format!("the title, line {}, is empty", title_line(layout)));
+            let advice = other_layout(text, layout);
+            return Err(format!("the title, line {}, is empty{advice}", title_line(layout)));
         }
         let body = lines.collect::<Vec<_>>().join("\n");
         Ok(Self {
@@ -64,7 +63,7 @@ impl Text {
 
 impl Published {
     /// Parses ISO 8601 with an offset, such as `2012-05-04T09:55:00+0900`.
-    fn parse(line: &str) -> Self {
+    pub fn parse(line: &str) -> Self {
         let moment = || {
             let pieces = Pieces::parse(line.trim()).ok()?;
             let offset = pieces.to_numeric_offset()?;
@@ -121,7 +120,27 @@ fn too_few_lines(text: &str, layout: Layout) -> String {
         Layout::Livedoor => "URL, date, title and then the body",
         Layout::TitleFirst => "the title and then the body",
     };
-    format!("has too few lines: {}, expected {expected}", text.lines().count())
+    let advice = other_layout(text, layout);
+    format!("has too few lines: {}, expected {expected}{advice}", text.lines().count())
+}
+
+/// Advice about a text that cannot be read, if its first line is neither a URL nor empty.
+fn other_layout(text: &str, layout: Layout) -> &'static str {
+    let first = text.lines().next().unwrap_or_default().trim();
+    match layout {
+        Layout::Livedoor if !first.is_empty() && !is_url(first) => {
+            "; if line 1 is the title, set corpus.layout=title-first"
+        }
+        _ => "",
+    }
+}
+
+/// Whether a line is the address of a page.
+pub fn is_url(line: &str) -> bool {
+    let line = line.trim();
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| line.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
 /// The characters that Python's `str.strip` removes: Unicode white space and the four information separators.
@@ -163,10 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_and_windows_line_ends_make_no_difference() {
+    fn byte_order_marks_and_other_line_ends_make_no_difference() {
         let unix = "http://a/1/\n2012-05-04T09:55:00+0900\n見出し\n一\n二\n";
         let windows = format!("\u{feff}{}", unix.replace('\n', "\r\n"));
         assert_eq!(livedoor(&windows), livedoor(unix));
+        let old_macintosh = format!("\u{feff}\u{feff}{}", unix.replace('\n', "\r"));
+        assert_eq!(livedoor(&old_macintosh), livedoor(unix));
     }
 
     #[test]
@@ -200,7 +221,16 @@ mod tests {
             livedoor("http://a/1/\n2012-05-04T09:55:00+0900\n").unwrap_err(),
             "has too few lines: 2, expected URL, date, title and then the body"
         );
-        assert_eq!(livedoor("u\nd\n　\nbody").unwrap_err(), "the title, line 3, is empty");
+        assert_eq!(
+            livedoor("u\nd\n　\nbody").unwrap_err(),
+            "the title, line 3, is empty; if line 1 is the title, set corpus.layout=title-first"
+        );
+        assert_eq!(livedoor("\n\n　\nbody").unwrap_err(), "the title, line 3, is empty");
+        assert_eq!(
+            livedoor("見出し\n本文").unwrap_err(),
+            "has too few lines: 2, expected URL, date, title and then the body; if line 1 is the title, set \
+             corpus.layout=title-first"
+        );
         assert_eq!(
             Text::parse(b"", Layout::TitleFirst, None).unwrap_err(),
             "has too few lines: 0, expected the title and then the body"

@@ -1,48 +1,88 @@
 //! Visiting the files of a corpus of text files, in a folder or an archive. Nothing is extracted to disk.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
-use flate2::bufread::MultiGzDecoder;
+use anyhow::{Context, Result, ensure};
+use midashi_table::{Container, Members};
 
-use crate::texts::corpus_file::{CorpusFile, NAME_NOT_UTF8, Visit, classify};
-use crate::texts::tar_archive::{BLOCK, BROKEN, visit_tar};
+use crate::texts::admission::Admission;
+use crate::texts::corpus_file::Visit;
+use crate::texts::folder::visit_folder;
+use crate::texts::metered::BROKEN;
+use crate::texts::tar_archive::visit_tar;
+use crate::texts::tar_blocks::BLOCK;
 use crate::texts::zip_archive::visit_zip;
 
-/// Calls `visit` with every file of the archive or folder `source`. `LICENSE.txt` is a note, or a text if `licences` is
-/// true.
+/// The form of an archive, recognised by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Tar,
+    Compressed(Container),
+    Zip,
+}
+
+/// Calls `visit` with every file of the archive or folder `source`. Returns the files of a zip archive of which only the last of
+/// equal names was visited.
 ///
 /// # Errors
-/// When `source` cannot be read, the archive is broken, or `visit` fails.
-pub fn visit_files(source: &Path, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
+/// When `source` cannot be read, the archive is broken, it is larger than its bounds, or `visit` fails.
+pub fn visit_files(
+    source: &Path,
+    admission: &mut Admission<'_>,
+    visit: &mut Visit<'_>,
+) -> Result<Vec<String>> {
     if source.is_dir() {
-        return visit_folder(source, "", licences, visit);
+        visit_folder(source, admission, visit)?;
+        return Ok(Vec::new());
     }
-    let file = File::open(source).with_context(|| format!("cannot read {}", source.display()))?;
-    visit_archive(BufReader::with_capacity(1 << 17, file), licences, visit)
+    visit_archive(open(source)?, admission, visit)
         .with_context(|| format!("cannot read the corpus from {}", source.display()))
 }
 
-/// An archive is recognised by its first bytes.
-fn visit_archive(mut archive: impl BufRead + Seek, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
+/// Checks that the file `source` begins as an archive.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub fn check_archive(source: &Path) -> Result<()> {
+    form(&mut open(source)?).with_context(|| format!("cannot read the corpus from {}", source.display()))?;
+    Ok(())
+}
+
+fn open(source: &Path) -> Result<BufReader<File>> {
+    let file = File::open(source).with_context(|| format!("cannot read {}", source.display()))?;
+    Ok(BufReader::with_capacity(1 << 17, file))
+}
+
+fn form(archive: &mut (impl Read + Seek)) -> Result<Form> {
     let mut start = Vec::new();
     archive.by_ref().take(BLOCK as u64).read_to_end(&mut start).context(BROKEN)?;
     archive.seek(SeekFrom::Start(0)).context(BROKEN)?;
-    if start.starts_with(&[0x1f, 0x8b]) {
-        visit_tar(MultiGzDecoder::new(archive), licences, visit)
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let tar = zstd::stream::read::Decoder::with_buffer(archive).context(BROKEN)?;
-        visit_tar(tar, licences, visit)
-    } else if start.starts_with(b"PK") {
-        visit_zip(archive, licences, visit)
-    } else if start.get(257..262) == Some(b"ustar") {
-        check_end(&mut archive)?;
-        visit_tar(archive, licences, visit)
-    } else {
-        bail!(BROKEN)
+    let form = match Container::of(&start) {
+        Some(container) => Some(Form::Compressed(container)),
+        None if start.starts_with(b"PK") => Some(Form::Zip),
+        None if start.get(257..262) == Some(b"ustar") => Some(Form::Tar),
+        None => None,
+    };
+    form.context(BROKEN)
+}
+
+fn visit_archive(
+    mut archive: impl BufRead + Seek,
+    admission: &mut Admission<'_>,
+    visit: &mut Visit<'_>,
+) -> Result<Vec<String>> {
+    let mut replaced = Vec::new();
+    match form(&mut archive)? {
+        Form::Compressed(container) => visit_tar(Members::new(container, archive), admission, visit)?,
+        Form::Zip => visit_zip(archive, admission, &mut replaced, visit)?,
+        Form::Tar => {
+            check_end(&mut archive)?;
+            visit_tar(archive, admission, visit)?;
+        }
     }
+    Ok(replaced)
 }
 
 /// Checks that a tar archive without compression, and so without a checksum, ends with the block of zeros that ends every
@@ -53,34 +93,6 @@ fn check_end(archive: &mut (impl Read + Seek)) -> Result<()> {
     archive.read_exact(&mut end).context(BROKEN)?;
     ensure!(end == [0; BLOCK], "the archive is cut off: its last block is not empty; {BROKEN}");
     archive.seek(SeekFrom::Start(0)).context(BROKEN)?;
-    Ok(())
-}
-
-/// `inside` is the path of `folder` in the corpus: empty, or with a trailing `/`.
-fn visit_folder(folder: &Path, inside: &str, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
-    let cannot = |doing: &str, path: &Path| format!("cannot {doing} {}", path.display());
-    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let mut entries = entries.with_context(|| cannot("list", folder))?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let metadata = entry.metadata().with_context(|| cannot("read", &path))?;
-        let name = entry.file_name();
-        let inner = format!("{inside}{}", name.to_string_lossy());
-        if name.to_str().is_some() && metadata.is_dir() {
-            visit_folder(&path, &(inner + "/"), licences, visit)?;
-            continue;
-        }
-        visit(if name.to_str().is_none() {
-            CorpusFile::Bad { path: inner, reason: NAME_NOT_UTF8.into() }
-        } else if metadata.is_file() {
-            let read = || fs::read(&path);
-            classify(inner, metadata.len(), licences, read).with_context(|| cannot("read", &path))?
-        } else {
-            let kind = if metadata.is_symlink() { "a symbolic link" } else { "a device" };
-            CorpusFile::Bad { path: inner, reason: format!("is {kind}, not a plain file") }
-        })?;
-    }
     Ok(())
 }
 
@@ -121,13 +133,18 @@ pub mod samples {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Cursor;
 
+    use midashi_config::CorpusLimits;
     use tar::EntryType;
 
     use super::samples::{gzip, tar, tar_of};
     use super::*;
-    use crate::texts::corpus_file::LARGEST_FILE;
+    use crate::texts::corpus_file::{CorpusFile, LinkKind};
+
+    /// The default of `corpus.limits.text_bytes`.
+    const LARGEST_FILE: usize = 16 << 20;
 
     fn files_of(archive: &[u8]) -> Result<Vec<CorpusFile>, String> {
         files_with(archive, false)
@@ -135,7 +152,8 @@ mod tests {
 
     fn files_with(archive: &[u8], licences: bool) -> Result<Vec<CorpusFile>, String> {
         let mut files = Vec::new();
-        visit_archive(Cursor::new(archive), licences, &mut |file| {
+        let limits = CorpusLimits::default();
+        visit_archive(Cursor::new(archive), &mut Admission::new(&limits, licences), &mut |file| {
             files.push(file);
             Ok(())
         })
@@ -181,7 +199,7 @@ mod tests {
 
     #[test]
     fn licences_are_texts_only_on_request() {
-        let zeros = vec![0; LARGEST_FILE as usize + 1];
+        let zeros = vec![0; LARGEST_FILE + 1];
         let archive = gzip(&tar(&[
             ("LICENSE", b"free"),
             ("README.txt", b"read"),
@@ -197,8 +215,11 @@ mod tests {
                 CorpusFile::Note("LICENSE"),
                 CorpusFile::Note("README"),
                 CorpusFile::Licence { path: "a/license.TXT".into(), bytes: b"free".into() },
-                CorpusFile::Other(".b/LICENSE.txt".into()),
-                bad("c/LICENSE.txt", "has 16777217 bytes; an article has at most 16777216"),
+                CorpusFile::Licence { path: ".b/LICENSE.txt".into(), bytes: b"free".into() },
+                bad(
+                    "c/LICENSE.txt",
+                    "has 16777217 bytes; expected at most 16777216 in a text (corpus.limits.text_bytes)"
+                ),
             ]
         );
     }
@@ -210,8 +231,8 @@ mod tests {
         for (path, bytes) in CORPUS {
             fs::write(folder.path().join(path), bytes).unwrap();
         }
-        let mut files = Vec::new();
-        visit_files(folder.path(), false, &mut |file| {
+        let (mut files, limits) = (Vec::new(), CorpusLimits::default());
+        visit_files(folder.path(), &mut Admission::new(&limits, false), &mut |file| {
             files.push(format!("{file:?}"));
             Ok(())
         })
@@ -220,20 +241,6 @@ mod tests {
         files.sort();
         expected.sort();
         assert_eq!(files, expected);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_in_a_folder_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/", folder.path().join("a.txt")).unwrap();
-        let mut files = Vec::new();
-        visit_files(folder.path(), false, &mut |file| {
-            files.push(file);
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(files, [bad("a.txt", "is a symbolic link, not a plain file")]);
     }
 
     #[test]
@@ -257,35 +264,93 @@ mod tests {
     }
 
     #[test]
-    fn links_and_devices_are_rejected() {
+    fn devices_and_links_without_a_target_are_rejected() {
         let archive = gzip(&tar_of(&[
             ("a/1.txt", b"", EntryType::Symlink),
             ("a/2.txt", b"", EntryType::Link),
             ("a/3.txt", b"", EntryType::Char),
             ("a/4.txt", b"", EntryType::Fifo),
-            ("a/LICENSE.txt", b"", EntryType::Symlink),
+            ("a/5.txt", b"", EntryType::GNUSparse),
             ("a/", b"", EntryType::Directory),
         ]));
         assert_eq!(
             files_of(&archive).unwrap(),
             [
-                bad("a/1.txt", "is a symbolic link, not a plain file"),
-                bad("a/2.txt", "is a hard link, not a plain file"),
+                bad("a/1.txt", "is a symbolic link without a target, not a plain file"),
+                bad("a/2.txt", "is a hard link without a target, not a plain file"),
                 bad("a/3.txt", "is a device, not a plain file"),
-                bad("a/4.txt", "is a device, not a plain file"),
-                bad("a/LICENSE.txt", "is a symbolic link, not a plain file"),
+                bad("a/4.txt", "is a FIFO, not a plain file"),
+                bad("a/5.txt", "is a sparse file, not a plain file"),
             ]
         );
     }
 
     #[test]
+    fn links_have_their_targets() {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (kind, path, target) in [
+            (EntryType::Link, "b/2.txt", "./a/1.txt"),
+            (EntryType::Symlink, "b/3.txt", "../a/1.txt"),
+            (EntryType::Symlink, "b/4.txt", "../../1.txt"),
+            (EntryType::Link, "b/5.md", "a/1.txt"),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(0);
+            builder.append_link(&mut header, path, target).unwrap();
+        }
+        let link = |path: &str, kind| CorpusFile::Link { path: path.into(), target: "a/1.txt".into(), kind };
+        assert_eq!(
+            files_of(&gzip(&builder.into_inner().unwrap())).unwrap(),
+            [
+                link("b/2.txt", LinkKind::Hard),
+                link("b/3.txt", LinkKind::Symbolic),
+                bad("b/4.txt", "is a symbolic link to ../../1.txt, which is outside the archive"),
+                CorpusFile::Other("b/5.md".into()),
+            ]
+        );
+    }
+
+    #[test]
+    fn long_names_of_both_kinds_are_read_within_their_bound() {
+        let long = format!("{}/1.txt", "長い名前".repeat(40));
+        let mut gnu = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1);
+        gnu.append_data(&mut header, &long, &b"x"[..]).unwrap();
+        let gnu = gnu.into_inner().unwrap();
+        let mut pax = tar::Builder::new(Vec::new());
+        pax.append_pax_extensions([("path", long.as_bytes())]).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(1);
+        header.set_path("short.txt").unwrap();
+        header.set_cksum();
+        pax.append(&header, &b"x"[..]).unwrap();
+        let pax = pax.into_inner().unwrap();
+        for archive in [&gnu, &pax] {
+            assert_eq!(files_of(archive).unwrap(), [text(&long, b"x")]);
+            let limits = CorpusLimits { header_bytes: 100, ..CorpusLimits::default() };
+            let mut admission = Admission::new(&limits, false);
+            let refused = visit_archive(Cursor::new(archive), &mut admission, &mut |_| Ok(())).unwrap_err();
+            let message = format!("{refused:#}");
+            assert!(message.contains("expected at most 100 (corpus.limits.header_bytes)"), "{message}");
+        }
+    }
+
+    #[test]
     fn a_decompression_bomb_is_not_read() {
-        let zeros = vec![0; LARGEST_FILE as usize + 1];
+        let zeros = vec![0; LARGEST_FILE + 1];
         let archive = gzip(&tar(&[("a/1.txt", &zeros), ("a/2.txt", b"x")]));
         assert!(archive.len() < zeros.len() / 100);
         assert_eq!(
             files_of(&archive).unwrap(),
-            [bad("a/1.txt", "has 16777217 bytes; an article has at most 16777216"), text("a/2.txt", b"x")]
+            [
+                bad(
+                    "a/1.txt",
+                    "has 16777217 bytes; expected at most 16777216 in a text (corpus.limits.text_bytes)"
+                ),
+                text("a/2.txt", b"x")
+            ]
         );
     }
 

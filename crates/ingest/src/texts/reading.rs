@@ -1,21 +1,25 @@
 //! From the files of a corpus to its articles and categories, with a list of everything that was skipped.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use midashi_artifacts::{Article, CategoryId, Corpus, MAX_CATEGORIES, Split};
-use midashi_config::{BadFiles, Compat, Layout};
+use midashi_config::{BadFiles, Compat, CorpusLimits, Layout};
 use midashi_table::{Encoding, Format};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::labels::{Merged, merge};
 use crate::split_names::split_of_name;
+use crate::texts::admission::Admission;
 use crate::texts::article::{Published, Text};
-use crate::texts::corpus_file::{CorpusFile, LICENCE, text_stem};
+use crate::texts::corpus_file::{CorpusFile, LICENCE, LinkKind, is_text, text_stem};
 use crate::texts::corpus_files::visit_files;
+use crate::texts::folder::{FolderLinks, visit_folder};
+use crate::texts::layout::Layouts;
 
 /// How text files are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TextOptions {
     /// The layout of a file.
     pub layout: Layout,
@@ -25,6 +29,8 @@ pub struct TextOptions {
     pub bad_files: BadFiles,
     /// Whether licences are texts.
     pub compat: Compat,
+    /// The bounds of the corpus.
+    pub limits: CorpusLimits,
 }
 
 /// A corpus that was read.
@@ -42,6 +48,8 @@ pub struct Reading {
     pub licences: usize,
     /// Paths of files other than `.txt`.
     pub others: Vec<String>,
+    /// Paths of texts that an archive holds again, of which the last one counts.
+    pub replaced: Vec<String>,
     /// Text files that were skipped because they are not articles, with the reason.
     pub bad: Vec<Remark>,
     /// Articles whose date cannot be parsed, with the line found.
@@ -80,34 +88,41 @@ struct BadList<'s> {
     files: Vec<Remark>,
 }
 
+/// The files of a corpus as they come. An archive may hold a path again: the later file replaces the earlier one, as if the
+/// archive were unpacked.
+struct Files<'s> {
+    options: &'s TextOptions,
+    /// By path.
+    texts: HashMap<String, Text>,
+    licences: BTreeMap<String, Vec<u8>>,
+    links: Vec<(String, String)>,
+    /// Bytes of the texts that links led to.
+    linked_bytes: u64,
+    notes: BTreeMap<&'static str, usize>,
+    others: Vec<String>,
+    replaced: Vec<String>,
+    bad: BadList<'s>,
+}
+
 impl Reading {
     /// Reads the archive or folder `source`.
     ///
     /// # Errors
-    /// When `source` is broken, when a file is bad and `bad_files` is `error`, or when there are fewer than two categories.
-    pub fn of(source: &Path, options: TextOptions) -> Result<Self> {
-        let TextOptions { layout, encoding, bad_files, compat } = options;
-        let parse = |bytes: &[u8]| Text::parse(bytes, layout, encoding);
-        let mut drafts = Vec::new();
-        let mut notes = BTreeMap::new();
-        let mut licence_files = Vec::new();
-        let mut others = Vec::new();
-        let mut bad = BadList { source, policy: bad_files, files: Vec::new() };
-        visit_files(source, compat.article, &mut |file| {
-            match file {
-                CorpusFile::Text { path, bytes } => match (Place::of(&path), parse(&bytes)) {
-                    (Some(place), Ok(text)) => drafts.push(Draft { place, text, split: None }),
-                    (None, _) => bad.add(path, OUTSIDE.into())?,
-                    (_, Err(reason)) => bad.add(path, reason)?,
-                },
-                CorpusFile::Note(name) => *notes.entry(name).or_default() += 1,
-                CorpusFile::Licence { path, bytes } => licence_files.push((path, bytes)),
-                CorpusFile::Other(path) => others.push(path),
-                CorpusFile::Bad { path, reason } => bad.add(path, reason)?,
-            }
-            Ok(())
-        })?;
+    /// When `source` is broken or larger than its bounds, when a file is bad and `bad_files` is `error`, when all texts have
+    /// another layout, or when there are fewer than two categories.
+    pub fn of(source: &Path, options: &TextOptions) -> Result<Self> {
+        let mut admission = Admission::new(&options.limits, options.compat.article);
+        let bad = BadList { source, policy: options.bad_files, files: Vec::new() };
+        let mut files = Files::new(options, bad);
+        let replaced = visit_files(source, &mut admission, &mut |file| files.add(file))?;
+        files.replaced.extend(replaced);
+        files.resolve_links()?;
+        let Files { texts, licences: licence_files, mut notes, mut others, mut replaced, mut bad, .. } =
+            files;
+        let drafts = drafts(texts);
+        check_layout(&drafts, options.layout, source)?;
         let mut drafts = in_category_folders(drafts, &mut bad)?;
+        let parse = |bytes: &[u8]| options.parse(bytes);
         let (licences, other_licences) = licences_beside(&drafts, licence_files, parse, &mut bad)?;
         if other_licences > 0 {
             *notes.entry(LICENCE).or_default() += other_licences;
@@ -119,9 +134,10 @@ impl Reading {
         let drafts = in_order(drafts, &mut bad)?;
         let undated = drafts.iter().filter_map(Draft::date_remark).collect();
         let corpus = number_categories(drafts);
-        check_categories(&corpus, source, bad.files.len(), &others)?;
         others.sort();
         bad.files.sort();
+        replaced.sort();
+        check_categories(&corpus, source, &Ignored { notes: &notes, others: &others, bad: &bad.files })?;
         Ok(Self {
             corpus,
             has_splits,
@@ -129,20 +145,167 @@ impl Reading {
             notes,
             licences: licence_count,
             others,
+            replaced,
             bad: bad.files,
             undated,
+        })
+    }
+
+    /// Checks the files of the folder `source` without reading them: kinds of files, links, sizes and names.
+    ///
+    /// # Errors
+    /// As [`Reading::of`] for what the names and sizes tell.
+    pub fn check_folder(source: &Path, options: &TextOptions) -> Result<FolderLinks> {
+        let mut admission = Admission::new(&options.limits, options.compat.article);
+        admission.reads = false;
+        let mut bad = BadList { source, policy: options.bad_files, files: Vec::new() };
+        visit_folder(source, &mut admission, &mut |file| match file {
+            CorpusFile::Bad { path, reason } => bad.add(path, reason),
+            _ => Ok(()),
         })
     }
 }
 
 const OUTSIDE: &str = "lies in no category folder; expected <category>/<id>.txt";
 
+impl TextOptions {
+    fn parse(&self, bytes: &[u8]) -> Result<Text, String> {
+        Text::parse(bytes, self.layout, self.encoding)
+    }
+}
+
+impl<'s> Files<'s> {
+    fn new(options: &'s TextOptions, bad: BadList<'s>) -> Self {
+        Self {
+            options,
+            texts: HashMap::new(),
+            licences: BTreeMap::new(),
+            links: Vec::new(),
+            linked_bytes: 0,
+            notes: BTreeMap::new(),
+            others: Vec::new(),
+            replaced: Vec::new(),
+            bad,
+        }
+    }
+
+    fn add(&mut self, file: CorpusFile) -> Result<()> {
+        match file {
+            CorpusFile::Text { path, bytes } => {
+                let text = placed(&path).and_then(|()| self.options.parse(&bytes));
+                self.put(path, text)?;
+            }
+            CorpusFile::Note(name) => *self.notes.entry(name).or_default() += 1,
+            CorpusFile::Licence { path, bytes } => {
+                if self.licences.insert(path.clone(), bytes).is_some() {
+                    self.replaced.push(path);
+                }
+            }
+            CorpusFile::Other(path) => self.others.push(path),
+            CorpusFile::Link { path, target, kind: LinkKind::Hard } => {
+                let text = self.linked(&target)?.ok_or_else(|| {
+                    format!("is a hard link to {target}, which is no text before it in the archive")
+                });
+                self.put(path.clone(), placed(&path).and(text))?;
+            }
+            CorpusFile::Link { path, target, kind: LinkKind::Symbolic } => self.links.push((path, target)),
+            CorpusFile::Bad { path, reason } => self.put(path, Err(reason))?,
+        }
+        Ok(())
+    }
+
+    /// Puts a text in its place; or a bad file, which replaces a text too.
+    fn put(&mut self, path: String, text: Result<Text, String>) -> Result<()> {
+        let known = match text {
+            Ok(text) => self.texts.insert(path.clone(), text),
+            Err(reason) => {
+                let known = self.texts.remove(&path);
+                self.bad.add(path.clone(), reason)?;
+                known
+            }
+        };
+        if known.is_some() {
+            self.replaced.push(path);
+        }
+        Ok(())
+    }
+
+    /// A copy of the text that a link leads to. A thousand links take a thousand times the memory.
+    fn linked(&mut self, target: &str) -> Result<Option<Text>> {
+        let Some(text) = self.texts.get(target) else { return Ok(None) };
+        self.linked_bytes = self.linked_bytes.saturating_add((text.title.len() + text.body.len()) as u64);
+        let most = self.options.limits.total_bytes;
+        ensure!(
+            self.linked_bytes <= most,
+            "{}: the links lead to texts of more than {most} bytes; leave links out, or raise corpus.limits.total_bytes",
+            self.bad.source.display()
+        );
+        Ok(Some(text.clone()))
+    }
+
+    /// Gives the symbolic links of an archive the texts that they lead to.
+    fn resolve_links(&mut self) -> Result<()> {
+        let links = std::mem::take(&mut self.links);
+        let folders: HashSet<String> = match links.is_empty() {
+            true => HashSet::new(),
+            false => self.texts.keys().flat_map(|path| folders_above(path)).map(str::to_owned).collect(),
+        };
+        for (path, target) in links {
+            match self.linked(&target)? {
+                Some(text) if is_text(&path) => self.put(path.clone(), placed(&path).map(|()| text))?,
+                Some(_) => self.others.push(path),
+                None if folders.contains(&target) => {
+                    let reason = format!(
+                        "is a symbolic link to the folder {target}, whose texts would occur twice; unpack the archive, and \
+                         set corpus.source to a folder without the link"
+                    );
+                    self.put(path, Err(reason))?;
+                }
+                None if is_text(&path) => {
+                    let reason = format!("is a symbolic link to {target}, which is no text of the archive");
+                    self.put(path, Err(reason))?;
+                }
+                None => self.others.push(path),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folders around a path.
+fn folders_above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
+/// Checks that a text lies in a category folder.
+fn placed(path: &str) -> Result<(), String> {
+    Place::of(path).map(|_| ()).ok_or_else(|| OUTSIDE.to_owned())
+}
+
+/// Texts with their places, in the order of their paths. A hash table has another order each time.
+fn drafts(texts: HashMap<String, Text>) -> Vec<Draft> {
+    let draft = |(path, text): (String, Text)| Some(Draft { place: Place::of(&path)?, text, split: None });
+    let mut drafts: Vec<Draft> = texts.into_iter().filter_map(draft).collect();
+    drafts.sort_by(|left, right| left.place.path.cmp(&right.place.path));
+    drafts
+}
+
+fn check_layout(drafts: &[Draft], layout: Layout, source: &Path) -> Result<()> {
+    let mut layouts = Layouts::default();
+    drafts.iter().for_each(|draft| layouts.add(&draft.text, layout));
+    match layouts.mismatch(layout) {
+        Some(reason) => bail!("{}: {reason}", source.display()),
+        None => Ok(()),
+    }
+}
+
 impl Place {
+    /// The folder above the category is compared in normalisation form C, as the category is: systems write か゛ differently.
     fn of(path: &str) -> Option<Self> {
         let (folder, name) = path.rsplit_once('/')?;
         let (root, category) = folder.rsplit_once('/').unwrap_or(("", folder));
         let id = text_stem(name)?;
-        Some(Self { category: category.into(), id: id.into(), root: root.into(), path: path.into() })
+        Some(Self { category: category.into(), id: id.into(), root: root.nfc().collect(), path: path.into() })
     }
 
     /// The place of a licence. All licences have the same file name, so the id contains the category.
@@ -151,9 +314,9 @@ impl Place {
         Some(Self { id: format!("{LICENCE}-{}", place.category), ..place })
     }
 
-    /// Whether both are in the same folder.
-    fn is_beside(&self, other: &Self) -> bool {
-        (&self.root, &self.category) == (&other.root, &other.category)
+    /// The category's folder: the folder above it, and its name.
+    fn folder(&self) -> (&str, &str) {
+        (&self.root, &self.category)
     }
 }
 
@@ -252,23 +415,24 @@ fn merge_categories(drafts: &mut [Draft]) -> Vec<Merged> {
 /// The licences beside articles, as articles of their category without URL and date, and the number of other licences.
 fn licences_beside(
     articles: &[Draft],
-    files: Vec<(String, Vec<u8>)>,
+    files: BTreeMap<String, Vec<u8>>,
     parse: impl Fn(&[u8]) -> Result<Text, String>,
     bad: &mut BadList,
 ) -> Result<(Vec<Draft>, usize)> {
     let (mut licences, mut others) = (Vec::new(), 0);
+    let splits: HashMap<(&str, &str), Option<Split>> =
+        articles.iter().map(|article| (article.place.folder(), article.split)).collect();
     for (path, bytes) in files {
         let place = Place::of_licence(&path);
-        let beside =
-            place.as_ref().and_then(|place| articles.iter().find(|article| article.place.is_beside(place)));
-        let (Some(place), Some(beside)) = (place, beside) else {
+        let split = place.as_ref().and_then(|place| splits.get(&place.folder()).copied());
+        let (Some(place), Some(split)) = (place, split) else {
             others += 1;
             continue;
         };
         match parse(&bytes) {
             Ok(text) => {
                 let text = Text { url: None, published: Published::Missing, ..text };
-                licences.push(Draft { place, text, split: beside.split });
+                licences.push(Draft { place, text, split });
             }
             Err(reason) => bad.add(path, reason)?,
         }
@@ -317,15 +481,58 @@ fn number_categories(drafts: Vec<Draft>) -> Corpus {
     Corpus { categories, articles }
 }
 
-fn check_categories(corpus: &Corpus, source: &Path, bad: usize, others: &[String]) -> Result<()> {
+/// The files that are no articles.
+struct Ignored<'f> {
+    notes: &'f BTreeMap<&'static str, usize>,
+    others: &'f [String],
+    bad: &'f [Remark],
+}
+
+impl Ignored<'_> {
+    /// What was ignored and why, for a corpus without articles.
+    fn described(&self) -> String {
+        let mut kinds = Vec::new();
+        if !self.others.is_empty() {
+            kinds.push(format!("{} are no .txt files: {}", self.others.len(), first(self.others.iter())));
+        }
+        let notes: usize = self.notes.values().sum();
+        if notes > 0 {
+            kinds.push(format!("{notes} are notes about a corpus: {}", first(self.notes.keys())));
+        }
+        if !self.bad.is_empty() {
+            let bad = self.bad.iter().map(|Remark { path, what }| format!("{path} {what}"));
+            kinds.push(format!("{} cannot be read: {}", self.bad.len(), first(bad)));
+        }
+        if kinds.is_empty() {
+            "there are no files".into()
+        } else {
+            format!("of the files, {}", kinds.join("; "))
+        }
+    }
+}
+
+/// The first items of a list that may be long.
+fn first<T: AsRef<str>>(items: impl ExactSizeIterator<Item = T>) -> String {
+    const SHOWN: usize = 3;
+    let more = items.len().saturating_sub(SHOWN);
+    let shown: Vec<String> = items.take(SHOWN).map(|item| item.as_ref().to_owned()).collect();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(", ") + &rest
+}
+
+fn check_categories(corpus: &Corpus, source: &Path, ignored: &Ignored<'_>) -> Result<()> {
     let source = source.display();
     let is_table = |path: &&String| Format::of_path(Path::new(path)).is_some();
+    let others = ignored.others;
     match corpus.categories.as_slice() {
         [] if others.iter().any(|path| is_table(&path)) => bail!(
             "{source}: no article found, but {}; unpack the archive and set corpus.source to the table or its folder",
-            others.iter().filter(is_table).cloned().collect::<Vec<_>>().join(", ")
+            first(others.iter().filter(is_table).collect::<Vec<_>>().into_iter())
         ),
-        [] => bail!("{source}: no article found ({bad} bad files); {OUTSIDE}"),
+        [] => bail!(
+            "{source}: no article found; {}; expected .txt files in category folders, <category>/<id>.txt",
+            ignored.described()
+        ),
         [only] => bail!(
             "{source}: all {} articles are of one category, {only:?}; there is nothing to tell apart, \
              expected at least two folders of .txt files",
@@ -349,7 +556,13 @@ mod tests {
     const THE_ARTICLES: Compat = Compat { article: true };
 
     fn livedoor(compat: Compat) -> TextOptions {
-        TextOptions { layout: Layout::Livedoor, encoding: None, bad_files: BadFiles::Error, compat }
+        TextOptions {
+            layout: Layout::Livedoor,
+            encoding: None,
+            bad_files: BadFiles::Error,
+            compat,
+            limits: CorpusLimits::default(),
+        }
     }
 
     fn read_with(files: &[(&str, &str)], bad_files: BadFiles, compat: Compat) -> Result<Reading, String> {
@@ -357,8 +570,8 @@ mod tests {
         let path = folder.path().join("corpus.tar.gz");
         let files: Vec<_> = files.iter().map(|&(path, text)| (path, text.as_bytes())).collect();
         std::fs::write(&path, gzip(&tar(&files))).unwrap();
-        let options = TextOptions { layout: Layout::TitleFirst, encoding: None, bad_files, compat };
-        Reading::of(&path, options).map_err(|error| format!("{error:#}"))
+        let options = TextOptions { layout: Layout::TitleFirst, bad_files, ..livedoor(compat) };
+        Reading::of(&path, &options).map_err(|error| format!("{error:#}"))
     }
 
     fn read_as(files: &[(&str, &str)], bad_files: BadFiles) -> Result<Reading, String> {
@@ -490,7 +703,7 @@ mod tests {
             std::fs::create_dir(path.parent().unwrap()).unwrap();
             std::fs::write(path, format!("http://a/\n{date}\ntitle\n")).unwrap();
         }
-        let reading = Reading::of(folder.path(), livedoor(OURS)).unwrap();
+        let reading = Reading::of(folder.path(), &livedoor(OURS)).unwrap();
         assert_eq!(reading.undated, [Remark { path: "b/2.txt".into(), what: "yesterday".into() }]);
         let dated: Vec<_> = reading.corpus.articles.iter().map(|a| a.published_at.is_some()).collect();
         assert_eq!(dated, [true, false]);
@@ -512,7 +725,7 @@ mod tests {
         {
             std::fs::write(folder.path().join(path), LICENCE_TEXT).unwrap();
         }
-        let read = |compat| Reading::of(folder.path(), livedoor(compat)).unwrap();
+        let read = |compat| Reading::of(folder.path(), &livedoor(compat)).unwrap();
         let ours = read(OURS);
         assert_eq!(ids(&ours), [(0, "1"), (1, "2")]);
         assert_eq!((ours.licences, ours.notes), (0, BTreeMap::from([("LICENSE", 4), ("README", 1)])));
@@ -541,7 +754,7 @@ mod tests {
 
     #[test]
     fn there_must_be_at_least_two_categories() {
-        assert!(read(&[]).unwrap_err().contains("no article found (0 bad files)"));
+        assert!(read(&[]).unwrap_err().contains("no article found; there are no files; expected .txt files"));
         let message = read(&[("text/a/1.txt", "t"), ("text/a/2.txt", "t")]).unwrap_err();
         assert!(message.contains("all 2 articles are of one category, \"a\""), "{message}");
     }
@@ -552,12 +765,72 @@ mod tests {
             categories: (0..categories).map(|at| at.to_string()).collect(),
             articles: vec![],
         };
-        let source = Path::new("corpus.tar.gz");
-        assert!(check_categories(&corpus(32_767), source, 0, &[]).is_ok());
-        let message = check_categories(&corpus(32_768), source, 0, &[]).unwrap_err().to_string();
+        let ignored = Ignored { notes: &BTreeMap::new(), others: &[], bad: &[] };
+        let check = |corpus: &Corpus| check_categories(corpus, Path::new("corpus.tar.gz"), &ignored);
+        assert!(check(&corpus(32_767)).is_ok());
+        let message = check(&corpus(32_768)).unwrap_err().to_string();
+        assert_eq!(message, "corpus.tar.gz: 32768 categories; expected at most 32767: the folder of a text is its category");
+    }
+
+    #[test]
+    fn a_corpus_without_articles_says_what_was_ignored() {
+        let names: Vec<String> = (0..20).map(|at| format!("a/{at:02}.md")).collect();
+        let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "t")).collect();
+        files.push(("a/README.txt", "t"));
+        files.push(("stray.txt", "t"));
+        let message = read_as(&files, BadFiles::Skip).unwrap_err();
+        assert!(
+            message.ends_with(
+                "no article found; of the files, 20 are no .txt files: a/00.md, a/01.md, a/02.md and 17 more; 1 are notes about \
+                 a corpus: README; 1 cannot be read: stray.txt lies in no category folder; expected <category>/<id>.txt; \
+                 expected .txt files in category folders, <category>/<id>.txt"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn of_a_path_that_occurs_twice_the_last_file_counts_and_it_is_said() {
+        let files = [("a/1.txt", "old"), ("b/2.txt", "t"), ("./a/1.txt", "new")];
+        let reading = read(&files).unwrap();
+        assert_eq!(reading.corpus.articles[0].title, "new");
+        assert_eq!(reading.replaced, ["a/1.txt"]);
+        let spoiled = [files[0], files[1], ("c/3.txt", "t"), ("a/1.txt", " ")];
+        let reading = read_as(&spoiled, BadFiles::Skip).unwrap();
+        assert_eq!(ids(&reading), [(0, "2"), (1, "3")], "the last one cannot be read");
+        assert_eq!((reading.replaced.len(), reading.bad.len()), (1, 1));
+    }
+
+    #[test]
+    fn links_of_an_archive_have_the_texts_of_their_targets() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let file = |builder: &mut tar::Builder<Vec<u8>>, path: &str, text: &str| {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            builder.append_data(&mut header, path, text.as_bytes()).unwrap();
+        };
+        let link = |builder: &mut tar::Builder<Vec<u8>>, kind, path: &str, target: &str| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(0);
+            builder.append_link(&mut header, path, target).unwrap();
+        };
+        link(&mut builder, tar::EntryType::Symlink, "b/4.txt", "3.txt");
+        file(&mut builder, "a/1.txt", "one");
+        link(&mut builder, tar::EntryType::Link, "a/2.txt", "a/1.txt");
+        file(&mut builder, "a/1.txt", "later");
+        file(&mut builder, "b/3.txt", "three");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("corpus.tar");
+        std::fs::write(&path, builder.into_inner().unwrap()).unwrap();
+        let options = TextOptions { layout: Layout::TitleFirst, ..livedoor(OURS) };
+        let reading = Reading::of(&path, &options).unwrap();
+        let titles =
+            reading.corpus.articles.iter().map(|article| (article.id.as_str(), article.title.as_str()));
         assert_eq!(
-            message,
-            "corpus.tar.gz: 32768 categories; expected at most 32767: the folder of a text is its category"
+            titles.collect::<Vec<_>>(),
+            [("1", "later"), ("2", "one"), ("3", "three"), ("4", "three")],
+            "a hard link keeps what it was made of"
         );
     }
 }

@@ -1,61 +1,134 @@
 //! The files of a tar archive. Nothing is extracted to disk.
 
-use std::io::{self, Read};
+use std::io::Read;
 
-use anyhow::{Context, Result, ensure};
-use tar::{Archive, EntryType};
+use anyhow::{Result, anyhow};
+use tar::{EntryType, Header};
 
-use crate::texts::corpus_file::{CorpusFile, Visit, classify, inner_path};
+use crate::texts::admission::Admission;
+use crate::texts::corpus_file::{CorpusFile, LinkKind, Visit, classify, inner_path, is_text, symbolic_link};
+use crate::texts::metered::{BROKEN, failed};
+use crate::texts::tar_blocks::Blocks;
+use crate::texts::tar_pax::Pax;
 
-/// The end of messages about archives that cannot be read.
-pub const BROKEN: &str = "broken, or not a .tar.gz, .tar.zst, .tar or .zip archive; fetch it again, or set corpus.source to \
-     a folder";
+/// What extended headers say about the entry behind them.
+#[derive(Default)]
+struct Extended {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    pax: Pax,
+}
 
-/// The length of tar's blocks (POSIX.1-1988, `ustar`).
-pub const BLOCK: usize = 512;
-
-/// Calls `visit` with every file of the uncompressed archive. `LICENSE.txt` is a note, or a text if `licences` is true.
+/// Calls `visit` with every file of the uncompressed archive.
 ///
 /// # Errors
-/// When the archive is broken, or `visit` fails.
-pub fn visit_tar(tar: impl Read, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
-    let mut archive = Archive::new(tar);
-    for entry in archive.entries().context(BROKEN)? {
-        let mut entry = entry.context(BROKEN)?;
-        let kind = entry.header().entry_type();
-        if kind.is_dir() || kind == EntryType::XGlobalHeader {
-            continue;
-        }
-        let size = entry.size();
-        let path = inner_path(&entry.path_bytes());
-        let found = match path {
-            Err((path, reason)) => CorpusFile::Bad { path, reason: reason.into() },
-            Ok(path) if !matches!(kind, EntryType::Regular | EntryType::Continuous) => {
-                CorpusFile::Bad { path, reason: format!("is {}, not a plain file", kind_name(kind)) }
+/// When the archive is broken or larger than its bounds, or `visit` fails.
+pub fn visit_tar(tar: impl Read, admission: &mut Admission<'_>, visit: &mut Visit<'_>) -> Result<()> {
+    let limits = admission.limits();
+    let mut blocks = Blocks::new(tar, limits.unpacked_bytes, limits.header_bytes);
+    let mut extended = Extended::default();
+    while let Some(header) = blocks.header()? {
+        let (kind, size) = (header.entry_type(), header.entry_size().map_err(failed)?);
+        match kind {
+            EntryType::GNULongName => {
+                extended.path = Some(without_end(blocks.extended(size, "a long name")?));
             }
-            Ok(path) => classify(path, size, licences, || {
-                let mut bytes = Vec::new();
-                entry.read_to_end(&mut bytes)?;
-                Ok(bytes)
-            })
-            .context(BROKEN)?,
-        };
-        if let CorpusFile::Text { path, bytes } | CorpusFile::Licence { path, bytes } = &found {
-            ensure!(bytes.len() as u64 == size, "{path} is cut off; {BROKEN}");
+            EntryType::GNULongLink => {
+                extended.link = Some(without_end(blocks.extended(size, "a long name of a link")?));
+            }
+            EntryType::XHeader => {
+                let bytes = blocks.extended(size, "an extended header")?;
+                extended.pax = Pax::parse(&bytes).map_err(|reason| anyhow!("{reason}; {BROKEN}"))?;
+            }
+            EntryType::XGlobalHeader => blocks.skip(size)?,
+            // Neither a folder nor a link has bytes here, whatever its size says (POSIX.1-1988).
+            EntryType::Directory => extended = Extended::default(),
+            _ => {
+                admission.file()?;
+                let found = entry(&header, std::mem::take(&mut extended), size, &mut blocks, admission)?;
+                visit(found)?;
+            }
         }
-        visit(found)?;
     }
-    // The tar format ends before the compressed stream, whose checksum is at its end.
-    io::copy(&mut archive.into_inner(), &mut io::sink()).context(BROKEN)?;
     Ok(())
+}
+
+/// The entry behind a header, read or skipped.
+fn entry(
+    header: &Header,
+    extended: Extended,
+    size: u64,
+    blocks: &mut Blocks<impl Read>,
+    admission: &mut Admission<'_>,
+) -> Result<CorpusFile> {
+    let Extended { path, link, pax } = extended;
+    let kind = header.entry_type();
+    let size = match kind {
+        EntryType::Link | EntryType::Symlink => 0,
+        _ => pax.size.unwrap_or(size),
+    };
+    // A pax header is the newer form; where both are there, GNU tar takes the pax header.
+    let path = pax.path.or(path).unwrap_or_else(|| header.path_bytes().into_owned());
+    let link = pax.link.or(link).or_else(|| header.link_name_bytes().map(|name| name.into_owned()));
+    let path = match inner_path(&path) {
+        Ok(path) => path,
+        Err((path, reason)) => {
+            blocks.skip(size)?;
+            return Ok(CorpusFile::Bad { path, reason: reason.into() });
+        }
+    };
+    let is_plain = matches!(kind, EntryType::Regular | EntryType::Continuous) && !pax.is_sparse;
+    if !is_plain {
+        blocks.skip(size)?;
+        return Ok(match (kind, link) {
+            (EntryType::Link, Some(target)) => hard_link(path, &target),
+            (EntryType::Symlink, Some(target)) => symbolic_link(path, &target),
+            _ => CorpusFile::Bad { path, reason: format!("is {}, not a plain file", kind_name(kind)) },
+        });
+    }
+    let mut is_read = false;
+    let found = classify(path, size, admission, || {
+        is_read = true;
+        Ok(Vec::new())
+    })?;
+    if !is_read {
+        blocks.skip(size)?;
+        return Ok(found);
+    }
+    let read = blocks.bytes(size)?;
+    Ok(match found {
+        CorpusFile::Text { path, .. } => CorpusFile::Text { path, bytes: read },
+        CorpusFile::Licence { path, .. } => CorpusFile::Licence { path, bytes: read },
+        other => other,
+    })
+}
+
+fn hard_link(path: String, target: &[u8]) -> CorpusFile {
+    match inner_path(target) {
+        // The second name of something that is no text is none either.
+        Ok(target) if is_text(&path) => CorpusFile::Link { path, target, kind: LinkKind::Hard },
+        Ok(_) => CorpusFile::Other(path),
+        Err((target, reason)) => {
+            CorpusFile::Bad { path, reason: format!("is a hard link to {target}, which {reason}") }
+        }
+    }
+}
+
+/// A long name ends with a zero.
+fn without_end(mut name: Vec<u8>) -> Vec<u8> {
+    if name.last() == Some(&0) {
+        name.pop();
+    }
+    name
 }
 
 fn kind_name(kind: EntryType) -> &'static str {
     match kind {
-        EntryType::Symlink => "a symbolic link",
-        EntryType::Link => "a hard link",
-        EntryType::Char | EntryType::Block | EntryType::Fifo => "a device",
-        EntryType::GNUSparse => "a sparse file",
+        EntryType::Symlink => "a symbolic link without a target",
+        EntryType::Link => "a hard link without a target",
+        EntryType::Char | EntryType::Block => "a device",
+        EntryType::Fifo => "a FIFO",
+        EntryType::GNUSparse | EntryType::Regular | EntryType::Continuous => "a sparse file",
         _ => "of an unknown type",
     }
 }

@@ -2,18 +2,39 @@
 
 use std::io::{self, Read, Seek};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use zip::ZipArchive;
 
-use crate::texts::corpus_file::{CorpusFile, LARGEST_FILE, Visit, classify, inner_path};
-use crate::texts::tar_archive::BROKEN;
+use crate::texts::admission::Admission;
+use crate::texts::corpus_file::{
+    CorpusFile, Visit, classify, inner_path, is_text, read_at_most, symbolic_link,
+};
+use crate::texts::metered::{BROKEN, too_large};
+use crate::texts::zip_directory::Directory;
 
-/// Calls `visit` with every file of the archive. `LICENSE.txt` is a note, or a text if `licences` is true.
+/// The longest target of a symbolic link that is read: the longest path of common systems.
+const LONGEST_TARGET: u64 = 4096;
+
+/// Calls `visit` with every file of the archive. `replaced` gets the names that occur several times: only the last of equal
+/// names is visited.
 ///
 /// # Errors
-/// When the archive is broken, or `visit` fails.
-pub fn visit_zip(zip: impl Read + Seek, licences: bool, visit: &mut Visit<'_>) -> Result<()> {
+/// When the archive is broken or larger than its bounds, or `visit` fails.
+pub fn visit_zip(
+    mut zip: impl Read + Seek,
+    admission: &mut Admission<'_>,
+    replaced: &mut Vec<String>,
+    visit: &mut Visit<'_>,
+) -> Result<()> {
+    if let Some(directory) = Directory::read(&mut zip, |files| admission.files(files))? {
+        for (name, count) in directory.repeated {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            replaced.extend((1..count).map(|_| name.clone()));
+        }
+    }
     let mut archive = ZipArchive::new(zip).context(BROKEN)?;
+    let most = admission.limits().unpacked_bytes;
+    let mut unpacked = 0_u64;
     for at in 0..archive.len() {
         let raw = archive.by_index_raw(at).context(BROKEN)?;
         let (is_folder, is_link, is_encrypted) = (raw.is_dir(), raw.is_symlink(), raw.encrypted());
@@ -22,34 +43,48 @@ pub fn visit_zip(zip: impl Read + Seek, licences: bool, visit: &mut Visit<'_>) -
         if is_folder {
             continue;
         }
+        admission.file()?;
         let bad = |path, reason: &str| CorpusFile::Bad { path, reason: reason.into() };
         visit(match path {
             Err((path, reason)) => bad(path, reason),
-            Ok(path) if is_link => bad(path, "is a symbolic link, not a plain file"),
             Ok(path) if is_encrypted => bad(path, "is encrypted; expected an archive without a password"),
+            Ok(path) if is_link => {
+                let target =
+                    read(&mut archive, at, LONGEST_TARGET).with_context(|| format!("{path}: {BROKEN}"))?;
+                symbolic_link(path, &target)
+            }
             Ok(path) => {
-                let name = path.clone();
-                classify(path, size, licences, || {
-                    let entry = archive.by_index(at).map_err(io::Error::other)?;
-                    // The size in the directory is only what the archive says.
-                    let mut bytes = Vec::new();
-                    entry.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+                if is_text(&path) {
+                    unpacked = unpacked.saturating_add(size);
+                    ensure!(unpacked <= most, too_large(most));
+                }
+                // The size in the directory is only what the archive says.
+                classify(path.clone(), size, admission, || {
+                    let bytes = read(&mut archive, at, size).with_context(|| format!("{path}: {BROKEN}"))?;
+                    let found = bytes.len() as u64;
+                    ensure!(found == size, "{path}: has another size than the archive says; {BROKEN}");
                     Ok(bytes)
-                })
-                .with_context(|| format!("{name}: {BROKEN}"))?
+                })?
             }
         })?;
     }
     Ok(())
 }
 
+/// The bytes of an entry, at most one more than `most`.
+fn read(archive: &mut ZipArchive<impl Read + Seek>, at: usize, most: u64) -> io::Result<Vec<u8>> {
+    read_at_most(archive.by_index(at).map_err(io::Error::other)?, most)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Cursor, Write};
 
+    use midashi_config::CorpusLimits;
     use zip::write::SimpleFileOptions;
 
     use super::*;
+    use crate::texts::corpus_file::LinkKind;
 
     fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -62,7 +97,9 @@ mod tests {
 
     fn files(bytes: &[u8]) -> Result<Vec<CorpusFile>, String> {
         let mut files = Vec::new();
-        visit_zip(Cursor::new(bytes), false, &mut |file| {
+        let limits = CorpusLimits::default();
+        let mut admission = Admission::new(&limits, false);
+        visit_zip(Cursor::new(bytes), &mut admission, &mut Vec::new(), &mut |file| {
             files.push(file);
             Ok(())
         })
@@ -89,19 +126,24 @@ mod tests {
                 CorpusFile::Note("README"),
                 CorpusFile::Other("__MACOSX/text/a/._1.txt".into()),
                 bad("../up.txt", "leaves the archive (`..` in its path)"),
-                bad("text/a/2.txt", "is a symbolic link, not a plain file"),
+                CorpusFile::Link {
+                    path: "text/a/2.txt".into(),
+                    target: "text/a/1.txt".into(),
+                    kind: LinkKind::Symbolic,
+                },
             ]
         );
     }
 
     #[test]
     fn a_decompression_bomb_is_not_read() {
-        let zeros = vec![0; LARGEST_FILE as usize + 1];
+        let zeros = vec![0; (16 << 20) + 1];
         let bytes = zip(&[("a/1.txt", &zeros)]);
         assert!(bytes.len() < zeros.len() / 100);
         let expected = CorpusFile::Bad {
             path: "a/1.txt".into(),
-            reason: "has 16777217 bytes; an article has at most 16777216".into(),
+            reason: "has 16777217 bytes; expected at most 16777216 in a text (corpus.limits.text_bytes)"
+                .into(),
         };
         assert_eq!(files(&bytes).unwrap(), [expected]);
     }

@@ -145,9 +145,14 @@ async function pngOf(svg) {
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
+/** What a spreadsheet would compute instead of showing it: OWASP, "CSV Injection". Numbers are no texts and stay. */
+const FORMULA = /^[=+\-@\t\r\n＝＋－＠]/;
+
 /** A table in the format of RFC 4180, with a byte order mark, by which spreadsheets detect UTF-8. */
 function csvOf(head, rows) {
-  const field = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
+  const shown = (value) => (typeof value === "string" && FORMULA.test(value) ? `'${value}` : value);
+  const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const field = (value) => quoted(shown(value));
   return `\uFEFF${[head, ...rows].map((row) => row.map(field).join(",")).join("\r\n")}\r\n`;
 }
 

@@ -5,7 +5,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
-use midashi_text::printable;
+use midashi_text::shaped;
 
 use crate::app::Shared;
 use crate::error::ApiError;
@@ -44,15 +44,15 @@ pub fn router(app: Shared) -> Router {
 
 async fn unknown(uri: Uri) -> ApiError {
     let message =
-        format!("there is no {}; GET {} describes what there is", printable(uri.path()), paths::OPENAPI);
+        format!("there is no {}; GET {} describes what there is", shaped(uri.path()), paths::OPENAPI);
     ApiError::wrong(message).with_status(StatusCode::NOT_FOUND)
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     let message = format!(
         "{} does not answer {}; GET {} describes what it answers",
-        printable(uri.path()),
-        printable(method.as_str()),
+        shaped(uri.path()),
+        shaped(method.as_str()),
         paths::OPENAPI
     );
     ApiError::wrong(message).with_status(StatusCode::METHOD_NOT_ALLOWED)

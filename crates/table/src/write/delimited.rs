@@ -10,10 +10,13 @@ use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::failure::Failure;
+use super::formulas::Formulas;
 
 /// The rows so far.
 pub(crate) struct DelimitedWriter<W: Write> {
     inner: csv::Writer<W>,
+    formulas: Formulas,
+    escaped: u64,
 }
 
 /// A column whose values become texts.
@@ -25,10 +28,25 @@ enum Column<'a> {
 }
 
 impl<W: Write> DelimitedWriter<W> {
-    pub fn new(inner: W, delimiter: u8, schema: &Schema) -> Result<Self, Failure> {
-        let mut inner = csv::WriterBuilder::new().delimiter(delimiter).from_writer(inner);
-        inner.write_record(schema.fields().iter().map(|field| field.name()))?;
-        Ok(Self { inner })
+    pub fn new(inner: W, delimiter: u8, formulas: Formulas, schema: &Schema) -> Result<Self, Failure> {
+        let inner = csv::WriterBuilder::new().delimiter(delimiter).from_writer(inner);
+        let mut writer = Self { inner, formulas, escaped: 0 };
+        for field in schema.fields() {
+            writer.text(field.name())?;
+        }
+        writer.inner.write_record(None::<&[u8]>)?;
+        Ok(writer)
+    }
+
+    /// The number of cells that were changed.
+    pub fn escaped(&self) -> u64 {
+        self.escaped
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Failure> {
+        let (cell, is_changed) = self.formulas.cell(text);
+        self.escaped += u64::from(is_changed);
+        Ok(self.inner.write_field(&*cell)?)
     }
 
     /// A null is an empty field.
@@ -38,11 +56,18 @@ impl<W: Write> DelimitedWriter<W> {
             for (column, texts) in rows.columns().iter().zip(&columns) {
                 match texts {
                     _ if column.is_null(row) => self.inner.write_field("")?,
-                    Column::Utf8(array) => self.inner.write_field(array.value(row))?,
+                    Column::Utf8(array) => self.text(array.value(row))?,
                     Column::Formatted(formatter) => {
-                        self.inner.write_field(formatter.value(row).try_to_string()?)?;
+                        let value = formatter.value(row).try_to_string()?;
+                        // Numbers and times are no texts; dictionaries and long strings are.
+                        match column.data_type() {
+                            kind if kind.is_numeric() || kind.is_temporal() => {
+                                self.inner.write_field(value)?
+                            }
+                            _ => self.text(&value)?,
+                        }
                     }
-                    Column::Json(values) => self.inner.write_field(&values[row])?,
+                    Column::Json(values) => self.text(&values[row])?,
                 }
             }
             self.inner.write_record(None::<&[u8]>)?;

@@ -4,8 +4,10 @@ mod arrow_ipc;
 mod compressed;
 mod delimited;
 mod failure;
+mod formulas;
 mod json_lines;
 mod parquet;
 mod writer;
 
+pub use formulas::Formulas;
 pub use writer::{WriteOptions, Writer};

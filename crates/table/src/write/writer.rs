@@ -9,6 +9,7 @@ use super::arrow_ipc::ArrowWriter;
 use super::compressed::Compressed;
 use super::delimited::DelimitedWriter;
 use super::failure::Failure;
+use super::formulas::Formulas;
 use super::json_lines::JsonLinesWriter;
 use super::parquet::ParquetWriter;
 use crate::error::{Error, Result};
@@ -26,6 +27,8 @@ pub struct WriteOptions {
     pub compression: Compression,
     /// For Arrow IPC, whether to write a stream and not a file. A stream can be read while it is written.
     pub arrow_stream: bool,
+    /// For CSV and TSV, the treatment of texts that a spreadsheet would compute.
+    pub formulas: Formulas,
 }
 
 /// A table that is being written. Its memory does not grow with the number of rows, except for a row group of Parquet.
@@ -55,8 +58,11 @@ impl<W: Write + Send> Writer<W> {
             Compressed::new(options.compression, destination).map_err(Error::io(name, "write"))?;
         let buffered = BufWriter::with_capacity(BUFFER, compressed);
         let rows = match options.format {
-            Format::Csv => Rows::Delimited(DelimitedWriter::new(buffered, b',', schema).map_err(failed)?),
-            Format::Tsv => Rows::Delimited(DelimitedWriter::new(buffered, b'\t', schema).map_err(failed)?),
+            Format::Csv | Format::Tsv => {
+                let delimiter = if options.format == Format::Csv { b',' } else { b'\t' };
+                let writer = DelimitedWriter::new(buffered, delimiter, options.formulas, schema);
+                Rows::Delimited(writer.map_err(failed)?)
+            }
             Format::JsonLines => Rows::JsonLines(JsonLinesWriter::new(buffered)),
             Format::Parquet => Rows::Parquet(ParquetWriter::new(buffered, schema).map_err(failed)?),
             Format::Arrow => {
@@ -96,6 +102,14 @@ impl<W: Write + Send> Writer<W> {
             Rows::Parquet(_) => Ok(()),
         };
         flushed.map_err(|failure| failure.of(&self.name))
+    }
+
+    /// The number of cells that got an apostrophe so far ([`Formulas::Escape`]).
+    pub fn escaped_formulas(&self) -> u64 {
+        match &self.rows {
+            Rows::Delimited(writer) => writer.escaped(),
+            Rows::JsonLines(_) | Rows::Parquet(_) | Rows::Arrow(_) => 0,
+        }
     }
 
     /// Ends the table and returns its destination, to which everything has been written.
