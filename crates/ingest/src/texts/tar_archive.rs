@@ -45,22 +45,25 @@ pub fn visit_tar(tar: impl Read, admission: &mut Admission<'_>, visit: &mut Visi
             EntryType::Directory => extended = Extended::default(),
             _ => {
                 admission.file()?;
-                let found = entry(&header, std::mem::take(&mut extended), size, &mut blocks, admission)?;
+                let (found, unread) =
+                    entry(&header, std::mem::take(&mut extended), size, &mut blocks, admission)?;
+                // A file that is refused may be as large as it likes.
                 visit(found)?;
+                blocks.skip(unread)?;
             }
         }
     }
     Ok(())
 }
 
-/// The entry behind a header, read or skipped.
+/// The entry behind a header, and the number of its bytes that were not read.
 fn entry(
     header: &Header,
     extended: Extended,
     size: u64,
     blocks: &mut Blocks<impl Read>,
     admission: &mut Admission<'_>,
-) -> Result<CorpusFile> {
+) -> Result<(CorpusFile, u64)> {
     let Extended { path, link, pax } = extended;
     let kind = header.entry_type();
     let size = match kind {
@@ -73,18 +76,17 @@ fn entry(
     let path = match inner_path(&path) {
         Ok(path) => path,
         Err((path, reason)) => {
-            blocks.skip(size)?;
-            return Ok(CorpusFile::Bad { path, reason: reason.into() });
+            return Ok((CorpusFile::Bad { path, reason: reason.into() }, size));
         }
     };
     let is_plain = matches!(kind, EntryType::Regular | EntryType::Continuous) && !pax.is_sparse;
     if !is_plain {
-        blocks.skip(size)?;
-        return Ok(match (kind, link) {
+        let found = match (kind, link) {
             (EntryType::Link, Some(target)) => hard_link(path, &target),
             (EntryType::Symlink, Some(target)) => symbolic_link(path, &target),
             _ => CorpusFile::Bad { path, reason: format!("is {}, not a plain file", kind_name(kind)) },
-        });
+        };
+        return Ok((found, size));
     }
     let mut is_read = false;
     let found = classify(path, size, admission, || {
@@ -92,15 +94,15 @@ fn entry(
         Ok(Vec::new())
     })?;
     if !is_read {
-        blocks.skip(size)?;
-        return Ok(found);
+        return Ok((found, size));
     }
     let read = blocks.bytes(size)?;
-    Ok(match found {
+    let found = match found {
         CorpusFile::Text { path, .. } => CorpusFile::Text { path, bytes: read },
         CorpusFile::Licence { path, .. } => CorpusFile::Licence { path, bytes: read },
         other => other,
-    })
+    };
+    Ok((found, 0))
 }
 
 fn hard_link(path: String, target: &[u8]) -> CorpusFile {

@@ -71,7 +71,7 @@ mod tests {
         let header = b"19 path=a/x\ny=z.txt\n";
         let wrong = Pax::parse(header);
         assert!(wrong.is_err(), "the length is that of the whole record: {wrong:?}");
-        let header = b"20 path=a/x\ny=z.txt\n18 mtime=1234567.5\n11 size=12\n";
+        let header = b"20 path=a/x\ny=z.txt\n19 mtime=1234567.5\n11 size=12\n";
         let pax = Pax::parse(header).unwrap();
         assert_eq!(pax.path.as_deref(), Some(&b"a/x\ny=z.txt"[..]));
         assert_eq!((pax.size, pax.is_sparse), (Some(12), false));
