@@ -60,9 +60,9 @@ mod tests {
 
     #[test]
     fn of_many_categories_the_most_frequent_are_listed() {
-        let mut counts = vec![0; 1000];
+        let mut counts = [0; 1000];
         (counts[3], counts[500], counts[999]) = (2, 9, 2);
         assert_eq!(most_frequent(&counts), [500, 3, 999]);
-        assert_eq!(most_frequent(&vec![1; 1000]), (0..LISTED_CATEGORIES).collect::<Vec<_>>());
+        assert_eq!(most_frequent(&[1; 1000]), (0..LISTED_CATEGORIES).collect::<Vec<_>>());
     }
 }

@@ -4,9 +4,9 @@ use crate::Error;
 use crate::regression::LogisticRegression;
 use crate::tfidf::Vectorizer;
 
-/// Most weights and logits. Their number grows with the product of categories with n-grams and texts, fitting takes several times
-/// their memory, and goes over all of them in each of hundreds of iterations: 10,000 categories of 10,000 titles would need
-/// gigabytes and an hour.
+/// Most weights and logits. Their number grows with the product of categories with n-grams and texts. Fitting takes
+/// several times their memory and goes over all of them in each of hundreds of iterations: 10,000 categories of 10,000
+/// titles would need gigabytes and an hour.
 const MOST_NUMBERS: usize = 1 << 26;
 
 /// A fitted baseline.

@@ -49,8 +49,8 @@ pub fn test_split(work: &Work, engine: &Engine, corpus: &TokenizedCorpus) -> Res
     Ok(TestSplit { masked: Some(masked.predictions), ..unmasked })
 }
 
-/// Most probabilities of a test split: predictions.parquet counts those of all texts together with an int32, and they take 8 GiB
-/// of memory.
+/// Most probabilities of a test split: predictions.parquet counts those of all texts together with an int32. They take
+/// 8 GiB of memory.
 const MOST_PROBABILITIES: usize = i32::MAX as usize;
 
 fn check_size(texts: usize, categories: usize) -> Result<()> {

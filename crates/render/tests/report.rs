@@ -15,9 +15,9 @@ use std::process::{Command, Output, Stdio};
 use midashi_artifacts::{
     Article, ArticleMetrics, AttentionRow, Averages, BaselineMetrics, BestHead, Calibration, CalibrationBin,
     CategoryId, ClassMetrics, ClassificationReport, Confusion, Corpus, Difference, Encoding, Erasure,
-    Explanation, Explanations, Faithfulness, Interval, Intervals, MaskedMetrics, McNemar, Measure, Method,
-    MethodFaithfulness, Metrics, ModelCard, PaddingShares, Prediction, Predictions, Scores, Split, StepRow,
-    TokenizedCorpus, TokenizedText, Unit, write_attention, write_training,
+    Explanation, Explanations, Faithfulness, Integration, Interval, Intervals, MaskedMetrics, McNemar,
+    Measure, Method, MethodFaithfulness, Metrics, ModelCard, PaddingShares, Prediction, Predictions, Scores,
+    Split, StepRow, TokenizedCorpus, TokenizedText, Unit, write_attention, write_training,
 };
 use midashi_config::{Head, TextChoice};
 use midashi_stage::{Stage, StageArguments};
@@ -499,7 +499,7 @@ fn faithfulness() -> Faithfulness {
         shares: vec![0.1, 0.2, 0.5],
         methods: methods.map(row).to_vec(),
         best_head: BestHead { head: 3, texts: 8 },
-        integration: None,
+        integration: Some(Integration { mean_points: 13.5, mean_error: 0.0361, largest_error: 0.0497 }),
     }
 }
 

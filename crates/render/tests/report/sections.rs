@@ -134,6 +134,24 @@ fn words_are_listed_only_by_a_method_that_is_better_than_chance() {
 }
 
 #[test]
+fn the_completeness_error_of_integrated_gradients_is_told_if_it_was_measured() {
+    let run = Run::measured("integration");
+    let section = |html: &str| {
+        let page = parse(html);
+        english_of(page.descendants().find(|node| node.attribute("id") == Some("faithfulness")).unwrap())
+    };
+    let text = section(&run.report());
+    assert!(text.contains("Computed at 13.5 points on average, they miss it by 3.6% of"), "{text}");
+    assert!(text.contains("and by 5.0% at most"), "{text}");
+    // Runs of earlier versions did not measure it.
+    let path = run.folder.join("metrics.json");
+    let mut metrics = Metrics::read(&path).unwrap();
+    metrics.faithfulness.as_mut().unwrap().integration = None;
+    metrics.write(&path).unwrap();
+    assert!(!section(&run.report()).contains("points on average"));
+}
+
+#[test]
 fn near_duplicate_titles_are_listed_as_plain_text() {
     let run = Run::invented("twins");
     assert!(english_of(parse(&run.report()).root_element()).contains("None of the 20 test titles"));
