@@ -121,7 +121,7 @@ fn hostile_titles_are_text_from_the_corpus_to_the_page() {
     browser.wait_until(&format!("{of_text}.startsWith('=HYPERLINK')"));
     let list = saved(&mut browser, &downloads, "#save-csv");
     let cell = format!("\"'{}\"", FORMULA.replace('"', "\"\""));
-    assert!(list.lines().count() > 20 && list.lines().skip(1).all(|line| line.ends_with(&cell)), "{list}");
+    assert!(list.lines().count() > 5 && list.lines().skip(1).all(|line| line.ends_with(&cell)), "{list}");
     let weights = saved(&mut browser, &downloads, "#save-weights");
     assert!(weights.contains("'=") && !weights.lines().any(|line| line.starts_with('=')), "{weights}");
 

@@ -137,6 +137,8 @@ mod tests {
     use std::io::Cursor;
 
     use midashi_config::CorpusLimits;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
     use tar::EntryType;
 
     use super::samples::{gzip, tar, tar_of};
@@ -380,5 +382,56 @@ mod tests {
         let checksum = flipped.len() - 8;
         flipped[checksum] ^= 1;
         broken(&flipped);
+    }
+
+    /// The same damages each time: bytes that are changed, cut out or repeated, before and after compression.
+    #[test]
+    fn a_damaged_archive_is_read_or_refused_and_never_a_panic() {
+        const ROUNDS: u64 = 6000;
+        let limits = CorpusLimits { unpacked_bytes: 1 << 20, ..CorpusLimits::default() };
+        let mut tarred = tar::Builder::new(Vec::new());
+        tarred.append_pax_extensions([("path", "a/長い.txt".as_bytes())]).unwrap();
+        let mut tarred = tarred.into_inner().unwrap();
+        tarred.truncate(1024);
+        tarred.extend(tar(CORPUS));
+        let mut zipped = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (path, bytes) in CORPUS {
+            zipped.start_file(*path, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zipped, bytes).unwrap();
+        }
+        let zipped = zipped.finish().unwrap().into_inner();
+        let mut refused = 0;
+        for round in 0..ROUNDS {
+            let mut random = ChaCha8Rng::seed_from_u64(round);
+            let bytes = match round % 4 {
+                0 => damaged(tarred.clone(), &mut random),
+                1 => gzip(&damaged(tarred.clone(), &mut random)),
+                2 => damaged(gzip(&tarred), &mut random),
+                _ => damaged(zipped.clone(), &mut random),
+            };
+            let mut admission = Admission::new(&limits, false);
+            refused +=
+                u64::from(visit_archive(Cursor::new(&bytes), &mut admission, &mut |_| Ok(())).is_err());
+        }
+        assert!(refused > ROUNDS / 4 && refused < ROUNDS, "{refused} of {ROUNDS} were refused");
+    }
+
+    fn damaged(mut bytes: Vec<u8>, random: &mut ChaCha8Rng) -> Vec<u8> {
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..bytes.len());
+            let to = (at + random.random_range(1..600)).min(bytes.len());
+            match random.random_range(0..4) {
+                0 => drop(bytes.drain(at..to)),
+                1 => {
+                    let part = bytes[at..to].to_vec();
+                    bytes.splice(at..at, part);
+                }
+                _ => bytes[at] = random.random(),
+            }
+            if bytes.is_empty() {
+                bytes.push(0);
+            }
+        }
+        bytes
     }
 }
