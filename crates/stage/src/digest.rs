@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -73,9 +73,18 @@ pub fn sha256_of_files(folder: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 /// A link to a file is read (the Hugging Face cache is made of such links). A link to a folder may be circular and
-/// a pipe may never end: they are listed but not read.
+/// a pipe may never end: they are listed but not read. So is what may not be read: whether that matters is known to the
+/// reader of the folder.
 fn digest_entry(path: &Path) -> Result<String> {
-    if path.is_file() { digest_file(path) } else { Ok("not a file".to_owned()) }
+    if !path.is_file() {
+        return Ok("not a file".to_owned());
+    }
+    match digest_file(path) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+            Ok("may not be read".to_owned())
+        }
+        digest => digest,
+    }
 }
 
 /// The names of each file. Hard links are several names of one file, which is read once.
@@ -104,7 +113,14 @@ fn identity(_path: &Path, number: usize) -> Result<Identity> {
 
 /// Everything below `folder` that is not a folder itself.
 fn list_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in entries(folder)? {
+    let entries = match entries(folder) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {
+            found.push(folder.to_owned());
+            return Ok(());
+        }
+        entries => entries?,
+    };
+    for entry in entries {
         if entry.file_type().map_err(Error::io("list", folder))?.is_dir() {
             list_files(&entry.path(), found)?;
         } else {

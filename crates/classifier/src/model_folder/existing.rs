@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use midashi_artifacts::MAX_CATEGORIES;
 use midashi_encoder::{Checkpoint, EncoderConfig, Head, Weights};
 use midashi_stage::Sums;
 use midashi_tokenizer::{Dictionaries, TOKENIZER_FILES, Tokenizer};
 
 use super::files::{LABELS, TRAINING, read_json};
 use super::training::{Training, encoder_head};
-use crate::Result;
+use crate::{Error, Result};
 
 /// The configuration and the weights, which are read by their names in a checkpoint.
 const CONFIG: &str = "config.json";
@@ -39,10 +40,15 @@ impl ModelFolder {
         for name in [CONFIG, LABELS, TRAINING].into_iter().chain(TOKENIZER_FILES) {
             check(sums.as_ref(), path, name)?;
         }
+        let labels: Vec<String> = read_json(&path.join(LABELS))?;
+        if labels.len() > MAX_CATEGORIES {
+            let message = format!("{} categories; expected at most {MAX_CATEGORIES}", labels.len());
+            return Err(Error::bad_model(&path.join(LABELS), message));
+        }
         Ok(Self {
             path: path.to_owned(),
             sums,
-            labels: read_json(&path.join(LABELS))?,
+            labels,
             training: read_json(&path.join(TRAINING))?,
             checkpoint: Checkpoint::open(path)?,
         })
