@@ -63,10 +63,14 @@ fn rule<'g>(g: &'g GraphBuilder, node: &Node, dy: Value<'g>) -> Result<Vec<Value
             let db = if *tb { dy.gemm(a, None, true, *ta) } else { a.gemm(dy, None, !ta, false) };
             vec![da, db, dy]
         }
-        // Y = A·B:  dA = dY·Bᵀ, dB = Aᵀ·dY
+        // Y = A·B:  dA = dY·Bᵀ, dB = Aᵀ·dY. If B = Cᵀ, then dB = (dYᵀ·A)ᵀ, and dC is the product without a transposition.
         Op::MatMul => {
-            let (a, b) = (swap_last(x(0)), swap_last(x(1)));
-            vec![dy.matmul(b), a.matmul(dy)]
+            let (a, b) = (x(0), x(1));
+            let db = match b.transposition().is_some_and(|(c, _)| swap_last(b).id == c.id) {
+                true => swap_last(swap_last(dy).matmul(a)),
+                false => swap_last(a).matmul(dy),
+            };
+            vec![dy.matmul(swap_last(b)), db]
         }
         // The inverse permutation
         Op::Transpose { perm } => {

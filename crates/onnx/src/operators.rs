@@ -228,15 +228,29 @@ impl<'g> Value<'g> {
         }
     }
 
-    /// Axes in another order: axis `i` of the result is axis `perm[i]` of `x`.
+    /// Axes in another order: axis `i` of the result is axis `perm[i]` of `x`. The transpose of a transpose is the value itself
+    /// if its order is back.
     pub fn transpose(self, perm: &[usize]) -> Self {
         let (shape, mut sorted) = (self.shape(), perm.to_vec());
         sorted.sort_unstable();
         if !sorted.into_iter().eq(0..shape.len()) {
             return self.misfit("Transpose", &[], &format!("a permutation of its axes, not {perm:?}"));
         }
+        if let Some((before, first)) = self.transposition()
+            && perm.iter().map(|&axis| first[axis]).eq(0..first.len())
+        {
+            return before;
+        }
         let shape = perm.iter().map(|&axis| shape[axis].clone()).collect();
         self.apply(Op::Transpose { perm: perm.to_vec() }, &[], shape)
+    }
+
+    /// What this is the transpose of, and the order of its axes, if it is one.
+    pub(crate) fn transposition(self) -> Option<(Self, Vec<usize>)> {
+        let graph = self.graph.graph();
+        let node = graph.nodes.iter().find(|node| node.outputs.contains(&self.id))?;
+        let Op::Transpose { perm } = &node.op else { return None };
+        Some((self.graph.value(*node.inputs.first()?), perm.clone()))
     }
 
     /// The same numbers in another shape. It must hold as many, and sizes that are not known now must be

@@ -593,6 +593,17 @@ fn products_with_a_matrix_per_head_and_then_per_text() {
 }
 
 #[test]
+fn a_transpose_of_a_transpose_in_the_old_order_is_the_value_itself() {
+    let graph = GraphBuilder::new();
+    let x = graph.input("x", ElementType::Float32, &[2.into(), 3.into(), 3.into()]);
+    let other = x.transpose(&[1, 2, 0]);
+    assert_eq!(other.transpose(&[2, 0, 1]).name(), "x");
+    assert_ne!(other.transpose(&[1, 2, 0]).name(), "x");
+    assert_ne!(x.transpose(&[0, 2, 1]).name(), "x");
+    assert_eq!(graph.finish().err(), None);
+}
+
+#[test]
 fn sums_and_means() {
     for seed in 0..4 {
         let mut check = Check::new(seed);
