@@ -79,7 +79,7 @@ impl Tokenizer {
     }
 
     /// Number of ids, from 0: the number of rows that a model's word embeddings need. The ids of blank lines at the end of a
-    /// `vocab.txt` do not count, because no text has them.
+    /// `vocab.txt` do not count, because no text has them; of several, the earlier ones have no piece.
     pub fn vocabulary_size(&self) -> usize {
         let mut size = match &self.0 {
             Kind::Japanese(tokenizer) => tokenizer.vocabulary.len(),
@@ -87,7 +87,7 @@ impl Tokenizer {
             Kind::Json(tokenizer) => tokenizer.vocabulary_size,
         };
         let piece = |id: usize| u32::try_from(id).ok().and_then(|id| self.token(id));
-        while size > 0 && piece(size - 1).is_some_and(|piece| piece.is_empty()) {
+        while size > 0 && piece(size - 1).is_none_or(|piece| piece.is_empty()) {
             size -= 1;
         }
         size

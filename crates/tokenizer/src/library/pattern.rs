@@ -163,7 +163,9 @@ mod tests {
         for pattern in PUBLISHED {
             let (ours, library) =
                 (BoundedPattern::new(pattern).unwrap(), tokenizers::utils::SysRegex::new(pattern).unwrap());
-            for copies in [1, 100, 2_000, 20_000] {
+            // The longest text takes a second, so one pattern with a look-ahead stands for the others.
+            let longest = if pattern == PUBLISHED[0] { 20_000 } else { 200 };
+            for copies in [1, 100, 2_000, longest] {
                 let text = text.repeat(copies);
                 let expected = (&library).find_matches(&text).unwrap();
                 assert_eq!((&ours).find_matches(&text).unwrap(), expected, "{pattern} {copies}");
