@@ -106,7 +106,9 @@ fn a_chain_that_is_killed_anywhere_ends_in_the_same_bytes() {
             sleep(Duration::from_secs_f64(seconds * rng.random_range(0.0..1.2)));
             if child.try_wait().unwrap().is_none() {
                 let signal = if kills % 3 == 2 { "-TERM" } else { "-KILL" };
-                assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+                assert!(
+                    Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success()
+                );
                 kills += 1;
             }
             if !child.wait().unwrap().success() {

