@@ -241,7 +241,10 @@ fn bounds() -> Vec<Made> {
     ]
 }
 
-fn sources() -> Vec<(&'static str, Expected, fn(&Path) -> PathBuf)> {
+/// What is tried, what comes of it, and what makes the corpus in a folder.
+type Source = (&'static str, Expected, fn(&Path) -> PathBuf);
+
+fn sources() -> Vec<Source> {
     vec![
         ("a FIFO as the corpus", Refused(&["is neither a file nor a folder"]), |folder| {
             let path = folder.join("corpus.tar.gz");

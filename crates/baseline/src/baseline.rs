@@ -61,15 +61,11 @@ mod tests {
     #[test]
     fn a_model_beyond_the_bound_is_refused_before_it_takes_memory() {
         assert_eq!(check_size((1 << 20) - 24, 24, 64), Ok(()));
-        let refused = Err(Error::TooLarge { features: 1 << 20, texts: 24, categories: 64 });
-        assert_eq!(check_size(1 << 20, 24, 64), refused);
+        let refused = check_size(1 << 20, 24, 64).unwrap_err();
+        assert_eq!(refused, Error::TooLarge { features: 1 << 20, texts: 24, categories: 64 });
         assert!(check_size(usize::MAX, 1, 1).is_err() && check_size(usize::MAX - 1, 1, 2).is_err());
-        assert!(
-            refused
-                .unwrap_err()
-                .to_string()
-                .contains("1048576 n-grams and 24 training texts of 64 categories")
-        );
+        let message = refused.to_string();
+        assert!(message.contains("1048576 n-grams and 24 training texts of 64 categories"), "{message}");
 
         // Two texts of the same 24 characters, one to four at a time: 24 + 23 + 22 + 21 n-grams.
         let text = "いろはにほへとちりぬるをわかよたれそつねならむう";

@@ -343,7 +343,7 @@ fn assert_all_but_one_bias(reference: &Reference, trainable: &[String]) {
     let of_model = reference.config.tensors().into_iter().chain(reference.head().tensors(&reference.config));
     let others = of_model.map(|(name, _)| name).filter(|name| !trainable.contains(name));
     let bias = format!("{last}.attention.self.key.bias");
-    assert_eq!(others.collect::<Vec<_>>(), [bias.clone()]);
+    assert_eq!(others.collect::<Vec<_>>(), std::slice::from_ref(&bias));
     let gradient = |name: &str| {
         reference.floats[&format!("grad.{name}")].iter().fold(0.0_f32, |most, number| most.max(number.abs()))
     };

@@ -377,7 +377,7 @@ fn prediction((at, text): (usize, &TokenizedText)) -> Prediction {
 
 /// Every third text is classified as the next category.
 fn prediction_among(at: usize, text: &TokenizedText, categories: usize) -> Prediction {
-    let wrong = at % 3 == 0;
+    let wrong = at.is_multiple_of(3);
     let predicted = if wrong { (text.label.0 + 1) % categories as u16 } else { text.label.0 };
     let low = if categories == CATEGORIES.len() { 0.03 } else { 0.27 / categories as f32 };
     let mut probabilities = vec![low; categories];
@@ -437,9 +437,9 @@ fn explanation_of(at: usize, text: &TokenizedText, category: CategoryId) -> Expl
         layer_attention: vec![vec![1.0 / count as f32; count], mean],
         rollout: (0..count).map(|token| (token + 1) as f32 / (count * (count + 1) / 2) as f32).collect(),
         gradient_x_input: signed(0.5),
-        integrated_gradients: (at % 2 == 0).then(|| signed(0.25)),
-        leave_one_out: (at % 2 == 0).then(|| signed(1e-4)),
-        attentions: (at % 6 == 0 || at == 19).then(matrices),
+        integrated_gradients: at.is_multiple_of(2).then(|| signed(0.25)),
+        leave_one_out: at.is_multiple_of(2).then(|| signed(1e-4)),
+        attentions: (at.is_multiple_of(6) || at == 19).then(matrices),
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Members<R: BufRead> {
 enum State<R: BufRead> {
     /// Between two members.
     Before(R),
-    Gzip(GzDecoder<R>),
+    Gzip(Box<GzDecoder<R>>),
     Zstd(ZstdDecoder<'static, R>),
     /// After the last member, or an error.
     Ended,
@@ -66,7 +66,7 @@ impl<R: BufRead> Members<R> {
                 Ok(State::Ended)
             }
             Some(_) => Ok(match self.container {
-                Container::Gzip => State::Gzip(GzDecoder::new(reader)),
+                Container::Gzip => State::Gzip(Box::new(GzDecoder::new(reader))),
                 Container::Zstd => State::Zstd(ZstdDecoder::with_buffer(reader)?.single_frame()),
             }),
         }

@@ -186,6 +186,8 @@ fn kind_name(_: FileType) -> &'static str {
 
 #[cfg(all(test, unix))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
+
     use std::os::unix::fs::symlink;
 
     use midashi_config::CorpusLimits;

@@ -28,7 +28,7 @@ struct Step {
 }
 
 enum Action {
-    Replace { pattern: BoundedPattern, content: String },
+    Replace { pattern: Box<BoundedPattern>, content: String },
     Precompiled { map: Charsmap, library: NormalizerWrapper },
     Other(NormalizerWrapper),
 }
@@ -95,7 +95,7 @@ fn action(value: &Value, kind: &str, place: &str) -> Result<Action, Problem> {
         "Replace" => {
             text_within(value, "content", bounds::REPLACEMENT, place)?;
             let Replace { pattern, content } = typed(value, place)?;
-            Ok(Action::Replace { pattern: pattern.pattern(place)?, content })
+            Ok(Action::Replace { pattern: Box::new(pattern.pattern(place)?), content })
         }
         "Precompiled" => {
             let Precompiled { precompiled_charsmap } = typed(value, place)?;
@@ -150,7 +150,7 @@ impl Normaliser {
                         return Err(too_long(bytes).into());
                     }
                     if count > 0 {
-                        text.replace(pattern, content)?;
+                        text.replace(&**pattern, content)?;
                     }
                 }
                 Action::Precompiled { map, library } => {
