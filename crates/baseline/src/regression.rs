@@ -11,7 +11,7 @@ use crate::vectors::{add_scaled, dot};
 const C: f64 = 30.0;
 const MAX_ITERATIONS: usize = 2000;
 /// L-BFGS stops when the norm of the gradient is this small. The loss is a mean over texts.
-const GRADIENT_TOLERANCE: f64 = 1e-6;
+const GRADIENT_TOLERANCE: f64 = 3e-6;
 /// A step has to lower the loss by this share of what its slope promises (Nocedal and Wright 2006, section 3.1).
 const SUFFICIENT_DECREASE: f64 = 1e-4;
 /// A step ends where the slope along it is at most this share of the slope at its beginning.
