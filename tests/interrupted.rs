@@ -101,19 +101,17 @@ fn a_chain_that_is_killed_anywhere_ends_in_the_same_bytes() {
             fs::remove_file(killed.artifact("report.html")).unwrap();
             again += 1;
         }
-        for (stage, seconds) in STAGES.into_iter().zip(&seconds) {
-            let mut child = killed.stage(stage).starts();
-            sleep(Duration::from_secs_f64(seconds * rng.random_range(0.0..1.2)));
-            if child.try_wait().unwrap().is_none() {
-                let signal = if kills % 3 == 2 { "-TERM" } else { "-KILL" };
-                assert!(
-                    Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success()
-                );
-                kills += 1;
-            }
-            if !child.wait().unwrap().success() {
-                break;
-            }
+        let victim = rng.random_range(0..STAGES.len());
+        killed.stages(&STAGES[..victim]);
+        let mut child = killed.stage(STAGES[victim]).starts();
+        sleep(Duration::from_secs_f64(seconds[victim] * rng.random_range(0.0..1.2)));
+        if child.try_wait().unwrap().is_none() {
+            let signal = if kills % 3 == 2 { "-TERM" } else { "-KILL" };
+            assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+            kills += 1;
+        }
+        if child.wait().unwrap().success() {
+            killed.stages(&STAGES[victim + 1..]);
         }
     }
     killed.stages(&STAGES);
