@@ -20,8 +20,7 @@ pub fn seal_of(path: &Path) -> PathBuf {
 /// # Errors
 /// When the file cannot be read or the seal cannot be written.
 pub fn seal(path: &Path) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    atomic::write_bytes(&seal_of(path), format!("{}  {name}\n", sha256_of(path)?).as_bytes())
+    atomic::write_bytes(&seal_of(path), line(path)?.as_bytes())
 }
 
 /// Whether the file `path` is as it was when it was sealed. A file without a seal is not.
@@ -30,8 +29,13 @@ pub fn seal(path: &Path) -> Result<()> {
 /// When the file cannot be read.
 pub fn is_intact(path: &Path) -> Result<bool> {
     let Ok(text) = fs::read_to_string(seal_of(path)) else { return Ok(false) };
-    let recorded = text.split_whitespace().next();
-    Ok(recorded == Some(sha256_of(path)?.as_str()))
+    Ok(text == line(path)?)
+}
+
+/// The content of the seal of a file as it is now.
+fn line(path: &Path) -> Result<String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("{}  {name}\n", sha256_of(path)?))
 }
 
 #[cfg(test)]
