@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use midashi_config::CorpusLimits;
 
+use crate::texts::admission::check_count;
+
 /// Files and bytes so far.
 struct Weight<'l> {
     limits: &'l CorpusLimits,
@@ -61,12 +63,7 @@ impl Weight<'_> {
 
     fn count(&mut self) -> Result<()> {
         self.files += 1;
-        let most = self.limits.files;
-        ensure!(
-            self.files <= most,
-            "the corpus has more than {most} files; leave out those that are no texts, or raise corpus.limits.files"
-        );
-        Ok(())
+        check_count(self.files, self.limits)
     }
 
     fn add(&mut self, path: &Path, metadata: &Metadata) -> Result<()> {

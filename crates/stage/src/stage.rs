@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::StageArguments;
 use crate::atomic;
-use crate::digest::sha256_of;
+use crate::digest::{SUMS, sha256_of};
 use crate::error::{Error, Result};
 use crate::folder::{RunFolder, entries, require};
 use crate::lock::lock_if_writable;
@@ -146,7 +146,8 @@ impl Stage {
     /// would refuse them.
     fn digest_whole(&self, path: &Path) -> Result<Option<FileDigest>> {
         let Some(sums) = Sums::read(path)? else { return Ok(Some(self.digest(path)?)) };
-        let digest = FileDigest { path: self.recorded_path(path), sha256: sums.sha256() };
+        // The bytes of the list count: readers compare them with the record.
+        let digest = FileDigest { path: self.recorded_path(path), sha256: sha256_of(&path.join(SUMS))? };
         Ok((sums == Sums::compute(path)?).then_some(digest))
     }
 
@@ -328,6 +329,28 @@ mod tests {
         fs::remove_file(folder.join("article/run.json")).unwrap();
         let message = tokenize().unwrap_err().to_string();
         assert!(message.contains("run.json has no digest of it by ingest"), "{message}");
+    }
+
+    #[test]
+    fn a_list_of_digests_that_lost_its_last_byte_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let made = || {
+            let stage = stage(folder, "");
+            let model = stage.folder().model();
+            let work = stage.begin(&(), &[], std::slice::from_ref(&model)).unwrap();
+            let Some(work) = work else { return false };
+            let fill = |inside: &Path| atomic::write_bytes(&inside.join("labels.json"), b"[]");
+            atomic::write_folder(&model, fill).unwrap();
+            work.finish(&()).unwrap();
+            true
+        };
+        assert!(made() && !made());
+        let list = folder.join("article/model").join(SUMS);
+        let whole = fs::read(&list).unwrap();
+        fs::write(&list, &whole[..whole.len() - 1]).unwrap();
+        assert!(made(), "its readers would refuse it");
+        assert!(fs::read(&list).unwrap() == whole && !made());
     }
 
     #[test]

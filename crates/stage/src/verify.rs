@@ -6,7 +6,7 @@ use crate::digest::{SUMS, sha256_of};
 use crate::error::{Error, Result};
 use crate::folder::RunFolder;
 use crate::record::{FileDigest, RunRecord};
-use crate::seal::{is_intact, seal_of};
+use crate::seal::is_intact;
 use crate::sums::Sums;
 
 /// Refuses `path`, whose digest is `found`, if the stage `made_by` recorded another one. Files outside the run's folder,
@@ -134,9 +134,9 @@ pub fn verify_run(folder: &RunFolder) -> Result<Vec<Finding>> {
         }
     }
     for cache in [folder.features(), folder.baseline()] {
-        if cache.exists() || seal_of(&cache).exists() {
-            let intact = cache.exists() && is_intact(&cache)?;
-            let state = if intact { FileState::Intact } else { FileState::DamagedCache };
+        // A cache that is not there is made when it is needed.
+        if cache.exists() {
+            let state = if is_intact(&cache)? { FileState::Intact } else { FileState::DamagedCache };
             let name = cache.file_name().unwrap_or_default().to_string_lossy();
             findings.push(finding("", &name, state));
         }

@@ -32,12 +32,7 @@ impl<'l> Admission<'l> {
     /// When there are more than `corpus.limits.files`.
     pub fn file(&mut self) -> Result<()> {
         self.files += 1;
-        let most = self.limits.files;
-        ensure!(
-            self.files <= most,
-            "the corpus has more than {most} files; leave out those that are no texts, or raise corpus.limits.files"
-        );
-        Ok(())
+        check_count(self.files, self.limits)
     }
 
     /// Checks the number of files of an archive that tells it at its start.
@@ -74,4 +69,17 @@ impl<'l> Admission<'l> {
         );
         Ok(None)
     }
+}
+
+/// Checks how many files of a corpus have been found so far.
+///
+/// # Errors
+/// When there are more than `corpus.limits.files`.
+pub fn check_count(files: u64, limits: &CorpusLimits) -> Result<()> {
+    let most = limits.files;
+    ensure!(
+        files <= most,
+        "the corpus has more than {most} files; leave out those that are no texts, or raise corpus.limits.files"
+    );
+    Ok(())
 }
