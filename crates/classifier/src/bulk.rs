@@ -1,10 +1,16 @@
 //! Classifying any number of texts: windows of texts in, predictions out, in the same order.
 //!
-//! While the graph computes one window, the next is tokenised in other threads. Memory is bounded by two windows.
+//! While the graph computes one window, the next is read and tokenised in other threads. Memory is bounded by two windows. A
+//! window's predictions do not wait for the next window, so that a caller can send a window and wait for its predictions.
+//!
+//! The predictions of a text do not depend on the texts beside it, to the last bit: engines that spread a table over machines
+//! cut it differently each time.
 
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use midashi_encoder::{MatmulPrecision, TextIds, batches_by_length};
+use midashi_encoder::{MatmulPrecision, TextIds, batches_of_equal_length};
 use midashi_runtime::Engine;
 use midashi_text::TextWindow;
 use midashi_tokenizer::{Encoder, Length};
@@ -39,19 +45,26 @@ pub struct ClassifiedWindow<T> {
 pub struct BulkClassifier {
     classifier: IdClassifier,
     reading: Reading,
-    threads: ThreadPool,
+    threads: Arc<ThreadPool>,
 }
 
 /// The windows of [`BulkClassifier::classify_windows`].
-pub struct ClassifiedWindows<'c, W, T, E> {
+pub struct ClassifiedWindows<'c, T, E> {
     classifier: &'c mut BulkClassifier,
-    windows: W,
-    /// The window that is being tokenised.
-    ahead: Option<Receiver<Tokenised<T>>>,
-    /// An error of the input, which is returned after the windows before it.
-    failed: Option<E>,
+    /// The windows with their ids; none is the end.
+    tokenised: Receiver<Option<Result<Tokenised<T>, E>>>,
+    failed: Option<FailedWindow<T>>,
     has_ended: bool,
     progress: Box<dyn FnMut(usize) + 'c>,
+}
+
+/// A window that could not be classified.
+#[derive(Clone, Debug)]
+pub struct FailedWindow<T> {
+    /// What the caller kept with it.
+    pub kept: T,
+    /// The text that failed, counted from 0, if a single one did.
+    pub text: Option<usize>,
 }
 
 /// A text's ids; none for a text without words.
@@ -104,22 +117,40 @@ impl BulkClassifier {
         Ok(Self {
             classifier: IdClassifier::open(model, engine, precision)?,
             reading: Reading::open(model, options)?,
-            threads: threads.map_err(Error::Threads)?,
+            threads: Arc::new(threads.map_err(Error::Threads)?),
         })
     }
 
-    /// Classifies the texts of all windows. A window is read when the one before it is computed.
+    /// Classifies the texts of all windows. Another thread takes the windows from their iterator; it ends with the iterator, or
+    /// when the result is dropped and the next window arrives.
     ///
     /// The error of the input is returned in its place; nothing comes after it.
-    pub fn classify_windows<W, T, E>(&mut self, windows: W) -> ClassifiedWindows<'_, W::IntoIter, T, E>
+    pub fn classify_windows<W, T, E>(&mut self, windows: W) -> ClassifiedWindows<'_, T, E>
     where
         W: IntoIterator<Item = Result<Window<T>, E>>,
+        W::IntoIter: Send + 'static,
         T: Send + 'static,
-        E: From<Error>,
+        E: From<Error> + Send + 'static,
     {
-        let windows = windows.into_iter();
-        let (ahead, failed, progress) = (None, None, Box::new(|_| {}));
-        ClassifiedWindows { classifier: self, windows, ahead, failed, has_ended: false, progress }
+        let (reading, threads, windows) = (self.reading.clone(), self.threads.clone(), windows.into_iter());
+        // Without room in the channel, the thread waits with one window until the one before it is computed.
+        let (sender, tokenised) = sync_channel(0);
+        std::thread::spawn(move || {
+            let tokenise = |window: Window<T>| {
+                let ids = threads.install(|| read_all(&reading, &window.texts));
+                Tokenised { window, ids }
+            };
+            for window in windows {
+                let has_failed = window.is_err();
+                // Nobody waits for it if the iterator was dropped.
+                if sender.send(Some(window.map(tokenise))).is_err() || has_failed {
+                    return;
+                }
+            }
+            let _ = sender.send(None);
+        });
+        let (failed, progress) = (None, Box::new(|_| {}));
+        ClassifiedWindows { classifier: self, tokenised, failed, has_ended: false, progress }
     }
 
     /// Classifies texts one after the other: an iterator of texts in, one of predictions out. A text without words has
@@ -129,7 +160,8 @@ impl BulkClassifier {
         texts: I,
     ) -> impl Iterator<Item = Result<Option<Scores>>> + use<'c, I>
     where
-        I: IntoIterator + 'c,
+        I: IntoIterator,
+        I::IntoIter: Send + 'static,
         I::Item: Into<String>,
     {
         let (mut texts, size) = (texts.into_iter(), Self::window(self.reading.length()));
@@ -143,23 +175,12 @@ impl BulkClassifier {
         })
     }
 
-    /// Starts to tokenise a window in other threads.
-    fn tokenise<T: Send + 'static>(&self, window: Window<T>) -> Receiver<Tokenised<T>> {
-        let (sender, receiver) = sync_channel(1);
-        let reading = self.reading.clone();
-        self.threads.spawn(move || {
-            let ids = read_all(&reading, &window.texts);
-            // Nobody waits for it if the iterator was dropped.
-            let _ = sender.send(Tokenised { window, ids });
-        });
-        receiver
-    }
-
-    /// Computes a window's predictions. `progress` is told how many texts are done.
+    /// Computes a window's predictions. `progress` is told how many texts are done, and `failed` which text failed.
     fn classify(
         &mut self,
         window: &[String],
         ids: &[Ids],
+        failed: &Cell<Option<usize>>,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Option<Scores>>> {
         let texts = ids.iter().enumerate().filter_map(|(text, ids)| Some((text, ids.as_ref()?)));
@@ -172,11 +193,19 @@ impl BulkClassifier {
         let mut of_rows: Vec<Option<Scores>> = vec![None; rows.len()];
         let mut unread: Vec<usize> =
             ids.iter().map(|ids| ids.as_ref().map_or(0, |input| input.windows.len())).collect();
-        for batch in batches_by_length(&lengths, Self::BATCH_TOKENS) {
+        for batch in batches_of_equal_length(&lengths, Self::BATCH_TOKENS) {
             let row_ids: Vec<RowIds<'_>> = batch.iter().map(|&row| rows[row].1.ids(rows[row].2)).collect();
-            let chosen: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
+            let mut chosen: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
+            // ONNX Runtime multiplies a single row by another program, with other rounding (decision 75).
+            if let [lone] = *chosen {
+                chosen.push(lone);
+            }
             let mut done = 0;
-            let name = |row: usize| beginning(&window[rows[batch[row]].0]);
+            let name = |row: usize| {
+                let text = rows[batch[row.min(batch.len() - 1)]].0;
+                failed.set(Some(text));
+                beginning(&window[text])
+            };
             let found = self.classifier.classify(&chosen).map_err(|error| error.with_text(name))?;
             for (&row, found) in batch.iter().zip(found) {
                 let (text, input, _) = rows[row];
@@ -197,56 +226,50 @@ impl BulkClassifier {
     }
 }
 
-impl<'c, W, T, E> ClassifiedWindows<'c, W, T, E> {
+impl<'c, T, E> ClassifiedWindows<'c, T, E> {
     /// Calls `progress` after each batch with the number of texts in it.
     #[must_use]
     pub fn with_progress(mut self, progress: impl FnMut(usize) + 'c) -> Self {
         self.progress = Box::new(progress);
         self
     }
-}
 
-impl<W, T, E> ClassifiedWindows<'_, W, T, E>
-where
-    W: Iterator<Item = Result<Window<T>, E>>,
-    T: Send + 'static,
-{
-    /// Reads the next window and starts to tokenise it.
-    fn read_ahead(&mut self) -> Option<Receiver<Tokenised<T>>> {
-        if self.has_ended {
-            return None;
-        }
-        match self.windows.next()? {
-            Ok(window) => Some(self.classifier.tokenise(window)),
-            Err(error) => {
-                (self.failed, self.has_ended) = (Some(error), true);
-                None
-            }
-        }
+    /// The window that could not be classified, after such an error.
+    pub fn failed(&self) -> Option<&FailedWindow<T>> {
+        self.failed.as_ref()
     }
 }
 
-impl<W, T, E> Iterator for ClassifiedWindows<'_, W, T, E>
-where
-    W: Iterator<Item = Result<Window<T>, E>>,
-    T: Send + 'static,
-    E: From<Error>,
-{
+impl<T, E: From<Error>> Iterator for ClassifiedWindows<'_, T, E> {
     type Item = Result<ClassifiedWindow<T>, E>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let current = self.ahead.take().or_else(|| self.read_ahead());
-        let Some(current) = current else { return self.failed.take().map(Err) };
-        self.ahead = self.read_ahead();
-        let classified = current.recv().map_err(|_| Error::TokenizerEnded).and_then(|tokenised| {
-            let Tokenised { window: Window { texts, kept }, ids } = tokenised;
-            let scores = self.classifier.classify(&texts, &ids?, &mut self.progress)?;
-            Ok(ClassifiedWindow { texts, kept, scores })
-        });
-        if classified.is_err() {
-            (self.ahead, self.failed, self.has_ended) = (None, None, true);
+        if self.has_ended {
+            return None;
         }
-        Some(classified.map_err(E::from))
+        // The thread is gone without a word only if it panicked.
+        let Ok(received) = self.tokenised.recv() else {
+            self.has_ended = true;
+            return Some(Err(Error::TokenizerEnded.into()));
+        };
+        let Some(received) = received else {
+            self.has_ended = true;
+            return None;
+        };
+        let classified = received.and_then(|Tokenised { window: Window { texts, kept }, ids }| {
+            let text = Cell::new(None);
+            let scores =
+                ids.and_then(|ids| self.classifier.classify(&texts, &ids, &text, &mut self.progress));
+            match scores {
+                Ok(scores) => Ok(ClassifiedWindow { texts, kept, scores }),
+                Err(error) => {
+                    self.failed = Some(FailedWindow { kept, text: text.get() });
+                    Err(error.into())
+                }
+            }
+        });
+        self.has_ended = classified.is_err();
+        Some(classified)
     }
 }
 

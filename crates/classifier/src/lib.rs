@@ -27,7 +27,7 @@ pub use midashi_text::{TextWindow, WindowRows, Windowing};
 pub use midashi_tokenizer::{Dictionaries, Encoded, Length};
 
 pub use attribution::{Attribution, Path};
-pub use bulk::{BulkClassifier, ClassifiedWindow, ClassifiedWindows, Window};
+pub use bulk::{BulkClassifier, ClassifiedWindow, ClassifiedWindows, FailedWindow, Window};
 pub use classifier::{Classifier, Options};
 pub use corpus_classifier::CorpusClassifier;
 pub use error::{Error, Result};

@@ -22,6 +22,20 @@ pub fn batches_by_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
     batches
 }
 
+/// As [`batches_by_length`], but all texts of a batch are equally long, so that none is padded.
+///
+/// The shape of the arrays decides in which order ONNX Runtime adds. Without padding a text always has the same shapes, and its
+/// results do not depend on its batch, to the last bit.
+pub fn batches_of_equal_length(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|&text| lengths[text]);
+    let equal = order.chunk_by(|&a, &b| lengths[a] == lengths[b]);
+    equal
+        .flat_map(|texts| texts.chunks((budget / lengths[texts[0]].max(1)).max(1)))
+        .map(<[usize]>::to_vec)
+        .collect()
+}
+
 /// The ids of one text, one of each kind per token.
 #[derive(Clone, Copy, Debug)]
 pub struct TextIds<'a> {
@@ -175,6 +189,14 @@ mod tests {
         seen.sort_unstable();
         assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
         assert!(batches_by_length(&[], 20).is_empty());
+    }
+
+    #[test]
+    fn texts_of_a_batch_are_equally_long() {
+        let lengths = [5, 3, 5, 3, 40, 5, 7, 1, 5, 5];
+        let batches = batches_of_equal_length(&lengths, 20);
+        assert_eq!(batches, [vec![7], vec![1, 3], vec![0, 2, 5, 8], vec![9], vec![6], vec![4]]);
+        assert!(batches_of_equal_length(&[], 20).is_empty());
     }
 
     /// An engine's tensor, for the test.

@@ -154,7 +154,7 @@ impl Columns {
         }
         let kept = input.fields().iter().cloned();
         let fields: Vec<Arc<Field>> = kept.chain(added.into_iter().map(Arc::new)).collect();
-        columns.schema = Arc::new(Schema::new(fields));
+        columns.schema = Arc::new(Schema::new_with_metadata(fields, input.metadata().clone()));
         Ok(columns)
     }
 

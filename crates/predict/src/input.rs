@@ -1,12 +1,10 @@
 //! The rows to classify: texts of the command line, standard input, files.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
@@ -99,8 +97,41 @@ pub struct Input {
     /// Rows of the parts before the current one.
     rows_before: u64,
     last_number: u64,
-    state: Rc<Cell<ReadState>>,
+    state: SharedState,
     bytes: Bytes,
+    /// Batches of the current part.
+    batches: u64,
+}
+
+/// Consecutive rows of the input, with their place in it.
+pub struct Rows {
+    /// The rows to classify.
+    pub rows: RecordBatch,
+    /// Where they were read.
+    pub place: Place,
+}
+
+/// Where a batch was read, for messages.
+#[derive(Clone, Debug)]
+pub struct Place {
+    name: Arc<str>,
+    /// The batch of Arrow IPC, from 1; other formats have no batches of their own.
+    batch: Option<u64>,
+    /// The number of each row, from 1.
+    numbers: Arc<[u64]>,
+}
+
+/// What was read so far, for the thread that computes while another one reads.
+#[derive(Clone, Default)]
+pub struct SharedState(Arc<Mutex<ReadState>>);
+
+/// Which types of columns the output can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Types {
+    /// All: the columns are handed on as they were read, with the input's metadata.
+    AsRead,
+    /// All but dictionaries. Each batch may have a dictionary of its own, which only Arrow streams can hold.
+    Plain,
 }
 
 /// How much has been read.
@@ -271,11 +302,17 @@ impl Part {
 }
 
 impl Input {
-    /// Opens the first part, to be read in batches of at most `batch_rows` rows; all parts are expected to have its columns.
+    /// Opens the first part, to be read in batches of at most `batch_rows` rows, or those of an Arrow stream; all parts are
+    /// expected to have its columns.
     ///
     /// # Errors
     /// When there is no such file, or it cannot be read.
-    pub fn open(arguments: &Arguments, shard: Option<Shard>, batch_rows: usize) -> Result<Self> {
+    pub fn open(
+        arguments: &Arguments,
+        shard: Option<Shard>,
+        batch_rows: usize,
+        types: Types,
+    ) -> Result<Self> {
         let options = arguments.read_options(batch_rows)?;
         let (parts, row_shard) = arguments.parts(shard)?;
         let sizes: Option<Vec<u64>> = parts.iter().map(size).collect();
@@ -289,11 +326,17 @@ impl Input {
             row_shard,
             rows_before: 0,
             last_number: 0,
-            state: Rc::default(),
+            state: SharedState::default(),
+            batches: 0,
             bytes: Bytes { all: sizes.map(|sizes| sizes.iter().sum()), ..Bytes::default() },
         };
         let schema = input.open_next()?.unwrap_or_else(text_schema);
-        input.schema = plain_schema(&schema);
+        input.schema = match types {
+            Types::AsRead if input.parts.is_empty() => schema,
+            // Columns of several inputs have the same types, but perhaps nulls in one of them.
+            Types::AsRead => nullable(&schema),
+            Types::Plain => plain_schema(&schema),
+        };
         Ok(input)
     }
 
@@ -303,13 +346,14 @@ impl Input {
     }
 
     /// How much has been read, for a caller who no longer has the input.
-    pub fn state(&self) -> Rc<Cell<ReadState>> {
+    pub fn state(&self) -> SharedState {
         self.state.clone()
     }
 
     /// Opens the next part. Returns its columns.
     fn open_next(&mut self) -> Result<Option<SchemaRef>> {
         self.rows_before += std::mem::take(&mut self.last_number);
+        self.batches = 0;
         self.bytes.before += std::mem::take(&mut self.bytes.current);
         let Some(part) = self.parts.pop_front() else { return Ok(None) };
         self.bytes.current = size(&part).unwrap_or(0);
@@ -331,19 +375,21 @@ impl Input {
         Ok(Some(schema))
     }
 
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+    fn next_batch(&mut self) -> Result<Option<Rows>> {
         loop {
             if let Some(texts) = self.texts.take() {
                 let numbers: Vec<u64> = (1..=texts.num_rows() as u64).collect();
                 return self
-                    .accept("the command line", Batch { rows: texts, numbers, bad: Vec::new() })
+                    .accept("the command line", None, Batch { rows: texts, numbers, bad: Vec::new() })
                     .map(Some);
             }
             if let Some(reader) = &mut self.reader {
-                let name = reader.name().to_owned();
+                let (name, format) = (reader.name().to_owned(), reader.format());
                 if let Some(batch) = reader.next() {
                     let fraction = reader.fraction();
-                    let rows = self.accept(&name, batch?)?;
+                    self.batches += 1;
+                    let number = (format == Format::Arrow).then_some(self.batches);
+                    let rows = self.accept(&name, number, batch?)?;
                     self.advance(fraction);
                     return Ok(Some(rows));
                 }
@@ -355,8 +401,8 @@ impl Input {
     }
 
     /// The batch's rows that are to be classified. Its bad rows are skipped or an error.
-    fn accept(&mut self, name: &str, batch: Batch) -> Result<RecordBatch> {
-        let Batch { rows, numbers, bad } = batch;
+    fn accept(&mut self, name: &str, number: Option<u64>, batch: Batch) -> Result<Rows> {
+        let Batch { rows, mut numbers, bad } = batch;
         let last = numbers.last().copied().unwrap_or(0).max(bad.last().map_or(0, |row| row.number));
         self.last_number = self.last_number.max(last);
         let is_ours =
@@ -369,12 +415,16 @@ impl Input {
             None => rows,
             Some(_) => {
                 let ours: BooleanArray = numbers.iter().map(|&number| Some(is_ours(number))).collect();
+                numbers.retain(|&number| is_ours(number));
                 filter_record_batch(&rows, &ours)?
             }
         };
         state.rows += rows.num_rows() as u64;
         self.state.set(state);
-        plain(&rows, &self.schema).with_context(|| format!("{name}: the columns cannot be kept"))
+        let place = Place { name: name.into(), batch: number, numbers: numbers.into() };
+        let rows = columns_of(&rows, &self.schema)
+            .with_context(|| format!("{}: the columns cannot be kept", place.all()))?;
+        Ok(Rows { rows, place })
     }
 
     fn advance(&self, fraction: Option<f64>) {
@@ -390,12 +440,12 @@ impl Input {
             (&self.schema, self.reader.as_ref().map_or("the command line", |reader| reader.name()));
         for field in first.fields() {
             let found = schema.field_with_name(field.name()).ok().map(|found| plain_type(found.data_type()));
+            let expected = plain_type(field.data_type());
             match found {
-                Some(found) if found == *field.data_type() => {}
+                Some(found) if found == expected => {}
                 Some(found) => bail!(
-                    "{name}: column {:?} is {found}, but {} in the first input; expected the same type everywhere",
+                    "{name}: column {:?} is {found}, but {expected} in the first input; expected the same type everywhere",
                     field.name(),
-                    field.data_type()
                 ),
                 None => bail!(
                     "{name}: there is no column {:?}, which the first input has; found {}",
@@ -412,8 +462,40 @@ impl Input {
     }
 }
 
+impl SharedState {
+    /// What was read so far.
+    pub fn get(&self) -> ReadState {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, state: ReadState) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+impl Place {
+    /// The whole batch in words.
+    pub fn all(&self) -> String {
+        self.in_words(0..self.numbers.len())
+    }
+
+    /// Some rows of it, by their position, in words: `standard input, batch 3, rows 17 to 20`.
+    pub fn in_words(&self, rows: Range<usize>) -> String {
+        let mut words = self.name.to_string();
+        if let Some(batch) = self.batch {
+            words.push_str(&format!(", batch {batch}"));
+        }
+        match self.numbers.get(rows).unwrap_or_default() {
+            [] => {}
+            [one] => words.push_str(&format!(", row {one}")),
+            [first, .., last] => words.push_str(&format!(", rows {first} to {last}")),
+        }
+        words
+    }
+}
+
 impl Iterator for Input {
-    type Item = Result<RecordBatch>;
+    type Item = Result<Rows>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_batch().transpose()
@@ -451,8 +533,13 @@ fn text_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new(TEXT_COLUMN, DataType::Utf8, true)]))
 }
 
-/// The columns without dictionaries and without the file's metadata. Each batch may have a dictionary of its own, which
-/// Arrow IPC files cannot hold, and metadata such as pandas' describes the columns of the input.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+    let fields: Vec<Field> = schema.fields().iter().map(field).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// The columns without dictionaries and without the file's metadata, such as pandas', which describes the columns of the input.
 fn plain_schema(schema: &Schema) -> SchemaRef {
     let field = |field: &Arc<Field>| {
         Field::new(field.name(), plain_type(field.data_type()), true).with_metadata(field.metadata().clone())
@@ -460,7 +547,8 @@ fn plain_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
-fn plain_type(data_type: &DataType) -> DataType {
+/// The type of a column's values.
+pub fn plain_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Dictionary(_, values) => (**values).clone(),
         other => other.clone(),
@@ -468,7 +556,7 @@ fn plain_type(data_type: &DataType) -> DataType {
 }
 
 /// The columns of `schema`, by name.
-fn plain(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+fn columns_of(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let column = |(position, field): (usize, &Arc<Field>)| {
         // Names may occur twice in one input; inputs with other orders have been checked to have the names.
         let same_place = rows.schema_ref().fields().get(position).filter(|at| at.name() == field.name());

@@ -19,6 +19,7 @@ mod summary;
 mod table;
 mod text;
 mod view;
+mod windows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,14 +36,15 @@ use crate::arguments::{Arguments, Precision};
 use crate::columns::Columns;
 use crate::finished::Finished;
 use crate::formats::{View, terminal};
-use crate::input::Input;
+use crate::input::{Input, Types};
 use crate::method::Method;
-use crate::output::{Output, TableOutput, shape};
+use crate::output::{Output, TableOutput, is_arrow_stream, shape};
 use crate::table::Model;
 use crate::text::Texts;
+use crate::windows::Windows;
 
 /// Raise this when the program gives other predictions for the same model and texts.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 fn main() -> ExitCode {
     midashi_stage::main(predict)
@@ -75,12 +77,13 @@ fn show(
     }
     let method = Method::new(arguments.method, &model)?;
     let options = Options::of(config);
-    let input = Input::open(&arguments.input, None, explain::WINDOW)?;
+    let input = Input::open(&arguments.input, None, explain::WINDOW, Types::Plain)?;
     let texts = Texts::find(&input.schema(), &arguments.input, options.text_of(&model))?;
     let engine = engine(config)?;
     let mut classifier = Classifier::with_options(model, &engine, options)?;
     let terminal = terminal(is_chosen, path.is_some());
-    view::show(input, &texts, &mut classifier, method, (view, terminal), path.as_deref())
+    let (state, windows) = (input.state(), Windows::new(input, texts, explain::WINDOW));
+    view::show(windows, &state, &mut classifier, method, (view, terminal), path.as_deref())
 }
 
 /// Writes a table with the input's columns and the predictions.
@@ -108,7 +111,8 @@ fn write_table(
 
     let bulk = BulkClassifier::window(read.length_of(&model));
     let window = if method.is_some() { explain::WINDOW } else { bulk };
-    let input = Input::open(&arguments.input, arguments.shard, window)?;
+    let types = if is_arrow_stream(options) { Types::AsRead } else { Types::Plain };
+    let input = Input::open(&arguments.input, arguments.shard, window, types)?;
     let texts = Texts::find(&input.schema(), &arguments.input, read.text_of(&model))?;
     let shape = shape(options.format);
     let columns = Columns::new(&input.schema(), model.labels(), &arguments.columns, shape, method.is_some())?;
@@ -124,7 +128,8 @@ fn write_table(
         }
     };
     let output = TableOutput::create(path.as_deref(), options, columns.schema())?;
-    table::write(input, &texts, model, &columns, output)?;
+    let (state, windows) = (input.state(), Windows::new(input, texts, window));
+    table::write(windows, &state, model, &columns, output)?;
     finished.map_or(Ok(()), |finished| finished.record())
 }
 

@@ -199,6 +199,11 @@ pub fn shape(format: TableFormat) -> Shape {
     }
 }
 
+/// Whether a table is written as an Arrow stream, in which each batch may have dictionaries of its own.
+pub fn is_arrow_stream(options: WriteOptions) -> bool {
+    options.format == TableFormat::Arrow && options.arrow_stream
+}
+
 impl TableOutput {
     /// Starts a table of the columns `schema`.
     ///

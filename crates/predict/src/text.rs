@@ -1,15 +1,14 @@
 //! The columns that the model reads.
 
 use anyhow::{Context, Result, anyhow, bail};
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, StringArrayType};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
-use midashi_classifier::Window;
 use midashi_config::TextChoice;
 use midashi_table::{ColumnNames, Columns};
 use midashi_text::cleaned;
 
-use crate::input::{Arguments, list};
+use crate::input::{Arguments, list, plain_type};
 
 /// The columns that the model reads.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +66,7 @@ impl Texts {
         };
         for field in columns.into_iter().map(|column| schema.field(column)) {
             if !matches!(
-                field.data_type(),
+                plain_type(field.data_type()),
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null
             ) {
                 bail!(
@@ -84,29 +83,37 @@ impl Texts {
     ///
     /// # Errors
     /// When a column cannot be read as text.
-    pub fn window(&self, rows: RecordBatch) -> Result<Window<RecordBatch>> {
-        let texts = match *self {
-            Self::One(text) => column(&rows, text)?,
+    pub fn read(&self, rows: &RecordBatch) -> Result<Vec<String>> {
+        match *self {
+            Self::One(text) => column(rows, text),
             Self::Pair { title, body } => {
-                let pairs = column(&rows, title)?.into_iter().zip(column(&rows, body)?);
+                let pairs = column(rows, title)?.into_iter().zip(column(rows, body)?);
                 // The first line feed ends the title.
-                pairs.map(|(title, body)| format!("{}\n{body}", title.replace('\n', " "))).collect()
+                Ok(pairs.map(|(title, body)| format!("{}\n{body}", title.replace('\n', " "))).collect())
             }
-        };
-        Ok(Window { texts, kept: rows })
+        }
     }
 }
 
 fn column(rows: &RecordBatch, index: usize) -> Result<Vec<String>> {
-    let texts = cast(rows.column(index), &DataType::Utf8).with_context(|| {
-        format!("column {:?} cannot be read as text", rows.schema_ref().field(index).name())
-    })?;
-    let texts = texts.as_string::<i32>();
-    let text = |row: usize| match texts.is_null(row) {
-        true => String::new(),
-        false => cleaned(texts.value(row)).into_owned(),
-    };
-    Ok((0..texts.len()).map(text).collect())
+    let column = rows.column(index);
+    // Texts of any offset width are read where they are: a cast to 32-bit offsets has room for 2 GiB.
+    match column.data_type() {
+        DataType::Utf8 => Ok(strings(column.as_string::<i32>())),
+        DataType::LargeUtf8 => Ok(strings(column.as_string::<i64>())),
+        DataType::Utf8View => Ok(strings(column.as_string_view())),
+        _ => {
+            let texts = cast(column, &DataType::LargeUtf8).with_context(|| {
+                format!("column {:?} cannot be read as text", rows.schema_ref().field(index).name())
+            })?;
+            Ok(strings(texts.as_string::<i64>()))
+        }
+    }
+}
+
+/// Cleaned texts; a missing one is empty.
+fn strings<'a>(texts: impl StringArrayType<'a>) -> Vec<String> {
+    texts.iter().map(|text| text.map(|text| cleaned(text).into_owned()).unwrap_or_default()).collect()
 }
 
 #[cfg(test)]
@@ -172,11 +179,10 @@ mod tests {
             ("n", Arc::new(Int64Array::from(vec![1, 2]))),
         ];
         let rows = RecordBatch::try_from_iter(columns).unwrap();
-        let window = Texts::Pair { title: 0, body: 1 }.window(rows.clone()).unwrap();
-        assert_eq!(window.texts, ["a b\nc\nd", "\ne"]);
-        assert_eq!(Texts::One(0).window(rows).unwrap().texts, ["a\nb", ""]);
+        assert_eq!(Texts::Pair { title: 0, body: 1 }.read(&rows).unwrap(), ["a b\nc\nd", "\ne"]);
+        assert_eq!(Texts::One(0).read(&rows).unwrap(), ["a\nb", ""]);
         let marked: ArrayRef = Arc::new(StringArray::from(vec!["\u{feff}\u{feff}a\rb\r\nc"]));
         let rows = RecordBatch::try_from_iter([("text", marked)]).unwrap();
-        assert_eq!(Texts::One(0).window(rows).unwrap().texts, ["a\nb\nc"], "as ingest reads a file");
+        assert_eq!(Texts::One(0).read(&rows).unwrap(), ["a\nb\nc"], "as ingest reads a file");
     }
 }

@@ -11,23 +11,23 @@ use crate::columns::Row;
 use crate::explain::explain;
 use crate::explained::Explained;
 use crate::formats::{Terminal, View};
-use crate::input::Input;
+use crate::input::SharedState;
 use crate::interrupt;
 use crate::method::Method;
 use crate::output::print;
 use crate::summary::Summary;
-use crate::text::Texts;
+use crate::windows::Windows;
 
 /// The most texts of a page or picture, which is held in memory and read by a person.
 const MOST_TEXTS: usize = 1000;
 
-/// Shows the rows of `input`, on standard output or in the file `path`.
+/// Shows the rows of all `windows`, on standard output or in the file `path`.
 ///
 /// # Errors
 /// When a row cannot be read, a graph fails, or the output cannot be written.
 pub fn show(
-    input: Input,
-    texts: &Texts,
+    windows: Windows,
+    state: &SharedState,
     classifier: &mut Classifier<'_>,
     method: Method,
     (view, terminal): (View, Terminal),
@@ -40,9 +40,9 @@ pub fn show(
         }
         _ => print(written),
     };
-    let (mut summary, state, mut shown) = (Summary::new(), input.state(), Vec::new());
-    for rows in input {
-        let window = texts.window(rows?)?;
+    let (mut summary, mut shown) = (Summary::new(), Vec::new());
+    for window in windows {
+        let window = window?;
         let explained = explain(classifier, &window.texts, method)?;
         let rows: Vec<Row> = explained.iter().cloned().map(Row::explained).collect();
         let is_first = summary.is_empty();

@@ -2,7 +2,6 @@
 
 use std::io::{self, BufReader, Read};
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
@@ -12,7 +11,6 @@ use crate::batch::Batch;
 use crate::decoding::guarded;
 use crate::error::{Error, Result};
 use crate::input::Input;
-use crate::options::ReadOptions;
 use crate::reader::Rows;
 
 /// The first bytes of an Arrow IPC file, with their padding.
@@ -20,19 +18,19 @@ const FILE_MAGIC: &[u8] = b"ARROW1\0\0";
 
 type Messages = BufReader<CheckedMessages<BufReader<Box<dyn Read + Send>>>>;
 
-/// The rows of an Arrow IPC file or stream.
+/// The rows of an Arrow IPC file or stream, in the batches of its writer.
 pub(crate) struct ArrowRows {
     name: String,
     schema: SchemaRef,
     batches: StreamReader<Messages>,
-    /// The rest of a batch that is larger than asked for.
-    rest: Option<RecordBatch>,
-    batch_rows: usize,
+    /// Batches before the next one.
+    count: u64,
+    /// Their rows.
     rows: u64,
 }
 
 impl ArrowRows {
-    pub fn new(input: Input, options: &ReadOptions) -> Result<Self> {
+    pub fn new(input: Input) -> Result<Self> {
         let name = input.name.clone();
         let before = stream_start(&input.head);
         let mut bytes = BufReader::new(input.into_reader());
@@ -42,7 +40,7 @@ impl ArrowRows {
         let batches = batches
             .map_err(|reason| Error::content(&name, format!("is broken, or not Arrow IPC: {reason}")))?;
         let schema = batches.schema();
-        Ok(Self { name, schema, batches, rest: None, batch_rows: options.batch_rows, rows: 0 })
+        Ok(Self { name, schema, batches, count: 0, rows: 0 })
     }
 }
 
@@ -61,26 +59,16 @@ impl Rows for ArrowRows {
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch>> {
-        let whole = match self.rest.take() {
-            Some(rest) => rest,
-            None => {
-                let batches = &mut self.batches;
-                let next =
-                    guarded(|| batches.next().transpose().map_err(|error: ArrowError| error.to_string()));
-                let next = next.map_err(|reason| {
-                    Error::content(&self.name, format!("is broken after row {}: {reason}", self.rows))
-                })?;
-                let Some(batch) = next else { return Ok(None) };
-                batch
-            }
-        };
-        let length = whole.num_rows().min(self.batch_rows);
-        let rows = whole.slice(0, length);
-        if length < whole.num_rows() {
-            self.rest = Some(whole.slice(length, whole.num_rows() - length));
-        }
+        let batches = &mut self.batches;
+        let next = guarded(|| batches.next().transpose().map_err(|error: ArrowError| error.to_string()));
+        let next = next.map_err(|reason| {
+            let Self { name, count, rows, .. } = self;
+            Error::content(name, format!("is broken in batch {}, after row {rows}: {reason}", *count + 1))
+        })?;
+        let Some(rows) = next else { return Ok(None) };
         let first = self.rows + 1;
-        self.rows += length as u64;
+        self.rows += rows.num_rows() as u64;
+        self.count += 1;
         Ok(Some(Batch { rows, numbers: (first..=self.rows).collect(), bad: Vec::new() }))
     }
 }

@@ -73,7 +73,7 @@ fn open(
         Format::JsonLines => Box::new(JsonRows::new(input, schema, options)?),
         Format::Lines => Box::new(LineRows::new(input, options)?),
         Format::Parquet => Box::new(ParquetRows::new(input, options)?),
-        Format::Arrow => Box::new(ArrowRows::new(input, options)?),
+        Format::Arrow => Box::new(ArrowRows::new(input)?),
     };
     let schema = rows.schema();
     Ok(Reader { name, format, schema, rows, read, size, last_row: 0, ended: false })
