@@ -59,6 +59,10 @@ artifacts! {
     sweep_runs = "sweep";
     /// One row per run of a sweep, by `midashi-sweep`.
     sweep = "sweep.parquet";
+    /// How a run of a sweep ended, by `midashi-sweep`.
+    sweep_outcome = "outcome.json";
+    /// Locked by the `midashi-sweep` that works on the run, for longer than a stage.
+    sweep_lock = ".sweep.lock";
     /// The configuration of a run of a sweep.
     config = "pipeline.toml";
     /// The last work of each stage: time, memory, inputs, versions.

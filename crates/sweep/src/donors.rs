@@ -2,36 +2,54 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use midashi_config::{Config, Evaluate, Render, Run, Train};
 use midashi_stage::RunFolder;
 
-use crate::share::share;
+use crate::grid::Grid;
 
-/// Runs by the part of their configuration that matters before training.
-pub struct Donors(Vec<(Config, RunFolder)>);
+/// The folders of a sweep by number, and which of them agree in what matters before training. Number 0 is the sweep's
+/// own folder, whose corpus and tokens are made before the runs; its features may exist.
+pub struct Donors {
+    folders: Vec<RunFolder>,
+    /// The first that agrees with each.
+    first: Vec<usize>,
+}
 
 impl Donors {
-    /// Starts with the run of the sweep's configuration: its corpus and tokens exist, its features may.
-    pub fn new(base: &Config) -> Self {
-        Self(vec![(before_training(base), RunFolder::of(base))])
-    }
-
-    /// Shares the work of `stages` in the last run that agrees with `config`, and its features, with the run of
-    /// `config`. The stages check what they find, so a wrong guess costs only time.
-    pub fn share_with(&self, config: &Config, stages: &[&str]) -> Result<()> {
-        let wanted = before_training(config);
-        match self.0.iter().find(|(known, _)| *known == wanted) {
-            Some((_, donor)) => Ok(share(donor, &RunFolder::of(config), stages)?),
-            None => Ok(()),
+    /// Those of the runs of `grid` and of the sweep's configuration, `base`.
+    pub fn new(base: &Config, grid: &Grid) -> Self {
+        let configs: Vec<&Config> =
+            [base].into_iter().chain(grid.settings.iter().map(|setting| &setting.config)).collect();
+        let keys: Vec<Config> = configs.iter().map(|config| before_training(config)).collect();
+        let first = |key: &Config| keys.iter().position(|known| known == key).unwrap_or_default();
+        Self {
+            folders: configs.into_iter().map(RunFolder::of).collect(),
+            first: keys.iter().map(first).collect(),
         }
     }
 
-    /// Adds the run of `config`, which has tokenised its corpus.
-    pub fn add(&mut self, config: &Config) {
-        let key = before_training(config);
-        self.0.retain(|(known, _)| *known != key);
-        self.0.push((key, RunFolder::of(config)));
+    /// The sweep's own folder.
+    pub fn base(&self) -> &RunFolder {
+        &self.folders[0]
+    }
+
+    /// Whether the run `number` has the corpus and the tokens of the sweep's own folder.
+    pub fn is_of_base(&self, number: usize) -> bool {
+        self.first[number] == 0
+    }
+
+    /// The folders that may share their work with the run `number`: the earlier ones that agree with it.
+    pub fn of(&self, number: usize) -> Vec<RunFolder> {
+        self.earlier(number, 0).map(|other| self.folders[other].clone()).collect()
+    }
+
+    /// The first run that may share its work with the run `number`.
+    pub fn first_run(&self, number: usize) -> Option<usize> {
+        self.earlier(number, 1).next()
+    }
+
+    fn earlier(&self, number: usize, from: usize) -> impl Iterator<Item = usize> {
+        (from..number).filter(move |&other| self.first[other] == self.first[number])
     }
 }
 
@@ -57,42 +75,36 @@ fn before_training(config: &Config) -> Config {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::path::Path;
 
     use super::*;
 
-    fn config(artifacts: &Path, name: &str, change: impl Fn(&mut Config)) -> Config {
-        let mut config = Config::default();
-        config.run.artifacts = artifacts.to_owned();
-        config.run.name = name.to_owned();
-        change(&mut config);
-        fs::create_dir_all(RunFolder::of(&config).path()).unwrap();
-        config
+    /// The numbers of the donors of each run, after that of the base.
+    fn donors(sweep: &str) -> Vec<Vec<usize>> {
+        let grid = Grid::new(sweep, Path::new("/dev/null"), &[]).unwrap();
+        let donors = Donors::new(&Config::default(), &grid);
+        let number =
+            |folder: &RunFolder| donors.folders.iter().position(|it| it.path() == folder.path()).unwrap();
+        let runs = 1..=grid.settings.len();
+        runs.map(|run| donors.of(run).iter().map(number).collect::<Vec<_>>()).collect()
     }
 
     #[test]
-    fn features_come_from_the_last_run_that_agrees() {
-        let artifacts = tempfile::tempdir().unwrap();
-        let config = |name: &str, change: fn(&mut Config)| config(artifacts.path(), name, change);
-        let base = config("base", |_| ());
-        let one = config("one", |config| config.train.seed = 1);
-        let other = config("other", |config| {
-            config.train.seed = 2;
-            config.train.learning_rate.encoder = 1.0;
-            config.evaluate.ensemble = true;
-        });
-        let layers = config("layers", |config| {
-            config.train.trainable_layers = midashi_config::TrainableLayers::Last(2)
-        });
-        let split = config("split", |config| config.corpus.split.seed = 3);
+    fn runs_that_differ_from_training_on_share_all_before_it() {
+        assert_eq!(
+            donors("train.learning_rate.encoder=1,2 evaluate.ensemble=true,false"),
+            [vec![0], vec![0, 1], vec![0, 1, 2], vec![0, 1, 2, 3]]
+        );
+    }
 
-        let mut donors = Donors::new(&base);
-        fs::write(RunFolder::of(&one).features(), "features").unwrap();
-        donors.add(&one);
-        for (config, shared) in [(&other, true), (&layers, false), (&split, false)] {
-            donors.share_with(config, &[]).unwrap();
-            assert_eq!(RunFolder::of(config).features().exists(), shared, "{}", config.run.name);
+    #[test]
+    fn runs_of_another_corpus_or_trunk_share_among_themselves() {
+        for key in ["corpus.split.seed=0,3", "train.trainable_layers=1,2"] {
+            let found = donors(&format!("{key} train.seed=1,2"));
+            // The defaults are those of one of the two values.
+            let base = if key.starts_with("corpus") { vec![0] } else { vec![] };
+            let with_base = |others: &[usize]| [&*base, others].concat();
+            assert_eq!(found, [with_base(&[]), with_base(&[1]), vec![], vec![3]], "{key}");
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Grid {
 /// One combination.
 #[derive(Debug)]
 pub struct Setting {
+    /// Its place among the runs, from 1.
+    pub number: usize,
     /// The run's name: keys and values.
     pub name: String,
     /// The value of each swept key.
@@ -62,7 +64,7 @@ impl Grid {
         let runs = runs.with_context(|| format!("SWEEP: expected at most {MOST_RUNS} combinations"))?;
 
         let setting = |number: usize| {
-            let words = combination(&axes, number);
+            let words = combination(&axes, number - 1);
             let mut config = load(&words)?;
             let values = axes.iter().map(|axis| value(&config, axis.key)).collect::<Result<_>>()?;
             let name = folder_name(&words.join(","));
@@ -72,11 +74,25 @@ impl Grid {
             }
             config.run.artifacts = folder.sweep_runs();
             config.run.name.clone_from(&name);
-            Ok(Setting { name, values, config })
+            Ok(Setting { number, name, values, config })
         };
-        let settings = (0..runs).map(setting).collect::<Result<_>>()?;
+        let settings = (1..=runs).map(setting).collect::<Result<_>>()?;
         let axes = axes.into_iter().map(|axis| (axis.key.to_owned(), axis.values.into())).collect();
         Ok(Self { axes, settings })
+    }
+
+    /// The run `number`, from 1.
+    ///
+    /// # Errors
+    /// When there is no such run.
+    pub fn setting(&self, number: usize) -> Result<&Setting> {
+        let found = number.checked_sub(1).and_then(|place| self.settings.get(place));
+        found.with_context(|| {
+            let runs = self.settings.len();
+            format!(
+                "--run is {number}, expected a number from 1 to {runs}; `midashi-sweep --list` shows the runs"
+            )
+        })
     }
 
     /// The swept keys.
@@ -136,7 +152,7 @@ fn check_values(axis: &Axis<'_>, load: impl Fn(&[String]) -> Result<Config>) -> 
     Ok(())
 }
 
-/// The overrides of combination `number`: its digits, in a number system with one base per key, select the
+/// The overrides of combination `number`, from 0: its digits, in a number system with one base per key, select the
 /// values.
 fn combination(axes: &[Axis<'_>], mut number: usize) -> Vec<String> {
     let word = |axis: &Axis<'_>| {
@@ -198,7 +214,15 @@ mod tests {
         assert!(grid.settings.iter().all(|setting| setting.config.train.epochs == 4), "SET counts");
         assert_eq!(grid.keys(), ["train.learning_rate.encoder", "train.seed"]);
         assert_eq!(grid.describe(), "6 runs: 2 of train.learning_rate.encoder × 3 of train.seed");
-        let last = &grid.settings[5];
+        let last = grid.setting(6).unwrap();
+        assert_eq!(last.number, 6);
+        for number in [0, 7, usize::MAX] {
+            let message = grid.setting(number).unwrap_err().to_string();
+            assert!(
+                message.contains(&format!("--run is {number}, expected a number from 1 to 6")),
+                "{message}"
+            );
+        }
         assert_eq!(last.name, "train.learning_rate.encoder=5e-5,train.seed=3");
         assert_eq!(last.values, [Value::from(5e-5), Value::from(3)]);
         assert_eq!(

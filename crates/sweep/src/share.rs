@@ -1,43 +1,71 @@
 //! Runs that differ only in later settings share the artifacts of earlier stages: one file, several names.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use midashi_stage::{Error, Result, RunFolder, RunRecord, atomic, entries, lock, seal_of};
 
-/// Shares the work of `stages` in the run `from` with the run `to`: their artifacts and their entries in `run.json`, so
-/// that these stages are up to date in `to`. The stages still check, and make again what does not fit. The caches `features.arrow` and `baseline.parquet` are shared if `to` has none or older
-/// ones.
+/// Shares the work of runs with the run `to`. The first of `donors` that has done all `stages` gives their artifacts and
+/// their entries in `run.json`, so that these stages are up to date in `to`. The caches `features.arrow` and
+/// `baseline.parquet` are those of the donor that made the newest, if `to` has none or an older one.
 ///
 /// Artifacts are hard links, or copies if the file system has none. A link is safe because artifacts are
 /// replaced by renaming and never written in place.
 ///
+/// A donor is not locked, because it may be at work in another process, which would then fail. So what is shared may not
+/// fit together. The stages check every artifact by its digest, and make again what does not fit.
+///
 /// # Errors
-/// When a stage works in one of the folders, or a file can be neither linked nor copied.
-pub fn share(from: &RunFolder, to: &RunFolder, stages: &[&str]) -> Result<()> {
-    let _locks = (lock(from)?, lock(to)?);
-    let (theirs, mut ours) = (RunRecord::read(from), RunRecord::read(to));
+/// When a stage works in the folder of `to`, or a file can be neither linked nor copied.
+pub fn share(donors: &[RunFolder], to: &RunFolder, stages: &[&str]) -> Result<()> {
+    let _lock = lock(to)?;
+    let donor = donors.iter().map(|donor| (donor, RunRecord::read(donor)));
+    let mut donor = donor.filter(|(_, record)| stages.iter().all(|stage| record.stage(stage).is_some()));
+    if let Some((donor, record)) = donor.next() {
+        unless_gone(share_stages(donor, &record, to, stages))?;
+    }
+    for cache in [RunFolder::features, RunFolder::baseline] {
+        let (donors, ours) = (donors.iter().map(cache), cache(to));
+        let newest = donors.filter_map(|path| Some((modified(&path).ok()?, path))).max();
+        if let Some((time, theirs)) = newest
+            && modified(&ours).ok().is_none_or(|ours| time > ours)
+        {
+            unless_gone(share_cache(&theirs, &ours))?;
+        }
+    }
+    Ok(())
+}
+
+/// A donor at work replaces its artifacts. One that is gone for a moment is not shared, and made again by its stage.
+fn unless_gone(shared: Result<()>) -> Result<()> {
+    match shared {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn share_stages(from: &RunFolder, theirs: &RunRecord, to: &RunFolder, stages: &[&str]) -> Result<()> {
+    let mut ours = RunRecord::read(to);
     for &stage in stages {
         let Some(record) = theirs.stage(stage) else { continue };
         for output in &record.outputs {
             let name = output.name();
             share_artifact(&from.path().join(&name), &to.path().join(&name))?;
         }
-        if ours.insert_from(&theirs, stage) {
+        if ours.insert_from(theirs, stage) {
             ours.write(to)?;
         }
     }
-    for (theirs, ours) in [(from.features(), to.features()), (from.baseline(), to.baseline())] {
-        let is_newer = || -> Result<bool> { Ok(!ours.exists() || modified(&theirs)? > modified(&ours)?) };
-        if theirs.exists() && is_newer()? {
-            share_file(&theirs, &ours)?;
-            let (theirs, ours) = (seal_of(&theirs), seal_of(&ours));
-            if theirs.exists() {
-                share_file(&theirs, &ours)?;
-            }
-        }
-    }
     Ok(())
+}
+
+/// Shares a cache with its seal.
+fn share_cache(theirs: &Path, ours: &Path) -> Result<()> {
+    share_file(theirs, ours)?;
+    let (theirs, ours) = (seal_of(theirs), seal_of(ours));
+    if theirs.exists() { share_file(&theirs, &ours) } else { Ok(()) }
 }
 
 /// Shares a file, or a folder of files and folders.
@@ -88,6 +116,9 @@ fn share_file(from: &Path, to: &Path) -> Result<()> {
 /// Makes a hard link, or else a copy of the same modification time, by which the next sharing knows it.
 fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     let Err(refused) = fs::hard_link(from, to) else { return Ok(()) };
+    if refused.kind() == ErrorKind::NotFound {
+        return Err(Error::io("link", from)(refused));
+    }
     midashi_stage::outln!("  {} is copied, because it cannot be linked: {refused}", from.display());
     copy(from, to)
 }
@@ -105,7 +136,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     state(one).is_some_and(|one| Some(one) == state(other))
 }
 
-fn modified(path: &Path) -> Result<std::time::SystemTime> {
+fn modified(path: &Path) -> Result<SystemTime> {
     fs::metadata(path).and_then(|file| file.modified()).map_err(Error::io("read", path))
 }
 
@@ -142,7 +173,7 @@ mod tests {
         fs::write(one.features(), "features").unwrap();
         midashi_stage::seal(&one.features()).unwrap();
         let other = RunFolder::new(artifacts.path(), "other");
-        share(&one, &other, &["tokenize"]).unwrap();
+        share(std::slice::from_ref(&one), &other, &["tokenize"]).unwrap();
         assert!(!work(artifacts.path(), "other", 1).1);
         assert_eq!(fs::read(other.tokenizer().join("vocab.txt")).unwrap(), b"[PAD]");
         assert_eq!(fs::read(other.tokenizer().join("onnx/model.onnx")).unwrap(), b"graph");
@@ -150,7 +181,7 @@ mod tests {
         assert!(midashi_stage::is_intact(&other.features()).unwrap());
 
         let made = fs::metadata(other.tokens()).unwrap();
-        share(&one, &other, &["tokenize"]).unwrap();
+        share(std::slice::from_ref(&one), &other, &["tokenize"]).unwrap();
         #[cfg(unix)]
         assert_eq!(
             std::os::unix::fs::MetadataExt::ino(&made),
@@ -165,14 +196,14 @@ mod tests {
         let artifacts = tempfile::tempdir().unwrap();
         let (one, _) = work(artifacts.path(), "one", 1);
         let other = RunFolder::new(artifacts.path(), "other");
-        share(&one, &other, &["tokenize"]).unwrap();
+        share(std::slice::from_ref(&one), &other, &["tokenize"]).unwrap();
         assert!(work(artifacts.path(), "other", 2).1, "another seed is another stage's work");
         assert_eq!(fs::read(one.tokens()).unwrap(), b"tokens of seed 1");
         assert_eq!(fs::read(other.tokens()).unwrap(), b"tokens of seed 2");
         assert!(!work(artifacts.path(), "one", 1).1);
 
         // And back: what differs is replaced.
-        share(&one, &other, &["tokenize"]).unwrap();
+        share(std::slice::from_ref(&one), &other, &["tokenize"]).unwrap();
         assert!(!work(artifacts.path(), "other", 1).1);
     }
 
@@ -186,10 +217,28 @@ mod tests {
             let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
             File::options().write(true).open(run.features()).unwrap().set_modified(time).unwrap();
         }
-        share(&one, &other, &[]).unwrap();
+        share(std::slice::from_ref(&one), &other, &[]).unwrap();
         assert_eq!(fs::read(other.features()).unwrap(), b"newer");
-        share(&other, &one, &[]).unwrap();
+        share(std::slice::from_ref(&other), &one, &[]).unwrap();
         assert_eq!(fs::read(one.features()).unwrap(), b"newer");
+    }
+
+    #[test]
+    fn a_donor_at_work_in_another_process_is_neither_disturbed_nor_needed() {
+        let artifacts = tempfile::tempdir().unwrap();
+        let donors = ["unborn", "one", "two"].map(|name| RunFolder::new(artifacts.path(), name));
+        work(artifacts.path(), "one", 1);
+        work(artifacts.path(), "two", 2);
+        let at_work = lock(&donors[1]).unwrap();
+        let other = RunFolder::new(artifacts.path(), "other");
+        share(&donors, &other, &["tokenize"]).unwrap();
+        assert_eq!(fs::read(other.tokens()).unwrap(), b"tokens of seed 1", "the first that has them");
+        // Replaced at this moment.
+        fs::rename(donors[1].tokens(), artifacts.path().join("aside")).unwrap();
+        let later = RunFolder::new(artifacts.path(), "later");
+        share(&donors, &later, &["tokenize"]).unwrap();
+        assert!(work(artifacts.path(), "later", 1).1, "the stage makes what was not there");
+        drop(at_work);
     }
 
     #[test]

@@ -3,13 +3,16 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail, ensure};
-use midashi_stage::Interrupted;
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
 
-/// Set by Ctrl-C, which the stage receives too: it ends first, then the sweep.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+use crate::interruption;
+
+/// Stages whose work runs with the same corpus and checkpoint share.
+pub const SHARED: [&str; 3] = ["fetch", "ingest", "tokenize"];
+/// Stages that each run needs itself. No report is rendered; `make render` does it for a single run.
+pub const OWN: [&str; 2] = ["train", "evaluate"];
 
 /// The folder of the stages' programs.
 pub struct Stages {
@@ -17,26 +20,33 @@ pub struct Stages {
 }
 
 /// A stage that failed or was killed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[error("{stage}: {message}")]
 pub struct Failure {
     stage: String,
     message: String,
 }
 
+impl Failure {
+    /// The failure of `stage`, with its message.
+    pub fn new(stage: &str, message: impl Into<String>) -> Self {
+        Self { stage: stage.to_owned(), message: message.into() }
+    }
+}
+
 impl Stages {
     /// The programs in the folder of this program.
     ///
     /// # Errors
-    /// When the program of one of `stages` is missing.
-    pub fn beside_this_program<'a>(stages: impl Iterator<Item = &'a &'a str>) -> Result<Self> {
+    /// When one of them is missing.
+    pub fn beside_this_program() -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program's own folder")?;
         let found = Self { folder: program.parent().unwrap_or(Path::new(".")).to_owned() };
-        for stage in stages {
+        for stage in SHARED.iter().chain(&OWN) {
             let binary = found.binary(stage);
             ensure!(binary.is_file(), "{} is missing: run `make build` first", binary.display());
         }
-        ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed)).context("cannot handle Ctrl-C")?;
+        interruption::watch()?;
         Ok(found)
     }
 
@@ -44,7 +54,7 @@ impl Stages {
     /// not the others.
     ///
     /// # Errors
-    /// When the stage cannot be started; [`Interrupted`] when it was interrupted.
+    /// When the stage cannot be started, or was interrupted.
     pub fn run(&self, stage: &str, config: &Path, set: &[String]) -> Result<Result<(), Failure>> {
         let binary = self.binary(stage);
         let started = || format!("cannot run {}", binary.display());
@@ -65,13 +75,8 @@ impl Stages {
             error = line.strip_prefix("error: ").map(str::to_owned).or(error);
         }
         let status = child.wait().with_context(started)?;
-        if INTERRUPTED.load(Ordering::Relaxed) {
-            bail!(Interrupted("the same sweep goes on from there".to_owned()));
-        }
-        let failure = || Failure {
-            stage: stage.to_owned(),
-            message: error.unwrap_or_else(|| format!("ended with {status}")),
-        };
+        interruption::check()?;
+        let failure = || Failure::new(stage, error.unwrap_or_else(|| format!("ended with {status}")));
         Ok(if status.success() { Ok(()) } else { Err(failure()) })
     }
 

@@ -1,0 +1,54 @@
+"""Spreads a sweep over a Ray cluster, a task per run.
+
+    python sweep_on_ray.py --cpus 2 midashi-sweep --set run.threads=2 --sweep 'train.seed=1,2,3,4,5'
+
+The arguments after this script's own options are the sweep's command line. Every node needs the programs and the folder
+of the runs at the same paths, for example on NFS. RAY_ADDRESS names the cluster; without it, Ray starts on this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+import ray
+
+
+@ray.remote
+def do_run(command: list[str], number: int, folder: str, first: int | None) -> int:
+    """Does one run in `folder` and returns its exit code. Ray starts it when `first`, another run's task, has ended."""
+    return subprocess.run([*command, "--run", str(number)], cwd=folder, check=False).returncode
+
+
+def main() -> int:
+    """Lists the runs, spreads them, and collects their scores. Returns the exit code of the sweep."""
+    parser = argparse.ArgumentParser(description="Spreads a sweep over a Ray cluster, a task per run.")
+    parser.add_argument("--cpus", type=float, default=1, help="cores of a run, as many as run.threads (default: 1)")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="the sweep's command line: midashi-sweep …")
+    arguments = parser.parse_args()
+    if not arguments.command:
+        parser.error("the sweep's command line is missing; expected midashi-sweep and its options")
+
+    listed = subprocess.run([*arguments.command, "--list"], stdout=subprocess.PIPE, check=False)
+    if listed.returncode != 0:
+        return listed.returncode
+    runs = [json.loads(line) for line in listed.stdout.splitlines()]
+
+    ray.init()
+    task = do_run.options(num_cpus=arguments.cpus)
+    ends: dict[int, ray.ObjectRef] = {}
+    for run in runs:
+        # A run starts after the one whose work it takes over, even if that one failed.
+        first = ends.get(run["after"])
+        ends[run["number"]] = task.remote(arguments.command, run["number"], os.getcwd(), first)
+    # A task whose worker dies is started again by Ray. One that is lost for good is named by --collect.
+    ray.wait(list(ends.values()), num_returns=len(ends))
+    ray.shutdown()
+    return subprocess.run([*arguments.command, "--collect"], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
