@@ -100,6 +100,24 @@ pub fn is_complete(folder: &Path) -> bool {
     has_tokenizer && check(folder).is_ok()
 }
 
+/// The names of the files that a folder's checkpoint consists of, among them optional ones that it may lack.
+///
+/// # Errors
+/// When the index of the weights cannot be read.
+pub(crate) fn files(folder: &Path) -> Result<Vec<String>> {
+    let mut files: Vec<String> =
+        [CONFIG, CARD].into_iter().chain(TOKENIZER_FILES).map(str::to_owned).collect();
+    if folder.join(SAFETENSORS).is_file() {
+        files.push(SAFETENSORS.to_owned());
+    } else if folder.join(SAFETENSORS_INDEX).is_file() {
+        files.push(SAFETENSORS_INDEX.to_owned());
+        files.extend(shards(&folder.join(SAFETENSORS_INDEX))?);
+    } else {
+        files.push(PICKLE.to_owned());
+    }
+    Ok(files)
+}
+
 fn optional(file: Result<PathBuf>) -> Result<Option<PathBuf>> {
     match file {
         Ok(path) => Ok(Some(path)),

@@ -10,8 +10,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use midashi_stage::{Error as FileError, Progress};
-use sha2::{Digest, Sha256};
+use midashi_stage::{Error as FileError, Progress, sha256_of};
 use ureq::Body;
 use ureq::http::Response;
 
@@ -184,22 +183,6 @@ impl Download<'_> {
 
     fn broken_off(&self, received: u64, reason: &str) -> Error {
         Error::BrokenOff { url: self.url.into(), received, reason: reason.to_owned() }
-    }
-}
-
-/// The SHA-256 of a file, as 64 hexadecimal digits.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(FileError::io("read", path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(FileError::io("read", path))? {
-            0 => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            count => hasher.update(&buffer[..count]),
-        }
     }
 }
 

@@ -121,6 +121,21 @@ pub enum Error {
         /// What should have come.
         expected: &'static str,
     },
+    /// A file is not as it was when it was downloaded.
+    #[error(
+        "{}: SHA-256 is {found}, but it was {expected} when the file was downloaded; remove the file to fetch it again; {own}",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its digest now.
+        found: String,
+        /// Its digest then.
+        expected: String,
+        /// What to do if that was on purpose.
+        own: String,
+    },
     /// The endpoint is not a Hugging Face hub.
     #[error("{url}: the answer lacks a usable {header}; expected a Hugging Face hub, check HF_ENDPOINT")]
     NotAHub {

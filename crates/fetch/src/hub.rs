@@ -10,8 +10,9 @@
 //! .locks/models--owner--name/<etag>.lock
 //! ```
 //!
-//! One file more than Python's is kept for a dataset: `.midashi/<commit>/<path>.json` lists the files that were fetched, so that
-//! a complete dataset needs no network.
+//! Two kinds of files more than Python's are kept. For a dataset, `.midashi/<commit>/<path>.json` lists the files that were
+//! fetched, so that a complete dataset needs no network. `.midashi/sha256/<etag>` is the SHA-256 of a fetched blob that has the
+//! name of its Git digest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use crate::client::{Client, header, status_error};
 use crate::dataset::Selection;
 use crate::download::{Download, create_parent, is_sha256};
 use crate::error::{Error, Result};
+use crate::kept;
 use crate::redirect::joined;
 use crate::repository::{Repository, percent_encoded};
 
@@ -97,8 +99,16 @@ impl Hub {
     pub fn snapshot(&self, client: &Client, id: &str, revision: &str) -> Result<Snapshot> {
         let model = Repository::model(id);
         let repository = self.folder_of(&model);
-        match cached_snapshot(&repository, revision) {
-            Some(snapshot) if checkpoint::is_complete(&snapshot.folder) => return Ok(snapshot),
+        let cached = cached_snapshot(&repository, revision);
+        let is_whole = match &cached {
+            Some(Snapshot { folder, .. }) => {
+                kept::check_snapshot(&repository, folder, checkpoint::files(folder)?)?
+                    && checkpoint::is_complete(folder)
+            }
+            None => false,
+        };
+        match cached {
+            Some(snapshot) if is_whole => return Ok(snapshot),
             // Offline, a snapshot from which the model can be loaded has to suffice.
             Some(snapshot) if self.offline && checkpoint::check(&snapshot.folder).is_ok() => {
                 return Ok(snapshot);
@@ -132,6 +142,7 @@ impl Hub {
         let name = || format!("{id} at revision {revision}");
         if let Some(Snapshot { folder, commit }) = cached_snapshot(&repository, revision) {
             if let Some(selection) = remembered_selection(&repository, &commit, path)
+                && kept::check_snapshot(&repository, &folder, &selection.files)?
                 && selection.files.iter().all(|file| folder.join(file).is_file())
             {
                 return Ok(Snapshot { folder: folder.join(selection.base), commit });
@@ -139,6 +150,7 @@ impl Hub {
             // Offline, what another program fetched has to suffice.
             if self.offline {
                 let selection = Selection::of(&files_below(&folder)?, path, &name())?;
+                kept::check_snapshot(&repository, &folder, &selection.files)?;
                 return Ok(Snapshot { folder: folder.join(selection.base), commit });
             }
         }
@@ -214,16 +226,23 @@ impl Hub {
         let etag = &metadata.etag;
         let blob = folder.join("blobs").join(etag);
         let lock = self.cache.join(".locks").join(repository.folder_name()).join(format!("{etag}.lock"));
+        let is_there = blob.exists();
+        if is_there {
+            kept::check_blob(&folder, &blob)?;
+        }
         Download {
             url: &metadata.url,
             label: file,
             destination: &blob,
             lock: &lock,
-            // The ETag of a small file is Git's SHA-1, which is not checked.
+            // The ETag of a small file is Git's SHA-1, which is not checked. Its own SHA-256 is recorded instead.
             sha256: is_sha256(etag).then_some(etag.as_str()),
             length: metadata.length,
         }
         .run(client)?;
+        if !is_there && !is_sha256(etag) {
+            kept::remember(&blob, &kept::record_of(&folder, etag))?;
+        }
         let up = "../".repeat(2 + file.matches('/').count());
         link(&blob, Path::new(&format!("{up}blobs/{etag}")), &path, symlink)?;
         Ok(path)

@@ -9,6 +9,7 @@ pub mod download;
 mod error;
 mod first_bytes;
 pub mod hub;
+mod kept;
 mod redirect;
 mod repository;
 pub mod resolve;

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use midashi_config::{BundledEncoder, Corpus, Model, hide_secrets, query_tag, shown};
+use midashi_stage::sha256_of;
 use ureq::http::Uri;
 
 use crate::bundled;
 use crate::checkpoint::{self, is_plain_file_name};
 use crate::client::{Client, RetryPolicy};
 use crate::dataset::{DatasetAddress, FORM};
-use crate::download::{Download, is_sha256, sha256_of};
+use crate::download::{Download, is_sha256};
 use crate::error::{Error, Result};
 use crate::first_bytes::{Unrecognised, recognise};
 use crate::hub::{Hub, Snapshot};
+use crate::kept;
 use crate::rules::Rules;
 
 /// Part of every message about a network failure.
@@ -154,7 +156,10 @@ impl Resolver {
         if path.exists() {
             match expected {
                 Some(expected) => check_sha256(&path, expected)?,
-                None => check_start(&path)?,
+                None => {
+                    check_start(&path)?;
+                    kept::check(&path, &self.record(&local))?;
+                }
             }
             return Ok(path);
         }
@@ -166,7 +171,7 @@ impl Resolver {
     fn checkpoint_from(&self, url: &str) -> anyhow::Result<PathBuf> {
         let local = local_path(url)?;
         let folder = self.downloads.join(&local);
-        if !checkpoint::is_complete(&folder) {
+        if !(kept::check_folder(&folder, &self.record(&local))? && checkpoint::is_complete(&folder)) {
             check_is_whole("model.checkpoint", url)?;
             checkpoint::fetch(|file| self.download(&file_in(url, file), &local.join(file), None)).map_err(
                 |error| {
@@ -197,6 +202,7 @@ impl Resolver {
         let mut lock = self.downloads.join(".locks").join(local).into_os_string();
         lock.push(".lock");
         let label = local.file_name().unwrap_or_default().to_string_lossy();
+        let is_there = destination.exists();
         Download {
             url,
             label: &label,
@@ -206,7 +212,15 @@ impl Resolver {
             length: None,
         }
         .run(&self.client)?;
+        if !is_there {
+            kept::remember(&destination, &self.record(local))?;
+        }
         Ok(destination)
+    }
+
+    /// The file with the digest of the download at `local`, or the folder of those of a folder.
+    fn record(&self, local: &Path) -> PathBuf {
+        self.downloads.join(".sha256").join(local)
     }
 
     /// Turns the URL of a dataset's page on the hub into its address.

@@ -126,6 +126,25 @@ fn a_dataset_in_the_cache_needs_no_network() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_table_that_changed_in_the_cache_is_named() {
+    let server = start_hub(&FILES);
+    let folder = tempfile::tempdir().unwrap();
+    let hub = hub_at(&server.url, folder.path());
+    let found = dataset(&hub, "main", "").unwrap();
+    let table = found.join("data/test-00000-of-00001.csv");
+    let (blob, whole) = (table.canonicalize().unwrap(), fs::read(&table).unwrap());
+    fs::write(&blob, b"text,label\n").unwrap();
+    for hub in [hub.clone(), Hub { offline: true, ..hub.clone() }] {
+        let message = dataset(&hub, "main", "").unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{}: SHA-256 is", blob.display())), "{message}");
+    }
+    fs::remove_file(&blob).unwrap();
+    assert_eq!(dataset(&hub, "main", "").unwrap(), found);
+    assert_eq!(fs::read(&table).unwrap(), whole);
+}
+
+#[test]
 fn offline_a_dataset_that_python_fetched_suffices() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = folder.path().join("datasets--owner--name/snapshots").join(COMMIT);

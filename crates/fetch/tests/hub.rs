@@ -216,6 +216,76 @@ fn weights_that_are_not_what_the_hub_announced_are_refused() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_file_that_changed_in_the_cache_is_named_and_fetched_again_once_it_is_removed() {
+    let storage = storage_of(&SMALL);
+    let server = start_hub(&SMALL, &storage);
+    let folder = tempfile::tempdir().unwrap();
+    let hub = hub_at(&server.url, folder.path());
+    let found = snapshot(&hub, "main").unwrap();
+    // Also an optional file, without which the checkpoint seems complete.
+    for (name, text) in SMALL {
+        let blob = found.join(name).canonicalize().unwrap();
+        let time = fs::metadata(&blob).unwrap().modified().unwrap();
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[0] ^= 1;
+        fs::write(&blob, &bytes).unwrap();
+        fs::File::options().write(true).open(&blob).unwrap().set_modified(time).unwrap();
+        for hub in [hub.clone(), Hub { offline: true, ..hub_at(&nobody(), folder.path()) }] {
+            let message = snapshot(&hub, "main").unwrap_err().to_string();
+            for part in [
+                blob.display().to_string(),
+                format!("SHA-256 is {}", sha256_of_bytes(&bytes)),
+                format!("it was {} when", sha256_of_bytes(text.as_bytes())),
+                "remove the file to fetch it again".to_owned(),
+            ] {
+                assert!(message.contains(&part), "{part}: {message}");
+            }
+        }
+        assert_eq!(fs::read(&blob).unwrap(), bytes, "what is there is the user's to remove");
+        fs::remove_file(&blob).unwrap();
+        assert_eq!(snapshot(&hub, "main").unwrap(), found);
+        assert_eq!(fs::read_to_string(found.join(name)).unwrap(), text, "{name}");
+    }
+    assert_eq!(storage.count("GET"), 2, "the weights were fetched twice");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_that_was_removed_does_not_come_back_to_a_changed_file() {
+    let storage = storage_of(&SMALL);
+    let server = start_hub(&SMALL, &storage);
+    let folder = tempfile::tempdir().unwrap();
+    let hub = hub_at(&server.url, folder.path());
+    let found = snapshot(&hub, "main").unwrap();
+    for name in ["model.safetensors", "vocab.txt"] {
+        let blob = found.join(name).canonicalize().unwrap();
+        fs::write(&blob, "others").unwrap();
+        fs::remove_file(found.join(name)).unwrap();
+        let message = snapshot(&hub, "main").unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{}: SHA-256 is", blob.display())), "{message}");
+        fs::remove_file(&blob).unwrap();
+        snapshot(&hub, "main").unwrap();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_small_file_that_its_user_changed_is_used_once_its_record_is_removed() {
+    let storage = storage_of(&SMALL);
+    let server = start_hub(&SMALL, &storage);
+    let folder = tempfile::tempdir().unwrap();
+    let hub = hub_at(&server.url, folder.path());
+    let found = snapshot(&hub, "main").unwrap();
+    fs::write(found.join("config.json").canonicalize().unwrap(), "{\"own\": 1}").unwrap();
+    let message = snapshot(&hub, "main").unwrap_err().to_string();
+    let (_, record) = message.split_once("if you changed it, remove ").unwrap();
+    fs::remove_file(record).unwrap();
+    assert_eq!(snapshot(&hub, "main").unwrap(), found);
+    assert_eq!(fs::read_to_string(found.join("config.json")).unwrap(), "{\"own\": 1}");
+}
+
+#[test]
 fn a_gated_checkpoint_is_read_with_the_token() {
     let storage = storage_of(&SMALL);
     let inner = start_hub(&SMALL, &storage);

@@ -156,6 +156,48 @@ fn a_corpus_is_downloaded_once() {
 }
 
 #[test]
+fn a_download_that_changed_is_named_and_fetched_again_once_it_is_removed() {
+    let body = [&b"\x1f\x8b"[..], &content(10_000)].concat();
+    let server = Server::of_files(&[
+        ("/corpus.tar.gz", &body),
+        ("/m/config.json", b"{}"),
+        ("/m/model.safetensors", b"\x02\0\0\0\0\0\0\0{}"),
+        ("/m/special_tokens_map.json", b"{}"),
+        ("/m/tokenizer_config.json", b"{}"),
+        ("/m/vocab.txt", b"[PAD]"),
+    ]);
+    let project = Project::new();
+    let [corpus, model] = ["/corpus.tar.gz", "/m"].map(|path| server.address(path));
+    let set = format!("corpus.source={corpus} model.checkpoint={model}");
+    assert_eq!(project.run(&set, &[]).code, 0);
+    let sources = project.sources();
+    let folder = sources.checkpoint.unwrap();
+    let optional = ["vocab.txt", "special_tokens_map.json"].map(|name| folder.join(name));
+    for file in [sources.corpus, folder.join("model.safetensors")].into_iter().chain(optional) {
+        let path = project.path("").join(&file);
+        let whole = fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        for _ in 0..2 {
+            let run = project.run(&set, &[]);
+            assert_eq!(run.code, 2, "{}", run.stdout);
+            for part in [
+                format!("{}: SHA-256 is {}", file.display(), sha256_of_bytes(&damaged)),
+                format!("but it was {} when", sha256_of_bytes(&whole)),
+                "remove the file to fetch it again".to_owned(),
+            ] {
+                assert!(run.stderr.contains(&part), "{part}: {}", run.stderr);
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        let run = project.run(&set, &[]);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+}
+
+#[test]
 fn an_unreachable_corpus_can_be_put_there_by_hand() {
     let project = Project::new();
     let host = nobody();

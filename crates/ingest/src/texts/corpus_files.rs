@@ -360,7 +360,7 @@ mod tests {
     fn a_broken_archive_is_an_error() {
         let broken = |bytes: &[u8]| {
             let message = files_of(bytes).unwrap_err();
-            assert!(message.contains("archive; fetch it again"), "{message}");
+            assert!(message.contains("archive; if Midashi downloaded it, remove it"), "{message}");
         };
         let noise: Vec<u8> = (0..5000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let tarred = tar(&[("a/1.txt", &noise), ("a/2.txt", b"x")]);

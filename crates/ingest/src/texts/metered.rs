@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 
 /// The end of messages about archives that cannot be read.
-pub const BROKEN: &str = "broken, or not a .tar.gz, .tar.zst, .tar or .zip archive; fetch it again, or set corpus.source to \
-     a folder";
+pub const BROKEN: &str = "broken, or not a .tar.gz, .tar.zst, .tar or .zip archive; if Midashi downloaded it, remove it and \
+     fetch it again, else replace it, or set corpus.source to a folder";
 
 /// A reader that fails after so many bytes.
 pub struct Metered<R> {

@@ -153,7 +153,7 @@ mod tests {
         let whole = zip(&[("a/1.txt", &b"text ".repeat(1000)), ("a/2.txt", b"x")]);
         assert_eq!(files(&whole).unwrap().len(), 2);
         let cut = files(&whole[..whole.len() / 2]).unwrap_err();
-        assert!(cut.contains(".zip archive; fetch it again"), "{cut}");
+        assert!(cut.contains(".zip archive; if Midashi downloaded it, remove it"), "{cut}");
         let mut flipped = whole.clone();
         flipped[60] ^= 0xff;
         let damaged = files(&flipped).unwrap_err();
