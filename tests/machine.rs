@@ -7,12 +7,19 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use midashi_tests::{Corpus, Run, STAGES, folder};
+use midashi_tests::{Corpus, Run, STAGES, folder, root};
 
 fn small(artifacts: impl AsRef<Path>, name: &str) -> Run {
     Run::sample(artifacts, name)
         .small_model()
         .set("evaluate.explain.texts=4 evaluate.explain.faithfulness_texts=2")
+}
+
+/// The shell command of a user who may write only what permissions allow. The superuser may write everywhere unless it
+/// gives up the right to.
+fn as_reader() -> &'static str {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if is_root { r#"exec setpriv --bounding-set=-dac_override "$@""# } else { r#"exec "$@""# }
 }
 
 #[test]
@@ -55,16 +62,49 @@ fn a_finished_run_that_may_only_be_read_is_up_to_date() {
     };
     protect(0o444);
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // The superuser may write everywhere unless it gives up the right to.
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    let as_reader =
-        if is_root { r#"exec setpriv --bounding-set=-dac_override "$@""# } else { r#"exec "$@""# };
     for stage in STAGES {
-        run.stage(stage).shell(as_reader).succeeds().up_to_date(1);
+        run.stage(stage).shell(as_reader()).succeeds().up_to_date(1);
     }
-    let outcome = run.stage("render").set("render.title=Other").shell(as_reader).ends();
+    let outcome = run.stage("render").set("render.title=Other").shell(as_reader()).ends();
     protect(0o644);
     outcome.refuses(["may only be read", "render is not up to date", "run.artifacts"]);
+}
+
+#[test]
+fn a_cache_that_may_only_be_read_costs_time_and_is_said() {
+    let place = folder();
+    let cache = place.path().join("cache");
+    fs::create_dir(&cache).unwrap();
+    for brought in ["onnxruntime", "ipadic"] {
+        std::os::unix::fs::symlink(root().join("cache").join(brought), cache.join(brought)).unwrap();
+    }
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let usual = small(&place, "usual");
+    let poor = small(&place, "poor").set(&format!("run.cache={}", cache.display()));
+    let copy = cache.join("dictionaries/ipadic-").display().to_string();
+    let note = "the MeCab dictionary is converted anew each time";
+    for stage in STAGES {
+        usual.stage(stage).succeeds().does_not_say(note);
+        let outcome = poor.stage(stage).shell(as_reader()).succeeds();
+        if stage == "tokenize" {
+            outcome.says(&copy).says("cannot be written").says(note);
+        }
+    }
+    for artifact in ["tokens.arrow", "tokenizer/vocab.txt", "model/model.safetensors", "predictions.parquet"]
+    {
+        assert!(poor.bytes(artifact) == usual.bytes(artifact), "{artifact}");
+    }
+    // Programs whose standard output is the answer say it beside the answer.
+    let predicted = |run: &Run| run.stage("predict").arguments(["--format", "json", "猫の写真を撮る"]);
+    let outcome = predicted(&poor).shell(as_reader()).succeeds();
+    assert_eq!(outcome.stdout, predicted(&usual).succeeds().stdout);
+    assert!(outcome.stderr.contains(note), "{}", outcome.stderr);
+    let model = usual.artifact("model").display().to_string();
+    let inspected = |run: &Run| run.stage("inspect").arguments(["--text", "猫の写真を撮る", &model]);
+    let outcome = inspected(&poor).shell(as_reader()).succeeds();
+    assert!(outcome.stdout.contains("pieces of \"猫の写真を撮る\"") && outcome.stderr.contains(note));
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[test]
@@ -101,7 +141,7 @@ fn a_home_is_not_needed_and_a_path_may_have_any_name() {
         Corpus::sample().write(&corpus);
         let config = artifacts.join("run.toml");
         let source = toml::Value::from(corpus.display().to_string());
-        let text = fs::read_to_string(midashi_tests::root().join("data/scratch.toml")).unwrap();
+        let text = fs::read_to_string(root().join("data/scratch.toml")).unwrap();
         let sample = r#"source = "data/sample/text""#;
         assert!(text.contains(sample));
         fs::write(&config, text.replace(sample, &format!("source = {source}"))).unwrap();

@@ -61,7 +61,8 @@ impl Options {
     pub fn of(config: &Config) -> Self {
         let Evaluate { batch_tokens, ref explain, .. } = config.evaluate;
         Self {
-            dictionaries: Dictionaries::below(&config.run.cache),
+            dictionaries: Dictionaries::below(&config.run.cache)
+                .on_unsaved(|note| midashi_stage::errln!("  {note}")),
             text: None,
             max_length: None,
             batch_tokens,

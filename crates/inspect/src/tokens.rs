@@ -21,7 +21,8 @@ pub struct Loaded {
 /// Loads the tokenizer and compares it with the model, as the stage `tokenize` does.
 pub fn load(checkpoint: &Path, config: &Config, model: &EncoderConfig) -> Result<Loaded> {
     let default: MecabDictionary = config.model.dictionary.parse().context("model.dictionary")?;
-    let dictionaries = Dictionaries::below(&config.run.cache);
+    let dictionaries =
+        Dictionaries::below(&config.run.cache).on_unsaved(|note| midashi_stage::errln!("  {note}"));
     let requirements = Requirements::of(checkpoint, Some(&default))?;
     let mut sources = requirements.files;
     if let Some(dictionary) = &requirements.dictionary {

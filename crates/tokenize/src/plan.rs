@@ -106,7 +106,8 @@ impl Plan {
             learned_vocabulary_size,
             trim_vocabulary: config.model.trim_vocabulary,
         };
-        let dictionaries = Dictionaries::below(&config.run.cache);
+        let dictionaries =
+            Dictionaries::below(&config.run.cache).on_unsaved(|note| midashi_stage::errln!("  {note}"));
         let dictionary_folder = origin.dictionary().map(|name| dictionaries.folder(name)).transpose()?;
         Ok(Self { settings, dictionary_folder, origin, dictionaries })
     }

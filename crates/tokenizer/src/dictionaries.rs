@@ -1,10 +1,8 @@
 //! The folders of MeCab's dictionaries and their converted copies.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
-
-use sha2::{Digest, Sha256};
 
 use crate::cache;
 use crate::dictionary::MecabDictionary;
@@ -17,9 +15,12 @@ const CONVERSION: u32 = 2;
 /// The folders of the MeCab dictionaries and of their copies converted for Vibrato.
 ///
 /// Converting a dictionary takes seconds (UniDic: ten); loading the copy takes a fraction of a second. A copy's name
-/// contains a hash of its source files' paths, sizes and modification times, and Vibrato's version, so an unchanged
-/// dictionary is recognised without reading it. A damaged copy is made again. Outdated copies are not removed; the folder
+/// contains the digest of its source files and Vibrato's version, so another dictionary is never taken for this one,
+/// whatever its path, size and modification time. A damaged copy is made again. Outdated copies are not removed; the folder
 /// can be emptied at any time.
+///
+/// Where a copy cannot be stored, the dictionary is used as it was converted, and
+/// [`on_unsaved`](Dictionaries::on_unsaved) is told.
 ///
 /// ```
 /// use midashi_tokenizer::{Dictionaries, MecabDictionary};
@@ -32,19 +33,31 @@ const CONVERSION: u32 = 2;
 pub struct Dictionaries {
     cache: PathBuf,
     folders: BTreeMap<MecabDictionary, PathBuf>,
+    /// Told about a copy that cannot be stored.
+    on_unsaved: fn(&Unsaved),
+}
+
+/// A converted dictionary that is in memory only.
+#[derive(Debug)]
+pub struct Unsaved(Error);
+
+impl fmt::Display for Unsaved {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}; until then the MeCab dictionary is converted anew each time", self.0)
+    }
 }
 
 impl Dictionaries {
     /// No dictionaries. Converted copies go to the folder `cache`, which is created when needed.
     pub fn new(cache: impl Into<PathBuf>) -> Self {
-        Self { cache: cache.into(), folders: BTreeMap::new() }
+        Self { cache: cache.into(), folders: BTreeMap::new(), on_unsaved: |_| () }
     }
 
     /// The named dictionaries in `<cache>/<package>`, with converted copies in `<cache>/dictionaries`.
     pub fn below(cache: &Path) -> Self {
         let packages = MecabDictionary::NAMED.into_iter().filter_map(|named| Some((named.package()?, named)));
         let folders = packages.map(|(package, named)| (named, cache.join(package))).collect();
-        Self { cache: cache.join("dictionaries"), folders }
+        Self { folders, ..Self::new(cache.join("dictionaries")) }
     }
 
     /// Adds a dictionary. `folder` holds `sys.dic`, `unk.dic`, `matrix.bin` and `char.bin`, or a folder `dicdir` with them,
@@ -52,6 +65,13 @@ impl Dictionaries {
     #[must_use]
     pub fn with(mut self, dictionary: MecabDictionary, folder: impl Into<PathBuf>) -> Self {
         self.folders.insert(dictionary, folder.into());
+        self
+    }
+
+    /// Calls `tell` when a converted copy cannot be stored, so that a program can print why it starts slowly.
+    #[must_use]
+    pub fn on_unsaved(mut self, tell: fn(&Unsaved)) -> Self {
+        self.on_unsaved = tell;
         self
     }
 
@@ -90,14 +110,9 @@ impl Dictionaries {
     /// MeCab's word splitter with this dictionary.
     pub(crate) fn open(&self, dictionary: &MecabDictionary) -> Result<vibrato::Tokenizer> {
         let folder = self.folder(dictionary)?;
-        let copy = self.copy_of(dictionary, &folder)?;
-        let words = match cache::load(&copy) {
+        let words = match cache::load(&self.copy_of(dictionary, &CompiledDictionary::sha256_of(&folder)?)) {
             Some(words) => words,
-            None => {
-                let words = CompiledDictionary::read(&folder)?.convert()?;
-                cache::save(&words, &copy)?;
-                words
-            }
+            None => self.convert(dictionary, &CompiledDictionary::read(&folder)?)?,
         };
         // With these two settings, Vibrato finds the same words as MeCab.
         vibrato::Tokenizer::new(words)
@@ -106,22 +121,24 @@ impl Dictionaries {
             .map_err(|error| Error::Conversion { folder, message: error.to_string() })
     }
 
-    /// The path of the converted copy of the dictionary in `folder`.
-    fn copy_of(&self, dictionary: &MecabDictionary, folder: &Path) -> Result<PathBuf> {
-        let mut hash = Sha256::new_with_prefix(CONVERSION.to_le_bytes());
-        for name in CompiledDictionary::FILES {
-            let file = folder.join(name);
-            let failed = |source| Error::Read { file: file.clone(), source };
-            let metadata = file.metadata().map_err(failed)?;
-            let modified =
-                metadata.modified().map_err(failed)?.duration_since(UNIX_EPOCH).unwrap_or_default();
-            hash.update(file.canonicalize().map_err(failed)?.as_os_str().as_encoded_bytes());
-            hash.update(metadata.len().to_le_bytes());
-            hash.update(modified.as_nanos().to_le_bytes());
+    /// Converts a dictionary and stores the copy if it can be stored.
+    fn convert(
+        &self,
+        dictionary: &MecabDictionary,
+        compiled: &CompiledDictionary,
+    ) -> Result<vibrato::Dictionary> {
+        let words = compiled.convert()?;
+        // The digest is that of the bytes that were converted, even if the files have changed since they were looked up.
+        if let Err(error) = cache::save(&words, &self.copy_of(dictionary, &compiled.sha256()?)) {
+            (self.on_unsaved)(&Unsaved(error));
         }
-        let fingerprint: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(words)
+    }
+
+    /// The path of the converted copy of a dictionary whose files have this digest.
+    fn copy_of(&self, dictionary: &MecabDictionary, sha256: &str) -> PathBuf {
         let name = dictionary.name().unwrap_or("folder");
-        Ok(self.cache.join(format!("{name}-{fingerprint}.vibrato-{}.zst", vibrato::VERSION)))
+        self.cache.join(format!("{name}-{CONVERSION}-{sha256}.vibrato-{}.zst", vibrato::VERSION))
     }
 }
 
@@ -161,26 +178,46 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_changed_dictionary_gets_a_new_copy() {
+    /// A folder with the four files of a dictionary, which nothing can convert.
+    fn files() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for name in CompiledDictionary::FILES {
             std::fs::write(folder.path().join(name), name).unwrap();
         }
+        folder
+    }
+
+    #[test]
+    fn a_copy_belongs_to_the_bytes_of_its_dictionary() {
+        let (folder, elsewhere) = (files(), files());
         let dictionaries = Dictionaries::new("cache");
-        let copy = || dictionaries.copy_of(&MecabDictionary::Ipadic, folder.path()).unwrap();
-        assert_eq!(copy(), copy());
+        let copy = |folder: &Path| {
+            let sha256 = CompiledDictionary::sha256_of(folder).unwrap();
+            assert_eq!(CompiledDictionary::read(folder).unwrap().sha256().unwrap(), sha256);
+            dictionaries.copy_of(&MecabDictionary::Ipadic, &sha256)
+        };
+        assert_eq!(copy(folder.path()), copy(elsewhere.path()), "the same dictionary in another folder");
         for name in CompiledDictionary::FILES {
-            let file = std::fs::OpenOptions::new().write(true).open(folder.path().join(name)).unwrap();
-            let (first, modified) = (copy(), file.metadata().unwrap().modified().unwrap());
-            file.set_modified(modified + Duration::from_nanos(1_000)).unwrap();
-            let second = copy();
-            assert_ne!(first, second, "{name}: modified");
-            file.set_len(1).unwrap();
-            file.set_modified(modified).unwrap();
-            let third = copy();
-            assert!(third != first && third != second, "{name}: shorter");
+            let file = folder.path().join(name);
+            let first = copy(folder.path());
+            let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+            let stamp = |time| {
+                std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+            };
+            stamp(time + Duration::from_secs(3_600));
+            assert_eq!(copy(folder.path()), first, "{name}: another time");
+            let mut bytes = std::fs::read(&file).unwrap();
+            bytes[0] ^= 1;
+            std::fs::write(&file, &bytes).unwrap();
+            stamp(time);
+            assert_ne!(copy(folder.path()), first, "{name}: another byte, the same size and time");
         }
+        // Bytes that move from one file into the next are another dictionary.
+        let first = copy(elsewhere.path());
+        let [words, unknown] = [0, 1].map(|file| elsewhere.path().join(CompiledDictionary::FILES[file]));
+        std::fs::write(&words, "sys.dicu").unwrap();
+        std::fs::write(&unknown, "nk.dic").unwrap();
+        assert_ne!(copy(elsewhere.path()), first);
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod windows;
 mod wordpiece;
 mod words;
 
-pub use dictionaries::Dictionaries;
+pub use dictionaries::{Dictionaries, Unsaved};
 pub use dictionary::{MecabDictionary, UnknownDictionary};
 pub use encoding::Encoded;
 pub use error::{Error, Result};

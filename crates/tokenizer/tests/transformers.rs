@@ -398,6 +398,27 @@ fn the_converted_dictionary_is_made_once_and_again_when_damaged() {
 }
 
 #[test]
+fn a_dictionary_whose_copy_cannot_be_stored_is_used_and_said() {
+    static TOLD: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+    let place = tempfile::tempdir().unwrap();
+    // A file where the folder of copies would be made; permissions do not stop a superuser.
+    let cache = place.path().join("cache");
+    std::fs::write(&cache, "").unwrap();
+    let dictionaries = Dictionaries::new(&cache)
+        .with(MecabDictionary::Ipadic, ipadic())
+        .on_unsaved(|note| TOLD.lock().unwrap().push(note.to_string()));
+    let tokenizer = Tokenizer::load(&fixture("wordpiece"), &dictionaries, None).unwrap();
+    for (text, expected) in texts().iter().zip(expected_ids("wordpiece")) {
+        assert_eq!(tokenizer.encode(text, 512).unwrap().encoding.input_ids, expected, "{text:?}");
+    }
+    let told = TOLD.lock().unwrap();
+    let [note] = &told[..] else { panic!("{told:?}") };
+    let copy = cache.join("ipadic-");
+    assert!(note.starts_with(&copy.display().to_string()) && note.contains("cannot be written"), "{note}");
+    assert!(note.ends_with("until then the MeCab dictionary is converted anew each time"), "{note}");
+}
+
+#[test]
 fn a_text_of_several_parts_has_the_words_of_its_repetitions() {
     let tokenizer = load("wordpiece");
     let sentence = "東京都庁で展望室の夜間開放が始まる。";
