@@ -332,3 +332,16 @@ fn a_text_that_cannot_be_classified_is_named_with_its_batch_and_row() {
         StreamReader::try_new(&*written, None).unwrap().map(Result::unwrap).collect();
     assert_eq!(found.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2], "the batch before it");
 }
+
+/// Programs with the same model share the memory of its weights.
+#[cfg(target_os = "linux")]
+#[test]
+fn weights_are_mapped_from_their_file() {
+    let sent = rows(0, &titles(3));
+    let mut conversation = Conversation::new(&text_schema(), &[]);
+    conversation.ask(&sent);
+    let maps = fs::read_to_string(format!("/proc/{}/maps", conversation.child.id())).unwrap();
+    let mapped = maps.lines().filter(|line| line.ends_with("tests/fixtures/model/model.safetensors")).count();
+    assert!(mapped > 0, "{maps}");
+    conversation.end();
+}

@@ -37,7 +37,7 @@ pub use graphs::{
 };
 pub use head::{Head, HeadKind, Pooling, SCALE};
 pub use logits::{argmax, softmax};
-pub use midashi_onnx::{Graph, Storage};
+pub use midashi_onnx::{FileRange, Graph, Storage};
 pub use names::{
     ATTENTION, ATTENTION_MASK, BIAS_CORRECTION, GRADIENT_NORM, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS,
     LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT, RATE_FACTOR, STEP_SIZE, TARGETS, TOKEN_TYPE_IDS,

@@ -93,6 +93,27 @@ fn every_pytorch_file_gives_the_weights_of_the_safetensors_file() {
 }
 
 #[test]
+fn tensors_in_place_are_those_that_are_read() {
+    let checkpoint = Checkpoint::open(&fixture("")).unwrap();
+    let (weights, in_place) = (checkpoint.encoder().unwrap(), checkpoint.in_place().unwrap());
+    let bytes = fs::read(fixture("model.safetensors")).unwrap();
+    assert_eq!(in_place.len(), weights.iter().count());
+    for (name, tensor) in weights.iter() {
+        let range = &in_place[name];
+        assert_eq!(range.file, "model.safetensors");
+        let found = &bytes[range.offset as usize..][..range.length as usize];
+        let expected: Vec<u8> = tensor.iter().flat_map(|number| number.to_le_bytes()).collect();
+        assert!(found == expected, "{name}");
+    }
+    // Fewer words are other rows, and other containers have another order of bytes or several files.
+    let fewer = Checkpoint::open(&fixture("")).unwrap().with_words((0..8).collect()).unwrap();
+    assert_eq!(fewer.in_place().unwrap().len(), in_place.len() - 1);
+    let folder = folder();
+    copy_shards(folder.path());
+    assert!(Checkpoint::open(folder.path()).unwrap().in_place().unwrap().is_empty());
+}
+
+#[test]
 fn shards_give_the_weights_of_the_whole_file() {
     let folder = folder();
     copy_shards(folder.path());

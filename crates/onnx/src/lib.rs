@@ -20,4 +20,4 @@ pub use node::{ElementType, Gelu};
 pub use padding::UnpaddedRows;
 pub use shape::{Dim, Shape};
 pub use size::Size;
-pub use write::Storage;
+pub use write::{FileRange, Storage};

@@ -27,6 +27,19 @@ pub enum Storage {
     Embedded(Bytes),
     /// Handed to the session by name when it is created; the model only declares it.
     External,
+    /// In another file, little-endian in row-major order ("External Data" of the ONNX specification).
+    File(FileRange),
+}
+
+/// Where numbers lie in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRange {
+    /// The file, in the folder of the model or of the session's data.
+    pub file: String,
+    /// Bytes before the first number.
+    pub offset: u64,
+    /// Bytes of all numbers.
+    pub length: u64,
 }
 
 impl Graph {
@@ -45,13 +58,21 @@ impl Graph {
         let infos = |ids: &[Id]| ids.iter().map(|&id| self.value_info(id)).collect::<Vec<_>>();
         let mut input = infos(&self.inputs);
         let mut initializer: Vec<TensorProto> =
-            self.constants.iter().map(|(id, bytes)| self.tensor(*id, Some(bytes.clone()))).collect();
+            self.constants.iter().map(|(id, bytes)| self.tensor(*id, bytes.clone())).collect();
         initializer.extend(self.optional.iter().map(|&id| self.zero(id)));
         for &parameter in &self.parameters {
             match storage(self.name(parameter)) {
                 Storage::Input => input.push(self.value_info(parameter)),
-                Storage::Embedded(bytes) => initializer.push(self.tensor(parameter, Some(bytes))),
-                Storage::External => initializer.push(self.tensor(parameter, None)),
+                Storage::Embedded(bytes) => initializer.push(self.tensor(parameter, bytes)),
+                // The format requires a location; the session replaces the tensor by its name.
+                Storage::External => {
+                    initializer.push(self.external(parameter, &[("location", "session".to_owned())]))
+                }
+                Storage::File(FileRange { file, offset, length }) => {
+                    let place =
+                        [("location", file), ("offset", offset.to_string()), ("length", length.to_string())];
+                    initializer.push(self.external(parameter, &place));
+                }
             }
         }
         let computed = self.nodes.iter().flat_map(|node| &node.outputs).copied();
@@ -116,22 +137,29 @@ impl Graph {
     /// One zero as the default of an int64 input.
     fn zero(&self, id: Id) -> TensorProto {
         let dims = vec![1; self.shape(id).len()];
-        TensorProto { dims, ..self.tensor(id, Some(Bytes::from_static(&[0; size_of::<i64>()]))) }
+        TensorProto { dims, ..self.tensor(id, Bytes::from_static(&[0; size_of::<i64>()])) }
     }
 
-    /// A tensor with its bytes, or one whose bytes the session gets.
-    fn tensor(&self, id: Id, bytes: Option<Bytes>) -> TensorProto {
-        let external = bytes.is_none();
-        // The format requires a location; the session replaces the tensor by its name.
-        let location = StringStringEntryProto { key: "location".to_owned(), value: "session".to_owned() };
+    /// A tensor with its bytes.
+    fn tensor(&self, id: Id, bytes: Bytes) -> TensorProto {
         TensorProto {
             dims: self.shape(id).iter().filter_map(Dim::fixed).map(|size| size as i64).collect(),
             data_type: self.tensors[id.0].element.data_type(),
             name: self.name(id).to_owned(),
-            raw_data: bytes.unwrap_or_default(),
-            external_data: if external { vec![location] } else { Vec::new() },
-            data_location: i32::from(external),
+            raw_data: bytes,
+            external_data: Vec::new(),
+            data_location: 0,
         }
+    }
+
+    /// A tensor whose bytes are elsewhere.
+    fn external(&self, id: Id, place: &[(&str, String)]) -> TensorProto {
+        let entry = |(key, value): &(&str, String)| StringStringEntryProto {
+            key: (*key).to_owned(),
+            value: value.clone(),
+        };
+        let external_data = place.iter().map(entry).collect();
+        TensorProto { external_data, data_location: 1, ..self.tensor(id, Bytes::new()) }
     }
 }
 

@@ -62,8 +62,29 @@ impl Engine {
     /// # Errors
     /// When ONNX Runtime rejects the model.
     pub fn session(&self, model: &[u8], initializers: Vec<(String, ArrayD<f32>)>) -> Result<Session> {
-        let options = SessionOptions::new(self.device, self.threads).with_tf32(self.tf32);
-        let session = self.runtime.session(model, options.with_initializers(initializers))?;
+        self.session_with(model, self.options().with_initializers(initializers))
+    }
+
+    /// As [`session`](Self::session), for a model whose other parameters lie in files of `folder`. On the CPU these files are
+    /// mapped: processes share them.
+    ///
+    /// # Errors
+    /// When ONNX Runtime rejects the model, or a file is missing or too short.
+    pub fn session_beside(
+        &self,
+        model: &[u8],
+        initializers: Vec<(String, ArrayD<f32>)>,
+        folder: &Path,
+    ) -> Result<Session> {
+        self.session_with(model, self.options().with_initializers(initializers).with_data_folder(folder))
+    }
+
+    fn options(&self) -> SessionOptions {
+        SessionOptions::new(self.device, self.threads).with_tf32(self.tf32)
+    }
+
+    fn session_with(&self, model: &[u8], options: SessionOptions) -> Result<Session> {
+        let session = self.runtime.session(model, options)?;
         if let Some(fallback) = session.fallback() {
             // Work goes on even if nobody reads the warning.
             let _ = writeln!(io::stderr(), "  warning: {}", shaped(&fallback.to_string()));

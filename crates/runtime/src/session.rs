@@ -1,6 +1,7 @@
 //! Sessions: models ready to run, their inputs and outputs.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD};
@@ -15,12 +16,17 @@ use crate::error::{Error, Result, failed};
 use crate::library::Runtime;
 use crate::placement::{Placement, RECORD_PLACEMENT};
 
+/// The session's setting for the folder of a model's other files, for a model that is in memory
+/// (`kOrtSessionOptionsModelExternalInitializersFileFolderPath` of `onnxruntime_session_options_config_keys.h`).
+const DATA_FOLDER: &str = "session.model_external_initializers_file_folder_path";
+
 /// How to run a model.
 pub struct SessionOptions {
     device: Device,
     threads: usize,
     tf32: bool,
     initializers: Vec<(String, ArrayD<f32>)>,
+    data_folder: Option<PathBuf>,
 }
 
 /// A model ready to run.
@@ -46,7 +52,7 @@ pub struct Outputs(HashMap<String, DynValue>);
 impl SessionOptions {
     /// Runs on `device`; on the CPU with `threads` threads.
     pub fn new(device: Device, threads: usize) -> Self {
-        Self { device, threads, tf32: false, initializers: Vec::new() }
+        Self { device, threads, tf32: false, initializers: Vec::new(), data_folder: None }
     }
 
     /// Whether CUDA may multiply matrices in TF32, which rounds their elements to 10 bits of mantissa.
@@ -61,12 +67,22 @@ impl SessionOptions {
         self
     }
 
+    /// The folder of the files that the model names.
+    pub fn with_data_folder(mut self, folder: &Path) -> Self {
+        self.data_folder = Some(folder.to_owned());
+        self
+    }
+
     fn builder(&self, runtime: &Runtime) -> ort::Result<SessionBuilder> {
         let builder = ort::session::Session::builder(&runtime.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(self.threads)?
             .with_deterministic_compute(true)?;
-        Ok(builder.with_config_entry(RECORD_PLACEMENT, "1")?)
+        let builder = builder.with_config_entry(RECORD_PLACEMENT, "1")?;
+        match self.data_folder.as_ref().and_then(|folder| folder.to_str()) {
+            Some(folder) => Ok(builder.with_config_entry(DATA_FOLDER, folder)?),
+            None => Ok(builder),
+        }
     }
 }
 

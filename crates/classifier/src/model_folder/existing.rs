@@ -1,9 +1,10 @@
 //! An existing `model/`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use midashi_artifacts::MAX_CATEGORIES;
-use midashi_encoder::{Checkpoint, EncoderConfig, Head, Weights};
+use midashi_encoder::{Checkpoint, EncoderConfig, FileRange, Head, Weights};
 use midashi_stage::Sums;
 use midashi_tokenizer::{Dictionaries, TOKENIZER_FILES, Tokenizer};
 
@@ -91,6 +92,18 @@ impl ModelFolder {
     pub fn weights(&self) -> Result<Weights> {
         check(self.sums.as_ref(), &self.path, WEIGHTS)?;
         Ok(self.checkpoint.fine_tuned(self.head())?)
+    }
+
+    /// The weights that a session can map from the folder's file, by name. None if the folder's name is not UTF-8, which ONNX
+    /// Runtime's settings are.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub(crate) fn weights_in_place(&self) -> Result<HashMap<String, FileRange>> {
+        match self.path.to_str() {
+            Some(_) => Ok(self.checkpoint.in_place()?),
+            None => Ok(HashMap::new()),
+        }
     }
 
     /// Loads the tokenizer; a MeCab dictionary is looked for in `dictionaries`.

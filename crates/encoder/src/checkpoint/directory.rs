@@ -42,6 +42,12 @@ impl Stored {
         Ok(if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() })
     }
 
+    /// Its bytes, if they are float32 of this shape in row-major order, at a place where a processor reads float32.
+    pub fn as_float32(&self, shape: &[usize]) -> Option<Range<usize>> {
+        let is_same = self.dtype == Dtype::F32 && self.shape == shape && self.strides.is_none();
+        (is_same && self.bytes.start.is_multiple_of(size_of::<f32>())).then(|| self.bytes.clone())
+    }
+
     /// Some rows of the tensor, in the order of `rows`, as [`read`](Self::read) returns them. Of a tensor in row-major
     /// order no others are converted.
     ///
