@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -274,6 +274,23 @@ fn runs_at_once_and_in_any_order_are_the_sweep() {
     // All that the sweep itself would do has been done.
     base.stage("sweep").succeeds().up_to_date(3 + 2 * 5 + 1);
     assert_eq!(base.modified("sweep.parquet"), made);
+}
+
+#[test]
+fn a_run_whose_process_was_killed_is_done_again() {
+    let artifacts = folder();
+    let base = swept(&artifacts, "train.seed=1,2");
+    let mut killed = base.stage("sweep").arguments(["--run", "1"]).starts();
+    let mut lines = BufReader::new(killed.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("train · ")));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    // The stage that it had started goes on by itself, and the second process waits for it.
+    base.stage("sweep").arguments(["--collect"]).ends().says("train.seed=1 has not finished");
+    for number in ["1", "2"] {
+        base.stage("sweep").arguments(["--run", number]).succeeds();
+    }
+    is_the_plain_sweep(&base, &base.stage("sweep").arguments(["--collect"]).succeeds());
 }
 
 #[test]

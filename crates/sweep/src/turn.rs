@@ -1,12 +1,12 @@
 //! The turn of a `midashi-sweep` that works on a run. Another one for the same run waits: a scheduler may start a
-//! run again while the process that it believes dead is still at work.
+//! run again while the process that it believes dead, or the stage that this one has started, is still at work.
 
 use std::fs::{self, File, TryLockError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use midashi_stage::{Error, RunFolder};
+use midashi_stage::{Error, RunFolder, lock};
 
 use crate::interruption;
 
@@ -23,16 +23,31 @@ pub fn wait(folder: &RunFolder) -> Result<File> {
     let path = folder.sweep_lock();
     let file = File::create(&path).map_err(Error::io("create", &path))?;
     let mut waits = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => interruption::check()?,
-            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error).into()),
-        }
+    while !(is_first(folder, &file)? && is_idle(folder)?) {
         if !waits {
-            midashi_stage::outln!("  waits for another midashi-sweep in {}", folder.path().display());
+            midashi_stage::outln!("  waits for another process at work in {}", folder.path().display());
             waits = true;
         }
         thread::sleep(INTERVAL);
+        interruption::check()?;
+    }
+    Ok(file)
+}
+
+/// Whether no other `midashi-sweep` works on the run. It then waits for this one.
+fn is_first(folder: &RunFolder, file: &File) -> Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", &folder.sweep_lock())(error).into()),
+    }
+}
+
+/// Whether no stage works on the run. One goes on by itself if the `midashi-sweep` that started it was killed.
+fn is_idle(folder: &RunFolder) -> Result<bool> {
+    match lock(folder) {
+        Ok(_) => Ok(true),
+        Err(Error::Busy { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -18,7 +18,7 @@ import ray
 
 
 @ray.remote
-def do_run(command: list[str], number: int, folder: str, first: int | None) -> int:
+def do_run(command: list[str], number: int, folder: str, first: object) -> int:
     """Does one run in `folder` and returns its exit code. Ray starts it when `first`, another run's task, has ended."""
     return subprocess.run([*command, "--run", str(number)], cwd=folder, check=False).returncode
 
@@ -39,7 +39,7 @@ def main() -> int:
 
     ray.init()
     task = do_run.options(num_cpus=arguments.cpus)
-    ends: dict[int, ray.ObjectRef] = {}
+    ends: dict[int, ray.ObjectRef[int]] = {}
     for run in runs:
         # A run starts after the one whose work it takes over, even if that one failed.
         first = ends.get(run["after"])
