@@ -201,6 +201,23 @@ fn a_damaged_model_is_not_asked() {
 }
 
 #[test]
+fn an_evaluation_that_is_up_to_date_still_names_a_damaged_model() {
+    let artifacts = folder();
+    let run = whole_run(artifacts.path());
+    run.stage("evaluate").succeeds().up_to_date(1);
+    let expected = contents(&run.folder());
+    let mut rng = ChaCha8Rng::seed_from_u64(18);
+    for file in ["model/model.safetensors", "model/config.json", "model/midashi.json", "model/vocab.txt"] {
+        damage(&run.artifact(file), Damage::Flip, true, &mut rng);
+        let name = format!("{file} is not as train wrote it");
+        run.stage("evaluate").fails_with([&*name, "run `make train` to make it again"]);
+        run.stage("train").succeeds().up_to_date(0);
+        run.stage("evaluate").succeeds().up_to_date(1);
+        assert!(differing(&run, &expected).is_empty(), "{file}");
+    }
+}
+
+#[test]
 fn verify_names_the_file_that_does_not_belong_to_its_run() {
     let artifacts = folder();
     let whole = whole_run(artifacts.path());

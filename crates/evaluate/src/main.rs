@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use midashi_artifacts::{TokenizedCorpus, write_attention};
+use midashi_classifier::ModelFolder;
 use midashi_config::Evaluate;
 use midashi_runtime::{Engine, EngineDescription};
 use midashi_stage::{Stage, StageArguments};
@@ -66,7 +67,11 @@ fn recipe(arguments: &StageArguments) -> Result<()> {
         engine: engine.description(),
         article_batch_size: config.compat.article.then_some(config.train.batch_size),
     };
-    // The digests of the model's files stand for them; `ModelFolder` checks the files that are read.
+    // Also a run that is up to date must not pass a damaged model over: it is named here and not only by the next program.
+    for file in ModelFolder::files(&folder.model()) {
+        stage.require_intact(&file, "train")?;
+    }
+    // The list of the model's digests stands for its files.
     let (tokens, model) = (folder.tokens(), folder.model_sums());
     let outputs = [folder.predictions(), folder.attention(), folder.explanations(), folder.metrics()];
     let Some(work) = stage.begin(&settings, &[(&tokens, "tokenize"), (&model, "train")], &outputs)? else {

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 
+/// The files that are read when a model is opened, besides the tokenizer's.
+const SMALL_FILES: [&str; 3] = [CONFIG, LABELS, TRAINING];
+
 /// An existing `model/`, of which only the small files have been read. Every file is compared with `SHA256SUMS` before it
 /// is used.
 pub struct ModelFolder {
@@ -38,7 +41,7 @@ impl ModelFolder {
             );
         }
         let sums = Sums::read(path)?;
-        for name in [CONFIG, LABELS, TRAINING].into_iter().chain(TOKENIZER_FILES) {
+        for name in SMALL_FILES.into_iter().chain(TOKENIZER_FILES) {
             check(sums.as_ref(), path, name)?;
         }
         let labels: Vec<String> = read_json(&path.join(LABELS))?;
@@ -53,6 +56,12 @@ impl ModelFolder {
             training: read_json(&path.join(TRAINING))?,
             checkpoint: Checkpoint::open(path)?,
         })
+    }
+
+    /// The files of the folder `path` that are read, of those that are there.
+    pub fn files(path: &Path) -> impl Iterator<Item = PathBuf> {
+        let names = SMALL_FILES.into_iter().chain(TOKENIZER_FILES).chain([WEIGHTS]);
+        names.map(|name| path.join(name)).filter(|file| file.is_file())
     }
 
     /// The folder.
