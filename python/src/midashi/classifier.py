@@ -1,0 +1,227 @@
+"""The classifier: tables in, tables with predictions out."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, Optional, Union, overload
+
+import pyarrow as pa
+
+from midashi.errors import MidashiError
+from midashi.process import Process
+from midashi.settings import Settings
+
+Path = Union[str, "os.PathLike[str]"]
+
+#: Batches that are given to the program before an answer is awaited: it computes one while the next is being written.
+UNDER_WAY = 2
+
+
+class Classifier:
+    """Classifies texts with a fine-tuned model.
+
+    It owns a process of midashi-predict, which starts at the first prediction and has the model in memory. An Arrow stream
+    has one schema, so tables with other columns than those before start a new process. A classifier is used by one
+    thread at a time. It can be pickled: its copy has the settings and starts a process of its own.
+
+    >>> with Classifier("artifacts/article/model") as classifier:
+    ...     predicted = classifier.predict(table)
+
+    :param model: folder of the model.
+    :param text_column: column of the text, or of the title; recognised by usual names by default.
+    :param body_column: column of the body, for a model that reads bodies.
+    :param top: adds a column ``top`` with as many of the most probable categories.
+    :param all: adds a column ``probabilities`` with the probability of every category.
+    :param threshold: leaves the category of a text null if its probability is below this number.
+    :param prefix: begins the names of the added columns.
+    :param precision: numbers in which matrices are multiplied, ``f32`` or ``int8``.
+    :param threads: threads of the program; one per core by default.
+    :param program: path of midashi-predict; by default the environment variable ``MIDASHI_PREDICT``, the one in the
+        package, or the one in ``PATH``.
+    :param onnxruntime: path of ONNX Runtime's shared library; by default the environment variable ``ORT_DYLIB_PATH``, the
+        one in the package, or the one that the program finds.
+    :param timeout: seconds without an answer or a line of progress after which the program is ended. It writes a line
+        of progress every ten seconds while it computes. None waits for ever.
+    :param start_timeout: the same for the time until the model is loaded.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        text_column: Optional[str] = None,
+        body_column: Optional[str] = None,
+        top: Optional[int] = None,
+        all: bool = False,
+        threshold: Optional[float] = None,
+        prefix: str = "",
+        precision: str = "f32",
+        threads: Optional[int] = None,
+        program: Optional[Path] = None,
+        onnxruntime: Optional[Path] = None,
+        timeout: Optional[float] = 600.0,
+        start_timeout: Optional[float] = 300.0,
+    ) -> None:
+        self._set_up(
+            Settings(
+                model=os.fspath(model),
+                text_column=text_column,
+                body_column=body_column,
+                top=top,
+                all=all,
+                threshold=threshold,
+                prefix=prefix,
+                precision=precision,
+                threads=threads,
+                program=None if program is None else os.fspath(program),
+                onnxruntime=None if onnxruntime is None else os.fspath(onnxruntime),
+                timeout=timeout,
+                start_timeout=start_timeout,
+            )
+        )
+
+    def _set_up(self, settings: Settings) -> None:
+        self.settings = settings
+        self._exchange = threading.Lock()
+        self._process: Optional[Process] = None
+        self._finalizer: Optional[weakref.finalize[..., Any]] = None
+        _CLASSIFIERS.add(self)
+
+    @overload
+    def predict(self, rows: pa.Table) -> pa.Table: ...
+    @overload
+    def predict(self, rows: pa.RecordBatch) -> pa.RecordBatch: ...  # type: ignore[overload-cannot-match, unused-ignore]
+    @overload
+    def predict(  # type: ignore[overload-cannot-match, unused-ignore]
+        self, rows: Iterable[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]: ...
+    def predict(self, rows: Any) -> Any:
+        """Adds the columns of the predictions to ``rows``, which keep their order.
+
+        A table gives a table and a record batch a record batch. An iterable of record batches, such as a
+        ``RecordBatchReader``, gives an iterator that answers each batch with a batch. It reads one batch ahead, so memory does
+        not grow with the number of batches.
+
+        :raises PredictError: if the program ends with an error, such as a column that does not exist.
+        :raises ProcessDied: if a signal ends it.
+        :raises PredictTimeout: if it gives no sign of life for too long.
+        :raises ProgramNotFound: if there is no program.
+        """
+        if isinstance(rows, pa.RecordBatch):
+            return next(iter(self._answers([rows])))
+        if isinstance(rows, pa.Table):
+            batches = rows.to_batches() or [pa.RecordBatch.from_pylist([], rows.schema)]
+            return pa.Table.from_batches(self._answers(batches))
+        return self._answers(rows)
+
+    def _answers(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        if not self._exchange.acquire(blocking=False):
+            raise MidashiError(
+                "this classifier is answering another call; finish or close that iterator, or give each thread a classifier"
+            )
+        under_way: deque[pa.RecordBatch] = deque()
+        is_finished = False
+        try:
+            for batch in batches:
+                process = self._process_for(batch.schema, is_first=not under_way)
+                process.send(batch.replace_schema_metadata(None))
+                under_way.append(batch)
+                if len(under_way) == UNDER_WAY:
+                    yield _answer(process, under_way.popleft())
+            while under_way:
+                yield _answer(process, under_way.popleft())
+            is_finished = True
+        finally:
+            if not is_finished:
+                self._kill()
+            self._exchange.release()
+
+    def _process_for(self, schema: pa.Schema, is_first: bool) -> Process:
+        # The metadata, such as pandas' index, may differ from batch to batch and is not sent.
+        schema = schema.remove_metadata()
+        process = self._process
+        if process is not None and not process.schema.equals(schema, check_metadata=True):
+            if not is_first:
+                raise ValueError(f"a batch has the columns {schema}; expected those of the first batch: {process.schema}")
+            self.close()
+            process = None
+        if process is None:
+            process = self._process = Process(self.settings, schema)
+            self._finalizer = weakref.finalize(self, process.kill)
+        return process
+
+    def close(self) -> None:
+        """Ends the process. The next prediction starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            self._detach()
+            process.close()
+
+    def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            self._detach()
+            process.kill()
+
+    def _detach(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._kill()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_with_settings, (self.settings,))
+
+    def _after_fork(self) -> None:
+        """In a forked process: the program belongs to the parent."""
+        self._exchange = threading.Lock()
+        process, self._process = self._process, None
+        if process is not None:
+            self._detach()
+            process.forget()
+
+
+def _answer(process: Process, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The program's answer to ``batch``, with the metadata of its schema."""
+    answer = process.receive()
+    if answer.num_rows != batch.num_rows:
+        raise MidashiError(
+            f"midashi-predict answered {batch.num_rows} rows with {answer.num_rows}; "
+            "expected a batch for each batch: the program is another version than this package"
+        )
+    return answer.replace_schema_metadata(batch.schema.metadata)
+
+
+def _with_settings(settings: Settings) -> Classifier:
+    classifier = Classifier.__new__(Classifier)
+    classifier._set_up(settings)
+    return classifier
+
+
+_CLASSIFIERS: weakref.WeakSet[Classifier] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for classifier in list(_CLASSIFIERS):
+        classifier._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
