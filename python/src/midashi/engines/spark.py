@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from midashi.classifier import Classifier, Path
 from midashi.schema import added_columns
+from midashi.shared import shared
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -26,11 +27,11 @@ def for_spark(df: DataFrame, model: Path, **settings: Any) -> DataFrame:
     from pyspark.sql.types import StructType
 
     settings.setdefault("threads", int(df.sparkSession.conf.get("spark.task.cpus", "1") or 1))
-    classifier = Classifier(model, **settings)
+    chosen = Classifier(model, **settings).settings
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with classifier:
-            yield from classifier.predict(batches)
+        # Spark gives a Python process the tasks of many partitions.
+        yield from shared(chosen).predict(batches)
 
-    added = from_arrow_schema(added_columns(classifier.settings))
+    added = from_arrow_schema(added_columns(chosen))
     return df.mapInArrow(predict, StructType(df.schema.fields + added.fields))
