@@ -1,0 +1,19 @@
+#!/bin/sh
+# Packs all that a machine of a cluster needs into one archive: bundle.sh MODEL BUNDLE.tar.gz
+#
+# It holds the Python package midashi, in which are midashi-predict, ONNX Runtime and a MeCab dictionary, the model, and a
+# script that runs the program without Python. Run `make wheel` before.
+set -eu
+[ $# -eq 2 ] || { echo "usage: $0 MODEL BUNDLE.tar.gz" >&2; exit 2; }
+model=$1 archive=$2
+here=$(cd "$(dirname "$0")" && pwd)
+[ -e "$model/labels.json" ] || { echo "$0: found no model in $model, expected a run's model/" >&2; exit 2; }
+bundle=$(mktemp -d)
+trap 'rm -rf "$bundle"' EXIT
+
+python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$bundle" \
+  "$here"/../../dist/midashi-*.whl
+cp -R "$model" "$bundle/model"
+cp "$here/predict.sh" "$bundle/predict.sh"
+chmod 755 "$bundle"
+tar -czf "$archive" -C "$bundle" .

@@ -1,0 +1,94 @@
+"""The recipes of schedulers that need no Python: the same commands, with the environment that a scheduler sets."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import yaml
+from conftest import EXAMPLES
+from predictions import assert_same
+from processes import programs, wait_until, written
+
+SHARDS = 4
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.rglob("*.sh")), ids=lambda path: path.name)
+def test_every_script_is_valid(script):
+    shell = script.read_text().splitlines()[0].removeprefix("#!")
+    assert subprocess.run([shell, "-n", script]).returncode == 0
+    assert os.access(script, os.X_OK)
+
+
+def test_a_slurm_array_classifies_every_row_once(bundle, few, expected_few, tmp_path):
+    output = tmp_path / "predicted.parquet"
+    environment = recipe_environment(bundle, few, output) | {
+        "SLURM_CPUS_PER_TASK": "1",
+        "SLURM_ARRAY_TASK_MIN": "1",
+        "SLURM_ARRAY_TASK_MAX": str(SHARDS),
+        "SLURM_ARRAY_TASK_COUNT": str(SHARDS),
+    }
+    command = [EXAMPLES / "slurm/array.sh", "--text-column", "title", "--all"]
+    for task in range(1, SHARDS + 1):
+        subprocess.run(command, env=environment | {"SLURM_ARRAY_TASK_ID": str(task)}, check=True)
+    assert_same(all_shards(output), expected_few)
+
+    # Two failed tasks that are submitted alone would be an array of two.
+    alone = environment | {"SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_ID": "3"}
+    refused = subprocess.run(command, env=alone, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "found an array of 2 tasks up to 4, expected 1-N" in refused.stderr
+
+
+def test_a_kubernetes_indexed_job_classifies_every_row_once(bundle, few, expected_few, tmp_path):
+    job = yaml.safe_load((EXAMPLES / "kubernetes/job.yaml").read_text())
+    assert (job["apiVersion"], job["kind"], job["spec"]["completionMode"]) == ("batch/v1", "Job", "Indexed")
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    variables = {variable["name"]: variable for variable in container["env"]}
+    assert int(variables["SHARDS"]["value"]) == job["spec"]["completions"]
+    requested = variables["THREADS"]["valueFrom"]["resourceFieldRef"]["resource"]
+    assert requested.removeprefix("requests.") in container["resources"]["requests"]
+    mounts = tuple(mount["mountPath"] + "/" for mount in container["volumeMounts"])
+    assert all(variables[name]["value"].startswith(mounts) for name in ("INPUT", "OUTPUT"))
+
+    output = tmp_path / "predicted.parquet"
+    # The data and the number of shards are the test's; the command is the manifest's.
+    environment = recipe_environment(bundle, few, output) | {"SHARDS": str(SHARDS), "THREADS": "1"}
+    assert set(variables) < set(environment) | {"BUNDLE"}
+    command = [*container["command"][:2], container["command"][2] + " --text-column title --all"]
+    for index in range(SHARDS):
+        subprocess.run(command, env=environment | {"JOB_COMPLETION_INDEX": str(index)}, check=True)
+    assert_same(all_shards(output), expected_few)
+
+
+@pytest.mark.skipif(not shutil.which("parallel"), reason="GNU parallel is missing (Debian: apt-get install parallel)")
+def test_gnu_parallel_repeats_a_killed_shard_and_skips_finished_ones(bundle, few, expected_few, tmp_path):
+    output = tmp_path / "predicted.parquet"
+    environment = recipe_environment(bundle, few, output) | {"SHARDS": str(SHARDS), "PROCESSES": "2"}
+    command = [EXAMPLES / "parallel/classify.sh", "--text-column", "title", "--all"]
+    job = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    victim = wait_until(lambda: programs(job.pid), "a process of parallel")[0]
+    wait_until(lambda: written(victim) > 0, "the process has loaded the model")
+    os.kill(victim, signal.SIGKILL)
+    _, said = job.communicate()
+    assert job.returncode == 0, said
+    assert_same(all_shards(output), expected_few)
+
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert again.stderr.count("up to date") == SHARDS, again.stderr
+
+
+def recipe_environment(bundle: Path, inputs: Path, output: Path) -> dict[str, str]:
+    names = {"BUNDLE": bundle, "INPUT": f"{inputs}/*.parquet", "OUTPUT": output}
+    return {"PATH": os.environ["PATH"]} | {name: str(value) for name, value in names.items()}
+
+
+def all_shards(output: Path) -> pa.Table:
+    """The shards' files as one table."""
+    files = sorted(output.parent.glob(f"{output.stem}-*-of-{SHARDS:05}.parquet"))
+    assert len(files) == SHARDS
+    return pa.concat_tables(map(pyarrow.parquet.read_table, files))
