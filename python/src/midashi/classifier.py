@@ -132,66 +132,79 @@ class Classifier:
             raise MidashiError(
                 "this classifier is answering another call; finish or close that iterator, or give each thread a classifier"
             )
+        process: Optional[Process] = None
         under_way: deque[pa.RecordBatch] = deque()
-
-        def answered() -> pa.RecordBatch:
-            if process is not self._process:
-                raise MidashiError("the classifier was closed before this iterator was finished")
-            answer = _answer(process, under_way[0])
-            under_way.popleft()
-            return answer
-
         try:
             for batch in batches:
-                process = self._process_for(batch.schema, is_first=not under_way)
+                # The metadata, such as pandas' index, may differ from batch to batch and is not sent.
+                schema = batch.schema.remove_metadata()
+                if process is None:
+                    process = self._process_for(schema)
+                elif not _equal(process.schema, schema):
+                    raise ValueError(
+                        f"a batch has the columns {_list(schema)}; expected those of the first: {_list(process.schema)}"
+                    )
                 process.send(batch.replace_schema_metadata(None))
                 under_way.append(batch)
                 if len(under_way) == UNDER_WAY:
-                    yield answered()
-            while under_way:
-                yield answered()
+                    yield self._answer(process, under_way)
+            while process is not None and under_way:
+                yield self._answer(process, under_way)
         finally:
             # A process with answers that nobody has read, or that has failed, is of no use to the next call.
             if under_way:
                 self._kill()
             exchange.release()
 
-    def _process_for(self, schema: pa.Schema, is_first: bool) -> Process:
-        # The metadata, such as pandas' index, may differ from batch to batch and is not sent.
-        schema = schema.remove_metadata()
+    def _answer(self, process: Process, under_way: deque[pa.RecordBatch]) -> pa.RecordBatch:
+        """The program's answer to the first batch under way, with the metadata of its schema."""
+        if process is not self._process:
+            raise MidashiError("the classifier was closed before this iterator was finished")
+        answer = process.receive()
+        rows = under_way[0].num_rows
+        if answer.num_rows != rows:
+            raise MidashiError(
+                f"midashi-predict answered {rows} rows with {answer.num_rows}; "
+                "expected a batch for each batch: the program is another version than this package"
+            )
+        return answer.replace_schema_metadata(under_way.popleft().schema.metadata)
+
+    def _process_for(self, schema: pa.Schema) -> Process:
+        """The process that reads this schema; one that reads another is ended."""
         process = self._process
         if process is not None and process.has_ended:
             self._kill()
-            process = None
-        if process is not None and not process.schema.equals(schema, check_metadata=True):
-            if not is_first:
-                raise ValueError(f"a batch has the columns {_list(schema)}; expected those of the first: {_list(process.schema)}")
-            self.close()
-            process = None
-        if process is None:
-            process = self._process = Process(self.settings, schema)
-            self._finalizer = weakref.finalize(self, process.kill)
-        return process
+        elif process is not None and not _equal(process.schema, schema):
+            self._end()
+        if self._process is None:
+            self._process = Process(self.settings, schema)
+            self._finalizer = weakref.finalize(self, self._process.kill)
+        return self._process
 
     def close(self) -> None:
         """Ends the process. The next prediction starts another."""
         if self.is_busy:
             self._kill()
-        process, self._process = self._process, None
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        process = self._take_process()
         if process is not None:
-            self._detach()
             process.close()
 
     def _kill(self) -> None:
-        process, self._process = self._process, None
+        process = self._take_process()
         if process is not None:
-            self._detach()
             process.kill()
 
-    def _detach(self) -> None:
-        if self._finalizer is not None:
-            self._finalizer.detach()
-            self._finalizer = None
+    def _take_process(self) -> Optional[Process]:
+        """The process, which is this classifier's no more."""
+        process, self._process = self._process, None
+        finalizer, self._finalizer = self._finalizer, None
+        if finalizer is not None:
+            finalizer.detach()
+        return process
 
     def __enter__(self) -> Classifier:
         return self
@@ -213,21 +226,14 @@ class Classifier:
     def _after_fork(self) -> None:
         """In a forked process: the program belongs to the parent."""
         self._exchange = threading.Lock()
-        process, self._process = self._process, None
+        process = self._take_process()
         if process is not None:
-            self._detach()
             process.forget()
 
 
-def _answer(process: Process, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The program's answer to ``batch``, with the metadata of its schema."""
-    answer = process.receive()
-    if answer.num_rows != batch.num_rows:
-        raise MidashiError(
-            f"midashi-predict answered {batch.num_rows} rows with {answer.num_rows}; "
-            "expected a batch for each batch: the program is another version than this package"
-        )
-    return answer.replace_schema_metadata(batch.schema.metadata)
+def _equal(one: pa.Schema, other: pa.Schema) -> bool:
+    # With the fields' metadata, which tells the types of extensions.
+    return bool(one.equals(other, check_metadata=True))
 
 
 def _list(schema: pa.Schema) -> str:

@@ -1,0 +1,110 @@
+"""Engines on one machine: each gives the rows of midashi-predict. tests/cluster starts real clusters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pyarrow as pa
+import pytest
+from conftest import is_alive, pid_of
+
+import midashi
+from midashi.shared import shared
+
+
+@pytest.fixture
+def settings(program):
+    return {"program": program, "threads": 1}
+
+
+def test_pandas(titles, predicted, model, settings):
+    pandas = pytest.importorskip("pandas")
+    frame = titles.slice(0, 100).to_pandas().set_index("id")
+    frame["kind"] = pandas.Categorical(["a", "b"] * 50)
+    frame["nothing"] = [None] * 100
+    frame.index = ["same"] * 50 + list(range(50))
+    before = frame.copy()
+    answer = midashi.for_pandas(frame, model, **settings)
+    pandas.testing.assert_frame_equal(answer[frame.columns], before)
+    pandas.testing.assert_frame_equal(frame, before)
+    assert answer["predicted"].tolist() == predicted["predicted"].to_pylist()[:100]
+    assert str(answer["probability"].dtype) == "float32"
+
+
+def test_polars(titles, predicted, model, settings):
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(titles.slice(0, 100)).with_columns(
+        kind=polars.Series(["a", "b"] * 50, dtype=polars.Categorical), text=polars.col("title").cast(polars.Categorical)
+    )
+    answer = midashi.for_polars(frame, model, text_column="text", **settings)
+    assert answer.select(frame.columns).equals(frame)
+    assert answer.schema["kind"] == polars.Categorical
+    assert answer["predicted"].to_list() == predicted["predicted"].to_pylist()[:100]
+    assert answer.schema["probability"] == polars.Float32
+
+
+def test_duckdb(titles, predicted, model, settings):
+    duckdb = pytest.importorskip("duckdb")
+    with duckdb.connect() as connection:
+        rows = titles.slice(0, 100)
+        relation = connection.sql("select id, title, [1, 2] as numbers from rows order by id")
+        answer = midashi.for_duckdb(relation, model, **settings)
+        counts = connection.sql("select predicted, count(*) from answer group by all order by all").fetchall()
+    assert isinstance(answer, pa.Table)
+    assert answer["numbers"].to_pylist() == [[1, 2]] * 100
+    expected = predicted.slice(0, 100)["predicted"].to_pylist()
+    assert answer.sort_by("id")["predicted"].to_pylist() == expected
+    assert counts == [(category, expected.count(category)) for category in sorted(set(expected))]
+
+
+def test_spark(spark, titles, predicted, model, settings):
+    rows = titles.to_pylist()
+    frame = spark.createDataFrame(rows, "id string not null, title string").repartition(3)
+    answer = midashi.for_spark(frame, model, top=2, **settings)
+    assert answer.columns == ["id", "title", "predicted", "probability", "top"]
+    found = {row["id"]: row for row in answer.collect()}
+    assert len(found) == len(rows)
+    assert {name: row["predicted"] for name, row in found.items()} == dict(
+        zip(predicted["id"].to_pylist(), predicted["predicted"].to_pylist())
+    )
+    assert all(row["top"][0]["category"] == row["predicted"] for row in found.values())
+
+
+def test_spark_sees_our_message(spark, titles, model, settings):
+    frame = spark.createDataFrame(titles.slice(0, 10).to_pylist())
+    with pytest.raises(Exception, match="--text-column headline: there is no such column"):
+        midashi.for_spark(frame, model, text_column="headline", **settings).collect()
+    with pytest.raises(Exception, match="no/such/model"):
+        midashi.for_spark(frame, "no/such/model", **settings).collect()
+
+
+def test_ray(ray, titles, predicted, model, settings):
+    import ray.data
+
+    dataset = ray.data.from_arrow(titles)
+    answer = midashi.for_ray(dataset, model, concurrency=1, batch_size=500, **settings)
+    found = {row["id"]: row["predicted"] for row in answer.take_all()}
+    assert found == dict(zip(predicted["id"].to_pylist(), predicted["predicted"].to_pylist()))
+
+
+def test_ray_sees_our_message(ray, titles, model, settings):
+    import ray.data
+
+    dataset = ray.data.from_arrow(titles)
+    with pytest.raises(Exception, match="--text-column headline: there is no such column"):
+        midashi.for_ray(dataset, model, text_column="headline", **settings).take_all()
+
+
+def test_a_worker_keeps_one_model_until_it_changes(titles, model, settings, tmp_path):
+    shutil.copytree(model, tmp_path / "model")
+    chosen = midashi.Classifier(tmp_path / "model", **settings).settings
+    shared(chosen).predict(titles)
+    pid = pid_of(shared(chosen))
+    shared(chosen).predict(titles)
+    assert pid_of(shared(chosen)) == pid, "the model is loaded once"
+    os.utime(tmp_path / "model" / "labels.json")
+    shared(chosen).predict(titles)
+    assert pid_of(shared(chosen)) != pid
+    assert not is_alive(pid)
+    shared(chosen).close()
