@@ -32,13 +32,13 @@ AXE := $(CACHE)/axe/$(call version,axe-playwright-python)
 DICTIONARY ?= ipadic
 
 .DEFAULT_GOAL := help
-.PHONY: help all demo verify sweep serve wheel test bench fuzz setup build clean $(STAGES)
+.PHONY: help all demo verify sweep serve wheel test bench fuzz setup build clean test-cluster $(STAGES)
 
 help: ## This text
 	@echo 'Midashi fine-tunes a Japanese BERT to classify headlines and shows which words it uses.'
 	@echo
-	@grep -hE '^[a-z][a-z $$()]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
-	@printf '%-12s%s\n' $(foreach stage,$(STAGES),'$(stage)' 'One stage, unless it is up to date')
+	@grep -hE '^[a-z][a-z $$()-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@printf '%-14s%s\n' $(foreach stage,$(STAGES),'$(stage)' 'One stage, unless it is up to date')
 	@echo
 	@echo "$(BIN)/midashi-inspect CHECKPOINT --text '…'   shows a checkpoint and its outputs for a text"
 	@echo "$(BIN)/midashi-predict '…'   classifies a text with a run's model and explains the prediction"
@@ -79,6 +79,26 @@ test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints 
 	cargo test --release --workspace --locked
 	@if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; \
 	  else echo 'SKIPPED: licences and sources of the dependencies (cargo install cargo-deny)'; fi
+
+# The engines are tested, not the model: it is as small as a BERT can be.
+CLUSTER_RUN := run.name=cluster model.scratch.layers=1 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
+  model.scratch.intermediate_size=64
+CLUSTER_TESTS := env -u MIDASHI_CONFIG -u MIDASHI_SET MIDASHI_MODEL=$(abspath artifacts/cluster/model) \
+  $(CACHE)/cluster/bin/python -m pytest -rs
+test-cluster: wheel programs ## The Python package, and the recipes of examples/cluster on Spark, Ray and schedulers
+	@set -e; for stage in fetch ingest tokenize train; do \
+	  MIDASHI_CONFIG=data/scratch.toml MIDASHI_SET='$(CLUSTER_RUN)' $(BIN)/midashi-$$stage; done
+	@if $(MAKE) --no-print-directory $(CACHE)/cluster/installed; then \
+	  $(CACHE)/cluster/bin/pip install --quiet --force-reinstall --no-deps $$(ls -t dist/midashi-*.whl | head -1) && \
+	  MIDASHI_PREDICT=$(abspath $(BIN)/midashi-predict) $(CLUSTER_TESTS) python/tests && $(CLUSTER_TESTS) tests/cluster; \
+	else echo 'SKIPPED: the Python package and the recipes of examples/cluster: their engines could not be installed'; fi
+
+$(CACHE)/cluster/installed: $(PACKAGES)/cluster.txt
+	@echo 'setup: Spark, Ray and other engines, for tests (750 MB to download)'
+	@rm -rf $(@D) && python3 -m venv $(@D) || \
+	  { echo 'setup: python3 makes no virtual environment; install venv (Debian: apt-get install python3-venv)' >&2; exit 2; }
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $(PACKAGES)/cluster.txt
+	@touch $@
 
 bench: setup build ## Times of the article's recipe on MIDASHI_CORPUS and MIDASHI_CHECKPOINT as a table (CONTRIBUTING.md)
 	@cargo build --quiet --release --locked --workspace --example bench && $(BIN)/examples/bench

@@ -12,7 +12,7 @@ bundle=$(mktemp -d)
 trap 'rm -rf "$bundle"' EXIT
 
 python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$bundle" \
-  "$here"/../../dist/midashi-*.whl
+  "$(ls -t "$here"/../../dist/midashi-*.whl | head -1)"
 cp -R "$model" "$bundle/model"
 cp "$here/predict.sh" "$bundle/predict.sh"
 chmod 755 "$bundle"

@@ -13,12 +13,16 @@ Value = TypeVar("Value")
 
 def programs(parent: int) -> list[int]:
     """The processes of midashi-predict below `parent`."""
-    return [process for process in below(parent) if read(process, "comm").strip() == "midashi-predict"]
+    return [process for process in below(parent) if is_program(process)]
 
 
-def with_argument(parent: int, argument: str) -> list[int]:
-    """The processes below `parent` whose command line has an argument that begins with `argument`."""
-    return [process for process in below(parent) if any(map(begins(argument), arguments(process)))]
+def is_program(process: int) -> bool:
+    return read(process, "comm").strip() == "midashi-predict"
+
+
+def has_argument(start: str) -> Callable[[int], bool]:
+    """Whether a process has an argument that begins with `start`."""
+    return lambda process: any(argument.startswith(start) for argument in read(process, "cmdline").split("\0"))
 
 
 def below(parent: int) -> list[int]:
@@ -29,14 +33,6 @@ def below(parent: int) -> list[int]:
         level = {process for process, started_by in parents.items() if started_by in level} - found
         found |= level
     return sorted(found)
-
-
-def arguments(process: int) -> list[str]:
-    return read(process, "cmdline").split("\0")
-
-
-def begins(start: str) -> Callable[[str], bool]:
-    return lambda text: text.startswith(start)
 
 
 def parent_of(entry: Path) -> int:

@@ -1,0 +1,109 @@
+"""Ray with two raylets of one CPU each on this machine, as two machines would have."""
+
+import os
+import shutil
+import sys
+
+import pyarrow.parquet
+import pytest
+from conftest import EXAMPLES, predict_error
+from jobs import Job, ancestor, kill, working_program
+from predictions import assert_same
+from processes import has_argument, is_program, programs, wait_until
+
+ray = pytest.importorskip("ray", reason="Ray is missing")
+
+import midashi  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
+from ray.exceptions import RayError  # noqa: E402
+
+#: Bytes of a raylet's store of blocks.
+STORE = 150_000_000
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The two raylets; this process is a driver, too."""
+    raylet = {"num_cpus": 1, "object_store_memory": STORE}
+    cluster = Cluster(initialize_head=True, head_node_args=raylet | {"include_dashboard": True})
+    cluster.add_node(**raylet)
+    context = ray.init(address=cluster.address, log_to_driver=False)
+    yield context
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture
+def submit(cluster, bundle, many, tmp_path):
+    """Submits the recipe for all titles; the output is in `tmp_path / "predicted"`."""
+    jobs = []
+    shutil.copy(EXAMPLES / "ray/classify.py", bundle)
+
+    def submit() -> Job:
+        command = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--working-dir", bundle]
+        recipe = ["classify.py", many, tmp_path / "predicted", "--text-column", "title", "--all", "--actors", "2"]
+        address = f"http://{cluster.dashboard_url}"
+        jobs.append(
+            Job([*command, "--address", address, "--", "python", *recipe], tmp_path, tmp_path / "log", PYTHONPATH="")
+        )
+        return jobs[-1]
+
+    yield submit
+    for job in jobs:
+        job.process.kill()
+
+
+def test_ray_classifies_every_row_once(submit, expected, tmp_path):
+    submit().finish()
+    assert_same(pyarrow.parquet.read_table(tmp_path / "predicted"), expected)
+
+
+def test_ray_keeps_the_order_of_rows_when_asked(cluster, bundle, few, expected_few):
+    options = ray.data.DataContext.get_current().execution_options
+    options.preserve_order = True
+    try:
+        rows = midashi.for_ray(ray.data.read_parquet(few), bundle / "model", concurrency=2, all=True)
+        ids = [row["id"] for row in rows.select_columns("id").iter_rows()]
+    finally:
+        options.preserve_order = False
+    assert ids == expected_few["id"].to_pylist()
+
+
+def test_ray_starts_a_killed_actor_again(submit, expected, tmp_path):
+    job = submit()
+    program = working_program(os.getpid())
+    actor = ancestor(program, os.getpid(), has_argument("ray::"))
+    of_the_actor = programs(actor)
+    kill(actor)
+    assert job.is_running()
+
+    job.finish()
+    assert_same(pyarrow.parquet.read_table(tmp_path / "predicted"), expected)
+    wait_until(lambda: not any(map(is_program, of_the_actor)), "the killed actor's midashi-predict ends")
+
+
+def test_ray_repeats_the_batch_of_a_killed_program(submit, expected, tmp_path):
+    job = submit()
+    kill(working_program(os.getpid()))
+    assert job.is_running()
+
+    job.finish()
+    assert_same(pyarrow.parquet.read_table(tmp_path / "predicted"), expected)
+
+
+def test_ray_shows_the_message_about_a_wrong_column(cluster, bundle, few):
+    with pytest.raises(RayError) as error:
+        midashi.for_ray(ray.data.read_parquet(few), bundle / "model", text_column="headline").materialize()
+    assert predict_error(bundle, few, "--text-column", "headline") in str(error.value)
+
+
+def test_ray_shows_the_message_about_a_corrupt_model(cluster, few, corrupt_bundle):
+    with pytest.raises(RayError) as error:
+        midashi.for_ray(ray.data.read_parquet(few), corrupt_bundle / "model").materialize()
+    assert predict_error(corrupt_bundle, few) in str(error.value)
+
+
+def test_ray_classifies_a_text_of_ten_megabytes(cluster, bundle, long_text, expected_long, tmp_path):
+    rows = midashi.for_ray(ray.data.read_parquet(long_text), bundle / "model", all=True)
+    rows.write_parquet(tmp_path / "predicted")
+    assert_same(pyarrow.parquet.read_table(tmp_path / "predicted"), expected_long)
