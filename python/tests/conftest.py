@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Iterator
 
@@ -16,6 +17,7 @@ from midashi import Classifier
 PROJECT = Path(__file__).parents[2]
 # The engines' worker processes import the package too.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT / "python/src"), os.environ.get("PYTHONPATH")]))
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 # ONNX Runtime and MeCab's dictionary, which `make setup` puts there.
 os.environ.setdefault("MIDASHI_SET", f"run.cache={PROJECT / 'cache'}")
 

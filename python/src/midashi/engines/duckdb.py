@@ -18,4 +18,4 @@ def for_duckdb(relation: DuckDBPyRelation, model: Path, **settings: Any) -> pa.T
     :param settings: as those of :class:`midashi.Classifier`.
     """
     with Classifier(model, **settings) as classifier:
-        return pa.Table.from_batches(classifier.predict(relation.fetch_record_batch()))
+        return classifier.predict(relation.to_arrow_table())
