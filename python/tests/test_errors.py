@@ -76,8 +76,7 @@ def test_a_process_that_was_killed_between_predictions_is_replaced(classifier, t
     classifier.predict(titles.slice(0, 1))
     pid = pid_of(classifier)
     os.kill(pid, signal.SIGKILL)
-    while open(f"/proc/{pid}/stat").read().split()[2] != "Z":
-        time.sleep(0.01)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert classifier.predict(titles.slice(0, 3)).num_rows == 3
     assert not is_alive(pid)
 
