@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
+import time
 
 import pyarrow as pa
 import pytest
 from conftest import is_alive, pid_of
 
 import midashi
+from midashi.engines.ray import ATTEMPTS, Predictor
 from midashi.shared import shared
 
 
@@ -94,6 +98,33 @@ def test_ray_sees_our_message(ray, titles, model, settings):
     dataset = ray.data.from_arrow(titles)
     with pytest.raises(Exception, match="--text-column headline: there is no such column"):
         midashi.for_ray(dataset, model, text_column="headline", **settings).take_all()
+
+
+@pytest.mark.parametrize("kills", [1, ATTEMPTS])
+def test_a_ray_actor_repeats_the_batch_of_a_killed_program(titles, predicted, model, settings, kills, caplog):
+    classifier = midashi.Classifier(model, **settings)
+    table = pa.concat_tables([titles] * 8)
+
+    def kill():
+        killed = process = None
+        for _ in range(kills):
+            while process is killed or process is None:
+                time.sleep(0.01)
+                process = classifier._process
+            process._popen.send_signal(signal.SIGKILL)
+            killed = process
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with classifier:
+        if kills < ATTEMPTS:
+            answer = Predictor(classifier)(table)
+            assert answer["predicted"].equals(pa.concat_tables([predicted] * 8)["predicted"])
+        else:
+            with pytest.raises(midashi.ProcessDied):
+                Predictor(classifier)(table)
+    killer.join()
+    assert caplog.text.count("ended by SIGKILL") == min(kills, ATTEMPTS - 1)
 
 
 def test_a_worker_keeps_one_model_until_it_changes(titles, model, settings, tmp_path):

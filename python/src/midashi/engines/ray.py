@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Union
 
 import pyarrow as pa
 
 from midashi.classifier import Classifier, Path
+from midashi.errors import ProcessDied
 
 if TYPE_CHECKING:
     from ray.data import Dataset
+
+logger = logging.getLogger(__name__)
+
+#: As often as Spark tries a task by default.
+ATTEMPTS = 4
 
 
 def for_ray(
@@ -21,19 +28,23 @@ def for_ray(
 ) -> Dataset:
     """A dataset with the columns of the predictions, computed by actors, each with the model in memory.
 
-    ``model`` is a path on the machines of the actors; a relative path begins at the job's ``working_dir``.
+    ``model`` is a path on the machines of the actors; a relative path begins at the job's ``working_dir``. A batch whose
+    program was killed is repeated.
 
     :param concurrency: number of actors, or the least and the most.
     :param batch_size: rows that an actor gets at a time.
     :param settings: as those of :class:`midashi.Classifier`. An actor occupies as many CPUs as ``threads``, 1 by default.
     """
+    from ray.data import ActorPoolStrategy
+
+    least, most = (concurrency, concurrency) if isinstance(concurrency, int) else concurrency
     threads = settings.setdefault("threads", 1)
     return dataset.map_batches(
         Predictor,
         fn_constructor_args=(Classifier(model, **settings),),
         batch_format="pyarrow",
         batch_size=batch_size,
-        concurrency=concurrency,
+        compute=ActorPoolStrategy(min_size=least, max_size=most),
         num_cpus=threads,
         zero_copy_batch=True,
     )
@@ -46,4 +57,10 @@ class Predictor:
         self._classifier = classifier
 
     def __call__(self, table: pa.Table) -> pa.Table:
+        # Ray repeats the batch of an actor that dies, but not of one that raises an error.
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._classifier.predict(table)
+            except ProcessDied as error:
+                logger.warning("%s; the batch is repeated", error)
         return self._classifier.predict(table)
