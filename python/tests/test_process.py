@@ -16,8 +16,8 @@ import pyarrow as pa
 import pytest
 from conftest import is_alive, pid_of
 
-from midashi import Classifier
-from midashi.process import KEPT_BYTES, Notes
+from midashi import Classifier, PredictTimeout
+from midashi.process import KEPT_BYTES, Notes, Output
 
 
 def resident(pid: int) -> int:
@@ -190,3 +190,29 @@ def test_any_amount_of_notes_is_read_and_the_last_are_kept():
     assert before[-1] == "line 199999"
     assert len(before) < 60
     assert all(len(line) <= KEPT_BYTES for line in before)
+
+
+def test_a_line_of_progress_is_a_sign_of_life():
+    (reading, writing), (notes_reading, notes_writing) = os.pipe(), os.pipe()
+    with os.fdopen(reading, "rb", 0) as answers, os.fdopen(notes_reading, "rb", 0) as lines:
+        notes = Notes(lines)
+        output = Output(answers, notes)
+
+        def work():
+            for _ in range(8):
+                time.sleep(0.25)
+                os.write(notes_writing, b"  predict: 5000 texts\n")
+            os.write(writing, b"answer")
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        output.limit("timeout", 1.0)
+        assert output.read(6) == b"answer", "after two seconds, with a limit of one"
+        worker.join()
+        started = time.monotonic()
+        with pytest.raises(PredictTimeout):
+            output.read(1)
+        assert 0.7 < time.monotonic() - started < 5
+        os.close(notes_writing)
+        notes.join()
+        os.close(writing)
