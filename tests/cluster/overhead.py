@@ -157,7 +157,8 @@ def ray(bundle: Path) -> Iterator[Callable[[Path, Path], None]]:
     import ray
     from ray.cluster_utils import Cluster
 
-    raylet = {"num_cpus": 1, "object_store_memory": 300_000_000}
+    # A CPU for the actor and one for reading, of which one works most of the time.
+    raylet = {"num_cpus": 2, "object_store_memory": 300_000_000}
     cluster = Cluster(initialize_head=True, head_node_args=raylet)
     for _ in range(THREADS - 1):
         cluster.add_node(**raylet)

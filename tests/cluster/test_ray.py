@@ -1,12 +1,13 @@
-"""Ray with two raylets of one CPU each on this machine, as two machines would have."""
+"""Ray with two raylets on this machine, as two machines would have, each with a CPU for an actor and one for reading."""
 
 import os
-import shutil
+import socket
 import sys
+import time
 
 import pyarrow.parquet
 import pytest
-from conftest import EXAMPLES, predict_error
+from conftest import predict_error
 from jobs import Job, ancestor, kill, working_program
 from predictions import assert_same
 from processes import has_argument, is_program, programs, wait_until
@@ -16,6 +17,7 @@ ray = pytest.importorskip("ray", reason="Ray is missing")
 import midashi  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 from ray.exceptions import RayError  # noqa: E402
+from ray.job_submission import JobSubmissionClient  # noqa: E402
 
 #: Bytes of a raylet's store of blocks.
 STORE = 150_000_000
@@ -23,29 +25,48 @@ STORE = 150_000_000
 
 @pytest.fixture(scope="module")
 def cluster():
-    """The two raylets; this process is a driver, too."""
-    raylet = {"num_cpus": 1, "object_store_memory": STORE}
-    cluster = Cluster(initialize_head=True, head_node_args=raylet | {"include_dashboard": True})
-    cluster.add_node(**raylet)
+    """The two raylets, by the address that takes jobs; this process is a driver, too."""
+    dashboard = {"include_dashboard": True, "dashboard_port": free_port()}
+    cluster = Cluster(initialize_head=True, head_node_args=raylet() | dashboard)
+    cluster.add_node(**raylet())
     context = ray.init(address=cluster.address, log_to_driver=False)
-    yield context
+    address = f"http://{context.dashboard_url}"
+    wait_until(lambda: takes_jobs(address), "a raylet that takes jobs")
+    yield address
     ray.shutdown()
     cluster.shutdown()
 
 
+def raylet() -> dict[str, int]:
+    """A machine's settings. Several on one machine cannot have the usual port."""
+    return {"num_cpus": 2, "object_store_memory": STORE, "dashboard_agent_listen_port": free_port()}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def takes_jobs(address: str) -> bool:
+    """Whether the head's agent has started, which is after its address answers."""
+    try:
+        JobSubmissionClient(address).submit_job(entrypoint="true")
+    except RuntimeError:
+        time.sleep(0.5)
+        return False
+    return True
+
+
 @pytest.fixture
-def submit(cluster, bundle, many, tmp_path):
+def submit(cluster, archive, many, tmp_path):
     """Submits the recipe for all titles; the output is in `tmp_path / "predicted"`."""
     jobs = []
-    shutil.copy(EXAMPLES / "ray/classify.py", bundle)
 
-    def submit() -> Job:
-        command = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--working-dir", bundle]
-        recipe = ["classify.py", many, tmp_path / "predicted", "--text-column", "title", "--all", "--actors", "2"]
-        address = f"http://{cluster.dashboard_url}"
-        jobs.append(
-            Job([*command, "--address", address, "--", "python", *recipe], tmp_path, tmp_path / "log", PYTHONPATH="")
-        )
+    def submit(actors: int = 2) -> Job:
+        command = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--working-dir", archive]
+        recipe = ["classify_on_ray.py", many, tmp_path / "predicted", "--text-column", "title", "--all"]
+        command += ["--address", cluster, "--", sys.executable]
+        jobs.append(Job([*command, *recipe, "--actors", actors], tmp_path, tmp_path / "log"))
         return jobs[-1]
 
     yield submit
@@ -56,6 +77,12 @@ def submit(cluster, bundle, many, tmp_path):
 def test_ray_classifies_every_row_once(submit, expected, tmp_path):
     submit().finish()
     assert_same(pyarrow.parquet.read_table(tmp_path / "predicted"), expected)
+
+
+def test_the_recipe_refuses_actors_that_leave_no_cpu_for_reading(submit):
+    job = submit(actors=4)
+    assert job.process.wait(timeout=600) != 0
+    assert "must leave a CPU for reading; the cluster has 4" in job.log.read_text()
 
 
 def test_ray_keeps_the_order_of_rows_when_asked(cluster, bundle, few, expected_few):

@@ -39,7 +39,7 @@ def submit(bundle, archive, many, tmp_path):
             "spark.ui.enabled": "false",
         }
         command += [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
-        recipe = [EXAMPLES / "spark/classify.py", many, tmp_path / "predicted", "--text-column", "title", "--all"]
+        recipe = [EXAMPLES / "spark/classify_on_spark.py", many, tmp_path / "predicted", "--text-column", "title", "--all"]
         environment = {"PYTHONPATH": "midashi", "PYSPARK_PYTHON": sys.executable}
         jobs.append(Job(command + recipe, bundle.parent, tmp_path / "log", **environment))
         return jobs[-1]

@@ -19,6 +19,11 @@ parser.add_argument("--actors", type=int, default=1, help="number of processes o
 parser.add_argument("--threads", type=int, default=1, help="threads and CPUs of each (%(default)s)")
 arguments = parser.parse_args()
 
+ray.init()
+available = ray.cluster_resources()["CPU"]
+if arguments.actors * arguments.threads >= available:
+    # Reading would wait for a CPU for ever.
+    parser.error(f"--actors times --threads must leave a CPU for reading; the cluster has {available:g}")
 texts = ray.data.read_parquet(arguments.input)
 predicted = midashi.for_ray(
     texts,
