@@ -10,7 +10,7 @@ import pyarrow.compute
 import pytest
 from conftest import pid_of
 
-from midashi import Classifier
+from midashi import Classifier, MidashiError
 from midashi.schema import added_columns
 
 
@@ -124,7 +124,7 @@ def test_other_columns_and_the_metadata_stay(classifier):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"top": 3}, {"all": True}, {"threshold": 0.9}, {"prefix": "bert_", "top": 2}],
+    [{}, {"top": 3}, {"all": True}, {"prefix": "bert_", "top": 2}],
     ids=str,
 )
 def test_the_added_columns_are_known_without_the_program(program, model, titles, settings):
@@ -143,10 +143,22 @@ def test_the_added_columns_are_known_without_the_program(program, model, titles,
         rows = answer["probabilities"].to_pylist()
         assert [max(row.values()) for row in rows] == probability
         assert all(abs(sum(row.values()) - 1) < 1e-5 for row in rows)
-    if "threshold" in settings:
-        expected_nulls = [number < settings["threshold"] for number in probability]
-        assert [category is None for category in answer["predicted"].to_pylist()] == expected_nulls
-        assert 0 < sum(expected_nulls) < 200
+
+
+def test_the_categories_columns_need_the_model_here(tmp_path):
+    settings = Classifier(tmp_path, all=True).settings
+    with pytest.raises(MidashiError, match="all=True: .*labels.json cannot be read on this machine"):
+        added_columns(settings)
+
+
+def test_below_the_threshold_there_is_no_category(program, model, titles, predicted):
+    threshold = sorted(predicted["probability"].to_pylist())[500]
+    with Classifier(model, program=program, threads=1, threshold=threshold) as classifier:
+        answer = classifier.predict(titles)
+    assert answer["probability"].equals(predicted["probability"])
+    assert answer["predicted"].null_count == 500
+    unsure = [number < threshold for number in predicted["probability"].to_pylist()]
+    assert [category is None for category in answer["predicted"].to_pylist()] == unsure
 
 
 def test_named_columns_and_int8(program, model, titles, predicted):
