@@ -114,7 +114,7 @@ mod tests {
     fn a_run_is_finished_until_its_settings_or_its_files_change() {
         let artifacts = tempfile::tempdir().unwrap();
         let (folder, mut config) = run(artifacts.path());
-        let state = |config: &Config| super::state(&folder, config).unwrap();
+        let state = |config: &Config| state(&folder, config).unwrap();
         assert_eq!(state(&config), State::Missing("has not finished"));
         write(&folder, &Ok(())).unwrap();
         assert_eq!(state(&config), State::Finished);

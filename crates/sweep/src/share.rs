@@ -214,7 +214,7 @@ mod tests {
         for (run, text, age) in [(&one, "older", 60), (&other, "newer", 0)] {
             fs::create_dir_all(run.path()).unwrap();
             fs::write(run.features(), text).unwrap();
-            let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+            let time = SystemTime::now() - std::time::Duration::from_secs(age);
             File::options().write(true).open(run.features()).unwrap().set_modified(time).unwrap();
         }
         share(std::slice::from_ref(&one), &other, &[]).unwrap();
