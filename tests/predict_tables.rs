@@ -523,6 +523,14 @@ fn integers_change_little() {
 }
 
 #[test]
+fn texts_that_the_vocabulary_does_not_know_are_counted() {
+    let lines = "映画の予告編\nᚠᚢᚦᚨᚱᚲ ᚷᚹᚺᚾ\n映画ᚠ\n";
+    let outcome = predict(["--format", "jsonl"]).input(lines).succeeds();
+    outcome.says("3 texts").says("1 mostly of characters that the vocabulary does not know");
+    predict(["--format", "jsonl"]).input("映画\n").succeeds().does_not_say("does not know");
+}
+
+#[test]
 fn a_file_is_not_taken_for_a_text() {
     let folder = folder();
     let input = write(folder.path().join("in.csv"), &articles());

@@ -39,6 +39,9 @@ pub struct ClassifiedWindow<T> {
     pub kept: T,
     /// One prediction for each text; none for a text without words.
     pub scores: Vec<Option<Scores>>,
+    /// How many texts consist mostly of characters that the vocabulary does not know, such as those of a script that a trimmed
+    /// vocabulary has dropped. Their predictions say little.
+    pub unknown: usize,
 }
 
 /// A fine-tuned model that only classifies. [`Classifier`](crate::Classifier) also explains.
@@ -76,6 +79,8 @@ struct TextInput {
     /// The parts in which the model reads it.
     windows: Vec<TextWindow>,
     truncated: bool,
+    /// Whether most of its characters are unknown to the vocabulary.
+    is_unknown: bool,
 }
 
 struct Tokenised<T> {
@@ -258,10 +263,13 @@ impl<T, E: From<Error>> Iterator for ClassifiedWindows<'_, T, E> {
         };
         let classified = received.and_then(|Tokenised { window: Window { texts, kept }, ids }| {
             let text = Cell::new(None);
-            let scores =
-                ids.and_then(|ids| self.classifier.classify(&texts, &ids, &text, &mut self.progress));
+            let scores = ids.and_then(|ids| {
+                let unknown = ids.iter().flatten().filter(|input| input.is_unknown).count();
+                let scores = self.classifier.classify(&texts, &ids, &text, &mut self.progress)?;
+                Ok((scores, unknown))
+            });
             match scores {
-                Ok(scores) => Ok(ClassifiedWindow { texts, kept, scores }),
+                Ok((scores, unknown)) => Ok(ClassifiedWindow { texts, kept, scores, unknown }),
                 Err(error) => {
                     self.failed = Some(FailedWindow { kept, text: text.get() });
                     Err(error.into())
@@ -282,9 +290,11 @@ fn beginning(text: &str) -> String {
 
 /// Encodes texts in all threads of the current pool.
 fn read_all(reading: &Reading, texts: &[String]) -> Result<Vec<Ids>> {
+    let unknown = reading.unknown_id();
     let read = |encoder: &mut Encoder<'_>, text: &String| {
         let encoded = encode_text(encoder, text, reading.text(), reading.length())?;
         Ok(encoded.map(|encoded| TextInput {
+            is_unknown: unknown.is_some_and(|id| encoded.encoding.share_of(id) > 0.5),
             windows: TextWindow::all(&encoded.encoding, reading.length().windowing()),
             input_ids: encoded.encoding.input_ids,
             token_type_ids: encoded.encoding.token_type_ids,

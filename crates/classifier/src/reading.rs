@@ -47,6 +47,11 @@ impl Reading {
         Ok(encoded.encoding.has_words().then_some(encoded))
     }
 
+    /// The id of the unknown token, if there is one.
+    pub(crate) fn unknown_id(&self) -> Option<i32> {
+        self.tokenizer.unknown_id()
+    }
+
     pub(crate) fn encoder(&self) -> Encoder<'_> {
         self.tokenizer.encoder()
     }

@@ -11,12 +11,13 @@ pub struct Summary {
     wordless: u64,
     unsure: u64,
     truncated: u64,
+    unknown: u64,
 }
 
 impl Summary {
     /// Starts the clock.
     pub fn new() -> Self {
-        Self { started: Instant::now(), rows: 0, wordless: 0, unsure: 0, truncated: 0 }
+        Self { started: Instant::now(), rows: 0, wordless: 0, unsure: 0, truncated: 0, unknown: 0 }
     }
 
     /// Counts rows; those below the threshold of `columns` too.
@@ -33,6 +34,11 @@ impl Summary {
         }
     }
 
+    /// Counts texts that the vocabulary mostly does not know.
+    pub fn add_unknown(&mut self, texts: usize) {
+        self.unknown += texts as u64;
+    }
+
     /// Whether there was no row so far.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
@@ -47,6 +53,7 @@ impl Summary {
             (self.wordless, "without words"),
             (self.unsure, "below the threshold"),
             (self.truncated, "truncated"),
+            (self.unknown, "mostly of characters that the vocabulary does not know"),
             (skipped, "rows skipped"),
         ] {
             if count > 0 {

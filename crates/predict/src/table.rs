@@ -45,6 +45,7 @@ pub fn write(
                     (window, Some(place)) => window.context(place)?,
                     (window, None) => window?,
                 };
+                batches.summary.add_unknown(window.unknown);
                 batches.add(window.kept, window.scores.into_iter().map(Row::of))?;
             }
         }

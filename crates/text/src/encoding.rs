@@ -30,6 +30,15 @@ pub struct Encoding {
 }
 
 impl Encoding {
+    /// The share of the text's characters that lie in tokens with this id, in [0, 1]; 0 for a text without characters.
+    pub fn share_of(&self, id: i32) -> f64 {
+        let width = |(start, end): &(u32, u32)| f64::from(end.saturating_sub(*start));
+        let tokens = || self.input_ids.iter().zip(&self.offsets);
+        let all: f64 = tokens().map(|(_, offsets)| width(offsets)).sum();
+        let of_id: f64 = tokens().filter(|(found, _)| **found == id).map(|(_, offsets)| width(offsets)).sum();
+        if all > 0.0 { of_id / all } else { 0.0 }
+    }
+
     /// Number of tokens, special tokens included.
     pub fn len(&self) -> usize {
         self.input_ids.len()
