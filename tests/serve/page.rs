@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use midashi_tests::browser::{Browser, axe, installed, tell};
+use midashi_tests::{Corpus, Run, STAGES, folder};
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -108,6 +109,43 @@ fn bars_and_colours_change_as_one_types() {
     browser.evaluate("document.querySelector('#first textarea').select()");
     browser.evaluate("document.execCommand('delete')");
     browser.wait_until("document.querySelector('#first .words').textContent === ''");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn of_many_categories_the_most_probable_ones_are_listed() {
+    let Some(program) = installed() else { return tell("SKIPPED page-many: no Chromium") };
+    let artifacts = folder();
+    let mut corpus = Corpus::new();
+    for category in 0..30 {
+        for text in ["を語る", "の見どころ", "が始まる", "を選ぶ"] {
+            corpus = corpus.article(&format!("棚{category:02}"), &format!("{category}番{text}"), "本文");
+        }
+    }
+    let run =
+        Run::sample(&artifacts, "many").small_model().reads(&corpus.write(artifacts.path().join("corpus")));
+    run.stages(&STAGES[..4]);
+    let model = run.artifact("model").display().to_string();
+    let server = Server::start(&["--model", &model]);
+    let mut browser = Browser::start(&program, (1280, 900));
+    browser.open_served(&format!("http://127.0.0.1:{}/", server.port), "page");
+    write(&mut browser, "first", TITLE);
+    let listed = |browser: &mut Browser, question: &Value| {
+        let answer = server.answered("/explain", question);
+        let most = answer["predictions"].as_array().unwrap().iter().take(20);
+        let most: Vec<String> = most.map(|score| score["label"].as_str().unwrap().to_owned()).collect();
+        let (best, rows) = bars(browser, "first");
+        assert_eq!(best, most[0]);
+        assert_eq!(rows.into_iter().map(|(label, _)| label).collect::<Vec<_>>(), most);
+    };
+    listed(&mut browser, &json!({"inputs": TITLE}));
+    let caption = "document.querySelector('#first caption').textContent";
+    assert_eq!(browser.text(caption), "Probability of each category (the 20 most probable of 30)");
+    browser.click("#first .words [data-place='1']");
+    browser.wait_until("document.querySelector('#first .words [data-place=\"1\"]').ariaPressed === 'true'");
+    listed(&mut browser, &json!({"inputs": TITLE, "off": [1]}));
+    assert_eq!(browser.evaluate("document.querySelector('#first table').textContent.includes('NaN')"), false);
+    assert!(server.get("/").body.len() < 20_000 && !server.get("/").body.contains("棚"));
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

@@ -49,6 +49,46 @@ fn predictions_are_those_of_the_library_for_a_text_and_for_a_batch() {
 }
 
 #[test]
+fn a_text_is_cleaned_as_that_of_a_file() {
+    let server = Server::start(&[]);
+    let (given, clean) = ("\u{feff}\u{feff}新しい料理の本\r秋の\r\nモデル", "新しい料理の本\n秋の\nモデル");
+    let (labels, expected) = classified(&[clean, given]);
+    assert_ne!(expected[0].probabilities, expected[1].probabilities, "the marks are tokens of the model");
+    let answer = server.answered("/predict", &json!({"inputs": given}));
+    assert_scores(&answer, &labels, &expected[0].probabilities);
+    let explained = server.answered("/explain", &json!({"inputs": given}));
+    assert_eq!(explained["text"], clean);
+    assert_eq!(explained, server.answered("/explain", &json!({"inputs": clean})));
+}
+
+#[test]
+fn the_greatest_scores_are_those_of_all() {
+    let server = Server::start(&[]);
+    for address in ["/predict", "/explain"] {
+        let scores = |question: Value| {
+            let answer = server.answered(address, &question);
+            let scores = if address == "/explain" { &answer["predictions"] } else { &answer };
+            scores.as_array().unwrap().clone()
+        };
+        let all = scores(json!({"inputs": TITLES[0]}));
+        assert_eq!(all.len(), 9);
+        for top in [1, 2, 8] {
+            assert_eq!(scores(json!({"inputs": TITLES[0], "top_k": top})), all[..top]);
+        }
+        for whole in [json!(9), json!(1000), json!(null)] {
+            assert_eq!(scores(json!({"inputs": TITLES[0], "top_k": whole})), all);
+        }
+        let refused = server.post(address, &json!({"inputs": TITLES[0], "top_k": 0}));
+        assert!(
+            refused.status == 422 && refused.body.contains("nonzero"),
+            "{} {}",
+            refused.status,
+            refused.body
+        );
+    }
+}
+
+#[test]
 fn raw_scores_are_logits() {
     let server = Server::start(&[]);
     let scores = server.answered("/predict", &json!({"inputs": TITLES[0]}));

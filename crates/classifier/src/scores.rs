@@ -33,11 +33,19 @@ impl Scores {
     }
 }
 
-/// All categories, the most probable first; equal ones in the order of the labels.
-pub fn ranking(probabilities: &[f32]) -> Vec<CategoryId> {
+/// The `most` most probable categories, the most probable first; equal ones in the order of the labels. Of thousands of
+/// categories, only these are sorted.
+pub fn ranking(probabilities: &[f32], most: usize) -> Vec<CategoryId> {
     let mut ranking: Vec<CategoryId> = (0..probabilities.len()).map(|id| CategoryId(id as u16)).collect();
     let probability = |id: &CategoryId| probabilities[id.index()];
-    ranking.sort_by(|one, other| probability(other).total_cmp(&probability(one)));
+    let order = |one: &CategoryId, other: &CategoryId| {
+        probability(other).total_cmp(&probability(one)).then_with(|| one.index().cmp(&other.index()))
+    };
+    if most < ranking.len() {
+        ranking.select_nth_unstable_by(most, order);
+        ranking.truncate(most);
+    }
+    ranking.sort_unstable_by(order);
     ranking
 }
 
@@ -50,9 +58,14 @@ mod tests {
     #[test]
     fn the_ranking_begins_with_the_prediction() {
         let scores = Scores::new(array![0.0, 2.0, -1.0, 2.0].view(), false);
-        let ranking = ranking(&scores.probabilities);
-        assert_eq!(ranking.iter().map(|id| id.index()).collect::<Vec<_>>(), [1, 3, 0, 2]);
-        assert_eq!(scores.category, ranking[0]);
+        let places =
+            |most| ranking(&scores.probabilities, most).iter().map(|id| id.index()).collect::<Vec<_>>();
+        assert_eq!(places(4), [1, 3, 0, 2]);
+        assert_eq!(places(9), [1, 3, 0, 2]);
+        for most in 0..4 {
+            assert_eq!(places(most), [1, 3, 0, 2][..most], "equal ones are cut in their order");
+        }
+        assert_eq!(scores.category.index(), 1);
         // e² / (2e² + 1 + 1/e)
         assert!((scores.probability() - 0.457_640).abs() < 1e-5, "{}", scores.probability());
     }

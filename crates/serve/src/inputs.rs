@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use midashi_text::cleaned;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -61,8 +62,10 @@ impl Sequence {
         [Some(first), second].into_iter().flatten().map(String::as_str)
     }
 
-    fn of<E: Error>(mut texts: Vec<String>) -> Result<Self, E> {
+    /// The texts of a request, cleaned as those of files and of command lines: every text enters here.
+    fn of<E: Error>(texts: Vec<String>) -> Result<Self, E> {
         let count = texts.len();
+        let mut texts: Vec<String> = texts.iter().map(|text| cleaned(text).into_owned()).collect();
         match (texts.pop(), texts.pop()) {
             (Some(text), None) => Ok(Self::Single(text)),
             (Some(second), Some(first)) if texts.is_empty() => Ok(Self::Pair(first, second)),
@@ -125,7 +128,7 @@ impl<'de> Visitor<'de> for InputsVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Inputs, E> {
-        Ok(Inputs::Single(Sequence::Single(text.to_owned())))
+        Sequence::of(vec![text.to_owned()]).map(Inputs::Single)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Inputs, A::Error> {
@@ -177,6 +180,18 @@ mod tests {
             Ok(Inputs::Batch(vec![single("春"), pair("夏", "秋")]))
         );
         assert_eq!(read("[]"), Ok(Inputs::Batch(vec![])), "refused later, as empty");
+    }
+
+    #[test]
+    fn texts_are_cleaned_as_those_of_files() {
+        let (marked, clean) = (r"\ufeff\ufeff春\r夏\r\n秋\ufeff", "春\n夏\n秋\u{feff}");
+        assert_eq!(read(&format!(r#""{marked}""#)), Ok(Inputs::Single(single(clean))));
+        assert_eq!(read(&format!(r#"["{marked}"]"#)), Ok(Inputs::Single(single(clean))));
+        assert_eq!(read(&format!(r#"["{marked}", "{marked}"]"#)), Ok(Inputs::Single(pair(clean, clean))));
+        assert_eq!(
+            read(&format!(r#"[["{marked}"], ["冬", "{marked}"]]"#)),
+            Ok(Inputs::Batch(vec![single(clean), pair("冬", clean)]))
+        );
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn serve(arguments: &Arguments) -> Result<()> {
         questions: Queue::new(limits.max_explanations),
         metrics: Metrics::new(),
         log: arguments.log,
-        page: page::page(&info)?,
+        page: page::page(&info, model.labels())?,
         reading,
         info,
         limits,

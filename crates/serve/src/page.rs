@@ -7,8 +7,9 @@ use midashi_page::{
     template_error,
 };
 use minijinja::context;
+use serde::Serialize;
 
-use crate::info::Info;
+use crate::info::{Details, Info};
 
 const NAME: &str = "page.html";
 const TEMPLATE: &str = include_str!("../templates/page.html");
@@ -20,22 +21,43 @@ pub const STYLE: [&str; 2] = [PAGE_STYLE, include_str!("../templates/page.css")]
 pub const SCRIPT: [&str; 4] =
     ["\"use strict\";\n", LANGUAGE_SCRIPT, TEXTS_SCRIPT, include_str!("../templates/page.js")];
 
-/// The page for the model that `info` describes.
+/// The page lists the categories of a model with more of them only as far as they are probable.
+const LISTED: usize = 20;
+
+/// What the script knows about the model.
+#[derive(Serialize)]
+struct Known<'i> {
+    midashi: &'i Details,
+    /// The categories in the model's order; none if there are more than are listed.
+    labels: Option<&'i [String]>,
+    /// The number of categories.
+    categories: usize,
+    /// The largest number of categories in an answer.
+    listed: usize,
+}
+
+/// The page for the model that `info` describes, which has these categories.
 ///
 /// # Errors
 /// When the template fails.
-pub fn page(info: &Info) -> Result<String> {
+pub fn page(info: &Info, labels: &[String]) -> Result<String> {
     let strings = Strings::read(STRINGS, [])?;
     let mut environment = environment()?;
     add_strings(&mut environment, &strings);
     environment.add_template(NAME, TEMPLATE).map_err(template_error)?;
     let template = environment.get_template(NAME).map_err(template_error)?;
+    let known = Known {
+        midashi: &info.midashi,
+        labels: (labels.len() <= LISTED).then_some(labels),
+        categories: labels.len(),
+        listed: LISTED,
+    };
     let values = context! {
         model => &info.model_id,
         pair => info.midashi.text == TextChoice::TitleAndBody,
         max_characters => info.midashi.max_characters,
         strings => data_block(&strings)?,
-        info => data_block(info)?,
+        known => data_block(&known)?,
     };
     template.render(values).map_err(template_error)
 }

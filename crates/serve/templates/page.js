@@ -28,17 +28,22 @@ function layoutOf(answer) {
 /** A change with its sign, unless it rounds to 0. */
 const points = (change) => (Math.abs(change) < 0.05 ? "0.0" : signed(change, change.toFixed(1)));
 
-/** The categories' bars. `before` are the scores with all words on, or null. */
-function bars(scores, before, labels, label) {
+/**
+ * The bars of the categories: of all in the model's order, or of the most probable ones of many. `before` are the scores with all
+ * words on, or null; a category that was not among the most probable ones has none.
+ */
+function bars(scores, before, { labels, categories, listed }, label) {
   const heading = (key) => element("th", { scope: "col" }, say(key));
-  const rows = labels.map((name) => {
+  const caption = say(before ? "page.changed" : "page.categories") + (labels ? "" : say("page.most", { listed, categories }));
+  const rows = (labels ?? [...scores.keys()]).map((name) => {
     const bar = element("i", { class: name === label ? "bar true" : "bar" });
     bar.style.inlineSize = percent(scores.get(name));
     const cell = element("td", { class: "bars" }, bar);
-    const change = before && 100 * (scores.get(name) - before.get(name));
-    if (before) {
+    const had = before?.get(name);
+    const change = had === undefined ? "" : points(100 * (scores.get(name) - had));
+    if (had !== undefined) {
       const old = element("i", { class: "before" });
-      old.style.inlineSize = percent(before.get(name));
+      old.style.inlineSize = percent(had);
       cell.append(old);
     }
     // Readers who see it know the prediction by the bar.
@@ -49,13 +54,13 @@ function bars(scores, before, labels, label) {
       element("th", { scope: "row" }, isolated(name), mark),
       cell,
       element("td", {}, percent(scores.get(name))),
-      before ? element("td", {}, points(change)) : null,
+      before ? element("td", {}, change) : null,
     );
   });
   return element(
     "table",
     { class: "probabilities" },
-    element("caption", {}, say(before ? "page.changed" : "page.categories")),
+    element("caption", {}, caption),
     element(
       "thead",
       {},
@@ -92,7 +97,7 @@ async function ask(question, abort) {
 const scoresOf = (answer) => new Map(answer.predictions.map(({ label, score }) => [label, score]));
 
 /** A panel. `options` are the controls' part of a question, and `note` describes the weights of an answer. */
-function openPanel(root, labels, options, note) {
+function openPanel(root, known, options, note) {
   const find = (selector) => root.querySelector(selector);
   const [field, status, words, reset] = ["textarea", ".status", ".words", ".reset"].map(find);
   const [barsOf, details] = [".bars-of", ".details"].map(find);
@@ -138,7 +143,7 @@ function openPanel(root, labels, options, note) {
     });
     words.replaceChildren(line);
     if (focused !== null) words.querySelector(`[data-place="${focused}"]`)?.focus();
-    barsOf.replaceChildren(bars(scores, off.size > 0 ? before : null, labels, label));
+    barsOf.replaceChildren(bars(scores, off.size > 0 ? before : null, known, label));
     const isOpen = details.querySelector("details")?.open ?? false;
     const weighed = { ...layout, units: layout.units.filter((unit) => unit.weight !== null) };
     details.replaceChildren(specialTokens(layout, answer), weightTable(weighed, answer, note(answer)));
@@ -162,7 +167,7 @@ function openPanel(root, labels, options, note) {
       message = () => say("page.working");
       show();
     }
-    const question = { inputs: text, truncate: true, ...options() };
+    const question = { inputs: text, truncate: true, top_k: known.listed, ...options() };
     try {
       const found = await ask({ ...question, off: [...off] }, current.signal);
       if (off.size === 0) before = scoresOf(found);
@@ -210,13 +215,11 @@ function openPanel(root, labels, options, note) {
 
 function openPage() {
   strings = embedded("strings");
-  const info = embedded("info");
-  const { layers, heads, masks } = info.midashi;
+  const known = embedded("known");
+  const { layers, heads, masks } = known.midashi;
   const part = (id) => document.getElementById(id);
   const [root, form] = [part("page"), part("controls")];
   const control = (name) => form.elements.namedItem(name);
-  const { id2label } = info.model_type.classifier;
-  const labels = Object.keys(id2label).map((_, id) => id2label[id]);
   const isAttention = () => control("method").value === "attention";
   const layer = () => Number(control("layer").value);
   const head = () => (control("head").value === "" ? null : Number(control("head").value));
@@ -236,7 +239,7 @@ function openPage() {
     const category = `${FIRST_STRONG}${answer.label}${POP}`;
     return parts.join(say("note.comma")) + (answer.signed ? say("note.signed", { category }) : "");
   };
-  const panels = ["first", "second"].map((id) => openPanel(part(id), labels, options, note));
+  const panels = ["first", "second"].map((id) => openPanel(part(id), known, options, note));
 
   /** Fills a control with choices in the current language and keeps its value. */
   const choices = (name, list) => {

@@ -1,5 +1,7 @@
 //! `POST /explain`: predictions with the weights of words, also of the text without some of its words.
 
+use std::num::NonZeroUsize;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -40,6 +42,9 @@ pub struct Request {
     off: Vec<usize>,
     #[serde(default)]
     switch: Switch,
+    /// The number of `predictions`, the most probable first; all by default.
+    #[serde(default)]
+    top_k: Option<NonZeroUsize>,
 }
 
 /// The methods, named as in `metrics.json`.
@@ -56,11 +61,12 @@ enum Name {
 /// The answer for one text.
 #[derive(Serialize)]
 struct Explained {
-    /// As given; the texts of a pair are joined by a line feed.
+    /// As given, without byte order marks at its start and with line feeds as line ends; the texts of a pair are joined by a
+    /// line feed.
     text: String,
     /// The most probable category, which the weights explain.
     label: String,
-    /// All categories, the most probable first.
+    /// The categories, the most probable first; all, or `top_k`.
     predictions: Vec<Score>,
     method: Name,
     layer: Option<usize>,
@@ -202,7 +208,7 @@ impl Asked {
         let last = app.info.midashi.layers - 1;
         Explained {
             label: app.labels.get(prediction.category.index()).cloned().unwrap_or_default(),
-            predictions: Score::all(&prediction.probabilities, &app.labels),
+            predictions: Score::ranked(&prediction.probabilities, &app.labels, request.top_k),
             method: request.method,
             layer: (request.method == Name::Attention).then(|| request.layer.unwrap_or(last)),
             head: request.head,
