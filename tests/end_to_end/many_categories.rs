@@ -44,6 +44,29 @@ fn a_thousand_categories_make_a_small_report_and_short_tables() {
     let labels: serde_json::Value = serde_json::from_str(&run.text("model/config.json")).unwrap();
     assert_eq!(labels["id2label"].as_object().map(serde_json::Map::len), Some(1_000));
 
+    // Of many categories, a table gets as many as are asked for, and the best is that of all.
+    let rows = |options: &[&str]| -> Vec<serde_json::Value> {
+        let asked = run.stage("predict").arguments(["--format", "jsonl", "第3課の1番を語る"]).arguments(options);
+        asked.succeeds().stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = &rows(&["--all"])[0];
+    let mut ranked: Vec<(&String, f64)> = all["probabilities"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(category, probability)| (category, probability.as_f64().unwrap()))
+        .collect();
+    // A stable sort of names in the model's order.
+    ranked.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let top = &rows(&["--top", "1000"])[0]["top"];
+    let top: Vec<(&str, f64)> = top
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["category"].as_str().unwrap(), item["probability"].as_f64().unwrap()))
+        .collect();
+    assert_eq!(top, ranked.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+
     let size = |name: &str| run.bytes(name).len();
     assert!(size("report.html") < 4_000_000, "{} bytes", size("report.html"));
     assert!(size("README.md") < 20_000 && size("model/README.md") < 20_000, "{} bytes", size("README.md"));

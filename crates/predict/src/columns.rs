@@ -109,14 +109,14 @@ impl Row {
         Self { probabilities: explained.as_ref().map(probabilities), explained, truncated }
     }
 
-    /// Categories and their probabilities, the most probable first.
-    fn ranking(&self) -> Vec<(usize, f32)> {
+    /// The `most` most probable categories and their probabilities, the most probable first.
+    fn ranking(&self, most: usize) -> Vec<(usize, f32)> {
         let probabilities = self.probabilities.as_deref().unwrap_or_default();
-        ranking(probabilities).into_iter().map(|id| (id.index(), probabilities[id.index()])).collect()
+        ranking(probabilities, most).into_iter().map(|id| (id.index(), probabilities[id.index()])).collect()
     }
 
     fn best(&self) -> Option<(usize, f32)> {
-        self.ranking().into_iter().next()
+        self.ranking(1).into_iter().next()
     }
 }
 
@@ -191,8 +191,9 @@ impl Columns {
             match self.shape {
                 Shape::Nested => columns.push((name("top"), Arc::new(self.top(rows, top)))),
                 Shape::Flat => {
+                    let rankings: Vec<_> = rows.iter().map(|row| row.ranking(top)).collect();
                     for place in 1..top {
-                        let (categories, probabilities) = self.at_place(rows, place);
+                        let (categories, probabilities) = self.at_place(&rankings, place);
                         columns.push((name(&format!("{PREDICTED}_{}", place + 1)), categories));
                         columns.push((name(&format!("{PROBABILITY}_{}", place + 1)), probabilities));
                     }
@@ -232,7 +233,7 @@ impl Columns {
             [Field::new(CATEGORY, DataType::Utf8, true), Field::new(PROBABILITY, DataType::Float32, true)];
         let mut list = list_of(&fields);
         for row in rows {
-            for (category, probability) in row.ranking().into_iter().take(top) {
+            for (category, probability) in row.ranking(top) {
                 let item = list.values();
                 append(item, 0, |field: &mut StringBuilder| field.append_value(&self.labels[category]));
                 append(item, 1, |field: &mut Float32Builder| field.append_value(probability));
@@ -244,10 +245,10 @@ impl Columns {
     }
 
     /// The category at a place of the ranking, from 0, and its probability.
-    fn at_place(&self, rows: &[Row], place: usize) -> (ArrayRef, ArrayRef) {
+    fn at_place(&self, rankings: &[Vec<(usize, f32)>], place: usize) -> (ArrayRef, ArrayRef) {
         let (mut categories, mut probabilities) = (StringBuilder::new(), Float32Builder::new());
-        for row in rows {
-            let ranked = row.ranking().get(place).copied();
+        for ranking in rankings {
+            let ranked = ranking.get(place).copied();
             categories.append_option(ranked.map(|(category, _)| &self.labels[category]));
             probabilities.append_option(ranked.map(|(_, probability)| probability));
         }
