@@ -10,7 +10,7 @@ export MIDASHI_SWEEP := $(SWEEP)
 STAGES := fetch ingest tokenize train evaluate render
 BIN := $(or $(CARGO_TARGET_DIR),target)/release
 CACHE := cache
-FUZZ ?= mecab sentencepiece settings pytorch safetensors packed config
+FUZZ ?= mecab sentencepiece settings tokenizer_json pytorch safetensors packed config tar pax zip
 FUZZ_SECONDS ?= 600
 
 # data/packages/ has the packages that `make setup` downloads, each with its version and the SHA-256 of its files: the

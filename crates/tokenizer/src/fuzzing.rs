@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::mecab::packed::unpack;
 use crate::requirements::Requirements;
 use crate::sentencepiece::SentencePiece;
+use crate::settings::JSON;
 use crate::tokenizer::Tokenizer;
 
 #[path = "../../../tests/fuzz/reader.rs"]
@@ -69,6 +70,28 @@ pub const SENTENCEPIECE: Reader = Reader {
     },
 };
 
+/// A `tokenizer.json`, with which a text is encoded. A token takes five bytes of JSON, and 72 as a value of it, 24 for its spelling
+/// in each of two maps and 40 and more for its entries there, in tables that double. A pattern may compile to some
+/// megabytes.
+pub const TOKENIZER_JSON: Reader = Reader {
+    name: "tokenizer_json",
+    bytes_per_byte: 512,
+    bytes: 32 << 20,
+    read: |input| {
+        with_folders(|folder, _| {
+            if fs::write(folder.join(JSON), input).is_err() {
+                return false;
+            }
+            let Ok(tokenizer) = Tokenizer::load(folder, &Dictionaries::new(folder), None) else {
+                return false;
+            };
+            tokenizer.vocabulary_size();
+            let text = "<s>ＩＴ、 株式会社に入社İ\u{301}か\u{3099}[MASK]東京都 abc";
+            tokenizer.encode(text, 16).is_ok_and(|encoded| encoded.encoding.len() <= 16)
+        })
+    },
+};
+
 /// Calls `read` with two empty folders, in memory if the system has such a file system.
 fn with_folders(read: impl FnOnce(&Path, &Path) -> bool) -> bool {
     let memory = Path::new("/dev/shm");
@@ -115,6 +138,11 @@ mod tests {
     #[test]
     fn damaged_settings_do_no_harm() {
         replay(&SETTINGS, 2_000);
+    }
+
+    #[test]
+    fn damaged_tokenizer_files_do_no_harm() {
+        replay(&TOKENIZER_JSON, 1_000);
     }
 
     #[test]

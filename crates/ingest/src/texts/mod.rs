@@ -5,6 +5,8 @@ pub mod article;
 pub mod corpus_file;
 pub mod corpus_files;
 pub mod folder;
+#[cfg(test)]
+mod fuzzing;
 mod layout;
 mod metered;
 pub mod reading;
