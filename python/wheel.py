@@ -1,8 +1,8 @@
 """Builds the wheel: the package, midashi-predict, ONNX Runtime and a MeCab dictionary. `make wheel` runs it.
 
-The wheel runs with every Python version, so only the platform is in its tag. On Linux that is the oldest glibc with which the
-program and ONNX Runtime can be loaded (PEP 600), which is read from the versions of the symbols that they need. They load
-no other library than those that PEP 600 allows.
+The wheel runs with every Python version, so only the platform is in its tag. On Linux that is the oldest glibc with which
+the program and ONNX Runtime can be loaded (PEP 600), which is read from the versions of the symbols that they need.
+They load no other library than those that PEP 600 allows.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ TIME = "315532800"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", type=Path, required=True, help="midashi-predict")
-    parser.add_argument("--onnxruntime", type=Path, required=True, help="its folder or shared library, beside its LICENSE")
-    parser.add_argument("--dictionary", type=Path, required=True, help="folder of a MeCab dictionary, such as cache/ipadic")
+    parser.add_argument("--onnxruntime", type=Path, required=True, help="folder or shared library, beside its LICENSE")
+    parser.add_argument("--dictionary", type=Path, required=True, help="folder of MeCab's, such as cache/ipadic")
     parser.add_argument("--out", type=Path, required=True, help="folder of the wheel")
     arguments = parser.parse_args()
     check_version()
@@ -93,8 +93,8 @@ def platform_tag(files: list[Path]) -> str:
 
 def build(folder: Path, tag: str, out: Path) -> None:
     """Runs setuptools through pip, offline."""
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
-    command += ["--no-build-isolation", f"--config-settings=--build-option=--plat-name={tag}"]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-index", "--no-deps", "--no-build-isolation", f"--config-settings=--build-option=--plat-name={tag}"]
     command += ["--wheel-dir", str(out), str(folder)]
     subprocess.run(command, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": TIME})
     [wheel] = out.glob(f"midashi-*-py3-none-{tag}.whl")

@@ -1,7 +1,8 @@
 """Classifies texts in Arrow tables with a model that Midashi has fine-tuned.
 
-``Classifier`` runs the program ``midashi-predict`` and exchanges Arrow record batches with it. ``for_spark``, ``for_ray``,
-``for_polars``, ``for_duckdb`` and ``for_pandas`` put it into an engine; they import the engine when they are called.
+``Classifier`` runs the program ``midashi-predict`` and exchanges Arrow record batches with it. ``for_spark``,
+``for_ray``, ``for_polars``, ``for_duckdb`` and ``for_pandas`` put it into an engine, which they import when they are
+called.
 """
 
 from midashi.classifier import Classifier

@@ -26,9 +26,9 @@ UNDER_WAY = 2
 class Classifier:
     """Classifies texts with a fine-tuned model.
 
-    It owns a process of midashi-predict, which starts at the first prediction and has the model in memory. An Arrow stream
-    has one schema, so tables with other columns than those before start a new process. A classifier is used by one
-    thread at a time. It can be pickled: its copy has the settings and starts a process of its own.
+    It owns a process of midashi-predict, which starts at the first prediction and has the model in memory. An Arrow
+    stream has one schema, so a table with other columns than the one before starts a new process. A classifier is used
+    by one thread at a time. It can be pickled: its copy has the settings and starts a process of its own.
 
     >>> with Classifier("artifacts/article/model") as classifier:
     ...     predicted = classifier.predict(table)
@@ -44,8 +44,8 @@ class Classifier:
     :param threads: threads of the program; one per core by default.
     :param program: path of midashi-predict; by default the environment variable ``MIDASHI_PREDICT``, the one in the
         package, or the one in ``PATH``.
-    :param onnxruntime: path of ONNX Runtime's shared library; by default the environment variable ``ORT_DYLIB_PATH``, the
-        one in the package, or the one that the program finds.
+    :param onnxruntime: path of ONNX Runtime's shared library; by default the environment variable ``ORT_DYLIB_PATH``,
+        the one in the package, or the one that the program finds.
     :param timeout: seconds without an answer or a line of progress after which the program is ended. It writes a line
         of progress every ten seconds while it computes. None waits for ever.
     :param start_timeout: the same for the time until the model is loaded.
@@ -110,8 +110,8 @@ class Classifier:
         """Adds the columns of the predictions to ``rows``, which keep their order.
 
         A table gives a table and a record batch a record batch. An iterable of record batches, such as a
-        ``RecordBatchReader``, gives an iterator that answers each batch with a batch. It reads one batch ahead, so memory does
-        not grow with the number of batches.
+        ``RecordBatchReader``, gives an iterator that answers each batch with a batch. It reads one batch ahead, so memory
+        does not grow with the number of batches.
 
         :raises PredictError: if the program ends with an error, such as a column that does not exist.
         :raises ProcessDied: if a signal ends it.
@@ -130,7 +130,8 @@ class Classifier:
         exchange = self._exchange
         if not exchange.acquire(blocking=False):
             raise MidashiError(
-                "this classifier is answering another call; finish or close that iterator, or give each thread a classifier"
+                "this classifier is answering another call; "
+                "finish or close that iterator, or give each thread a classifier"
             )
         process: Optional[Process] = None
         under_way: deque[pa.RecordBatch] = deque()

@@ -54,8 +54,8 @@ class PredictTimeout(MidashiError, TimeoutError):
         self.notes = notes
 
     def __str__(self) -> str:
-        line = f"midashi-predict gave no sign of life for {self.seconds:g} seconds and was ended; give a longer {self.setting}"
-        return "\n".join([line, *self.notes])
+        line = f"midashi-predict gave no sign of life for {self.seconds:g} seconds and was ended"
+        return "\n".join([f"{line}; give a longer {self.setting}", *self.notes])
 
 
 class ProgramNotFound(MidashiError, FileNotFoundError):

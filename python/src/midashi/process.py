@@ -28,8 +28,8 @@ END_SECONDS = 10.0
 class Process:
     """Sends batches of one schema to the program and receives its answers.
 
-    A thread writes to the program and another reads its standard error, so no pipe ever blocks the three of them. Whoever
-    sends without receiving fills memory: the caller bounds the number of batches under way.
+    A thread writes to the program and another reads its standard error, so no pipe blocks another. Batches that are sent
+    wait in memory: the caller bounds their number.
     """
 
     def __init__(self, settings: Settings, schema: pa.Schema) -> None:
@@ -93,7 +93,7 @@ class Process:
         self._close_pipes()
 
     def forget(self) -> None:
-        """In a forked process: the program is the parent's. Our copies of its pipes would keep it alive without the parent."""
+        """In a forked process: the program is the parent's, and would outlive it with our copies of its pipes."""
         self._popen.returncode = 0
         self._close_pipes()
 
@@ -145,7 +145,7 @@ class Feeder:
         except pa.ArrowException as error:
             self.error = error
         except (OSError, ValueError):
-            # The program has ended; who waits for its answer learns why.
+            # The program has ended. receive() tells why.
             pass
         finally:
             self._pipe.close()

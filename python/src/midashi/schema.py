@@ -32,6 +32,6 @@ def _labels(model: str) -> Any:
             return json.load(file)
     except (OSError, ValueError) as error:
         raise MidashiError(
-            f"all=True: {path} cannot be read on this machine, which must know the categories before the workers start: {error}; "
-            "put the model under the same path here too, or take top= instead"
+            f"all=True: {path} cannot be read on this machine, which must know the categories before the workers "
+            f"start: {error}; put the model under the same path here too, or take top= instead"
         ) from error

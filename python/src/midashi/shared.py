@@ -15,8 +15,10 @@ _latest: Optional[tuple[Settings, Stamp, Classifier]] = None
 
 
 def shared(settings: Settings) -> Classifier:
-    """This process's classifier with these settings. One with other settings, or of a folder that has another model now,
-    is closed first, so there is at most one model in memory."""
+    """This process's classifier with these settings.
+
+    One with other settings, or of a folder that has another model now, is closed first: at most one model is in memory.
+    """
     global _latest
     stamp = _stamp(settings.model)
     if _latest is not None:
@@ -31,7 +33,7 @@ def shared(settings: Settings) -> Classifier:
 
 
 def _stamp(model: str) -> Stamp:
-    """What tells a model from another in the same folder; empty without a folder, about which the program has a message."""
+    """What tells a model from another in the same folder. Without a folder it is empty; the program has a message."""
     try:
         with os.scandir(model) as entries:
             files = [(entry.name, entry.stat()) for entry in entries]

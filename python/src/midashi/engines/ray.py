@@ -28,13 +28,14 @@ def for_ray(
 ) -> Dataset:
     """A dataset with the columns of the predictions, computed by actors, each with the model in memory.
 
-    ``model`` is a path on the machines of the actors; a relative path begins at the job's ``working_dir``. A batch whose
-    program was killed is repeated.
+    ``model`` is a path on the machines of the actors; a relative path begins at the job's ``working_dir``. A batch
+    whose program was killed is repeated.
 
     :param concurrency: number of actors, or the least and the most. Ray needs two more CPUs to read Parquet
         with, one that lists the files and one for their footers: where actors occupy all CPUs, the job waits for ever.
     :param batch_size: rows that an actor gets at a time.
-    :param settings: as those of :class:`midashi.Classifier`. An actor occupies as many CPUs as ``threads``, 1 by default.
+    :param settings: as those of :class:`midashi.Classifier`. An actor occupies as many CPUs as ``threads``, 1 by
+        default.
     """
     from ray.data import ActorPoolStrategy
 

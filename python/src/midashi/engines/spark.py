@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def for_spark(df: DataFrame, model: Path, **settings: Any) -> DataFrame:
     """A DataFrame with the columns of the predictions, computed by the executors as lazily as any other column.
 
-    ``model`` is a path on the executors. With ``--archives model.tar.gz#model`` it is ``model`` or a folder below it. The
-    program has as many threads as Spark gives a task cores (``spark.task.cpus``).
+    ``model`` is a path on the executors. With ``--archives model.tar.gz#model`` it is ``model`` or a folder below it.
+    The program has as many threads as Spark gives a task cores (``spark.task.cpus``).
 
     :param settings: as those of :class:`midashi.Classifier`.
     """
