@@ -13,7 +13,9 @@ trap 'rm -rf "$bundle"' EXIT
 
 PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$bundle" \
   "$(ls -t "$here"/../../dist/midashi-*.whl | head -1)"
+# midashi-predict reads the weights, not the ONNX files, which hold them two more times.
 cp -R "$model" "$bundle/model"
+rm -rf "$bundle/model/onnx" "$bundle"/model/*.onnx
 cp "$here/predict.sh" "$here/ray/classify_on_ray.py" "$bundle"
 chmod 755 "$bundle"
 tar -czf "$archive" -C "$bundle" midashi model predict.sh classify_on_ray.py
