@@ -51,7 +51,7 @@ def check_version() -> None:
 def library_in(path: Path) -> Path:
     """ONNX Runtime's library, which must have its licence beside it."""
     if path.is_dir():
-        found = sorted(file for file in path.glob("*onnxruntime.*") if "providers" not in file.name)
+        found = sorted(path.glob("*onnxruntime.*"))
         if not found:
             sys.exit(f"error: {path}: found no ONNX Runtime; run `make setup`")
         path = found[-1]

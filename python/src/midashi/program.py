@@ -49,5 +49,6 @@ def find_onnxruntime(named: Optional[str] = None) -> Optional[str]:
             if os.path.isfile(path):
                 return os.path.abspath(path)
             raise ProgramNotFound(f"{origin} names {path}, expected ONNX Runtime's shared library")
-    beside = sorted(path for path in BIN.glob("*onnxruntime*") if "providers" not in path.name)
+    # Not its licence, and not the libraries of its devices, such as libonnxruntime_providers_cuda.so.
+    beside = sorted(BIN.glob("*onnxruntime.*"))
     return str(beside[-1]) if beside else None
