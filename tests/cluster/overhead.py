@@ -83,7 +83,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
     slopes = {}
     for name in arguments.engines:
         with ENGINES[name](arguments.bundle.resolve()) as classify:
-            classify(next(iter(inputs.values())), folder / "warm")
+            classify(next(iter(inputs.values())), folder / f"{name}-warm")
             medians = {rows: median(classify, source, folder, arguments.rounds) for rows, source in inputs.items()}
         for rows, run in medians.items():
             speed = f"{rows / run.seconds:,.0f} | {run.processor:.1f} | {run.memory:.0f}"

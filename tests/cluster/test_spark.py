@@ -56,7 +56,7 @@ def test_spark_classifies_every_row_once_in_order(submit, expected, tmp_path):
 
     # Spark's contract: the rows of a partition keep their order.
     parts = [pyarrow.parquet.read_table(part)["id"].to_pylist() for part in (tmp_path / "predicted").glob("part-*")]
-    assert len(parts) > 8
+    assert len(parts) > 2
     assert all(ids == list(range(ids[0], ids[0] + len(ids))) for ids in parts if ids)
 
 
