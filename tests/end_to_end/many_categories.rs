@@ -46,7 +46,8 @@ fn a_thousand_categories_make_a_small_report_and_short_tables() {
 
     // Of many categories, a table gets as many as are asked for, and the best is that of all.
     let rows = |options: &[&str]| -> Vec<serde_json::Value> {
-        let asked = run.stage("predict").arguments(["--format", "jsonl", "第3課の1番を語る"]).arguments(options);
+        let asked =
+            run.stage("predict").arguments(["--format", "jsonl", "第3課の1番を語る"]).arguments(options);
         asked.succeeds().stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let all = &rows(&["--all"])[0];
