@@ -90,7 +90,8 @@ test-cluster: wheel programs ## The Python package, and the recipes of examples/
 	  MIDASHI_CONFIG=data/scratch.toml MIDASHI_SET='$(CLUSTER_RUN)' $(BIN)/midashi-$$stage; done
 	@if $(MAKE) --no-print-directory $(CACHE)/cluster/installed; then \
 	  $(CACHE)/cluster/bin/pip install --quiet --force-reinstall --no-deps $$(ls -t dist/midashi-*.whl | head -1) && \
-	  MIDASHI_PREDICT=$(abspath $(BIN)/midashi-predict) $(CLUSTER_TESTS) python/tests && $(CLUSTER_TESTS) tests/cluster; \
+	  MIDASHI_PREDICT=$(abspath $(BIN)/midashi-predict) MIDASHI_WHEEL=$$(ls -t $(abspath dist)/midashi-*.whl | head -1) \
+	  $(CLUSTER_TESTS) python/tests && $(CLUSTER_TESTS) tests/cluster; \
 	else echo 'SKIPPED: the Python package and the recipes of examples/cluster: their engines could not be installed'; fi
 
 $(CACHE)/cluster/installed: $(PACKAGES)/cluster.txt
