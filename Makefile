@@ -69,7 +69,7 @@ serve: setup build ## Answer over HTTP with the model of CONFIG, with a page to 
 
 wheel: setup $(SETUPTOOLS) | need-cargo ## The Python package with midashi-predict, ONNX Runtime and DICTIONARY, in dist/
 	@cargo build --quiet --release --locked --bin midashi-predict
-	@PYTHONPATH=$(dir $(SETUPTOOLS)) python3 python/wheel.py --program $(BIN)/midashi-predict \
+	@PYTHONPATH=$(abspath $(dir $(SETUPTOOLS))) python3 python/wheel.py --program $(BIN)/midashi-predict \
 	  --onnxruntime $(or $(ORT_DYLIB_PATH),$(CACHE)/onnxruntime) --dictionary $(CACHE)/$(DICTIONARY) --out dist
 
 test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints and all tests
