@@ -4,7 +4,8 @@ use midashi_encoder::{Batch, LOGITS, MatmulPrecision, PaddingRule, TextIds, logi
 use midashi_runtime::{Engine, Session};
 use ndarray::s;
 
-use crate::quantized::{check_precision, session_of};
+use crate::mapped::session;
+use crate::quantized::check_precision;
 use crate::{Error, ModelFolder, Result, Scores};
 
 /// A fine-tuned model whose caller tokenises the texts ([`Reading`](crate::Reading)) and makes the batches.
@@ -25,7 +26,7 @@ impl IdClassifier {
         check_precision(needs_integers, engine.device(), "the precision is \"int8\"")?;
         let config = model.config();
         let graph = logits(config, model.head(), precision)?;
-        let session = session_of(engine, &graph, "classifier", model, precision)?;
+        let session = session(engine, &graph, "classifier", model, precision)?;
         Ok(Self { session, pad_token_id: config.pad_token_id, vocabulary: config.vocab_size })
     }
 

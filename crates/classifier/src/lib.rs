@@ -12,6 +12,7 @@ mod explanation_sessions;
 mod hidden_states;
 mod id_classifier;
 mod integration;
+mod mapped;
 mod method;
 mod model_folder;
 mod prediction;

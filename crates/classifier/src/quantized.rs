@@ -3,7 +3,7 @@
 use midashi_encoder::{Graph, MatmulPrecision, Storage, Weights};
 use midashi_runtime::{Device, Engine, Session};
 
-use crate::{Error, ModelFolder, Result};
+use crate::{Error, Result};
 
 /// Checks that the device multiplies matrices in 8-bit integers, if it must. `setting` names the setting in the message.
 ///
@@ -29,32 +29,6 @@ pub(crate) fn session(
         None => Storage::External,
     });
     Ok(engine.session(&model, floats)?)
-}
-
-/// As [`session`], with the weights of a model folder. Those that need not be converted are mapped from its file, so that
-/// processes with the same model share them.
-pub(crate) fn session_of(
-    engine: &Engine,
-    graph: &Graph,
-    name: &str,
-    model: &ModelFolder,
-    precision: MatmulPrecision<'_>,
-) -> Result<Session> {
-    let (mut quantized, floats, mut mapped) = {
-        // All weights are read and checked; most are freed again.
-        let (weights, mut mapped) = (model.weights()?, model.weights_in_place()?);
-        let quantized = weights.quantized(graph, precision, weight_bits())?;
-        mapped.retain(|name, _| !quantized.contains_key(name));
-        let is_given = |name: &str| !quantized.contains_key(name) && !mapped.contains_key(name);
-        let floats = weights.for_graph(graph, is_given)?;
-        (quantized, floats, mapped)
-    };
-    let graph = graph.to_model(name, |name| match (quantized.remove(name), mapped.remove(name)) {
-        (Some(bytes), _) => Storage::Embedded(bytes.into()),
-        (None, Some(range)) => Storage::File(range),
-        (None, None) => Storage::External,
-    });
-    Ok(engine.session_beside(&graph, floats, model.path())?)
 }
 
 /// Bits of an int8 weight. x86 processors without VNNI add two products of uint8 and int8 in 16 bits (`vpmaddubsw`),
