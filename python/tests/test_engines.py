@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -139,3 +140,33 @@ def test_a_worker_keeps_one_model_until_it_changes(titles, model, settings, tmp_
     assert pid_of(shared(chosen)) != pid
     assert not is_alive(pid)
     shared(chosen).close()
+
+
+def test_a_worker_sees_a_model_that_was_copied_with_its_times(titles, model, settings, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    chosen = midashi.Classifier(folder, **settings).settings
+    shared(chosen).predict(titles)
+    pid = pid_of(shared(chosen))
+    times = {path: path.stat() for path in (folder / "README.md", folder / "SHA256SUMS")}
+    card, digests = (path.read_bytes() for path in times)
+    changed = card[:-1] + b" "
+    (folder / "README.md").write_bytes(changed)
+    sha256 = (hashlib.sha256(content).hexdigest().encode() for content in (card, changed))
+    (folder / "SHA256SUMS").write_bytes(digests.replace(*sha256))
+    for path, stat in times.items():
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    shared(chosen).predict(titles)
+    assert pid_of(shared(chosen)) != pid
+    shared(chosen).close()
+
+
+def test_a_worker_sees_a_change_of_a_model_without_digests(model, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    (folder / "SHA256SUMS").unlink()
+    chosen = midashi.Classifier(folder).settings
+    first = shared(chosen)
+    assert shared(chosen) is first
+    os.utime(folder / "labels.json")
+    assert shared(chosen) is not first

@@ -8,8 +8,8 @@ from typing import Optional
 from midashi.classifier import Classifier
 from midashi.settings import Settings
 
-#: Name, time of modification and size of every file of a model.
-Stamp = tuple[tuple[str, int, int], ...]
+#: The digests of a model's files, and name, time of modification and size of each file.
+Stamp = tuple[bytes, tuple[tuple[str, int, int], ...]]
 
 _latest: Optional[tuple[Settings, Stamp, Classifier]] = None
 
@@ -33,10 +33,22 @@ def shared(settings: Settings) -> Classifier:
 
 
 def _stamp(model: str) -> Stamp:
-    """What tells a model from another in the same folder. Without a folder it is empty; the program has a message."""
+    """What tells a model from another in the same folder, also from one that was copied there with its times.
+
+    Without a folder it is empty; the program has a message.
+    """
     try:
         with os.scandir(model) as entries:
             files = [(entry.name, entry.stat()) for entry in entries]
     except OSError:
-        return ()
-    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in files))
+        return b"", ()
+    return _digests(model), tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in files))
+
+
+def _digests(model: str) -> bytes:
+    """The content of ``SHA256SUMS``; empty if there is none, because the program takes such a model too."""
+    try:
+        with open(os.path.join(model, "SHA256SUMS"), "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
