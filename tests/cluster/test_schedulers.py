@@ -14,6 +14,7 @@ from conftest import EXAMPLES
 from predictions import assert_same
 from processes import programs, wait_until, written
 
+ARRAY = EXAMPLES / "slurm/array.sh"
 SHARDS = 4
 
 
@@ -26,22 +27,29 @@ def test_every_script_is_valid(script):
 
 def test_a_slurm_array_classifies_every_row_once(bundle, few, expected_few, tmp_path):
     output = tmp_path / "predicted.parquet"
-    environment = recipe_environment(bundle, few, output) | {
-        "SLURM_CPUS_PER_TASK": "1",
-        "SLURM_ARRAY_TASK_MIN": "1",
-        "SLURM_ARRAY_TASK_MAX": str(SHARDS),
-        "SLURM_ARRAY_TASK_COUNT": str(SHARDS),
-    }
-    command = [EXAMPLES / "slurm/array.sh", "--text-column", "title", "--all"]
-    for task in range(1, SHARDS + 1):
-        subprocess.run(command, env=environment | {"SLURM_ARRAY_TASK_ID": str(task)}, check=True)
+    environment = recipe_environment(bundle, few, output) | {"SHARDS": str(SHARDS)}
+    command = [ARRAY, "--text-column", "title", "--all"]
+    # The first two tasks, and then the two that failed.
+    for tasks in ([1, 2], [3, 4]):
+        for task in tasks:
+            subprocess.run(command, env=environment | slurm_array(task, tasks), check=True)
     assert_same(all_shards(output), expected_few)
 
-    # Two failed tasks that are submitted alone would be an array of two.
-    alone = environment | {"SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_ID": "3"}
-    refused = subprocess.run(command, env=alone, capture_output=True, text=True)
+
+@pytest.mark.parametrize("task", [0, SHARDS + 1])
+def test_a_slurm_task_without_a_shard_is_refused(tmp_path, task):
+    environment = recipe_environment(tmp_path, tmp_path, tmp_path) | {"SHARDS": str(SHARDS)}
+    refused = subprocess.run([ARRAY], env=environment | slurm_array(task, [task]), capture_output=True, text=True)
     assert refused.returncode == 2
-    assert "found an array of 2 tasks up to 4, expected 1-N" in refused.stderr
+    assert f"found task {task} of the array, expected 1 to SHARDS={SHARDS}" in refused.stderr
+
+
+@pytest.mark.parametrize("recipe", ["slurm/array.sh"])
+def test_the_number_of_shards_must_be_given(tmp_path, recipe):
+    environment = recipe_environment(tmp_path, tmp_path, tmp_path) | slurm_array(1, [1])
+    refused = subprocess.run([EXAMPLES / recipe], env=environment, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "SHARDS: the number of shards" in refused.stderr
 
 
 def test_a_kubernetes_indexed_job_classifies_every_row_once(bundle, few, expected_few, tmp_path):
@@ -85,6 +93,12 @@ def test_gnu_parallel_repeats_a_killed_shard_and_skips_finished_ones(bundle, few
 def recipe_environment(bundle: Path, inputs: Path, output: Path) -> dict[str, str]:
     names = {"BUNDLE": bundle, "INPUT": f"{inputs}/*.parquet", "OUTPUT": output}
     return {"PATH": os.environ["PATH"]} | {name: str(value) for name, value in names.items()}
+
+
+def slurm_array(task: int, tasks: list[int]) -> dict[str, str]:
+    """The variables that Slurm sets for one task of an array."""
+    numbers = {"ID": task, "MIN": min(tasks), "MAX": max(tasks), "COUNT": len(tasks)}
+    return {f"SLURM_ARRAY_TASK_{name}": str(number) for name, number in numbers.items()} | {"SLURM_CPUS_PER_TASK": "1"}
 
 
 def all_shards(output: Path) -> pa.Table:
