@@ -172,6 +172,17 @@ def test_onnxruntime_is_the_named_one(program, model, titles, tmp_path):
             classifier.predict(titles)
 
 
+def test_a_configuration_is_read_only_if_it_is_named(classifier, titles, monkeypatch, tmp_path):
+    (tmp_path / "pipeline.toml").write_text("[tool]\nname = 'another project'\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MIDASHI_CONFIG", raising=False)
+    assert classifier.predict(titles.slice(0, 1)).num_rows == 1
+    classifier.close()
+    monkeypatch.setenv("MIDASHI_CONFIG", "pipeline.toml")
+    with pytest.raises(PredictError, match="pipeline.toml: unknown section tool"):
+        classifier.predict(titles.slice(0, 1))
+
+
 def test_the_threads_are_those_asked_for(program, model, titles, monkeypatch):
     monkeypatch.setenv("MIDASHI_SET", "run.name='a b' ", prepend=" ")
     for threads in (1, 2):

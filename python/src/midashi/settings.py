@@ -61,7 +61,7 @@ class Settings:
         return command + ["--all"] if self.all else command
 
     def environment(self) -> dict[str, str]:
-        """The environment variables: ours, where ONNX Runtime is, and the number of threads.
+        """The environment variables: ours, where ONNX Runtime and the configuration are, and the number of threads.
 
         :raises ProgramNotFound: if a named ONNX Runtime is missing.
         """
@@ -69,6 +69,8 @@ class Settings:
         library = find_onnxruntime(self.onnxruntime)
         if library is not None:
             environment["ORT_DYLIB_PATH"] = library
+        # Otherwise the program would read a pipeline.toml of the current folder, which may be another project's.
+        environment.setdefault("MIDASHI_CONFIG", os.devnull)
         overrides = [environment.get("MIDASHI_SET", "")]
         if CACHE.is_dir():
             # The program's variable wins over ours: it comes later.
