@@ -8,12 +8,21 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from conftest import is_alive, pid_of
 
-from midashi import Classifier, MidashiError, PredictError, PredictTimeout, ProcessDied, ProgramNotFound
+from midashi import (
+    Classifier,
+    MidashiError,
+    PredictError,
+    PredictTimeout,
+    ProcessDied,
+    ProgramNotFound,
+    ProgramNotStarted,
+)
 
 
 def test_a_wrong_column_is_the_programs_message(program, model, titles, tmp_path):
@@ -140,6 +149,42 @@ def test_a_program_that_is_something_else_is_an_error(model, titles):
         classifier.predict(titles)
 
 
+@pytest.mark.parametrize("code", [1, 101])
+def test_the_last_lines_of_a_program_that_cannot_go_on_are_the_message(titles, tmp_path, code):
+    lines = [*(f"line {number}" for number in range(20)), "libc.so.6: version `GLIBC_2.99' not found"]
+    (tmp_path / "lines").write_text("\n".join(lines), encoding="utf-8")
+    other = executable(tmp_path, f"#!/bin/sh\ncat '{tmp_path}/lines' >&2\nexit {code}\n".encode())
+    with Classifier("model", program=other) as classifier, pytest.raises(PredictError) as raised:
+        classifier.predict(titles)
+    assert raised.value.exit_code == code
+    first, *last = str(raised.value).splitlines()
+    assert first == f"midashi-predict ended with exit code {code} before it had answered every batch"
+    assert last == lines[-5:]
+    assert list(raised.value.notes) == lines[:-5]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\x7fELF of another processor", "Exec format error; this machine is .* another processor"),
+        (b"#!/no/such/loader\n", "No such file or directory; the loader that it names is missing"),
+    ],
+    ids=["processor", "loader"],
+)
+def test_a_program_that_the_system_cannot_run_is_an_error(titles, tmp_path, content, reason):
+    other = executable(tmp_path, content)
+    classifier = Classifier("model", program=other)
+    for _ in range(2):
+        with pytest.raises(ProgramNotStarted, match=f"{other} cannot be started: {reason}"):
+            classifier.predict(titles)
+
+
+def test_signals_have_a_reason():
+    assert "memory ran out" in str(ProcessDied(signal.SIGKILL))
+    assert "truncated or replaced while it was in use" in str(ProcessDied(signal.SIGBUS))
+    assert str(ProcessDied(signal.SIGTERM)) == "midashi-predict was ended by SIGTERM"
+
+
 def test_a_missing_program_is_an_error_with_the_places(model, titles, monkeypatch, tmp_path):
     with pytest.raises(ProgramNotFound, match="program= names /no/such, expected an executable file"):
         Classifier(model, program="/no/such").predict(titles)
@@ -198,6 +243,7 @@ def test_the_threads_are_those_asked_for(program, model, titles, monkeypatch):
         ProcessDied(9, ("a note",)),
         PredictTimeout("timeout", 1.5, ("a note",)),
         ProgramNotFound("not there"),
+        ProgramNotStarted("not for this machine"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -206,6 +252,14 @@ def test_errors_travel_from_worker_to_driver(error):
     assert type(copy) is type(error)
     assert str(copy) == str(error) != ""
     assert copy.__dict__ == error.__dict__
+
+
+def executable(folder: Path, content: bytes) -> Path:
+    """A program with this content."""
+    path = folder / "program"
+    path.write_bytes(content)
+    path.chmod(0o755)
+    return path
 
 
 def test_a_value_that_begins_with_a_hyphen_is_a_value(program, model):

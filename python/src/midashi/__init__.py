@@ -7,7 +7,14 @@ called.
 
 from midashi.classifier import Classifier
 from midashi.engines import for_duckdb, for_pandas, for_polars, for_ray, for_spark
-from midashi.errors import MidashiError, PredictError, PredictTimeout, ProcessDied, ProgramNotFound
+from midashi.errors import (
+    MidashiError,
+    PredictError,
+    PredictTimeout,
+    ProcessDied,
+    ProgramNotFound,
+    ProgramNotStarted,
+)
 from midashi.settings import Settings
 
 __all__ = [
@@ -17,6 +24,7 @@ __all__ = [
     "PredictTimeout",
     "ProcessDied",
     "ProgramNotFound",
+    "ProgramNotStarted",
     "Settings",
     "for_duckdb",
     "for_pandas",

@@ -117,6 +117,7 @@ class Classifier:
         :raises ProcessDied: if a signal ends it.
         :raises PredictTimeout: if it gives no sign of life for too long.
         :raises ProgramNotFound: if there is no program.
+        :raises ProgramNotStarted: if the system cannot run it.
         """
         if isinstance(rows, pa.RecordBatch):
             [answer] = self._answers([rows])

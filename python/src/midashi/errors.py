@@ -6,6 +6,14 @@ import signal
 from typing import Any
 
 
+#: What a signal may mean.
+REASONS = {
+    "SIGKILL": "the system may have ended it because memory ran out",
+    "SIGBUS": "a file of the model may have been truncated or replaced while it was in use, as on a network file system: "
+    "the weights are mapped into memory, so put another model into another folder",
+}
+
+
 class MidashiError(Exception):
     """Every error of this package."""
 
@@ -40,7 +48,7 @@ class ProcessDied(MidashiError):
             name = signal.Signals(self.signal).name
         except ValueError:
             name = f"signal {self.signal}"
-        reason = "; the system may have ended it because memory ran out" if name == "SIGKILL" else ""
+        reason = f"; {REASONS[name]}" if name in REASONS else ""
         return "\n".join([f"midashi-predict was ended by {name}{reason}", *self.notes])
 
 
@@ -56,6 +64,17 @@ class PredictTimeout(MidashiError, TimeoutError):
     def __str__(self) -> str:
         line = f"midashi-predict gave no sign of life for {self.seconds:g} seconds and was ended"
         return "\n".join([f"{line}; give a longer {self.setting}", *self.notes])
+
+
+class ProgramNotStarted(MidashiError):
+    """The system cannot run the program, which is for another processor or another C library, for example."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class ProgramNotFound(MidashiError, FileNotFoundError):

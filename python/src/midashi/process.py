@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import queue
 import select
 import subprocess
@@ -14,11 +16,13 @@ from typing import IO, Any, Optional, Union, cast
 import pyarrow as pa
 import pyarrow.ipc
 
-from midashi.errors import MidashiError, PredictError, PredictTimeout, ProcessDied
+from midashi.errors import MidashiError, PredictError, PredictTimeout, ProcessDied, ProgramNotStarted
 from midashi.settings import Settings
 
 #: Lines of standard error that are kept, the last ones.
 KEPT_LINES = 50
+#: Lines that are an error's message if none of them begins with "error: ".
+LAST_LINES = 5
 #: Bytes that are kept of a line.
 KEPT_BYTES = 4096
 #: Seconds that a process which has closed its output gets to end.
@@ -35,14 +39,7 @@ class Process:
     def __init__(self, settings: Settings, schema: pa.Schema) -> None:
         self.schema = schema
         self._settings = settings
-        self._popen = subprocess.Popen(
-            settings.command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=settings.environment(),
-            bufsize=0,
-        )
+        self._popen = _start(settings.command(), settings.environment())
         self._notes = Notes(self._pipe("stderr"))
         self._feeder = Feeder(self._pipe("stdin"), schema)
         self._output = Output(self._pipe("stdout"), self._notes)
@@ -117,8 +114,30 @@ class Process:
             return MidashiError(f"a batch cannot be sent: {self._feeder.error}")
         notes, message = self._notes.error()
         if message is None:
-            message = f"midashi-predict ended with exit code {code} before it had answered every batch"
+            # Such as the loader's: a version of the C library that the program needs is missing.
+            notes, last = notes[:-LAST_LINES], notes[-LAST_LINES:]
+            ended = f"midashi-predict ended with exit code {code} before it had answered every batch"
+            message = "\n".join([ended, *last])
         return PredictError(message, code, notes)
+
+
+def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Starts the program.
+
+    :raises ProgramNotStarted: if the system cannot.
+    """
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, bufsize=0)
+    except OSError as error:
+        reasons = {
+            errno.ENOEXEC: f"; this machine is {platform.machine()}, and the program may be for another processor",
+            # The program itself was found before.
+            errno.ENOENT: "; the loader that it names is missing, as on a system with another C library",
+            errno.EACCES: "; its file system may be mounted with noexec",
+        }
+        reason = reasons.get(error.errno or 0, "")
+        raise ProgramNotStarted(f"{command[0]} cannot be started: {error.strerror or error}{reason}") from error
 
 
 class Feeder:
