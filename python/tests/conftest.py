@@ -82,8 +82,8 @@ def spark():
 @pytest.fixture(scope="session")
 def ray():
     ray = pytest.importorskip("ray")
-    # Two actors, and two CPUs to read with.
-    ray.init(num_cpus=4, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
+    # Two actors, and a CPU to read with.
+    ray.init(num_cpus=3, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
     yield ray
     ray.shutdown()
 

@@ -6,8 +6,10 @@ import hashlib
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -99,6 +101,29 @@ def test_ray_sees_our_message(ray, titles, model, settings):
     dataset = ray.data.from_arrow(titles)
     with pytest.raises(Exception, match="--text-column headline: there is no such column"):
         midashi.for_ray(dataset, model, text_column="headline", **settings).take_all()
+
+
+def test_an_actor_has_one_thread_by_default(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "ray.data", SimpleNamespace(ActorPoolStrategy=SimpleNamespace))
+    dataset = SimpleNamespace(map_batches=lambda actor, **options: options)
+    for given, threads in [({}, 1), ({"threads": None}, 1), ({"threads": 3}, 3)]:
+        options = midashi.for_ray(dataset, "model", **given)
+        [classifier] = options["fn_constructor_args"]
+        assert (options["num_cpus"], classifier.settings.threads) == (threads, threads)
+
+
+def test_a_spark_worker_has_a_thread_for_each_core_of_its_task(classifier, monkeypatch):
+    types = pytest.importorskip("pyspark.sql.types")
+    chosen = []
+    monkeypatch.setattr("midashi.engines.spark.shared", lambda settings: chosen.append(settings) or classifier)
+    session = SimpleNamespace(conf={"spark.task.cpus": "2"})
+    frame = SimpleNamespace(
+        sparkSession=session, schema=types.StructType(), mapInArrow=lambda predict, schema: list(predict(iter(())))
+    )
+    for given in ({}, {"threads": None}, {"threads": 3}):
+        midashi.for_spark(frame, "model", **given)
+    assert [settings.threads for settings in chosen] == [2, 2, 3]
 
 
 @pytest.mark.parametrize("kills", [1, ATTEMPTS])

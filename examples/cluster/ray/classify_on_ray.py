@@ -4,6 +4,7 @@ The job's working directory is the unpacked bundle, which Ray copies to every ma
 """
 
 import argparse
+import sys
 
 import midashi
 import ray
@@ -17,13 +18,18 @@ parser.add_argument("--all", action="store_true", help="adds the probability of 
 parser.add_argument("--precision", choices=["f32", "int8"], default="f32")
 parser.add_argument("--actors", type=int, default=1, help="number of processes on all machines (%(default)s)")
 parser.add_argument("--threads", type=int, default=1, help="threads and CPUs of each (%(default)s)")
+parser.add_argument("--autoscaling", action="store_true", help="take more actors than the cluster has CPUs: it will grow")
 arguments = parser.parse_args()
 
 ray.init()
-available = ray.cluster_resources()["CPU"]
+available = ray.cluster_resources().get("CPU", 0)
 if arguments.actors * arguments.threads >= available:
     # Reading would wait for a CPU for ever.
-    parser.error(f"--actors times --threads must leave a CPU for reading; the cluster has {available:g}")
+    message = f"--actors times --threads must leave a CPU for reading; the cluster has {available:g}"
+    # A head without CPUs, as KubeRay's, gets its workers when there is work.
+    if not arguments.autoscaling and available > 0:
+        parser.error(f"{message}; give --autoscaling if it can grow")
+    print(f"warning: {message}; the job waits until it has grown", file=sys.stderr)
 texts = ray.data.read_parquet(arguments.input)
 predicted = midashi.for_ray(
     texts,

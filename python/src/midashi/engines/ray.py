@@ -31,8 +31,8 @@ def for_ray(
     ``model`` is a path on the machines of the actors; a relative path begins at the job's ``working_dir``. A batch
     whose program was killed is repeated.
 
-    :param concurrency: number of actors, or the least and the most. Ray needs two more CPUs to read Parquet
-        with, one that lists the files and one for their footers: where actors occupy all CPUs, the job waits for ever.
+    :param concurrency: number of actors, or the least and the most. Ray needs at least one more CPU to read and
+        write with: where actors occupy all CPUs, the job waits for ever.
     :param batch_size: rows that an actor gets at a time.
     :param settings: as those of :class:`midashi.Classifier`. An actor occupies as many CPUs as ``threads``, 1 by
         default.
@@ -40,14 +40,15 @@ def for_ray(
     from ray.data import ActorPoolStrategy
 
     least, most = (concurrency, concurrency) if isinstance(concurrency, int) else concurrency
-    threads = settings.setdefault("threads", 1)
+    if settings.get("threads") is None:
+        settings["threads"] = 1
     return dataset.map_batches(
         Predictor,
         fn_constructor_args=(Classifier(model, **settings),),
         batch_format="pyarrow",
         batch_size=batch_size,
         compute=ActorPoolStrategy(min_size=least, max_size=most),
-        num_cpus=threads,
+        num_cpus=settings["threads"],
         zero_copy_batch=True,
     )
 

@@ -26,7 +26,8 @@ def for_spark(df: DataFrame, model: Path, **settings: Any) -> DataFrame:
     from pyspark.sql.pandas.types import from_arrow_schema
     from pyspark.sql.types import StructType
 
-    settings.setdefault("threads", int(df.sparkSession.conf.get("spark.task.cpus", "1") or 1))
+    if settings.get("threads") is None:
+        settings["threads"] = int(df.sparkSession.conf.get("spark.task.cpus", "1") or 1)
     chosen = Classifier(model, **settings).settings
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
