@@ -44,7 +44,7 @@ def test_a_slurm_task_without_a_shard_is_refused(tmp_path, task):
     assert f"found task {task} of the array, expected 1 to SHARDS={SHARDS}" in refused.stderr
 
 
-@pytest.mark.parametrize("recipe", ["slurm/array.sh"])
+@pytest.mark.parametrize("recipe", ["slurm/array.sh", "parallel/classify.sh"])
 def test_the_number_of_shards_must_be_given(tmp_path, recipe):
     environment = recipe_environment(tmp_path, tmp_path, tmp_path) | slurm_array(1, [1])
     refused = subprocess.run([EXAMPLES / recipe], env=environment, capture_output=True, text=True)
@@ -73,7 +73,33 @@ def test_a_kubernetes_indexed_job_classifies_every_row_once(bundle, few, expecte
     assert_same(all_shards(output), expected_few)
 
 
-@pytest.mark.skipif(not shutil.which("parallel"), reason="GNU parallel is missing (Debian: apt-get install parallel)")
+needs_parallel = pytest.mark.skipif(
+    not shutil.which("parallel"), reason="GNU parallel is missing (Debian: apt-get install parallel)"
+)
+
+
+@needs_parallel
+def test_more_threads_than_cores_are_one_process_at_a_time(tmp_path):
+    # In place of a bundle's: it says which shard it was given, and fails beside another of its kind.
+    script = tmp_path / "predict.sh"
+    script.write_text('#!/bin/sh\nmkdir "$BUNDLE/running" || exit 1\nsleep 0.2; echo "$@"; rmdir "$BUNDLE/running"\n')
+    script.chmod(0o755)
+    environment = recipe_environment(tmp_path, tmp_path, tmp_path) | {"SHARDS": str(SHARDS), "THREADS": "10000"}
+    done = subprocess.run([EXAMPLES / "parallel/classify.sh"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shards = [line.rsplit(" ", 1)[1] for line in done.stdout.splitlines() if "run.threads=10000" in line]
+    assert shards == [f"{shard}/{SHARDS}" for shard in range(1, SHARDS + 1)]
+
+
+@pytest.mark.parametrize("shards", ["0", "all"])
+def test_a_number_of_shards_without_a_shard_is_refused(tmp_path, shards):
+    environment = recipe_environment(tmp_path, tmp_path, tmp_path) | {"SHARDS": shards}
+    refused = subprocess.run([EXAMPLES / "parallel/classify.sh"], env=environment, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert f"found SHARDS={shards}, expected a number from 1" in refused.stderr
+
+
+@needs_parallel
 def test_gnu_parallel_repeats_a_killed_shard_and_skips_finished_ones(bundle, few, expected_few, tmp_path):
     output = tmp_path / "predicted.parquet"
     environment = recipe_environment(bundle, few, output) | {"SHARDS": str(SHARDS), "PROCESSES": "2"}
