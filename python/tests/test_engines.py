@@ -39,6 +39,20 @@ def test_pandas(titles, predicted, model, settings):
     assert str(answer["probability"].dtype) == "float32"
 
 
+def test_pandas_columns_that_nobody_reads_may_hold_anything(titles, predicted, model, settings):
+    pandas = pytest.importorskip("pandas")
+    frame = titles.slice(0, 100).to_pandas().set_index("id")
+    frame["mixed"] = [1, "a"] * 50
+    frame[7] = [object()] * 100
+    answer = midashi.for_pandas(frame, model, text_column="title", **settings)
+    pandas.testing.assert_frame_equal(answer[frame.columns], frame)
+    assert answer["predicted"].tolist() == predicted["predicted"].to_pylist()[:100]
+    with pytest.raises(midashi.PredictError, match='no such column; found "title", "mixed", "7"'):
+        midashi.for_pandas(frame, model, text_column="headline", **settings)
+    with pytest.raises(midashi.PredictError, match='"predicted" already; give another name .* --prefix'):
+        midashi.for_pandas(answer, model, text_column="title", **settings)
+
+
 def test_polars(titles, predicted, model, settings):
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame(titles.slice(0, 100)).with_columns(
