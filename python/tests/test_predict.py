@@ -189,3 +189,30 @@ def test_a_stream_has_one_schema(classifier, titles):
     with pytest.raises(ValueError, match=message):
         list(classifier.predict([batch, other]))
     assert classifier.predict(other).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            pa.schema([("title", pa.string())]),
+            pa.schema([pa.field("title", pa.string(), nullable=False)]),
+            "columns title: string not null; expected those of the first: title: string",
+        ),
+        (
+            pa.schema([pa.field("title", pa.string(), metadata={"unit": "a"})]),
+            pa.schema([pa.field("title", pa.string(), metadata={"unit": "b"})]),
+            r"unit: 'b'(.|\n)*expected those of the first: (.|\n)*unit: 'a'",
+        ),
+        (
+            pa.schema([("title", pa.string()), ("n", pa.struct([pa.field("x", pa.string(), metadata={"unit": "a"})]))]),
+            pa.schema([("title", pa.string()), ("n", pa.struct([pa.field("x", pa.string())]))]),
+            r"expected those of the first: (.|\n)*unit: 'a'",
+        ),
+    ],
+    ids=["null", "metadata", "metadata in a type"],
+)
+def test_the_message_about_another_schema_shows_the_difference(classifier, first, second, message):
+    batches = [pa.RecordBatch.from_pylist([], schema) for schema in (first, second)]
+    with pytest.raises(ValueError, match=message):
+        list(classifier.predict(batches))

@@ -128,6 +128,29 @@ def test_a_forked_process_leaves_the_program_to_its_parent(classifier, titles):
         os.close(writing)
 
 
+def test_the_end_of_the_parents_iterator_leaves_the_childs_program(classifier, titles):
+    few = titles.slice(0, 20)
+    answers = classifier.predict(few.to_batches(max_chunksize=5))
+    next(answers)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            classifier.predict(few)
+            pid = pid_of(classifier)
+            answers.close()
+            same = classifier.predict(few).num_rows == 20 and pid_of(classifier) == pid
+            os.write(writing, f"{same}\n".encode())
+            classifier.close()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        assert pipe.readline() == "True\n"
+    os.waitpid(child, 0)
+    assert [answer.num_rows for answer in answers] == [5, 5, 5]
+
+
 SCRIPT = """
 import sys, time, pyarrow as pa
 from midashi import Classifier
@@ -190,6 +213,23 @@ def test_any_amount_of_notes_is_read_and_the_last_are_kept():
     assert before[-1] == "line 199999"
     assert len(before) < 60
     assert all(len(line) <= KEPT_BYTES for line in before)
+
+
+@pytest.mark.parametrize("seconds", [1e10, float("inf")])
+def test_a_timeout_may_be_as_long_as_you_like(monkeypatch, seconds):
+    monkeypatch.setattr("midashi.process.LONGEST_WAIT", 0.05)
+    (reading, writing), (notes_reading, notes_writing) = os.pipe(), os.pipe()
+    with os.fdopen(reading, "rb", 0) as answers, os.fdopen(notes_reading, "rb", 0) as lines:
+        notes = Notes(lines)
+        output = Output(answers, notes)
+        output.limit("timeout", seconds)
+        worker = threading.Timer(0.3, os.write, (writing, b"answer"))
+        worker.start()
+        assert output.read(6) == b"answer", "after several waits"
+        worker.join()
+        os.close(notes_writing)
+        notes.join()
+        os.close(writing)
 
 
 def test_a_line_of_progress_is_a_sign_of_life():

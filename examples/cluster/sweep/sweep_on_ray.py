@@ -32,7 +32,7 @@ def do_run(command: list[str], number: int, folder: str, variables: dict[str, st
 
 
 def variables() -> dict[str, str]:
-    """The environment variables that Midashi's programs read. Ray's workers on other machines have none of this process."""
+    """The environment variables that Midashi's programs read. Ray's workers on other machines lack this process's."""
     names = [name for name in os.environ if name.startswith("MIDASHI_") or name == "ORT_DYLIB_PATH"]
     return {name: os.environ[name] for name in names}
 

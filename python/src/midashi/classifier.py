@@ -143,9 +143,7 @@ class Classifier:
                 if process is None:
                     process = self._process_for(schema)
                 elif not _equal(process.schema, schema):
-                    raise ValueError(
-                        f"a batch has the columns {_list(schema)}; expected those of the first: {_list(process.schema)}"
-                    )
+                    raise ValueError(_difference(schema, process.schema))
                 process.send(batch.replace_schema_metadata(None))
                 under_way.append(batch)
                 if len(under_way) == UNDER_WAY:
@@ -153,8 +151,9 @@ class Classifier:
             while process is not None and under_way:
                 yield self._answer(process, under_way)
         finally:
-            # A process with answers that nobody has read, or that has failed, is of no use to the next call.
-            if under_way:
+            # A process with answers that nobody has read, or that has failed, is of no use to the next call. In a forked
+            # process, the classifier may have started another since.
+            if under_way and process is self._process:
                 self._kill()
             exchange.release()
 
@@ -238,8 +237,18 @@ def _equal(one: pa.Schema, other: pa.Schema) -> bool:
     return bool(one.equals(other, check_metadata=True))
 
 
+def _difference(found: pa.Schema, expected: pa.Schema) -> str:
+    """The message about a batch with other columns than the first."""
+    lists = _list(found), _list(expected)
+    if lists[0] == lists[1]:
+        # They differ in the metadata of a field only, which may be inside a type.
+        options = {"truncate_metadata": False, "show_schema_metadata": False}
+        lists = f"\n{found.to_string(**options)}\n", f"\n{expected.to_string(**options)}"
+    return f"a batch has the columns {lists[0]}; expected those of the first: {lists[1]}"
+
+
 def _list(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name}: {field.type}" for field in schema)
+    return ", ".join(f"{field.name}: {field.type}{'' if field.nullable else ' not null'}" for field in schema)
 
 
 _CLASSIFIERS: weakref.WeakSet[Classifier] = weakref.WeakSet()

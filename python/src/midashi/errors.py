@@ -9,8 +9,8 @@ from typing import Any
 #: What a signal may mean.
 REASONS = {
     "SIGKILL": "the system may have ended it because memory ran out",
-    "SIGBUS": "a file of the model may have been truncated or replaced while it was in use, as on a network file system: "
-    "the weights are mapped into memory, so put another model into another folder",
+    "SIGBUS": "a file of the model may have been truncated or replaced while it was in use, as on a network file "
+    "system: the weights are mapped into memory, so put another model into another folder",
 }
 
 

@@ -25,6 +25,8 @@ KEPT_LINES = 50
 LAST_LINES = 5
 #: Bytes that are kept of a line.
 KEPT_BYTES = 4096
+#: Seconds for which an answer is awaited at a time. The system takes no more than 24 days.
+LONGEST_WAIT = 3600.0
 #: Seconds that a process which has closed its output gets to end.
 END_SECONDS = 10.0
 
@@ -243,7 +245,7 @@ class Output:
             left = max(self._last_sign, self._notes.last_sign) + self._seconds - time.monotonic()
             if left <= 0:
                 raise PredictTimeout(self._setting, self._seconds, self._notes.lines())
-            if self._poll.poll(left * 1000 + 1):
+            if self._poll.poll(min(left, LONGEST_WAIT) * 1000 + 1):
                 return
 
 
