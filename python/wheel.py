@@ -92,12 +92,15 @@ def platform_tag(files: list[Path]) -> str:
 
 
 def build(folder: Path, tag: str, out: Path) -> None:
-    """Runs setuptools through pip, offline."""
+    """Runs setuptools through pip, offline. The folder ``out`` may have wheels of other versions."""
+    made = folder / "wheel"
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
     command += ["--no-index", "--no-deps", "--no-build-isolation", f"--config-settings=--build-option=--plat-name={tag}"]
-    command += ["--wheel-dir", str(out), str(folder)]
+    command += ["--wheel-dir", str(made), str(folder)]
     subprocess.run(command, check=True, env={**os.environ, "SOURCE_DATE_EPOCH": TIME})
-    [wheel] = out.glob(f"midashi-*-py3-none-{tag}.whl")
+    [wheel] = made.glob(f"midashi-*-py3-none-{tag}.whl")
+    out.mkdir(parents=True, exist_ok=True)
+    wheel = Path(shutil.move(wheel, out / wheel.name))
     print(f"  {wheel}, {wheel.stat().st_size / 1e6:.0f} MB")
 
 

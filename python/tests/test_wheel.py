@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -47,6 +48,29 @@ def test_an_installed_wheel_needs_nothing_else(wheel, model, titles, predicted, 
     told = json.loads(answer.stdout)
     assert told["program"].startswith(str(tmp_path)) and told["file"].startswith(str(tmp_path))
     assert told["predicted"] == predicted["predicted"].to_pylist()[:50]
+
+
+def test_a_wheel_of_another_version_may_lie_beside_the_new_one(monkeypatch, tmp_path, capsys):
+    specification = importlib.util.spec_from_file_location("wheel_py", Path(__file__).parents[1] / "wheel.py")
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+
+    def pip(command, **_):
+        folder = Path(command[command.index("--wheel-dir") + 1])
+        folder.mkdir(exist_ok=True)
+        (folder / "midashi-0.2.0-py3-none-any.whl").write_bytes(b"new")
+
+    monkeypatch.setattr(script.subprocess, "run", pip)
+    (tmp_path / "dist").mkdir()
+    for version in ("0.1.0", "0.2.0"):
+        (tmp_path / "dist" / f"midashi-{version}-py3-none-any.whl").write_bytes(b"old")
+    (tmp_path / "stage").mkdir()
+    script.build(tmp_path / "stage", "any", tmp_path / "dist")
+    assert "midashi-0.2.0-py3-none-any.whl" in capsys.readouterr().out
+    assert {wheel.name[8:13]: wheel.read_bytes() for wheel in (tmp_path / "dist").iterdir()} == {
+        "0.1.0": b"old",
+        "0.2.0": b"new",
+    }
 
 
 def test_the_tag_is_the_oldest_glibc_that_loads_the_files(wheel, tmp_path):
