@@ -136,6 +136,17 @@ pub enum Error {
         /// What to do if that was on purpose.
         own: String,
     },
+    /// The digest of a download is damaged.
+    #[error(
+        "{}: expected the SHA-256 with which {} was downloaded, and the file is damaged; remove both to fetch it again",
+        record.display(), path.display()
+    )]
+    BadRecord {
+        /// The file that should have the digest.
+        record: PathBuf,
+        /// The download.
+        path: PathBuf,
+    },
     /// The endpoint is not a Hugging Face hub.
     #[error("{url}: the answer lacks a usable {header}; expected a Hugging Face hub, check HF_ENDPOINT")]
     NotAHub {

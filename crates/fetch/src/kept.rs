@@ -1,6 +1,7 @@
 //! Files of earlier downloads: whether they are still what was received. Disks fail, and other programs write.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use midashi_stage::{Error as FileError, atomic, entries, sha256_of};
@@ -20,13 +21,21 @@ pub(crate) fn remember(path: &Path, record: &Path) -> Result<()> {
 /// or by another program.
 ///
 /// # Errors
-/// As the summary says, and when the file cannot be read.
+/// As the summary says, when the file or the record cannot be read, and when the record is no digest.
 pub(crate) fn check(path: &Path, record: &Path) -> Result<()> {
-    match fs::read_to_string(record).ok().filter(|text| is_sha256(text) && path.is_file()) {
-        Some(expected) => {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let written = match fs::read(record) {
+        Ok(written) => written,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(FileError::io("read", record)(error).into()),
+    };
+    match String::from_utf8(written) {
+        Ok(expected) if is_sha256(&expected) => {
             compare(path, &expected, &format!("if you changed it, remove {}", record.display()))
         }
-        None => Ok(()),
+        _ => Err(Error::BadRecord { record: record.to_owned(), path: path.to_owned() }),
     }
 }
 

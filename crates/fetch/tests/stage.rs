@@ -198,6 +198,33 @@ fn a_download_that_changed_is_named_and_fetched_again_once_it_is_removed() {
 }
 
 #[test]
+fn a_damaged_record_of_a_download_is_named() {
+    let body = [&b"\x1f\x8b"[..], &content(10_000)].concat();
+    let server = Server::of_files(&[("/corpus.tar.gz", &body)]);
+    let project = Project::new();
+    project.put_checkpoint("models/small");
+    let set = format!("corpus.source={} model.checkpoint=models/small", server.address("/corpus.tar.gz"));
+    assert_eq!(project.run(&set, &[]).code, 0);
+    let source = project.sources().corpus;
+    let corpus = project.path("").join(&source);
+    let record =
+        project.path("cache/downloads/.sha256").join(source.strip_prefix("cache/downloads").unwrap());
+    let whole = fs::read(&record).unwrap();
+    for damaged in [&whole[..63], &[&[whole[0] | 0x80], &whole[1..]].concat(), b"", &[b'g'; 64]] {
+        fs::write(&record, damaged).unwrap();
+        let run = project.run(&set, &[]);
+        assert_eq!(run.code, 2, "{}", run.stdout);
+        assert!(run.stderr.contains("expected the SHA-256 with which"), "{}", run.stderr);
+        assert!(run.stderr.contains(".sha256") && run.stderr.contains("remove both"), "{}", run.stderr);
+    }
+    fs::remove_file(&record).unwrap();
+    fs::remove_file(&corpus).unwrap();
+    let run = project.run(&set, &[]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!((fs::read(&corpus).unwrap(), fs::read(&record).unwrap()), (body, whole));
+}
+
+#[test]
 fn an_unreachable_corpus_can_be_put_there_by_hand() {
     let project = Project::new();
     let host = nobody();
