@@ -24,7 +24,10 @@ const TITLES: [Option<&str>; 6] = [
 
 /// `midashi-predict` with the bundled model.
 fn predict<A: AsRef<str>>(arguments: impl IntoIterator<Item = A>) -> Invocation {
-    let model = root().join("tests/fixtures/model");
+    predict_with(&root().join("tests/fixtures/model"), arguments)
+}
+
+fn predict_with<A: AsRef<str>>(model: &Path, arguments: impl IntoIterator<Item = A>) -> Invocation {
     let run = Run::sample(folder().path(), "none").set("evaluate.device=cpu");
     run.stage("predict").arguments(["--model", model.to_str().unwrap()]).arguments(arguments)
 }
@@ -461,6 +464,54 @@ fn a_finished_shard_is_not_computed_again() {
     fs::write(&done, "damaged").unwrap();
     shard(&[]).does_not_say("up to date");
     predict(["--shard", "3/2", "本"]).ends().says("3/16");
+}
+
+#[test]
+fn shards_of_other_files_or_options_are_not_put_beside_each_other() {
+    let folder = folder();
+    let input = folder.path().join("in-*.csv");
+    let add = |name: &str| fs::write(folder.path().join(name), "id,title\n1,夏の本\n2,秋の本\n").unwrap();
+    add("in-1.csv");
+    add("in-2.csv");
+    let output = folder.path().join("out.csv");
+    let shard = |shard: &str, options: &[&str]| -> Outcome {
+        let names = ["--input", text(&input), "--output", text(&output), "--shard", shard];
+        predict(names).arguments(options).ends()
+    };
+    assert_eq!(shard("1/2", &[]).code, Some(0));
+    // A file that has come since would move the borders between the shards.
+    add("in-0.csv");
+    let refused = shard("2/2", &[]);
+    refused
+        .refuses(["out-00001-of-00002.csv was made from something else (list of files)", "another --output"]);
+    assert!(!folder.path().join("out-00002-of-00002.csv").exists());
+    fs::remove_file(folder.path().join("in-0.csv")).unwrap();
+    shard("2/2", &["--threshold", "0.5"]).refuses(["something else (columns)"]);
+    assert_eq!(shard("2/2", &[]).code, Some(0));
+    assert_eq!(shard("1/3", &["--threshold", "0.5"]).code, Some(0), "another number of shards");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_model_of_links_is_read_as_the_hubs_cache_has_them() {
+    let folder = folder();
+    let (blobs, snapshot) = (folder.path().join("blobs"), folder.path().join("snapshots/1"));
+    fs::create_dir_all(&blobs).unwrap();
+    fs::create_dir_all(&snapshot).unwrap();
+    for entry in fs::read_dir(root().join("tests/fixtures/model")).unwrap().map(Result::unwrap) {
+        if entry.path().is_file() {
+            let blob = format!("blob-of-{}", entry.file_name().display());
+            fs::copy(entry.path(), blobs.join(&blob)).unwrap();
+            let link = snapshot.join(entry.file_name());
+            std::os::unix::fs::symlink(Path::new("../../blobs").join(&blob), link).unwrap();
+        }
+    }
+    let input = write(folder.path().join("in.parquet"), &articles());
+    for precision in ["f32", "int8"] {
+        let options = ["--precision", precision];
+        let found = predict_with(&snapshot, ["--input", text(&input)]).arguments(options).succeeds();
+        assert_eq!(json_lines(&found.stdout), predicted(&options), "{precision}");
+    }
 }
 
 #[test]

@@ -20,6 +20,12 @@ pub enum Error {
     /// A file of `model/` or `features.arrow` is missing or damaged.
     #[error(transparent)]
     Artifact(#[from] midashi_artifacts::Error),
+    /// Another process has replaced the model in the meantime.
+    #[error("{}: the file was replaced while it was loaded; start the program again", path.display())]
+    Changed {
+        /// The file of the weights.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error(transparent)]
     Stage(#[from] midashi_stage::Error),

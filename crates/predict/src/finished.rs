@@ -3,50 +3,83 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use midashi_stage::{atomic, sha256_of};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use crate::shard::Shard;
 
 /// Ends the name of the file beside the output.
 const ENDING: &str = ".done.json";
 
 /// What a shard is made from. Equal ones have equal outputs.
 pub struct Finished {
-    output: PathBuf,
-    made_from: Value,
+    shard: Shard,
+    /// The output of all shards, without the shard's number.
+    whole: PathBuf,
+    made_from: MadeFrom,
+}
+
+/// As it is recorded.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct MadeFrom {
+    /// What all shards of an output have in common: the version, the digests of the model and of the list of files, and the
+    /// options that change the result.
+    pub common: Map<String, Value>,
+    /// What this shard reads.
+    pub own: Value,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Record {
+    made_from: MadeFrom,
+    /// SHA-256 of the output.
+    output: String,
 }
 
 impl Finished {
-    /// A shard in the file `output`, made from `inputs` with the model in `model`. `options` are all that change the result.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn new(
-        output: &Path,
-        version: &str,
-        model: &Path,
-        inputs: &[PathBuf],
-        options: Value,
-    ) -> Result<Self> {
-        let inputs: Result<Vec<Value>> = inputs
-            .iter()
-            .map(|path| Ok(json!({ "path": path.display().to_string(), "sha256": sha256_of(path)? })))
-            .collect();
-        let made_from = json!({
-            "version": version,
-            "model": { "sha256": sha256_of(model)? },
-            "inputs": inputs?,
-            "options": options,
-        });
-        Ok(Self { output: output.to_owned(), made_from })
+    /// The shard `shard` of the output `whole`.
+    pub fn new(shard: Shard, whole: &Path, made_from: MadeFrom) -> Self {
+        Self { shard, whole: whole.to_owned(), made_from }
     }
 
     /// Whether the output is there, as it was written, and was made from the same.
     pub fn is_done(&self) -> bool {
-        let Ok(text) = fs::read(self.path()) else { return false };
-        let Ok(record) = serde_json::from_slice::<Value>(&text) else { return false };
-        record["made_from"] == self.made_from
-            && self.digest().is_ok_and(|digest| record["output"]["sha256"] == digest.as_str())
+        read(&self.path()).is_some_and(|record| {
+            record.made_from == self.made_from && self.digest().is_ok_and(|digest| record.output == digest)
+        })
+    }
+
+    /// Refuses to put a shard beside one that was made from something else. One other shard is looked at: it was compared
+    /// with another one when it was made.
+    ///
+    /// # Errors
+    /// As the summary says, and when the folder of the output cannot be listed.
+    pub fn check_others(&self) -> Result<()> {
+        let folder = self.whole.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let listing = || format!("cannot list {}", folder.display());
+        for entry in fs::read_dir(folder).with_context(listing)? {
+            let path = entry.with_context(listing)?.path();
+            let Some(output) = path.to_str().and_then(|name| name.strip_suffix(ENDING)) else { continue };
+            if !self.shard.is_other(Path::new(output), &self.whole) {
+                continue;
+            }
+            let Some(record) = read(&path) else { continue };
+            let differs =
+                |(name, value): &(&String, &Value)| record.made_from.common.get(*name) != Some(value);
+            let different: Vec<&str> =
+                self.made_from.common.iter().filter(differs).map(|(name, _)| name.as_str()).collect();
+            if !different.is_empty() {
+                bail!(
+                    "{output} was made from something else ({}): the shards would not belong together; remove the files of \
+                     that output, or choose another --output",
+                    different.join(", ")
+                );
+            }
+            break;
+        }
+        Ok(())
     }
 
     /// Records the finished output.
@@ -54,52 +87,76 @@ impl Finished {
     /// # Errors
     /// When the output cannot be read or the record cannot be written.
     pub fn record(&self) -> Result<()> {
-        let record = json!({ "output": { "sha256": self.digest()? }, "made_from": self.made_from });
-        Ok(atomic::write_bytes(&self.path(), format!("{record:#}\n").as_bytes())?)
+        let record = Record { made_from: self.made_from.clone(), output: self.digest()? };
+        Ok(atomic::write_bytes(&self.path(), format!("{:#}\n", json!(record)).as_bytes())?)
     }
 
     fn digest(&self) -> Result<String> {
-        Ok(sha256_of(&self.output)?)
+        Ok(sha256_of(&self.shard.name(&self.whole))?)
     }
 
     fn path(&self) -> PathBuf {
-        let mut name = self.output.file_name().unwrap_or_default().to_owned();
+        let output = self.shard.name(&self.whole);
+        let mut name = output.file_name().unwrap_or_default().to_owned();
         name.push(ENDING);
-        self.output.with_file_name(name)
+        output.with_file_name(name)
     }
+}
+
+fn read(path: &Path) -> Option<Record> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn finished(shard: &str, whole: &Path, model: &str, own: i32) -> Finished {
+        let common = [("model".to_owned(), json!(model)), ("options".to_owned(), json!("o"))];
+        Finished::new(
+            shard.parse().unwrap(),
+            whole,
+            MadeFrom { common: common.into_iter().collect(), own: json!(own) },
+        )
+    }
+
     #[test]
-    fn another_input_model_option_or_output_is_not_done() {
+    fn another_model_input_or_output_is_not_done() {
         let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, content: &str| {
-            let path = folder.path().join(name);
-            fs::write(&path, content).unwrap();
-            path
-        };
-        let (input, model, output) = (file("in.csv", "a"), file("model", "m"), folder.path().join("out.csv"));
-        let finished = |options: i32| {
-            Finished::new(&output, "1", &model, std::slice::from_ref(&input), json!(options)).unwrap()
-        };
-        assert!(!finished(1).is_done(), "nothing is there");
-        file("out.csv", "predictions");
-        assert!(!finished(1).is_done(), "an output of unknown origin");
-        finished(1).record().unwrap();
-        assert!(finished(1).is_done());
-        assert!(!finished(2).is_done());
-        file("in.csv", "b");
-        assert!(!finished(1).is_done());
-        file("in.csv", "a");
-        file("model", "n");
-        assert!(!finished(1).is_done());
-        file("model", "m");
-        file("out.csv", "half");
-        assert!(!finished(1).is_done());
-        file("out.csv", "predictions");
-        assert!(finished(1).is_done());
+        let whole = folder.path().join("out.csv");
+        let output =
+            |content: &str| fs::write(folder.path().join("out-00001-of-00002.csv"), content).unwrap();
+        let finished = |model: &str, own| finished("1/2", &whole, model, own);
+        assert!(!finished("m", 1).is_done(), "nothing is there");
+        output("predictions");
+        assert!(!finished("m", 1).is_done(), "an output of unknown origin");
+        finished("m", 1).record().unwrap();
+        assert!(finished("m", 1).is_done());
+        assert!(!finished("n", 1).is_done());
+        assert!(!finished("m", 2).is_done());
+        output("half");
+        assert!(!finished("m", 1).is_done());
+        output("predictions");
+        assert!(finished("m", 1).is_done());
+    }
+
+    #[test]
+    fn shards_that_were_made_from_something_else_are_not_put_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("out.csv.gz");
+        let of = |shard: &str, model: &str| finished(shard, &whole, model, 0);
+        let other = folder.path().join("out-00002-of-00003.csv.gz");
+        fs::write(&other, "predictions").unwrap();
+        of("2/3", "m").record().unwrap();
+        of("1/3", "m").check_others().unwrap();
+        let refused = of("1/3", "n").check_others().unwrap_err().to_string();
+        assert!(
+            refused.starts_with(&format!("{} was made from something else (model)", other.display())),
+            "{refused}"
+        );
+        of("2/3", "n").check_others().unwrap();
+        of("1/4", "n").check_others().unwrap();
+        let elsewhere = folder.path().join("other.csv.gz");
+        finished("1/3", &elsewhere, "n", 0).check_others().unwrap();
     }
 }

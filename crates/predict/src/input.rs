@@ -11,10 +11,9 @@ use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use clap::ValueEnum;
-use midashi_table::{
-    BadRow, Batch, Encoding, Format, ReadOptions, Reader, TEXT_COLUMN, Table, find_files, row_groups,
-};
+use midashi_table::{BadRow, Batch, Encoding, Format, ReadOptions, Reader, TEXT_COLUMN, Table, find_files};
 
+use crate::parts::{Layout, Part, ShardFiles, of_shard};
 use crate::shard::Shard;
 
 /// The argument that stands for standard input.
@@ -64,23 +63,6 @@ pub enum BadRows {
     Error,
     /// They are left out, counted and named
     Skip,
-}
-
-/// The part of the files that a shard reads.
-pub struct ShardFiles {
-    /// The files.
-    pub files: Vec<PathBuf>,
-    /// Which rows of them, in words.
-    pub parts: String,
-}
-
-/// Where rows come from.
-#[derive(Clone, Debug, PartialEq)]
-enum Part {
-    Texts(Vec<String>),
-    StandardInput,
-    /// A file, or some of its row groups.
-    File(PathBuf, Option<Range<usize>>),
 }
 
 /// The rows to classify, part after part, as batches of the same columns.
@@ -165,10 +147,7 @@ impl Arguments {
     /// When there is no such file, or a Parquet file cannot be read.
     pub fn files_of(&self, shard: Shard) -> Result<Option<ShardFiles>> {
         let Some(all) = self.files()? else { return Ok(None) };
-        let (parts, _) = self.of_shard(&all, shard)?;
-        let mut files: Vec<PathBuf> = parts.iter().filter_map(|part| part.path().cloned()).collect();
-        files.dedup();
-        Ok(Some(ShardFiles { files, parts: format!("{parts:?}") }))
+        ShardFiles::of(&self.layouts(&all)?, shard).map(Some)
     }
 
     /// The options that change what is read.
@@ -191,10 +170,10 @@ impl Arguments {
 
     fn parts(&self, shard: Option<Shard>) -> Result<(VecDeque<Part>, Option<Shard>)> {
         if let Some(files) = self.files()? {
-            return shard.map_or_else(
-                || Ok((files.iter().map(|file| Part::File(file.clone(), None)).collect(), None)),
-                |shard| self.of_shard(&files, shard),
-            );
+            return match shard {
+                Some(shard) => Ok(of_shard(&self.layouts(&files)?, shard)),
+                None => Ok((files.into_iter().map(|file| Part::File(file, None)).collect(), None)),
+            };
         }
         let mut parts = VecDeque::new();
         for name in &self.input {
@@ -222,22 +201,8 @@ impl Arguments {
         Ok((parts, shard))
     }
 
-    /// Whole row groups or files of a shard, or all files with rows that are dealt out if there are too few.
-    fn of_shard(&self, files: &[PathBuf], shard: Shard) -> Result<(VecDeque<Part>, Option<Shard>)> {
-        let mut units = Vec::new();
-        for file in files {
-            let format = self.input_format.or(Format::of_path(file).map(|(format, _)| format));
-            if format == Some(Format::Parquet) {
-                let groups = row_groups(file)?.len();
-                units.extend((0..groups).map(|group| Part::File(file.clone(), Some(group..group + 1))));
-            } else {
-                units.push(Part::File(file.clone(), None));
-            }
-        }
-        match shard.of_units(units.len()) {
-            Some(range) => Ok((merged(units.drain(range)), None)),
-            None => Ok((files.iter().map(|file| Part::File(file.clone(), None)).collect(), Some(shard))),
-        }
+    fn layouts(&self, files: &[PathBuf]) -> Result<Vec<Layout>> {
+        files.iter().map(|path| Layout::of(path, self.input_format)).collect()
     }
 
     fn read_options(&self, batch_rows: usize) -> Result<ReadOptions> {
@@ -273,32 +238,6 @@ fn refuse_file(text: &str) -> Result<()> {
         bail!("{text} is a file; give it as --input {text}, or the text on standard input");
     }
     Ok(())
-}
-
-/// Neighbouring row groups of a file as one part.
-fn merged(units: impl Iterator<Item = Part>) -> VecDeque<Part> {
-    let mut parts: VecDeque<Part> = VecDeque::new();
-    for unit in units {
-        if let (Some(Part::File(last, Some(groups))), Part::File(file, Some(next))) =
-            (parts.back_mut(), &unit)
-            && last == file
-            && groups.end == next.start
-        {
-            groups.end = next.end;
-            continue;
-        }
-        parts.push_back(unit);
-    }
-    parts
-}
-
-impl Part {
-    fn path(&self) -> Option<&PathBuf> {
-        match self {
-            Self::File(path, _) => Some(path),
-            Self::Texts(_) | Self::StandardInput => None,
-        }
-    }
 }
 
 impl Input {

@@ -26,11 +26,24 @@ pub fn create(path: &Path) -> Result<NamedTempFile> {
     Ok(file)
 }
 
+/// Gives a finished output the name `path`. An interruption leaves it from now on.
+///
+/// # Errors
+/// When the file cannot be renamed.
+pub fn commit(file: NamedTempFile, path: &Path) -> Result<()> {
+    let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+    atomic::commit(file, path)?;
+    *unfinished = None;
+    Ok(())
+}
+
 fn end() {
-    if let Some(path) = &*UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) {
-        // It may have been finished in the meantime; then there is nothing to remove.
-        let _ = std::fs::remove_file(path);
+    match &*UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(path) => {
+            let _ = std::fs::remove_file(path);
+            errln!("interrupted: the output was not written");
+        }
+        None => errln!("interrupted after the output was written"),
     }
-    errln!("interrupted: the output was not written");
     std::process::exit(INTERRUPTED);
 }

@@ -11,6 +11,7 @@ mod input;
 mod interrupt;
 mod method;
 mod output;
+mod parts;
 mod printable;
 #[cfg(test)]
 mod sample;
@@ -21,24 +22,25 @@ mod text;
 mod view;
 mod windows;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use midashi_classifier::{BulkClassifier, Classifier, MatmulPrecision, ModelFolder, Options};
 use midashi_config::Config;
 use midashi_runtime::Engine;
-use midashi_stage::{RunFolder, errln};
+use midashi_stage::{RunFolder, errln, sha256_of, sha256_of_bytes};
 use midashi_table::WriteOptions;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, Precision};
 use crate::columns::Columns;
-use crate::finished::Finished;
+use crate::finished::{Finished, MadeFrom};
 use crate::formats::{View, terminal};
 use crate::input::{Input, Types};
 use crate::method::Method;
 use crate::output::{Output, TableOutput, is_arrow_stream, shape};
+use crate::parts::ShardFile;
 use crate::table::Model;
 use crate::text::Texts;
 use crate::windows::Windows;
@@ -100,13 +102,14 @@ fn write_table(
         bail!("--precision int8: words are weighed by the float32 model; omit --explain or --precision");
     }
     let read = Options::of(config);
-    let path = path.map(|path| arguments.shard.map_or(path.clone(), |shard| shard.name(&path)));
     let finished = finished(arguments, &model, &read, path.as_deref())?;
-    if let (Some(finished), Some(path)) = (&finished, &path)
-        && finished.is_done()
-    {
-        errln!("  {}: up to date", path.display());
-        return Ok(());
+    let path = path.map(|path| arguments.shard.map_or(path.clone(), |shard| shard.name(&path)));
+    if let (Some(finished), Some(path)) = (&finished, &path) {
+        finished.check_others()?;
+        if finished.is_done() {
+            errln!("  {}: up to date", path.display());
+            return Ok(());
+        }
     }
 
     let bulk = BulkClassifier::window(read.length_of(&model));
@@ -141,27 +144,30 @@ fn engine(config: &Config) -> Result<Engine> {
     Ok(engine)
 }
 
-/// What a shard is made from; none without a shard, and for texts that cannot be read twice.
+/// What a shard of the output `whole` is made from; none without a shard, and for texts that cannot be read twice.
 fn finished(
     arguments: &Arguments,
     model: &ModelFolder,
     read: &Options,
-    path: Option<&std::path::Path>,
+    whole: Option<&Path>,
 ) -> Result<Option<Finished>> {
-    let (Some(shard), Some(path)) = (arguments.shard, path) else { return Ok(None) };
+    let (Some(shard), Some(whole)) = (arguments.shard, whole) else { return Ok(None) };
     let Some(inputs) = arguments.input.files_of(shard)? else { return Ok(None) };
-    let version = format!("{}+{REVISION}", env!("CARGO_PKG_VERSION"));
-    let options = json!({
-        "shard": shard.to_string(),
-        "parts": inputs.parts,
-        "input": arguments.input.described(),
-        "columns": format!("{:?}", arguments.columns),
-        "explain": format!("{:?}", arguments.method),
-        "integration": format!("{:?}", read.integration),
-        "precision": format!("{:?}", arguments.precision),
-        "format": format!("{:?}", arguments.output.output(true)?),
-        "text": format!("{:?}", read.text_of(model)),
-        "max_length": read.max_length_of(model),
-    });
-    Finished::new(path, &version, model.path(), &inputs.files, options).map(Some)
+    let common = [
+        ("version", json!(format!("{}+{REVISION}", env!("CARGO_PKG_VERSION")))),
+        ("model", json!(sha256_of(model.path())?)),
+        ("list of files", json!(sha256_of_bytes(inputs.all.as_bytes()))),
+        ("input options", json!(arguments.input.described())),
+        ("columns", json!(format!("{:?}", arguments.columns))),
+        ("explain", json!(format!("{:?} {:?}", arguments.method, read.integration))),
+        ("precision", json!(format!("{:?}", arguments.precision))),
+        ("format", json!(format!("{:?}", arguments.output.output(true)?))),
+        ("text", json!(format!("{:?}, {} tokens", read.text_of(model), read.max_length_of(model)))),
+    ];
+    let digest =
+        |file: &ShardFile| Ok(json!({ "path": file.path.display().to_string(), "sha256": file.sha256()? }));
+    let digests: Result<Vec<Value>> = inputs.files.iter().map(digest).collect();
+    let own = json!({ "shard": shard.to_string(), "parts": inputs.parts, "inputs": digests? });
+    let common = common.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok(Some(Finished::new(shard, whole, MadeFrom { common, own })))
 }

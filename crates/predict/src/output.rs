@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::SchemaRef;
 use clap::ValueEnum;
-use midashi_stage::{atomic, errln};
+use midashi_stage::errln;
 use midashi_table::{Compression, Format as TableFormat, Formulas, WriteOptions, Writer};
 use tempfile::NamedTempFile;
 
@@ -252,7 +252,7 @@ impl TableOutput {
         }
         let destination = self.writer.finish()?;
         if let (Destination::File(file), Some(path)) = (destination, self.path) {
-            atomic::commit(file, &path)?;
+            interrupt::commit(file, &path)?;
         }
         Ok(())
     }

@@ -51,11 +51,25 @@ impl Shard {
     /// The name of this shard's output: `out.csv.gz` becomes `out-00003-of-00016.csv.gz`.
     pub fn name(self, path: &Path) -> PathBuf {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // A name that begins with a dot keeps it.
-        let end = name.char_indices().skip(1).find(|&(_, c)| c == '.').map_or(name.len(), |(at, _)| at);
-        let (stem, extension) = name.split_at(end);
+        let (stem, extension) = split(&name);
         path.with_file_name(format!("{stem}-{:05}-of-{:05}{extension}", self.index + 1, self.count))
     }
+
+    /// Whether `output` has the name of another of as many shards of `path`.
+    pub fn is_other(self, output: &Path, path: &Path) -> bool {
+        let (Some(output), Some(path)) = (output.file_name(), path.file_name()) else { return false };
+        let (output, path) = (output.to_string_lossy(), path.to_string_lossy());
+        let (stem, extension) = split(&path);
+        let end = format!("-of-{:05}{extension}", self.count);
+        let number = output.strip_prefix(&format!("{stem}-")).and_then(|rest| rest.strip_suffix(&end));
+        number.and_then(|number| number.parse::<u64>().ok()).is_some_and(|number| number != self.index + 1)
+    }
+}
+
+/// A file's name before and after its first dot; a dot at the beginning does not count.
+fn split(name: &str) -> (&str, &str) {
+    let end = name.char_indices().skip(1).find(|&(_, c)| c == '.').map_or(name.len(), |(at, _)| at);
+    name.split_at(end)
 }
 
 #[cfg(test)]
@@ -81,6 +95,16 @@ mod tests {
         assert_eq!(shard.name(Path::new("a/out.csv.gz")), Path::new("a/out-00003-of-00016.csv.gz"));
         assert_eq!(shard.name(Path::new("out")), Path::new("out-00003-of-00016"));
         assert_eq!(shard.to_string(), "3/16");
+        let is_other = |name: &str| shard.is_other(Path::new(name), Path::new("a/out.csv.gz"));
+        assert!(is_other("a/out-00004-of-00016.csv.gz"));
+        for name in [
+            "out-00003-of-00016.csv.gz",
+            "out-00004-of-00017.csv.gz",
+            "out-00004-of-00016.csv",
+            "outer-00004-of-00016.csv.gz",
+        ] {
+            assert!(!is_other(name), "{name}");
+        }
     }
 
     #[test]

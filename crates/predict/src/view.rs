@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use midashi_classifier::Classifier;
-use midashi_stage::{Error, atomic, errln};
+use midashi_stage::{Error, errln};
 
 use crate::columns::Row;
 use crate::explain::explain;
@@ -64,7 +64,7 @@ pub fn show(
         put(&view.render(&shown, method, terminal)?)?;
     }
     if let (Some(file), Some(path)) = (file, path) {
-        atomic::commit(file, path)?;
+        interrupt::commit(file, path)?;
     }
     let skipped = state.get().bad;
     if summary.is_empty() || skipped > 0 {

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -52,6 +53,21 @@ pub fn sha256_of(path: &Path) -> Result<String> {
     let listed = files.iter().filter(|(name, _)| *name != SUMS);
     let lines: String = listed.map(|(name, sha256)| format!("{sha256}  {name}\n")).collect();
     Ok(sha256_of_bytes(lines.as_bytes()))
+}
+
+/// SHA-256 of parts of a file, one after the other, each from its first byte to before its last.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256_of_parts(path: &Path, parts: &[Range<u64>]) -> Result<String> {
+    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
+    let mut hasher = Sha256::default();
+    for part in parts {
+        file.seek(SeekFrom::Start(part.start)).map_err(Error::io("read", path))?;
+        let part = (&mut file).take(part.end.saturating_sub(part.start));
+        digest_all(part, &mut hasher).map_err(Error::io("read", path))?;
+    }
+    Ok(hasher.finish())
 }
 
 /// SHA-256 of every file below `folder`, by its path relative to the folder. Files are read in parallel.
@@ -131,13 +147,18 @@ fn list_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn digest_file(path: &Path) -> Result<String> {
-    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
+    let file = fs::File::open(path).map_err(Error::io("read", path))?;
     let mut hasher = Sha256::default();
+    digest_all(file, &mut hasher).map_err(Error::io("read", path))?;
+    Ok(hasher.finish())
+}
+
+fn digest_all(mut bytes: impl Read, hasher: &mut Sha256) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 18];
     loop {
-        let read = file.read(&mut buffer).map_err(Error::io("read", path))?;
+        let read = bytes.read(&mut buffer)?;
         if read == 0 {
-            return Ok(hasher.finish());
+            return Ok(());
         }
         hasher.update(&buffer[..read]);
     }
@@ -168,6 +189,15 @@ mod tests {
         };
         assert_eq!(digest("one"), sha256_of_bytes(b"one"));
         assert_eq!(digest("two"), sha256_of_bytes(b"two"));
+    }
+
+    #[test]
+    fn parts_are_those_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, "0123456789").unwrap();
+        assert_eq!(sha256_of_parts(&file, &[7..9, 0..2]).unwrap(), sha256_of_bytes(b"7801"));
+        assert_eq!(sha256_of_parts(&file, &[8..9, 9..20]).unwrap(), sha256_of_bytes(b"89"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod sums;
 mod verify;
 
 pub use arguments::StageArguments;
-pub use digest::{SUMS, Sha256, sha256_of, sha256_of_bytes};
+pub use digest::{SUMS, Sha256, sha256_of, sha256_of_bytes, sha256_of_parts};
 pub use error::{Error, Interrupted, Result};
 pub use folder::{RunFolder, entries, require};
 pub use lock::lock;

@@ -31,7 +31,7 @@ pub use format::{Compression, Format};
 pub use lines::TEXT_COLUMN;
 pub use members::{Container, Members};
 pub use options::ReadOptions;
-pub use parquet::row_groups;
+pub use parquet::{RowGroups, row_groups};
 pub use reader::Reader;
 pub use table::Table;
 pub use write::{Formulas, WriteOptions, Writer};

@@ -1,10 +1,14 @@
 //! Parquet, read row group by row group.
 
+use std::fmt::Display;
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 
 use crate::batch::Batch;
 use crate::decoding::guarded;
@@ -13,14 +17,38 @@ use crate::input::Input;
 use crate::options::ReadOptions;
 use crate::reader::Rows;
 
-/// The number of rows of each row group of a Parquet file.
+/// Where the parts of a Parquet file lie, in bytes from its beginning.
+pub struct RowGroups {
+    /// The row groups.
+    pub groups: Vec<Range<u64>>,
+    /// The description of columns and row groups at the end.
+    pub footer: Range<u64>,
+}
+
+/// The row groups of a Parquet file.
 ///
 /// # Errors
 /// When the file cannot be read or is not Parquet.
-pub fn row_groups(path: &Path) -> Result<Vec<u64>> {
+pub fn row_groups(path: &Path) -> Result<RowGroups> {
     let name = path.display().to_string();
-    let builder = open(Input::of_file(path)?.into_file()?, &name)?;
-    Ok(builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as u64).collect())
+    let broken = |reason: &dyn Display| Error::content(&name, format!("is broken, or not Parquet: {reason}"));
+    let mut file = Input::of_file(path)?.into_file()?;
+    let builder = open(file.try_clone().map_err(|error| broken(&error))?, &name)?;
+    // `byte_range` panics on negative numbers.
+    let groups = guarded(|| Ok(builder.metadata().row_groups().iter().map(bytes_of).collect()));
+    let groups = groups.map_err(|reason: String| broken(&reason))?;
+    let mut length = [0; 4];
+    let end = file.seek(SeekFrom::End(-8)).map_err(|error| broken(&error))?;
+    file.read_exact(&mut length).map_err(|error| broken(&error))?;
+    let start = end.saturating_sub(u64::from(u32::from_le_bytes(length)));
+    Ok(RowGroups { groups, footer: start..end + 8 })
+}
+
+/// The bytes of a row group's columns, which lie one after the other.
+fn bytes_of(group: &RowGroupMetaData) -> Range<u64> {
+    let ranges = || group.columns().iter().map(ColumnChunkMetaData::byte_range);
+    let start = ranges().map(|(start, _)| start).min().unwrap_or(0);
+    start..ranges().map(|(start, length)| start.saturating_add(length)).max().unwrap_or(start)
 }
 
 fn open(file: File, name: &str) -> Result<ParquetRecordBatchReaderBuilder<File>> {

@@ -10,7 +10,9 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArra
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
-use midashi_table::{BadRow, Batch, Encoding, Format, ReadOptions, Reader, Result, Table, row_groups};
+use midashi_table::{
+    BadRow, Batch, Encoding, Format, ReadOptions, Reader, Result, RowGroups, Table, row_groups,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
@@ -314,7 +316,12 @@ fn parquet_is_read_by_row_groups() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
     write_parquet(&path);
-    assert_eq!(row_groups(&path).unwrap(), [4, 4, 2]);
+    let RowGroups { groups, footer } = row_groups(&path).unwrap();
+    let (bytes, length) = (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().len());
+    assert_eq!((groups.len(), groups[0].start, footer.end), (3, 4, length), "after the magic, to the end");
+    assert!(groups.windows(2).all(|pair| pair[0].end == pair[1].start) && groups[2].end <= footer.start);
+    let size = u32::from_le_bytes(*bytes[..bytes.len() - 4].last_chunk().unwrap());
+    assert_eq!(footer.end - footer.start, u64::from(size) + 8);
     let options = ReadOptions { batch_rows: 3, ..ReadOptions::default() };
     let reader = Table::open(&path, &options).unwrap();
     assert_eq!(reader.total(), Some(10));

@@ -1,10 +1,11 @@
 //! An existing `model/`.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use midashi_artifacts::MAX_CATEGORIES;
-use midashi_encoder::{Checkpoint, EncoderConfig, FileRange, Head, Weights};
+use midashi_encoder::{Checkpoint, EncoderConfig, Head, Weights};
 use midashi_stage::Sums;
 use midashi_tokenizer::{Dictionaries, TOKENIZER_FILES, Tokenizer};
 
@@ -103,16 +104,17 @@ impl ModelFolder {
         Ok(self.checkpoint.fine_tuned(self.head())?)
     }
 
-    /// The weights that a session can map from the folder's file, by name. None if the folder's name is not UTF-8, which ONNX
-    /// Runtime's settings are.
+    /// The file of the weights, without links; none if they are in files of another form.
+    pub(crate) fn weights_file(&self) -> Option<PathBuf> {
+        self.path.join(WEIGHTS).canonicalize().ok()
+    }
+
+    /// The weights that a session can map, by name with their bytes in [`weights_file`](Self::weights_file).
     ///
     /// # Errors
     /// When the file is damaged.
-    pub(crate) fn weights_in_place(&self) -> Result<HashMap<String, FileRange>> {
-        match self.path.to_str() {
-            Some(_) => Ok(self.checkpoint.in_place()?),
-            None => Ok(HashMap::new()),
-        }
+    pub(crate) fn weights_in_place(&self) -> Result<HashMap<String, Range<usize>>> {
+        Ok(self.checkpoint.in_place()?)
     }
 
     /// Loads the tokenizer; a MeCab dictionary is looked for in `dictionaries`.

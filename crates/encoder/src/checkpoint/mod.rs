@@ -17,9 +17,9 @@ mod stored_head;
 mod tensor_file;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use midashi_onnx::FileRange;
 use ndarray::{ArrayD, Axis, Slice};
 
 use self::parts::Parts;
@@ -234,27 +234,24 @@ impl Checkpoint {
         Parts::open(&self.parts, &self.config)
     }
 
-    /// The encoder's tensors that a session can use where they are, by name: those that the file `model.safetensors` holds as
-    /// [`encoder`](Self::encoder) returns them. Programs that map this file share its memory.
+    /// The encoder's tensors that a session can use where they are, by name with their bytes in the file: those that
+    /// `model.safetensors` holds as [`encoder`](Self::encoder) returns them. Programs that map this file share its memory.
     ///
     /// # Errors
     /// When the file is damaged.
-    pub fn in_place(&self) -> Result<HashMap<String, FileRange>> {
+    pub fn in_place(&self) -> Result<HashMap<String, Range<usize>>> {
         let is_whole = |name: &str| {
             let is_trimmed = self.words.is_some() && name == self.config.word_embeddings();
             !is_trimmed && self.config.architecture().rows_before(name, &self.config) == 0
         };
-        let file = self.weights.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // Numbers in files are little-endian.
-        if file != SAFETENSORS || cfg!(target_endian = "big") {
+        if self.weights.file_name() != Some(SAFETENSORS.as_ref()) || cfg!(target_endian = "big") {
             return Ok(HashMap::new());
         }
         let parts = self.open_parts()?;
         let range = |(name, shape): (String, Vec<usize>)| {
             let (part, spelled) = parts.find(&self.config, &name).filter(|_| is_whole(&name))?;
-            let bytes = part.tensors().get(&spelled)?.as_float32(&shape)?;
-            let (offset, length) = (bytes.start as u64, bytes.len() as u64);
-            Some((name, FileRange { file: file.clone(), offset, length }))
+            Some((name, part.tensors().get(&spelled)?.as_float32(&shape)?))
         };
         Ok(self.config.tensors().into_iter().filter_map(range).collect())
     }

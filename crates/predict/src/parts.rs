@@ -1,0 +1,138 @@
+//! The parts of the input, and those that a shard reads.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use midashi_stage::{sha256_of, sha256_of_parts};
+use midashi_table::{Format, RowGroups, row_groups};
+
+use crate::shard::Shard;
+
+/// Where rows come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// Texts of the command line.
+    Texts(Vec<String>),
+    /// Standard input.
+    StandardInput,
+    /// A file, or some of its row groups.
+    File(PathBuf, Option<Range<usize>>),
+}
+
+/// A file, and what it consists of.
+pub struct Layout {
+    path: PathBuf,
+    /// Only Parquet has row groups.
+    row_groups: Option<RowGroups>,
+}
+
+impl Layout {
+    /// The file `path`, read in `format` or in the one that its name shows.
+    ///
+    /// # Errors
+    /// When a Parquet file cannot be read.
+    pub fn of(path: &Path, format: Option<Format>) -> Result<Self> {
+        let format = format.or(Format::of_path(path).map(|(format, _)| format));
+        let is_parquet = format == Some(Format::Parquet);
+        Ok(Self { path: path.to_owned(), row_groups: is_parquet.then(|| row_groups(path)).transpose()? })
+    }
+
+    /// Name, size and number of row groups. The folder may have another name on another machine.
+    fn line(&self) -> Result<String> {
+        let name = self.path.file_name().unwrap_or_default().display();
+        let size =
+            fs::metadata(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?.len();
+        let groups = self.row_groups.as_ref().map_or(0, |all| all.groups.len());
+        Ok(format!("{size} {groups} {name}\n"))
+    }
+}
+
+/// The part of the files that a shard reads.
+pub struct ShardFiles {
+    /// The files that it reads.
+    pub files: Vec<ShardFile>,
+    /// Which rows of them, in words.
+    pub parts: String,
+    /// Name, size and row groups of every file of the input, a line each. Shards with other lists do not fit together.
+    pub all: String,
+}
+
+/// A file that a shard reads.
+#[derive(PartialEq)]
+pub struct ShardFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The bytes that are read; none if all of them are.
+    pub bytes: Option<Vec<Range<u64>>>,
+}
+
+impl ShardFiles {
+    /// What `shard` reads of `files`, which are all files of the input.
+    ///
+    /// # Errors
+    /// When the size of a file cannot be read.
+    pub fn of(files: &[Layout], shard: Shard) -> Result<Self> {
+        let (parts, _) = of_shard(files, shard);
+        let read = |part: &Part| {
+            let Part::File(path, groups) = part else { return None };
+            let layout = files.iter().find(|layout| layout.path == *path)?.row_groups.as_ref();
+            let bytes = layout.zip(groups.clone()).map(|(layout, groups)| {
+                layout.groups[groups].iter().chain([&layout.footer]).cloned().collect()
+            });
+            Some(ShardFile { path: path.clone(), bytes })
+        };
+        let mut read: Vec<ShardFile> = parts.iter().filter_map(read).collect();
+        read.dedup();
+        let all: Result<String> = files.iter().map(Layout::line).collect();
+        Ok(Self { files: read, parts: format!("{parts:?}"), all: all? })
+    }
+}
+
+impl ShardFile {
+    /// SHA-256 of what is read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn sha256(&self) -> Result<String> {
+        Ok(match &self.bytes {
+            Some(bytes) => sha256_of_parts(&self.path, bytes)?,
+            None => sha256_of(&self.path)?,
+        })
+    }
+}
+
+/// Whole row groups or files of a shard, or all files with rows that are dealt out if there are too few.
+pub fn of_shard(files: &[Layout], shard: Shard) -> (VecDeque<Part>, Option<Shard>) {
+    let part = |file: &Layout, groups| Part::File(file.path.clone(), groups);
+    let mut units = Vec::new();
+    for file in files {
+        match &file.row_groups {
+            Some(all) => units.extend((0..all.groups.len()).map(|group| part(file, Some(group..group + 1)))),
+            None => units.push(part(file, None)),
+        }
+    }
+    match shard.of_units(units.len()) {
+        Some(range) => (merged(units.drain(range)), None),
+        None => (files.iter().map(|file| part(file, None)).collect(), Some(shard)),
+    }
+}
+
+/// Neighbouring row groups of a file as one part.
+fn merged(units: impl Iterator<Item = Part>) -> VecDeque<Part> {
+    let mut parts: VecDeque<Part> = VecDeque::new();
+    for unit in units {
+        if let (Some(Part::File(last, Some(groups))), Part::File(file, Some(next))) =
+            (parts.back_mut(), &unit)
+            && last == file
+            && groups.end == next.start
+        {
+            groups.end = next.end;
+            continue;
+        }
+        parts.push_back(unit);
+    }
+    parts
+}
