@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 use midashi_artifacts::{Corpus, Metrics};
 use midashi_tests::{Outcome, Run, STAGES, Shared, folder, root};
@@ -291,6 +293,23 @@ fn a_run_whose_process_was_killed_is_done_again() {
         base.stage("sweep").arguments(["--run", number]).succeeds();
     }
     is_the_plain_sweep(&base, &base.stage("sweep").arguments(["--collect"]).succeeds());
+}
+
+#[test]
+fn a_sweep_that_is_ended_ends_its_stage_too_and_goes_on_from_there() {
+    let artifacts = folder();
+    let base = swept(&artifacts, "train.seed=1").set("train.epochs=6 train.save_interval=0");
+    let mut sweep = base.stage("sweep").starts();
+    let state = base.artifact("sweep/train.seed=1/training.state");
+    while !state.exists() && sweep.try_wait().unwrap().is_none() {
+        sleep(Duration::from_millis(2));
+    }
+    // Only the sweep, as a scheduler does it.
+    assert!(Command::new("kill").args(["-TERM", &sweep.id().to_string()]).status().unwrap().success());
+    let outcome = Outcome::of(sweep);
+    assert_eq!(outcome.code, Some(130), "{}", outcome.printed());
+    outcome.says("is saved").says("the same sweep goes on from there");
+    base.stage("sweep").succeeds().says("going on after step");
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Stages {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(started)?;
+        interruption::started(&child);
         let mut error = None;
         for line in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).split(b'\n')) {
             let line = line.with_context(started)?;
@@ -74,7 +75,7 @@ impl Stages {
             midashi_stage::errln!("{line}");
             error = line.strip_prefix("error: ").map(str::to_owned).or(error);
         }
-        let status = child.wait().with_context(started)?;
+        let status = interruption::wait(&mut child).with_context(started)?;
         interruption::check()?;
         let failure = || Failure::new(stage, error.unwrap_or_else(|| format!("ended with {status}")));
         Ok(if status.success() { Ok(()) } else { Err(failure()) })

@@ -1,19 +1,25 @@
 //! Stops the training in good order on Ctrl-C (SIGINT) and on a scheduler's SIGTERM.
 
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 /// 128 + SIGINT
 const EXIT_CODE: i32 = 130;
 
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// Signals that follow the first one so soon are the same request: a terminal or a scheduler sends it to every process of a
+/// group, and a sweep passes it on.
+const SAME_REQUEST: Duration = Duration::from_secs(2);
 
-/// Installs the signal handler. A second signal ends the process at once.
+/// When the first signal arrived.
+static REQUESTED: OnceLock<Instant> = OnceLock::new();
+
+/// Installs the signal handler. A later signal ends the process at once.
 pub fn install_handler() -> Result<()> {
     let handler = || {
-        if REQUESTED.swap(true, Ordering::Relaxed) {
+        if REQUESTED.get_or_init(Instant::now).elapsed() > SAME_REQUEST {
             process::exit(EXIT_CODE);
         }
     };
@@ -22,5 +28,5 @@ pub fn install_handler() -> Result<()> {
 
 /// Whether a signal has arrived.
 pub fn is_requested() -> bool {
-    REQUESTED.load(Ordering::Relaxed)
+    REQUESTED.get().is_some()
 }
