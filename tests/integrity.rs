@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use midashi_tests::{Outcome, Run, STAGES, folder};
+use midashi_tests::{Corpus, Outcome, Run, STAGES, folder};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -55,11 +55,13 @@ fn rounds() -> usize {
     std::env::var("MIDASHI_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
 }
 
+/// A run of few texts and a small model: a stage takes a tenth of a second, so thousands of damages can be tried.
 fn whole_run(artifacts: &Path) -> Run {
+    let corpus = Corpus::few_of_the_sample(8).write(artifacts.join("text"));
     // Only a checkpoint has frozen layers, whose hidden states are cached.
-    let checkpoint = Run::sample(artifacts, "checkpoint").small_model();
+    let checkpoint = Run::sample(artifacts, "checkpoint").reads(&corpus).small_model();
     checkpoint.stages(&STAGES[..4]);
-    let run = Run::sample(artifacts, "whole").checkpoint(&checkpoint.artifact("model")).set(
+    let run = Run::sample(artifacts, "whole").reads(&corpus).checkpoint(&checkpoint.artifact("model")).set(
         "train.trainable_layers=1 train.epochs=1 evaluate.explain.texts=4 evaluate.explain.faithfulness_texts=2 \
          evaluate.explain.matrices=1",
     );

@@ -46,6 +46,19 @@ fn floats(tensors: &SafeTensors<'_>, name: &str) -> ArrayD<f32> {
 }
 
 #[test]
+fn the_published_ids_are_those_of_the_test_split() {
+    let Some(corpus) = required_path("MIDASHI_CORPUS", "the_published_ids_are_those_of_the_test_split")
+    else {
+        return;
+    };
+    let published = std::fs::read_to_string(root().join("docs/livedoor-test-ids.txt")).unwrap();
+    let corpus = titles(&corpus);
+    let tested = corpus.articles.iter().filter(|article| article.split == Split::Test);
+    let ids: Vec<&str> = tested.map(|article| article.id.as_str()).collect();
+    assert_eq!(ids, published.lines().collect::<Vec<_>>());
+}
+
+#[test]
 fn logits_and_attention_of_real_titles_are_transformers() {
     let test = "logits_and_attention_of_real_titles_are_transformers";
     let Some(corpus) = required_path("MIDASHI_CORPUS", test) else { return };

@@ -39,6 +39,19 @@ impl Corpus {
         corpus
     }
 
+    /// The first `number` texts of each category of the sample corpus.
+    pub fn few_of_the_sample(number: usize) -> Self {
+        let mut corpus = Self::sample();
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        corpus.files.retain(|name, _| {
+            let category = name.split('/').next().unwrap_or_default();
+            let count = seen.entry(category.to_owned()).or_default();
+            *count += 1;
+            *count <= number
+        });
+        corpus
+    }
+
     /// Adds an article; its file is named after the category and the number of articles that it has already.
     #[must_use]
     pub fn article(mut self, category: &str, title: &str, body: &str) -> Self {
