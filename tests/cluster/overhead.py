@@ -24,6 +24,9 @@ from pathlib import Path
 import titles
 from processes import processor_seconds, programs, status
 
+# Spark would take the python3 of PATH.
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
 THREADS = 2
 
 
@@ -68,6 +71,7 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 110_000, 200_000])
     parser.add_argument("--rounds", type=int, default=1, help="of which the median is taken")
+    parser.add_argument("--batch-size", type=int, default=4096, help="rows that an actor of Ray gets at a time")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(arguments.bundle.resolve())
@@ -82,7 +86,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
     print("|---|---|---|---|---|---|")
     slopes = {}
     for name in arguments.engines:
-        with ENGINES[name](arguments.bundle.resolve()) as classify:
+        with ENGINES[name](arguments.bundle.resolve(), arguments.batch_size) as classify:
             classify(next(iter(inputs.values())), folder / f"{name}-warm")
             medians = {rows: median(classify, source, folder, arguments.rounds) for rows, source in inputs.items()}
         for rows, run in medians.items():
@@ -118,7 +122,7 @@ def run(classify: Callable[[Path, Path], None], source: Path, output: Path) -> F
 
 
 @contextmanager
-def plain(bundle: Path) -> Iterator[Callable[[Path, Path], None]]:
+def plain(bundle: Path, batch_size: int) -> Iterator[Callable[[Path, Path], None]]:
     """A process for each run, whose time has the start of the program."""
 
     def classify(source: Path, output: Path) -> None:
@@ -131,7 +135,7 @@ def plain(bundle: Path) -> Iterator[Callable[[Path, Path], None]]:
 
 
 @contextmanager
-def spark(bundle: Path) -> Iterator[Callable[[Path, Path], None]]:
+def spark(bundle: Path, batch_size: int) -> Iterator[Callable[[Path, Path], None]]:
     import midashi
     from pyspark.sql import SparkSession
 
@@ -151,7 +155,7 @@ def spark(bundle: Path) -> Iterator[Callable[[Path, Path], None]]:
 
 
 @contextmanager
-def ray(bundle: Path) -> Iterator[Callable[[Path, Path], None]]:
+def ray(bundle: Path, batch_size: int) -> Iterator[Callable[[Path, Path], None]]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import midashi
     import ray
@@ -167,7 +171,7 @@ def ray(bundle: Path) -> Iterator[Callable[[Path, Path], None]]:
 
     def classify(source: Path, output: Path) -> None:
         texts = ray.data.read_parquet(source)
-        rows = midashi.for_ray(texts, bundle / "model", concurrency=THREADS, text_column="title")
+        rows = midashi.for_ray(texts, bundle / "model", concurrency=THREADS, batch_size=batch_size, text_column="title")
         rows.write_parquet(output)
 
     yield classify

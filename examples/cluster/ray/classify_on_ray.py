@@ -18,6 +18,7 @@ parser.add_argument("--all", action="store_true", help="adds the probability of 
 parser.add_argument("--precision", choices=["f32", "int8"], default="f32")
 parser.add_argument("--actors", type=int, default=1, help="number of processes on all machines (%(default)s)")
 parser.add_argument("--threads", type=int, default=1, help="threads and CPUs of each (%(default)s)")
+parser.add_argument("--batch-size", type=int, default=4096, help="rows that an actor gets at a time (%(default)s)")
 parser.add_argument("--autoscaling", action="store_true", help="take more actors than the cluster has CPUs: it will grow")
 arguments = parser.parse_args()
 
@@ -35,6 +36,7 @@ predicted = midashi.for_ray(
     texts,
     arguments.model,
     concurrency=arguments.actors,
+    batch_size=arguments.batch_size,
     threads=arguments.threads,
     text_column=arguments.text_column,
     all=arguments.all,
