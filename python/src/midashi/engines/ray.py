@@ -33,8 +33,8 @@ def for_ray(
 
     :param concurrency: number of actors, or the least and the most. Ray needs at least one more CPU to read and
         write with: where actors occupy all CPUs, the job waits for ever.
-    :param batch_size: rows that an actor gets at a time. A dataset with fewer rows than that for each actor leaves
-        actors without work.
+    :param batch_size: rows that an actor gets at a time, and of a block of the result. A dataset with fewer rows than
+        that for each actor leaves actors without work.
     :param settings: as those of :class:`midashi.Classifier`. An actor occupies as many CPUs as ``threads``, 1 by
         default.
     """
@@ -43,7 +43,8 @@ def for_ray(
     least, most = (concurrency, concurrency) if isinstance(concurrency, int) else concurrency
     if settings.get("threads") is None:
         settings["threads"] = 1
-    return dataset.map_batches(
+    # An actor gets a block at a time. To Ray, small files or a million titles are one block.
+    return dataset.repartition(target_num_rows_per_block=batch_size).map_batches(
         Predictor,
         fn_constructor_args=(Classifier(model, **settings),),
         batch_format="pyarrow",
