@@ -15,7 +15,7 @@ import titles
 ROOT = titles.ROOT
 EXAMPLES = ROOT / "examples/cluster"
 MODEL = Path(os.environ.get("MIDASHI_MODEL", ROOT / "artifacts/cluster/model"))
-MANY, FEW = int(os.environ.get("MIDASHI_TITLES", "200000")), 20_000
+MANY, FEW = int(os.environ.get("MIDASHI_TITLES", "200000")), 8_000
 # Ray asks the internet otherwise.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
@@ -45,7 +45,7 @@ def many(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def few(tmp_path_factory) -> Path:
-    """A folder with the first 20,000 of them."""
+    """A folder with the first 8,000 of them."""
     return titles.write(tmp_path_factory.mktemp("few") / "titles", FEW)
 
 
