@@ -104,7 +104,10 @@ def test_ray(ray, titles, predicted, model, settings):
     import ray.data
 
     dataset = ray.data.from_arrow(titles)
-    answer = midashi.for_ray(dataset, model, concurrency=1, batch_size=500, **settings)
+    assert dataset.num_blocks() == 1
+    answer = midashi.for_ray(dataset, model, concurrency=1, batch_size=100, **settings).materialize()
+    # Ray would give the rows of one block to one actor.
+    assert answer.num_blocks() == -(-titles.num_rows // 100) > 1
     found = {row["id"]: row["predicted"] for row in answer.take_all()}
     assert found == dict(zip(predicted["id"].to_pylist(), predicted["predicted"].to_pylist()))
 
@@ -121,6 +124,7 @@ def test_an_actor_has_one_thread_by_default(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "ray.data", SimpleNamespace(ActorPoolStrategy=SimpleNamespace))
     dataset = SimpleNamespace(map_batches=lambda actor, **options: options)
+    dataset.repartition = lambda **options: dataset
     for given, threads in [({}, 1), ({"threads": None}, 1), ({"threads": 3}, 3)]:
         options = midashi.for_ray(dataset, "model", **given)
         [classifier] = options["fn_constructor_args"]
