@@ -55,7 +55,7 @@ fn rounds() -> usize {
     std::env::var("MIDASHI_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
 }
 
-/// A run of few texts and a small model: a stage takes a tenth of a second, so thousands of damages can be tried.
+/// A run of few texts and a small model: a stage takes a fifth of a second, so thousands of damages can be tried.
 fn whole_run(artifacts: &Path) -> Run {
     let corpus = Corpus::few_of_the_sample(8).write(artifacts.join("text"));
     // Only a checkpoint has frozen layers, whose hidden states are cached.
