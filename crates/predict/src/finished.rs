@@ -65,9 +65,9 @@ impl Finished {
             if !self.shard.is_other(Path::new(output), &self.whole) {
                 continue;
             }
-            let Some(record) = read(&path) else { continue };
-            let differs =
-                |(name, value): &(&String, &Value)| record.made_from.common.get(*name) != Some(value);
+            // A record that cannot be read, such as another version's, has nothing in common.
+            let common = read(&path).map(|record| record.made_from.common).unwrap_or_default();
+            let differs = |(name, value): &(&String, &Value)| common.get(*name) != Some(value);
             let different: Vec<&str> =
                 self.made_from.common.iter().filter(differs).map(|(name, _)| name.as_str()).collect();
             if !different.is_empty() {
@@ -158,5 +158,9 @@ mod tests {
         of("1/4", "n").check_others().unwrap();
         let elsewhere = folder.path().join("other.csv.gz");
         finished("1/3", &elsewhere, "n", 0).check_others().unwrap();
+        // An older version's record.
+        fs::write(of("2/3", "m").path(), r#"{"output": {"sha256": ""}, "made_from": {}}"#).unwrap();
+        let refused = of("1/3", "m").check_others().unwrap_err().to_string();
+        assert!(refused.contains("something else (model, options)"), "{refused}");
     }
 }
