@@ -136,3 +136,28 @@ fn merged(units: impl Iterator<Item = Part>) -> VecDeque<Part> {
     }
     parts
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_of_row_groups_digests_them_and_the_footer_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let groups: Vec<Range<u64>> = (0..4).map(|group| 2 * group..2 * group + 2).collect();
+        let layout = Layout { path: path.clone(), row_groups: Some(RowGroups { groups, footer: 8..10 }) };
+        let digest = |content: &str, shard: &str| {
+            fs::write(&path, content).unwrap();
+            let read = ShardFiles::of(std::slice::from_ref(&layout), shard.parse().unwrap()).unwrap();
+            let [file] = &read.files[..] else { unreachable!("a shard of one file") };
+            file.sha256().unwrap()
+        };
+        let [first, second] = ["1/2", "2/2"].map(|shard| digest("0123456789", shard));
+        assert_ne!(first, second);
+        assert_ne!(digest("012x456789", "1/2"), first);
+        assert_eq!(digest("012x456789", "2/2"), second);
+        assert_ne!(digest("01234567x9", "2/2"), second, "the footer describes all");
+    }
+}
