@@ -4,12 +4,13 @@ use midashi_encoder::{
     AttentionOutputs, INPUTS_EMBEDS, LOGITS, TARGETS, TextIds, attentions, attentions_name, explanation,
     gradient_name, mean_attention_name,
 };
-use midashi_runtime::{Outputs, Tensor};
+use midashi_runtime::{Lanes, Outputs, Session, Tensor};
 use ndarray::{Array2, Array4, ArrayView2, ArrayViewD, Axis, s};
 
-use crate::classifier::session;
+use crate::classifier::{batches, lanes};
 use crate::explanation_sessions::ExplanationSessions;
 use crate::integration::{IntegratedGradients, PathIntegral, PathPoint};
+use crate::word_embeddings::WordEmbeddings;
 use crate::{Classifier, Error, Result, rollout};
 
 /// A graph with gradients keeps every layer's activations, so its batches are this much smaller.
@@ -36,6 +37,19 @@ pub struct Path<'a> {
     pub category: usize,
 }
 
+/// A graph with gradients, and what its inputs are made from.
+struct Gradients<'c> {
+    lanes: &'c mut Lanes,
+    inputs: GradientInputs<'c>,
+}
+
+struct GradientInputs<'c> {
+    embeddings: &'c WordEmbeddings,
+    /// Number of categories.
+    labels: usize,
+    batch_tokens: usize,
+}
+
 impl Attribution {
     /// Attention of `[CLS]` in each layer, mean over the heads: `[layers, tokens]`, rows sum to 1.
     pub fn layer_attention(&self) -> Vec<Vec<f32>> {
@@ -49,44 +63,59 @@ impl Attribution {
 }
 
 impl Classifier<'_> {
-    /// `texts` in batches for [`attributions`](Self::attributions).
-    pub fn explanation_batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
-        self.batches(texts, self.options.batch_tokens / GRADIENT_SHARE)
-    }
-
-    /// `texts` in batches for [`attentions`](Self::attentions).
-    pub fn attention_batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
-        self.batches(texts, self.options.batch_tokens)
-    }
-
     /// Frees the graphs of explanations. The next explanation opens those it needs.
     pub fn free_explanations(&mut self) {
         self.explanations = ExplanationSessions::default();
     }
 
-    /// Attention and gradients of one batch of texts, the gradients with respect to the logit of each text's category.
+    /// Attention and gradients of texts, the gradients with respect to the logit of each text's category.
     ///
     /// # Errors
     /// When an id is not in the vocabulary, there is no such category, or the graph fails.
     pub fn attributions(&mut self, texts: &[TextIds<'_>], categories: &[usize]) -> Result<Vec<Attribution>> {
-        let embeddings = self.word_embeddings(texts)?;
-        let outputs = self.run_gradients(&embeddings, texts, categories, AttentionOutputs::Means)?;
-        let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
+        let mut found: Vec<Option<Attribution>> = vec![None; texts.len()];
+        self.each_attribution(texts, categories, |text, attribution| found[text] = Some(attribution))?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// As [`attributions`](Self::attributions), for as many texts as there are: the attention of all of them may not fit into
+    /// memory. `take` gets each text's number and its attribution.
+    ///
+    /// # Errors
+    /// As [`attributions`](Self::attributions).
+    pub fn each_attribution(
+        &mut self,
+        texts: &[TextIds<'_>],
+        categories: &[usize],
+        mut take: impl FnMut(usize, Attribution),
+    ) -> Result<()> {
         let layers = 0..self.model.config().num_hidden_layers;
-        let layers = layers.map(|layer| outputs.finite(&mean_attention_name(layer)));
-        let layers = layers.collect::<Result<Vec<_>, _>>()?;
-        let attribution = |(row, embeddings): (usize, &Array2<f32>)| {
-            let (tokens, _) = embeddings.dim();
-            let of_layer = |layer: &ArrayViewD<'_, f32>| {
-                let rows = layer.len_of(Axis(1)).min(tokens);
-                layer.slice(s![row, ..rows, ..tokens]).to_owned()
+        let names: Vec<String> = layers.map(mean_attention_name).collect();
+        let Gradients { lanes, inputs } = self.gradients(AttentionOutputs::Means)?;
+        let batches = inputs.batches(texts);
+        let compute = |session: &mut Session, at: usize| {
+            let (texts, categories) = (chosen(&batches[at], texts), chosen(&batches[at], categories));
+            let embeddings = inputs.embeddings.of(&texts)?;
+            let outputs = inputs.run(session, &embeddings, &texts, &categories)?;
+            let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
+            let layers = names.iter().map(|name| outputs.finite(name)).collect::<Result<Vec<_>, _>>()?;
+            let attribution = |(row, embeddings): (usize, &Array2<f32>)| {
+                let (tokens, _) = embeddings.dim();
+                let of_layer = |layer: &ArrayViewD<'_, f32>| {
+                    let rows = layer.len_of(Axis(1)).min(tokens);
+                    layer.slice(s![row, ..rows, ..tokens]).to_owned()
+                };
+                Attribution {
+                    mean_attention: layers.iter().map(of_layer).collect(),
+                    gradient_x_input: row_products(gradients.slice(s![row, ..tokens, ..]), embeddings.view()),
+                }
             };
-            Attribution {
-                mean_attention: layers.iter().map(of_layer).collect(),
-                gradient_x_input: row_products(gradients.slice(s![row, ..tokens, ..]), embeddings.view()),
-            }
+            Ok(embeddings.iter().enumerate().map(attribution).collect::<Vec<_>>())
         };
-        Ok(embeddings.iter().enumerate().map(attribution).collect())
+        lanes.run_each(batches.len(), compute, |at, found| {
+            batches[at].iter().zip(found).for_each(|(&text, attribution)| take(text, attribution));
+            Ok(())
+        })
     }
 
     /// The gradients of [`attributions`](Self::attributions) alone, `[tokens]` for each text.
@@ -98,41 +127,72 @@ impl Classifier<'_> {
         texts: &[TextIds<'_>],
         categories: &[usize],
     ) -> Result<Vec<Vec<f32>>> {
-        let embeddings = self.word_embeddings(texts)?;
-        let outputs = self.run_gradients(&embeddings, texts, categories, AttentionOutputs::Nothing)?;
-        let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
-        let of_text = |(row, embeddings): (usize, &Array2<f32>)| {
-            row_products(gradients.slice(s![row, ..embeddings.nrows(), ..]), embeddings.view())
+        let Gradients { lanes, inputs } = self.gradients(AttentionOutputs::Nothing)?;
+        let batches = inputs.batches(texts);
+        let compute = |session: &mut Session, at: usize| {
+            let (texts, categories) = (chosen(&batches[at], texts), chosen(&batches[at], categories));
+            let embeddings = inputs.embeddings.of(&texts)?;
+            let outputs = inputs.run(session, &embeddings, &texts, &categories)?;
+            let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
+            let of_text = |(row, embeddings): (usize, &Array2<f32>)| {
+                row_products(gradients.slice(s![row, ..embeddings.nrows(), ..]), embeddings.view())
+            };
+            Ok(embeddings.iter().enumerate().map(of_text).collect::<Vec<_>>())
         };
-        Ok(embeddings.iter().enumerate().map(of_text).collect())
+        let mut products = vec![Vec::new(); texts.len()];
+        lanes.run_each(batches.len(), compute, |at, found: Vec<_>| {
+            batches[at].iter().zip(found).for_each(|(&text, of_text)| products[text] = of_text);
+            Ok::<_, Error>(())
+        })?;
+        Ok(products)
     }
 
-    /// All attention of one batch of texts, `[layers, heads, tokens, tokens]` for each: of each token in the third axis to
-    /// all in the fourth, where it sums to 1.
+    /// All attention of texts, `[layers, heads, tokens, tokens]` for each: of each token in the third axis to all in the
+    /// fourth, where it sums to 1.
     ///
     /// # Errors
     /// When an id is not in the vocabulary or the graph fails.
     pub fn attentions(&mut self, texts: &[TextIds<'_>]) -> Result<Vec<Array4<f32>>> {
-        let batch = self.batch(&self.word_embeddings(texts)?, texts);
+        let mut found = vec![Array4::default((0, 0, 0, 0)); texts.len()];
+        self.each_attention(texts, |text, attention| found[text] = attention)?;
+        Ok(found)
+    }
+
+    /// As [`attentions`](Self::attentions), for as many texts as there are. `take` gets each text's number and its attention.
+    ///
+    /// # Errors
+    /// As [`attentions`](Self::attentions).
+    pub fn each_attention(
+        &mut self,
+        texts: &[TextIds<'_>],
+        mut take: impl FnMut(usize, Array4<f32>),
+    ) -> Result<()> {
+        let config = self.model.config();
         let opened = match self.explanations.attentions.take() {
             Some(opened) => opened,
-            None => {
-                let graph = attentions(self.model.config())?;
-                session(self.engine, &graph, "attentions", &self.model.weights()?)?
-            }
+            None => lanes(self.engine, &attentions(config)?, "attentions", self.model.weights()?)?,
         };
-        let outputs = self.explanations.attentions.insert(opened).run(batch.inputs())?;
-        let config = self.model.config();
-        let layers = (0..config.num_hidden_layers).map(|layer| outputs.finite(&attentions_name(layer)));
-        let layers = layers.collect::<Result<Vec<_>, _>>()?;
-        let of_text = |(row, text): (usize, &TextIds<'_>)| {
-            let tokens = text.input_ids.len();
-            let mut all = Array4::zeros((layers.len(), config.num_attention_heads, tokens, tokens));
-            let of_layers = layers.iter().map(|layer| layer.slice(s![row, .., ..tokens, ..tokens]));
-            all.outer_iter_mut().zip(of_layers).for_each(|(mut to, from)| to.assign(&from));
-            all
+        let (lanes, embeddings) = (self.explanations.attentions.insert(opened), &self.embeddings);
+        let names: Vec<String> = (0..config.num_hidden_layers).map(attentions_name).collect();
+        let batches = batches(texts, lanes.tokens(self.options.batch_tokens));
+        let compute = |session: &mut Session, at: usize| {
+            let texts = chosen(&batches[at], texts);
+            let batch = embeddings.batch(&embeddings.of(&texts)?, &texts);
+            let outputs = session.run(batch.inputs())?;
+            let layers = names.iter().map(|name| outputs.finite(name)).collect::<Result<Vec<_>, _>>()?;
+            let of_text = |(row, text): (usize, &TextIds<'_>)| {
+                let tokens = text.input_ids.len();
+                let mut all = Array4::zeros((layers.len(), config.num_attention_heads, tokens, tokens));
+                let of_layers = layers.iter().map(|layer| layer.slice(s![row, .., ..tokens, ..tokens]));
+                all.outer_iter_mut().zip(of_layers).for_each(|(mut to, from)| to.assign(&from));
+                all
+            };
+            Ok(texts.iter().enumerate().map(of_text).collect::<Vec<_>>())
         };
-        Ok(texts.iter().enumerate().map(of_text).collect())
+        lanes.run_each(batches.len(), compute, |at, found| {
+            batches[at].iter().zip(found).for_each(|(&text, of_text)| take(text, of_text));
+            Ok(())
+        })
     }
 
     /// Integrated gradients of each path's category: the difference between the text's word embeddings and those of the
@@ -154,7 +214,7 @@ impl Classifier<'_> {
             if found != expected {
                 return Err(Error::Baseline { found, expected });
             }
-            let mut of_path = self.word_embeddings(&[TextIds { input_ids: baseline, ..*text }, *text])?;
+            let mut of_path = self.embeddings.of(&[TextIds { input_ids: baseline, ..*text }, *text])?;
             let (to, from) = (of_path.pop().unwrap_or_default(), of_path.pop().unwrap_or_default());
             ends.push((to - &from, from));
         }
@@ -170,59 +230,88 @@ impl Classifier<'_> {
                 .collect();
             wanted_so_far += wanted.len();
             let ids: Vec<TextIds<'_>> = wanted.iter().map(|&(path, _)| paths[path].text).collect();
-            for batch in self.explanation_batches(&ids) {
-                let chosen: Vec<TextIds<'_>> = batch.iter().map(|&at| ids[at]).collect();
-                let categories: Vec<usize> = batch.iter().map(|&at| paths[wanted[at].0].category).collect();
+            let categories: Vec<usize> = wanted.iter().map(|&(path, _)| paths[path].category).collect();
+            let Gradients { lanes, inputs } = self.gradients(AttentionOutputs::Nothing)?;
+            let batches = inputs.batches(&ids);
+            let compute = |session: &mut Session, at: usize| {
+                let (texts, categories) = (chosen(&batches[at], &ids), chosen(&batches[at], &categories));
                 let embedding = |&at: &usize| {
                     let (path, point) = wanted[at];
                     let (way, from) = &ends[path];
                     from + &(way * point.place() as f32)
                 };
-                let embeddings: Vec<Array2<f32>> = batch.iter().map(embedding).collect();
-                let outputs =
-                    self.run_gradients(&embeddings, &chosen, &categories, AttentionOutputs::Nothing)?;
+                let embeddings: Vec<Array2<f32>> = batches[at].iter().map(embedding).collect();
+                let outputs = inputs.run(session, &embeddings, &texts, &categories)?;
                 let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
                 let logits = outputs.finite(LOGITS)?;
-                for (row, &at) in batch.iter().enumerate() {
-                    let (path, point) = wanted[at];
-                    let way = &ends[path].0;
+                let of_point = |(row, &at): (usize, &usize)| {
+                    let way = &ends[wanted[at].0].0;
                     let products = row_products(gradients.slice(s![row, ..way.nrows(), ..]), way.view());
-                    integrals[path].add(point, logits[[row, categories[row]]], &products);
+                    (logits[[row, categories[row]]], products)
+                };
+                Ok(batches[at].iter().enumerate().map(of_point).collect::<Vec<_>>())
+            };
+            lanes.run_each(batches.len(), compute, |at, found: Vec<_>| {
+                for (&at, (logit, products)) in batches[at].iter().zip(found) {
+                    let (path, point) = wanted[at];
+                    integrals[path].add(point, logit, &products);
                 }
-                done += batch.len();
+                done += batches[at].len();
                 progress(done, wanted_so_far);
-            }
+                Ok::<_, Error>(())
+            })?;
             unfinished.retain(|&path| !integrals[path].is_complete());
         }
         Ok(integrals.iter().map(PathIntegral::attributions).collect())
     }
 
-    fn run_gradients(
-        &mut self,
+    /// The graph with gradients that outputs this attention, opened if it was not.
+    fn gradients(&mut self, attention: AttentionOutputs) -> Result<Gradients<'_>> {
+        let opened = match self.explanations.with_gradients(attention).take() {
+            Some(opened) => opened,
+            None => {
+                let graph = explanation(self.model.config(), self.model.head(), attention)?;
+                lanes(self.engine, &graph, "explanation", self.model.weights()?)?
+            }
+        };
+        let labels = self.labels().len();
+        let lanes = self.explanations.with_gradients(attention).insert(opened);
+        let batch_tokens = lanes.tokens(self.options.batch_tokens) / GRADIENT_SHARE;
+        Ok(Gradients { lanes, inputs: GradientInputs { embeddings: &self.embeddings, labels, batch_tokens } })
+    }
+}
+
+impl GradientInputs<'_> {
+    /// `texts` in batches.
+    fn batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
+        batches(texts, self.batch_tokens)
+    }
+
+    /// Runs the graph on a batch of `texts` with these word embeddings; the gradients are those of the categories' logits.
+    fn run(
+        &self,
+        session: &mut Session,
         embeddings: &[Array2<f32>],
         texts: &[TextIds<'_>],
         categories: &[usize],
-        attention: AttentionOutputs,
     ) -> Result<Outputs> {
-        let labels = self.labels().len();
+        let labels = self.labels;
         if let Some(&category) = categories.iter().find(|category| **category >= labels) {
             return Err(Error::Category { category, labels });
         }
         let mut targets = Array2::<f32>::zeros((texts.len(), labels));
         categories.iter().enumerate().for_each(|(row, &category)| targets[[row, category]] = 1.0);
         let targets = targets.into_dyn();
-        let batch = self.batch(embeddings, texts);
+        let batch = self.embeddings.batch(embeddings, texts);
         let mut inputs = batch.inputs();
         inputs.push((TARGETS, Tensor::from(targets.view())));
-        let opened = match self.explanations.with_gradients(attention).take() {
-            Some(opened) => opened,
-            None => {
-                let graph = explanation(self.model.config(), self.model.head(), attention)?;
-                session(self.engine, &graph, "explanation", &self.model.weights()?)?
-            }
-        };
-        Ok(self.explanations.with_gradients(attention).insert(opened).run(inputs)?)
+        Ok(session.run(inputs)?)
     }
+}
+
+/// The elements of a batch.
+fn chosen<T: Copy>(batch: &[usize], of: &[T]) -> Vec<T> {
+    batch.iter().map(|&at| of[at]).collect()
 }
 
 /// The scalar product of each pair of rows.

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use midashi_encoder::{MatmulPrecision, TextIds, batches_of_equal_length};
+use midashi_encoder::{MatmulPrecision, batches_of_equal_length};
 use midashi_runtime::Engine;
 use midashi_text::TextWindow;
 use midashi_tokenizer::{Encoder, Length};
@@ -18,8 +18,9 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::encode::encode_text;
+use crate::id_classifier::IdClassifiers;
 use crate::windows::RowIds;
-use crate::{Error, IdClassifier, ModelFolder, Options, Reading, Result, Scores};
+use crate::{Error, ModelFolder, Options, Reading, Result, Scores};
 
 /// Texts that are read together and sorted by length together, and what their caller keeps with them.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub struct ClassifiedWindow<T> {
 
 /// A fine-tuned model that only classifies. [`Classifier`](crate::Classifier) also explains.
 pub struct BulkClassifier {
-    classifier: IdClassifier,
+    classifier: IdClassifiers,
     reading: Reading,
     threads: Arc<ThreadPool>,
 }
@@ -120,7 +121,7 @@ impl BulkClassifier {
     ) -> Result<Self> {
         let threads = ThreadPoolBuilder::new().num_threads(engine.threads()).build();
         Ok(Self {
-            classifier: IdClassifier::open(model, engine, precision)?,
+            classifier: IdClassifiers::open(model, engine, precision)?,
             reading: Reading::open(model, options)?,
             threads: Arc::new(threads.map_err(Error::Threads)?),
         })
@@ -198,28 +199,25 @@ impl BulkClassifier {
         let mut of_rows: Vec<Option<Scores>> = vec![None; rows.len()];
         let mut unread: Vec<usize> =
             ids.iter().map(|ids| ids.as_ref().map_or(0, |input| input.windows.len())).collect();
-        for batch in batches_of_equal_length(&lengths, Self::BATCH_TOKENS) {
-            let row_ids: Vec<RowIds<'_>> = batch.iter().map(|&row| rows[row].1.ids(rows[row].2)).collect();
-            let mut chosen: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
-            // ONNX Runtime multiplies a single row by another program, with other rounding (decision 75).
-            if let [lone] = *chosen {
-                chosen.push(lone);
-            }
+        let batches = batches_of_equal_length(&lengths, Self::BATCH_TOKENS);
+        let ids_of = |at: usize| batches[at].iter().map(|&row| rows[row].1.ids(rows[row].2)).collect();
+        let classified = self.classifier.classify_each(batches.len(), ids_of, |at, found| {
             let mut done = 0;
-            let name = |row: usize| {
-                let text = rows[batch[row.min(batch.len() - 1)]].0;
-                failed.set(Some(text));
-                beginning(&window[text])
-            };
-            let found = self.classifier.classify(&chosen).map_err(|error| error.with_text(name))?;
-            for (&row, found) in batch.iter().zip(found) {
+            for (&row, found) in batches[at].iter().zip(found) {
                 let (text, input, _) = rows[row];
                 of_rows[row] = Some(Scores { truncated: input.truncated, ..found });
                 unread[text] -= 1;
                 done += usize::from(unread[text] == 0);
             }
             progress(done);
-        }
+        });
+        classified.map_err(|(at, error)| {
+            error.with_text(|row| {
+                let text = rows[batches[at][row.min(batches[at].len() - 1)]].0;
+                failed.set(Some(text));
+                beginning(&window[text])
+            })
+        })?;
         let mut of_rows = of_rows.into_iter().flatten();
         let mut scores: Vec<Option<Scores>> = vec![None; ids.len()];
         for (text, input) in texts {

@@ -1,15 +1,17 @@
 //! The ranges of the frozen layers' activations, for their multiplication in 8-bit integers.
 
+use std::borrow::Cow;
+
 use midashi_artifacts::TokenizedCorpus;
 use midashi_encoder::{
     ActivationRanges, Batch, EncoderConfig, MatmulPrecision, PaddingRule, TextIds, Weights,
     batches_by_length, calibration,
 };
-use midashi_runtime::Engine;
+use midashi_runtime::{Engine, Session};
 
-use crate::Result;
-use crate::quantized::session;
+use crate::quantized::lanes;
 use crate::windows::RowIds;
+use crate::{Error, Result};
 
 /// The ranges are those of at most so many texts or windows. The error of the hidden states is then 0.060 of their
 /// size; with 64 texts it is 0.068, with 512 0.055 (livedoor titles, multilingual-e5-small).
@@ -33,17 +35,21 @@ pub(crate) fn activation_ranges(
     let chosen = calibration_rows(corpus);
     let texts: Vec<TextIds<'_>> = chosen.iter().map(RowIds::ids).collect();
     let graph = calibration(config, layers)?;
-    let mut session = session(engine, &graph, "calibration", weights, MatmulPrecision::Float32)?;
+    let mut lanes = lanes(engine, &graph, "calibration", Cow::Borrowed(weights), MatmulPrecision::Float32)?;
     let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
     let mut ranges = ActivationRanges::default();
-    for batch in batches_by_length(&lengths, BATCH_TOKENS) {
-        let texts: Vec<TextIds<'_>> = batch.iter().map(|&text| texts[text]).collect();
+    let batches = batches_by_length(&lengths, BATCH_TOKENS);
+    let compute = |session: &mut Session, at: usize| {
+        let texts: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();
         let batch = Batch::of_ids(&texts, config.pad_token_id, PaddingRule::Masked);
-        let outputs = session.run(batch.inputs())?;
+        Ok::<_, Error>(session.run(batch.inputs())?)
+    };
+    lanes.run_each(batches.len(), compute, |_, outputs| {
         for name in graph.output_names() {
             ranges.include(name, outputs.finite(name)?.iter().copied());
         }
-    }
+        Ok(())
+    })?;
     Ok(ranges)
 }
 

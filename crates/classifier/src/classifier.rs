@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use midashi_config::{Config, Evaluate, LongTexts, TextChoice};
-use midashi_encoder::{Batch, Graph, Start, Storage, TextIds, Weights, batches_by_length, classifier};
-use midashi_runtime::{Engine, Session};
+use midashi_encoder::{Graph, Start, Storage, TextIds, Weights, batches_by_length, classifier};
+use midashi_runtime::{Engine, Lanes, Session};
 use midashi_text::{Encoding, WindowRows, Windowing};
 use midashi_tokenizer::{Dictionaries, Encoded, Length, Tokenizer};
-use ndarray::{Array2, ArrayD, Axis, s};
 
 use crate::encode::{check_length, encode_text};
 use crate::explanation_sessions::ExplanationSessions;
 use crate::windows::RowIds;
+use crate::word_embeddings::WordEmbeddings;
 use crate::{Error, Integration, ModelFolder, Prediction, Result};
 
 /// How texts are read and computed.
@@ -27,7 +27,7 @@ pub struct Options {
     /// Longest input in tokens, if not the length that the model was trained on; a model with fewer positions reads
     /// fewer.
     pub max_length: Option<usize>,
-    /// Most tokens of a batch, padding included.
+    /// Most tokens of a batch, padding included; a thread of a CPU computes a part of them ([`Lanes::tokens`]).
     pub batch_tokens: usize,
     /// How exact integrated gradients have to be.
     pub integration: Integration,
@@ -41,9 +41,8 @@ pub struct Classifier<'e> {
     pub(crate) engine: &'e Engine,
     pub(crate) model: ModelFolder,
     pub(crate) options: Options,
-    /// `[vocabulary, hidden_size]`
-    embeddings: ArrayD<f32>,
-    session: Session,
+    pub(crate) embeddings: WordEmbeddings,
+    lanes: Lanes,
     pub(crate) explanations: ExplanationSessions,
     /// Loaded by the first text that is not tokenised yet.
     pub(crate) tokenizer: Option<Arc<Tokenizer>>,
@@ -109,15 +108,15 @@ impl<'e> Classifier<'e> {
     pub fn with_options(model: ModelFolder, engine: &'e Engine, options: Options) -> Result<Self> {
         let mut weights = model.weights()?;
         let graph = classifier(model.config(), model.head(), Start::InputsEmbeds)?;
-        let session = session(engine, &graph, "classifier", &weights)?;
         let name = model.config().word_embeddings();
         let embeddings = weights.remove(&name).ok_or(midashi_encoder::Error::Unfilled(name))?;
+        let lanes = lanes(engine, &graph, "classifier", weights)?;
         Ok(Self {
             engine,
             model,
             options,
-            embeddings,
-            session,
+            embeddings: WordEmbeddings(embeddings),
+            lanes,
             explanations: ExplanationSessions::default(),
             tokenizer: None,
         })
@@ -210,19 +209,24 @@ impl<'e> Classifier<'e> {
     ) -> Result<Vec<Prediction>> {
         let mut done = 0;
         let mut predictions: Vec<Option<Prediction>> = vec![None; texts.len()];
-        for batch in self.batches(texts, self.options.batch_tokens) {
-            let chosen: Vec<TextIds<'_>> = batch.iter().map(|&text| texts[text]).collect();
-            let inputs = self.batch(&self.word_embeddings(&chosen)?, &chosen);
-            let outputs = self.session.run(inputs.inputs())?;
+        let batches = batches(texts, self.lanes.tokens(self.options.batch_tokens));
+        let embeddings = &self.embeddings;
+        let compute = |session: &mut Session, at: usize| {
+            let chosen: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();
+            let inputs = embeddings.batch(&embeddings.of(&chosen)?, &chosen);
+            let outputs = session.run(inputs.inputs())?;
             let lengths: Vec<usize> = chosen.iter().map(|text| text.input_ids.len()).collect();
-            done += batch.len();
-            let name = |row: usize| format!("text {}", batch[row] + 1);
-            let found = Prediction::of_batch(&outputs, &lengths).map_err(|error| error.with_text(name))?;
-            for (text, prediction) in batch.into_iter().zip(found) {
+            let name = |row: usize| format!("text {}", batches[at][row] + 1);
+            Prediction::of_batch(&outputs, &lengths).map_err(|error| error.with_text(name))
+        };
+        self.lanes.run_each(batches.len(), compute, |at, found| {
+            for (&text, prediction) in batches[at].iter().zip(found) {
                 predictions[text] = Some(prediction);
             }
+            done += batches[at].len();
             progress(done, texts.len());
-        }
+            Ok(())
+        })?;
         Ok(predictions.into_iter().flatten().collect())
     }
 
@@ -263,36 +267,16 @@ impl<'e> Classifier<'e> {
         check_length(&tokenizer, self.text(), self.length())?;
         Ok(self.tokenizer.insert(tokenizer))
     }
-
-    /// `texts` in batches of similar length, of at most `batch_tokens` tokens each.
-    pub(crate) fn batches(&self, texts: &[TextIds<'_>], batch_tokens: usize) -> Vec<Vec<usize>> {
-        let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
-        batches_by_length(&lengths, batch_tokens)
-    }
-
-    /// The texts' word embeddings, each `[tokens, hidden_size]`.
-    pub(crate) fn word_embeddings(&self, texts: &[TextIds<'_>]) -> Result<Vec<Array2<f32>>> {
-        let rows = self.embeddings.len_of(Axis(0));
-        let row =
-            |&id: &i32| usize::try_from(id).ok().filter(|&row| row < rows).ok_or(Error::Id { id, rows });
-        let of_text = |text: &TextIds<'_>| {
-            let ids = text.input_ids.iter().map(row).collect::<Result<Vec<usize>>>()?;
-            Ok(self.embeddings.select(Axis(0), &ids).slice(s![.., ..]).to_owned())
-        };
-        texts.iter().map(of_text).collect()
-    }
-
-    /// The inputs of a graph that starts at word embeddings.
-    pub(crate) fn batch(&self, embeddings: &[Array2<f32>], texts: &[TextIds<'_>]) -> Batch {
-        let numbers: Vec<Vec<f32>> = embeddings.iter().map(|text| text.iter().copied().collect()).collect();
-        let rows: Vec<(&[f32], &[i32])> =
-            numbers.iter().zip(texts).map(|(numbers, text)| (&numbers[..], text.token_type_ids)).collect();
-        Batch::of_embeddings(&rows, self.model.config().hidden_size)
-    }
 }
 
-/// A session of `graph` with all its parameters from `weights`.
-pub(crate) fn session(engine: &Engine, graph: &Graph, name: &str, weights: &Weights) -> Result<Session> {
-    let parameters = weights.for_graph(graph, |_| true)?;
-    Ok(engine.session(&graph.to_model(name, |_| Storage::External), parameters)?)
+/// `texts` in batches of similar length, of at most `tokens` tokens each.
+pub(crate) fn batches(texts: &[TextIds<'_>], tokens: usize) -> Vec<Vec<usize>> {
+    let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+    batches_by_length(&lengths, tokens)
+}
+
+/// `graph`, ready to compute many batches, with all its parameters from `weights`.
+pub(crate) fn lanes(engine: &Engine, graph: &Graph, name: &str, weights: Weights) -> Result<Lanes> {
+    let parameters = weights.into_graph(graph, |_| true)?;
+    Ok(engine.lanes(&graph.to_model(name, |_| Storage::External), parameters)?)
 }

@@ -82,23 +82,12 @@ impl Classifier<'_> {
                 Ok(spread_all(rows, &found.into_iter().map(|of_row| of_row.weights).collect::<Vec<_>>()))
             }
             Method::GradientXInput => {
-                let mut weights = vec![Vec::new(); ids.len()];
-                for batch in self.explanation_batches(ids) {
-                    let chosen: Vec<TextIds<'_>> = batch.iter().map(|&row| ids[row]).collect();
-                    let categories: Vec<usize> = batch.iter().map(|&row| category(row)).collect();
-                    let products = self.gradients_x_inputs(&chosen, &categories)?;
-                    batch.into_iter().zip(products).for_each(|(row, products)| weights[row] = products);
-                }
-                Ok(spread_all(rows, &weights))
+                let categories: Vec<usize> = (0..ids.len()).map(category).collect();
+                Ok(spread_all(rows, &self.gradients_x_inputs(ids, &categories)?))
             }
             Method::Attention { .. } | Method::Rollout => {
                 let mut weights = vec![Vec::new(); ids.len()];
-                for batch in self.attention_batches(ids) {
-                    let chosen: Vec<TextIds<'_>> = batch.iter().map(|&row| ids[row]).collect();
-                    for (row, attentions) in batch.into_iter().zip(self.attentions(&chosen)?) {
-                        weights[row] = of_layers(&attentions, method);
-                    }
-                }
+                self.each_attention(ids, |row, attention| weights[row] = of_layers(&attention, method))?;
                 Ok(spread_all(rows, &weights))
             }
         }

@@ -74,19 +74,15 @@ impl HiddenStates {
         let mut writer = FeaturesWriter::create(path, key)?;
         let unit = if corpus.windowing.is_some() { "windows" } else { "texts" };
         let mut progress = Progress::new(format!("{layers} frozen layers"), ids.len() as u64, unit);
-        for batch in trunk.batches(&ids) {
-            let batch_ids: Vec<TextIds<'_>> = batch.iter().map(|&text| ids[text]).collect();
+        let name = |row: usize| names[row].0.clone().into_owned();
+        trunk.each_batch(&ids, name, |batch, hidden| {
             let sizes: Vec<usize> =
-                batch_ids.iter().map(|ids| ids.input_ids.len() * key.hidden_size).collect();
+                batch.iter().map(|&row| ids[row].input_ids.len() * key.hidden_size).collect();
             let names: Vec<&str> = batch.iter().map(|&row| &*names[row].0).collect();
-            let hidden = trunk.compute_batch(&batch_ids).map_err(|error| {
-                error.with_text(|row| {
-                    names.get(row).map_or_else(|| format!("row {row}"), |name| (*name).to_owned())
-                })
-            })?;
             writer.add(&names, &sizes, hidden)?;
             progress.advance(batch.len() as u64);
-        }
+            Ok(())
+        })?;
         progress.finish();
         writer.finish()?;
         let seconds = started.elapsed().as_secs_f64();

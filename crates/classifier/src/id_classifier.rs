@@ -1,16 +1,32 @@
 //! A fine-tuned model that classifies tokenised texts and does nothing else.
 
-use midashi_encoder::{Batch, LOGITS, MatmulPrecision, PaddingRule, TextIds, logits};
-use midashi_runtime::{Engine, Session};
+use std::borrow::Cow;
+
+use midashi_encoder::{Batch, Graph, LOGITS, MatmulPrecision, PaddingRule, TextIds, logits};
+use midashi_runtime::{Engine, Lanes, Session};
 use ndarray::s;
 
-use crate::mapped::session;
-use crate::quantized::check_precision;
+use crate::mapped::opened;
+use crate::quantized::{check_precision, lanes};
+use crate::windows::RowIds;
 use crate::{Error, ModelFolder, Result, Scores};
 
-/// A fine-tuned model whose caller tokenises the texts ([`Reading`](crate::Reading)) and makes the batches.
+/// A fine-tuned model whose caller tokenises the texts ([`Reading`](crate::Reading)) and makes the batches. All threads
+/// compute the same batch, so that a single text has its answer soon.
 pub struct IdClassifier {
     session: Session,
+    ids: Ids,
+}
+
+/// As [`IdClassifier`], for many batches: each thread computes one of its own.
+pub(crate) struct IdClassifiers {
+    lanes: Lanes,
+    ids: Ids,
+}
+
+/// What a model's token ids are.
+#[derive(Clone, Copy)]
+struct Ids {
     pad_token_id: i64,
     /// Rows of the word embeddings.
     vocabulary: usize,
@@ -22,12 +38,9 @@ impl IdClassifier {
     /// # Errors
     /// When a weight is missing or damaged, ONNX Runtime refuses the graph, or 8-bit integers are requested on CUDA.
     pub fn open(model: &ModelFolder, engine: &Engine, precision: MatmulPrecision<'_>) -> Result<Self> {
-        let needs_integers = !matches!(precision, MatmulPrecision::Float32);
-        check_precision(needs_integers, engine.device(), "the precision is \"int8\"")?;
-        let config = model.config();
-        let graph = logits(config, model.head(), precision)?;
-        let session = session(engine, &graph, "classifier", model, precision)?;
-        Ok(Self { session, pad_token_id: config.pad_token_id, vocabulary: config.vocab_size })
+        let (graph, ids) = prepared(model, engine, precision)?;
+        let open = |graph: &[u8], floats, folder: &_| engine.session_beside(graph, floats, folder);
+        Ok(Self { session: opened(open, &graph, "classifier", model, precision)?, ids })
     }
 
     /// Classifies texts as one batch.
@@ -35,6 +48,55 @@ impl IdClassifier {
     /// # Errors
     /// When an id has no word embedding, the graph fails, or a logit is not finite.
     pub fn classify(&mut self, texts: &[TextIds<'_>]) -> Result<Vec<Scores>> {
+        self.ids.classify(&mut self.session, texts)
+    }
+}
+
+impl IdClassifiers {
+    /// As [`IdClassifier::open`].
+    pub(crate) fn open(model: &ModelFolder, engine: &Engine, precision: MatmulPrecision<'_>) -> Result<Self> {
+        let (graph, ids) = prepared(model, engine, precision)?;
+        // Sessions share packed weights that are in memory, and not those of a mapped file; processes share mapped ones.
+        let lanes = if engine.threads() > 1 {
+            lanes(engine, &graph, "classifier", Cow::Owned(model.weights()?), precision)?
+        } else {
+            let open = |graph: &[u8], floats, folder: &_| engine.lanes_beside(graph, floats, folder);
+            opened(open, &graph, "classifier", model, precision)?
+        };
+        Ok(Self { lanes, ids })
+    }
+
+    /// Classifies batches of rows, `count` in number. `take` gets the scores of each batch, in their order.
+    ///
+    /// # Errors
+    /// The first error and the number of its batch.
+    pub(crate) fn classify_each<'t>(
+        &mut self,
+        count: usize,
+        batch: impl Fn(usize) -> Vec<RowIds<'t>> + Sync,
+        mut take: impl FnMut(usize, Vec<Scores>),
+    ) -> Result<(), (usize, Error)> {
+        let ids = self.ids;
+        let compute = |session: &mut Session, at: usize| {
+            let rows = batch(at);
+            let mut texts: Vec<TextIds<'_>> = rows.iter().map(RowIds::ids).collect();
+            // ONNX Runtime multiplies a single row by another program, with other rounding (decision 75).
+            if let [lone] = *texts {
+                texts.push(lone);
+            }
+            let mut scores = ids.classify(session, &texts).map_err(|error| (at, error))?;
+            scores.truncate(rows.len());
+            Ok(scores)
+        };
+        self.lanes.run_each(count, compute, |at, scores| {
+            take(at, scores);
+            Ok(())
+        })
+    }
+}
+
+impl Ids {
+    fn classify(self, session: &mut Session, texts: &[TextIds<'_>]) -> Result<Vec<Scores>> {
         // ONNX counts a negative id from the end of the table.
         let rows = self.vocabulary;
         let is_wrong = |id: &i32| usize::try_from(*id).map_or(true, |id| id >= rows);
@@ -42,9 +104,18 @@ impl IdClassifier {
             return Err(Error::Id { id, rows });
         }
         let inputs = Batch::of_ids(texts, self.pad_token_id, PaddingRule::Masked);
-        let outputs = self.session.run(inputs.inputs())?;
+        let outputs = session.run(inputs.inputs())?;
         let logits = outputs.finite(LOGITS)?;
         // Whoever tokenised a text knows whether it was truncated.
         Ok((0..texts.len()).map(|row| Scores::new(logits.slice(s![row, ..]), false)).collect())
     }
+}
+
+/// The graph that only classifies, and the ids that it takes.
+fn prepared(model: &ModelFolder, engine: &Engine, precision: MatmulPrecision<'_>) -> Result<(Graph, Ids)> {
+    let needs_integers = !matches!(precision, MatmulPrecision::Float32);
+    check_precision(needs_integers, engine.device(), "the precision is \"int8\"")?;
+    let config = model.config();
+    let ids = Ids { pad_token_id: config.pad_token_id, vocabulary: config.vocab_size };
+    Ok((logits(config, model.head(), precision)?, ids))
 }

@@ -22,6 +22,7 @@ mod rollout;
 mod scores;
 mod trunk;
 mod windows;
+mod word_embeddings;
 
 pub use midashi_encoder::{EncoderConfig, MatmulPrecision, TextIds};
 pub use midashi_text::{TextWindow, WindowRows, Windowing};

@@ -7,21 +7,22 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use midashi_encoder::{FileRange, Graph, MatmulPrecision, Storage};
-use midashi_runtime::{Engine, Session};
 use midashi_stage::Error as FileError;
+use ndarray::ArrayD;
 
 use crate::quantized::weight_bits;
 use crate::{Error, ModelFolder, Result};
 
-/// A session of `graph`, built in `precision`, with all its parameters from the folder `model`; those of int8 matrix products
-/// are quantised.
-pub(crate) fn session(
-    engine: &Engine,
+/// `graph`, built in `precision`, with all its parameters from the folder `model`; those of int8 matrix products are quantised.
+/// `open` is [`Engine::session_beside`](midashi_runtime::Engine::session_beside) or
+/// [`Engine::lanes_beside`](midashi_runtime::Engine::lanes_beside).
+pub(crate) fn opened<T>(
+    open: impl FnOnce(&[u8], Vec<(String, ArrayD<f32>)>, &Path) -> midashi_runtime::Result<T>,
     graph: &Graph,
     name: &str,
     model: &ModelFolder,
     precision: MatmulPrecision<'_>,
-) -> Result<Session> {
+) -> Result<T> {
     let file = model.weights_file();
     let before = file.as_deref().map(version).transpose()?;
     // ONNX Runtime follows no link out of the folder that it is given.
@@ -43,11 +44,11 @@ pub(crate) fn session(
         (None, Some(range)) => Storage::File(range),
         (None, None) => Storage::External,
     });
-    let session = engine.session_beside(&graph, floats, folder)?;
+    let opened = open(&graph, floats, folder)?;
     // ONNX Runtime opens the file by its name, after it was checked.
     match file {
         Some(path) if Some(version(&path)?) != before => Err(Error::Changed { path }),
-        _ => Ok(session),
+        _ => Ok(opened),
     }
 }
 

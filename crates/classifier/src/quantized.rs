@@ -1,7 +1,9 @@
 //! Sessions of graphs whose linear layers may be multiplied in 8-bit integers.
 
+use std::borrow::Cow;
+
 use midashi_encoder::{Graph, MatmulPrecision, Storage, Weights};
-use midashi_runtime::{Device, Engine, Session};
+use midashi_runtime::{Device, Engine, Lanes};
 
 use crate::{Error, Result};
 
@@ -13,22 +15,26 @@ pub(crate) fn check_precision(needs_integers: bool, device: Device, setting: &'s
     if needs_integers && device == Device::Cuda { Err(Error::Int8OnCuda { setting }) } else { Ok(()) }
 }
 
-/// A session of `graph`, built in `precision`, with all its parameters from `weights`; those of int8 matrix products are
-/// quantised.
-pub(crate) fn session(
+/// `graph`, built in `precision`, ready to compute many batches, with all its parameters from `weights`; those of int8 matrix
+/// products are quantised.
+pub(crate) fn lanes(
     engine: &Engine,
     graph: &Graph,
     name: &str,
-    weights: &Weights,
+    weights: Cow<'_, Weights>,
     precision: MatmulPrecision<'_>,
-) -> Result<Session> {
+) -> Result<Lanes> {
     let mut quantized = weights.quantized(graph, precision, weight_bits())?;
-    let floats = weights.for_graph(graph, |name| !quantized.contains_key(name))?;
+    let is_float = |name: &str| !quantized.contains_key(name);
+    let floats = match weights {
+        Cow::Borrowed(weights) => weights.for_graph(graph, is_float)?,
+        Cow::Owned(weights) => weights.into_graph(graph, is_float)?,
+    };
     let model = graph.to_model(name, |name| match quantized.remove(name) {
         Some(bytes) => Storage::Embedded(bytes.into()),
         None => Storage::External,
     });
-    Ok(engine.session(&model, floats)?)
+    Ok(engine.lanes(&model, floats)?)
 }
 
 /// Bits of an int8 weight. x86 processors without VNNI add two products of uint8 and int8 in 16 bits (`vpmaddubsw`),

@@ -1,5 +1,6 @@
 //! The frozen layers: their hidden states, computed in batches of similar length.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use midashi_artifacts::{FeaturesKey, TokenizedCorpus, round_to};
@@ -8,15 +9,15 @@ use midashi_encoder::{
     ActivationRanges, Batch, EncoderConfig, HIDDEN_STATES, MatmulPrecision, PaddingRule, TextIds, Weights,
     batches_by_length,
 };
-use midashi_runtime::{Engine, Session};
+use midashi_runtime::{Engine, Lanes, Session};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::calibrate::activation_ranges;
-use crate::quantized::{check_precision, session, weight_bits};
+use crate::quantized::{check_precision, lanes, weight_bits};
+use crate::{Error, Result};
 
 /// Raised when the trunk's arithmetic changes, so that cached features are computed again.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// The frozen layers that a model was trained with, in `model/midashi.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,9 +28,9 @@ pub struct TrunkRecord {
     pub kept: bool,
 }
 
-/// The frozen layers as a session.
+/// The frozen layers, ready to run.
 pub struct Trunk {
-    session: RefCell<Session>,
+    lanes: RefCell<Lanes>,
     pad_token_id: i64,
     hidden_size: usize,
     precision: FeaturePrecision,
@@ -61,7 +62,7 @@ impl Trunk {
         };
         let graph = midashi_encoder::trunk(config, key.trunk_layers, precision)?;
         Ok(Self {
-            session: RefCell::new(session(engine, &graph, "trunk", weights, precision)?),
+            lanes: RefCell::new(lanes(engine, &graph, "trunk", Cow::Borrowed(weights), precision)?),
             pad_token_id: config.pad_token_id,
             hidden_size: config.hidden_size,
             precision: key.precision,
@@ -72,39 +73,51 @@ impl Trunk {
     /// Texts as the inputs of a graph that starts after the trunk.
     ///
     /// # Errors
-    /// When the graph fails, or a hidden state is too large for the features' precision.
+    /// When the graph fails, or a hidden state is not finite or too large for the features' precision.
     pub fn batch(&self, texts: &[TextIds<'_>]) -> Result<Batch> {
         let mut hidden = vec![Vec::new(); texts.len()];
-        for batch in self.batches(texts) {
-            let ids: Vec<TextIds<'_>> = batch.iter().map(|&text| texts[text]).collect();
-            let numbers = self.compute_batch(&ids)?;
+        let name = |text: usize| format!("row {text} of the batch");
+        self.each_batch(texts, name, |batch, numbers| {
             let mut rest = &numbers[..];
-            for &text in &batch {
+            for &text in batch {
                 let (of_text, others) = rest.split_at(texts[text].input_ids.len() * self.hidden_size);
                 hidden[text] = of_text.to_vec();
                 rest = others;
             }
-        }
+            Ok(())
+        })?;
         Ok(Batch::of_hidden(&hidden, self.hidden_size))
     }
 
-    /// `texts` in batches of similar length.
-    pub fn batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
-        let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
-        batches_by_length(&lengths, self.batch_tokens)
-    }
-
-    /// Hidden states of one batch, text after text, `[all tokens, hidden_size]`, rounded to the features' precision.
+    /// Computes `texts` in batches of similar length. `take` gets each batch, as indices into `texts`, with its hidden
+    /// states, text after text, `[all tokens, hidden_size]`, rounded to the features' precision. `name` names a text in an
+    /// error.
     ///
     /// # Errors
-    /// As [`Trunk::batch`].
-    pub fn compute_batch(&self, texts: &[TextIds<'_>]) -> Result<Vec<f32>> {
-        let batch = Batch::of_ids(texts, self.pad_token_id, PaddingRule::Masked);
-        let mut session = self.session.borrow_mut();
-        let outputs = session.run(batch.inputs())?;
-        let hidden = outputs.finite(HIDDEN_STATES).map_err(|error| of_token(error, texts))?;
-        let hidden = hidden.as_slice().map_or_else(|| hidden.iter().copied().collect(), <[f32]>::to_vec);
-        Ok(round_to(self.precision, hidden)?)
+    /// Those of `take`, and as [`Trunk::batch`].
+    pub fn each_batch(
+        &self,
+        texts: &[TextIds<'_>],
+        name: impl Fn(usize) -> String + Sync,
+        mut take: impl FnMut(&[usize], Vec<f32>) -> Result<()>,
+    ) -> Result<()> {
+        let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
+        let mut lanes = self.lanes.borrow_mut();
+        let batches = batches_by_length(&lengths, lanes.tokens(self.batch_tokens));
+        let (pad_token_id, precision) = (self.pad_token_id, self.precision);
+        let compute = |session: &mut Session, at: usize| {
+            let texts: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();
+            let batch = Batch::of_ids(&texts, pad_token_id, PaddingRule::Masked);
+            let outputs = session.run(batch.inputs())?;
+            let hidden = outputs.finite(HIDDEN_STATES).map_err(|error| {
+                Error::from(of_token(error, &texts)).with_text(|row| {
+                    batches[at].get(row).map_or_else(|| format!("row {row}"), |&text| name(text))
+                })
+            })?;
+            let hidden = hidden.as_slice().map_or_else(|| hidden.iter().copied().collect(), <[f32]>::to_vec);
+            Ok(round_to(precision, hidden)?)
+        };
+        lanes.run_each(batches.len(), compute, |at, hidden| take(&batches[at], hidden))
     }
 }
 

@@ -30,8 +30,10 @@ const CASES: [(&str, &str); 5] =
 const LABELS: usize = 5;
 /// Of the fixture's integrated gradients.
 const POINTS: usize = 13;
+/// A thread computes this share of the tokens of a batch, and with gradients this share of that.
+const SHARE: usize = 4;
 /// Enough for all texts of the fixture in one batch, with gradients too.
-const ONE_BATCH: usize = 4 * 9 * POINTS;
+const ONE_BATCH: usize = SHARE * SHARE * 9 * POINTS;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -299,7 +301,7 @@ fn integrated_gradients_do_not_depend_on_which_points_go_together() {
     let paths: Vec<IntegrationPath<'_>> = case.texts.iter().map(Text::path).collect();
     let mut count = |done, wanted| progress.push((done, wanted));
     // Half of the points of the longest text fit into a batch.
-    case.classifier(4 * 9 * 7).integrated_gradients(&paths, &mut count).unwrap();
+    case.classifier(SHARE * SHARE * 9 * 7).integrated_gradients(&paths, &mut count).unwrap();
     assert_eq!(progress.last(), Some(&(4 * POINTS, 4 * POINTS)));
     assert!(progress.len() > 3 && progress.is_sorted(), "{progress:?}");
 }
@@ -344,7 +346,7 @@ fn predictions_are_pytorchs_in_the_order_of_the_texts() {
     for case in CASES.map(Case::read) {
         let logits = case.logits("logits");
         // One batch, three, and each text alone; the shortest come first.
-        for batch_tokens in [ONE_BATCH, 14, 1] {
+        for batch_tokens in [ONE_BATCH, SHARE * 14, 1] {
             let predictions = case.classifier(batch_tokens).classify_ids(&case.ids()).unwrap();
             assert_eq!(predictions.len(), case.texts.len());
             for (row, prediction) in predictions.into_iter().enumerate() {
@@ -366,12 +368,35 @@ fn predictions_are_pytorchs_in_the_order_of_the_texts() {
 }
 
 #[test]
-fn batches_hold_every_text_once_and_a_quarter_of_the_tokens() {
-    let case = Case::main();
-    let classifier = case.classifier(4 * 14);
-    // Lengths are 9, 7, 3 and 1.
-    assert_eq!(classifier.explanation_batches(&case.ids()), [vec![3, 2], vec![1], vec![0]]);
-    assert_eq!(classifier.explanation_batches(&[]), Vec::<Vec<usize>>::new());
+fn no_number_depends_on_the_threads() {
+    let numbers = |threads: usize| {
+        let folder = root().join("cache/onnxruntime");
+        let engine = Engine::open(&folder, DeviceChoice::Cpu, threads).unwrap();
+        CASES.map(Case::read).map(|case| {
+            let model = ModelFolder::open(case.folder.path()).unwrap();
+            let integration = Integration { points: POINTS, error: 0.0 };
+            let options = Options { batch_tokens: SHARE * 14, integration, ..Options::default() };
+            let mut classifier = Classifier::with_options(model, &engine, options).unwrap();
+            let (ids, categories) = (case.ids(), case.categories());
+            let predictions = classifier.classify_ids(&ids).unwrap();
+            let attributions = classifier.attributions(&ids, &categories).unwrap();
+            let paths: Vec<IntegrationPath<'_>> = case.texts.iter().map(Text::path).collect();
+            let integrated = classifier.integrated_gradients(&paths, &mut |_, _| {}).unwrap();
+            (
+                predictions.into_iter().map(|found| (found.logits, found.attention)).collect::<Vec<_>>(),
+                attributions
+                    .into_iter()
+                    .map(|found| (found.mean_attention, found.gradient_x_input))
+                    .collect::<Vec<_>>(),
+                classifier.attentions(&ids).unwrap(),
+                integrated.into_iter().map(|found| found.weights).collect::<Vec<_>>(),
+            )
+        })
+    };
+    let alone = numbers(1);
+    for threads in [2, 3] {
+        assert_eq!(numbers(threads), alone, "{threads} threads");
+    }
 }
 
 /// Why there are no integrated gradients of `text`.

@@ -11,7 +11,7 @@ use crate::device::DeviceChoice;
 pub struct Evaluate {
     /// Number of test texts whose attention is stored, evenly spaced over the split, or `"all"`.
     pub attention_texts: TextCount,
-    /// Tokens per batch.
+    /// Tokens per batch. On a CPU each thread computes a quarter of them at a time.
     pub batch_tokens: usize,
     /// Device of evaluation.
     pub device: DeviceChoice,

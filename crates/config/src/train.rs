@@ -54,7 +54,7 @@ pub struct Train {
     pub tf32: bool,
     /// Where the optimiser computes its steps.
     pub optimiser: Optimiser,
-    /// Tokens per batch in which the frozen layers are computed.
+    /// Tokens per batch in which the frozen layers are computed. On a CPU each thread computes a quarter of them at a time.
     pub trunk_batch_tokens: usize,
     /// Matmul precision of the frozen layers. Trainable layers are always float32.
     pub trunk_precision: TrunkPrecision,

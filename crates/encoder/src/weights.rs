@@ -102,6 +102,22 @@ impl Weights {
         graph.parameters().filter(|(name, _)| wanted(name)).map(|(name, _)| of(name)).collect()
     }
 
+    /// As [`for_graph`](Self::for_graph), for weights that are not needed any more: nothing is copied.
+    ///
+    /// # Errors
+    /// When a parameter is missing.
+    pub fn into_graph(
+        mut self,
+        graph: &Graph,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<(String, ArrayD<f32>)>> {
+        let mut of = |name: &str| {
+            let tensor = self.remove(name).ok_or_else(|| Error::Unfilled(name.to_owned()))?;
+            Ok((name.to_owned(), tensor))
+        };
+        graph.parameters().filter(|(name, _)| wanted(name)).map(|(name, _)| of(name)).collect()
+    }
+
     /// All tensors by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ArrayD<f32>)> {
         self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))

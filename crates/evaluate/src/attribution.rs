@@ -43,17 +43,14 @@ pub fn explanations(
     let ids: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
     let mut found: Vec<Option<OfRow>> = ids.iter().map(|_| None).collect();
     let mut progress = Progress::new("explanations", ids.len() as u64, unit(&rows));
-    for batch in classifier.explanation_batches(&ids) {
-        let chosen: Vec<_> = batch.iter().map(|&row| ids[row]).collect();
-        let categories: Vec<usize> =
-            batch.iter().map(|&row| subjects[rows.text(row)].category.index()).collect();
-        for (&row, attribution) in batch.iter().zip(classifier.attributions(&chosen, &categories)?) {
-            let (layer_attention, rollout) = (attribution.layer_attention(), attribution.rollout());
-            let gradient_x_input = attribution.gradient_x_input;
-            found[row] = Some(OfRow { layer_attention, rollout, gradient_x_input });
-        }
-        progress.advance(batch.len() as u64);
-    }
+    let categories: Vec<usize> =
+        (0..ids.len()).map(|row| subjects[rows.text(row)].category.index()).collect();
+    classifier.each_attribution(&ids, &categories, |row, attribution| {
+        let (layer_attention, rollout) = (attribution.layer_attention(), attribution.rollout());
+        let gradient_x_input = attribution.gradient_x_input;
+        found[row] = Some(OfRow { layer_attention, rollout, gradient_x_input });
+        progress.advance(1);
+    })?;
     progress.finish();
     classifier.free_explanations();
     let mut found = found.into_iter().flatten();
@@ -81,13 +78,8 @@ pub fn explanations(
 /// The graph is freed afterwards: every open graph has a copy of the layers' weights.
 fn all_attention(classifier: &mut Classifier<'_>, texts: &[&Encoding]) -> Result<Vec<Vec<f32>>> {
     let ids: Vec<TextIds<'_>> = texts.iter().map(|text| text_ids(text)).collect();
-    let mut all = vec![Vec::new(); ids.len()];
-    for batch in classifier.attention_batches(&ids) {
-        let chosen: Vec<TextIds<'_>> = batch.iter().map(|&at| ids[at]).collect();
-        for (at, attentions) in batch.into_iter().zip(classifier.attentions(&chosen)?) {
-            all[at] = attentions.iter().copied().collect();
-        }
-    }
+    let all = classifier.attentions(&ids)?;
+    let all = all.iter().map(|attentions| attentions.iter().copied().collect()).collect();
     classifier.free_explanations();
     Ok(all)
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::device::Device;
 use crate::device_tensor::DeviceTensor;
 use crate::error::Result;
+use crate::lanes::Lanes;
 use crate::library::Runtime;
 use crate::session::{Session, SessionOptions};
 
@@ -79,16 +80,49 @@ impl Engine {
         self.session_with(model, self.options().with_initializers(initializers).with_data_folder(folder))
     }
 
+    /// As [`session`](Self::session), for a model that computes many batches: on the CPU each thread computes a batch of its
+    /// own, so that a batch's results do not depend on the number of threads. Of more than [`Lanes::MOST`] threads, several
+    /// compute a batch.
+    ///
+    /// # Errors
+    /// When ONNX Runtime rejects the model.
+    pub fn lanes(&self, model: &[u8], initializers: Vec<(String, ArrayD<f32>)>) -> Result<Lanes> {
+        self.lanes_with(model, self.options().with_initializers(initializers))
+    }
+
+    /// As [`lanes`](Self::lanes), for a model whose other parameters lie in files of `folder`.
+    ///
+    /// # Errors
+    /// When ONNX Runtime rejects the model, or a file is missing or too short.
+    pub fn lanes_beside(
+        &self,
+        model: &[u8],
+        initializers: Vec<(String, ArrayD<f32>)>,
+        folder: &Path,
+    ) -> Result<Lanes> {
+        self.lanes_with(model, self.options().with_initializers(initializers).with_data_folder(folder))
+    }
+
+    fn lanes_with(&self, model: &[u8], options: SessionOptions) -> Result<Lanes> {
+        let count = match self.device {
+            Device::Cpu => self.threads.clamp(1, Lanes::MOST),
+            Device::Cuda => 1,
+        };
+        let threads = (self.threads / count).max(1);
+        let sessions = self.runtime.sessions(model, options.with_threads(threads), count)?;
+        if let Some(session) = sessions.first() {
+            warn_of_fallback(session);
+        }
+        Ok(Lanes::new(sessions, self.device))
+    }
+
     fn options(&self) -> SessionOptions {
         SessionOptions::new(self.device, self.threads).with_tf32(self.tf32)
     }
 
     fn session_with(&self, model: &[u8], options: SessionOptions) -> Result<Session> {
         let session = self.runtime.session(model, options)?;
-        if let Some(fallback) = session.fallback() {
-            // Work goes on even if nobody reads the warning.
-            let _ = writeln!(io::stderr(), "  warning: {}", shaped(&fallback.to_string()));
-        }
+        warn_of_fallback(&session);
         Ok(session)
     }
 
@@ -117,6 +151,13 @@ impl Engine {
     /// Number of threads on the CPU.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+}
+
+fn warn_of_fallback(session: &Session) {
+    if let Some(fallback) = session.fallback() {
+        // Work goes on even if nobody reads the warning.
+        let _ = writeln!(io::stderr(), "  warning: {}", shaped(&fallback.to_string()));
     }
 }
 

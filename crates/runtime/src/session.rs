@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD};
 use ort::ep::CUDA;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::builder::{GraphOptimizationLevel, PrepackedWeights, SessionBuilder};
 use ort::session::{SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, TensorRef};
 
@@ -61,6 +61,12 @@ impl SessionOptions {
         self
     }
 
+    /// On the CPU, runs with `threads` threads.
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// The values of the parameters that the model declares as external, by name.
     pub fn with_initializers(mut self, initializers: Vec<(String, ArrayD<f32>)>) -> Self {
         self.initializers = initializers;
@@ -71,6 +77,16 @@ impl SessionOptions {
     pub fn with_data_folder(mut self, folder: &Path) -> Self {
         self.data_folder = Some(folder.to_owned());
         self
+    }
+
+    /// The parameters as tensors of ONNX Runtime.
+    fn take_parameters(&mut self) -> Result<Vec<(String, Arc<DynValue>)>> {
+        let tensor = |(name, array): (String, ArrayD<f32>)| {
+            let tensor =
+                ort::value::Tensor::from_array(array).map_err(failed(format!("take the tensor {name}")));
+            Ok((name, Arc::new(tensor?.into_dyn())))
+        };
+        std::mem::take(&mut self.initializers).into_iter().map(tensor).collect()
     }
 
     fn builder(&self, runtime: &Runtime) -> ort::Result<SessionBuilder> {
@@ -91,21 +107,47 @@ impl Runtime {
     ///
     /// # Errors
     /// When ONNX Runtime rejects the model or the options.
-    pub fn session(&self, model: &[u8], options: SessionOptions) -> Result<Session> {
+    pub fn session(&self, model: &[u8], mut options: SessionOptions) -> Result<Session> {
+        let parameters = options.take_parameters()?;
+        self.prepare(model, &options, &parameters, None)
+    }
+
+    /// As [`session`](Self::session), `count` sessions that can run at the same time. They share the parameters of
+    /// [`SessionOptions::with_initializers`], and what ONNX Runtime packs them into.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    pub fn sessions(&self, model: &[u8], mut options: SessionOptions, count: usize) -> Result<Vec<Session>> {
+        let (parameters, packed) = (options.take_parameters()?, PrepackedWeights::new());
+        (0..count).map(|_| self.prepare(model, &options, &parameters, Some(&packed))).collect()
+    }
+
+    fn prepare(
+        &self,
+        model: &[u8],
+        options: &SessionOptions,
+        parameters: &[(String, Arc<DynValue>)],
+        packed: Option<&PrepackedWeights>,
+    ) -> Result<Session> {
         let mut builder = options.builder(self).map_err(failed("make a session"))?;
-        let SessionOptions { device, tf32, initializers, .. } = options;
-        for (name, array) in initializers {
-            builder = ort::value::Tensor::from_array(array)
-                .and_then(|tensor| Ok(builder.with_external_initializer(&name, Arc::new(tensor.into_dyn()))?))
-                .map_err(failed(format!("take the tensor {name}")))?;
+        for (name, value) in parameters {
+            let taking = || failed(format!("take the tensor {name}"));
+            builder = builder.with_external_initializer(name, Arc::clone(value)).map_err(taking())?;
+            // ONNX Runtime's optimisers read the former; of the latter it shares the packed form.
+            if packed.is_some() {
+                builder = builder.with_initializer(name, Arc::clone(value)).map_err(taking())?;
+            }
         }
-        if device == Device::Cuda {
-            let cuda = CUDA::default().with_tf32(tf32).build().error_on_failure();
+        if let Some(packed) = packed {
+            builder = builder.with_prepacked_weights(packed).map_err(failed("share packed weights"))?;
+        }
+        if options.device == Device::Cuda {
+            let cuda = CUDA::default().with_tf32(options.tf32).build().error_on_failure();
             builder = builder.with_execution_providers([cuda]).map_err(failed("use CUDA"))?;
         }
         let session = builder.commit_from_memory(model).map_err(failed("load the model"))?;
         let placement = Placement::of(&session).map_err(failed("report where nodes run"))?;
-        Ok(Session { session, device, placement })
+        Ok(Session { session, device: options.device, placement })
     }
 }
 

@@ -1,0 +1,85 @@
+//! Batches side by side: each thread computes a batch of its own.
+//!
+//! ONNX Runtime can also divide every node of a graph among threads. They then wait for each other at every node, and each
+//! reads what the other has just written. Batches side by side have neither.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use crate::device::Device;
+use crate::session::Session;
+
+/// Sessions of one model that compute different batches at the same time.
+pub struct Lanes {
+    sessions: Vec<Session>,
+    device: Device,
+}
+
+/// A thread of a CPU computes this share of the tokens that a setting allows a batch: their activations stay in the core's
+/// cache.
+const SHARE_OF_A_THREAD: usize = 4;
+
+impl Lanes {
+    /// Most batches at a time. Every session takes a tenth of a second to open, and memory for its activations.
+    pub const MOST: usize = 8;
+
+    pub(crate) fn new(sessions: Vec<Session>, device: Device) -> Self {
+        Self { sessions, device }
+    }
+
+    /// Tokens of one batch, where a setting allows a batch `budget` tokens.
+    pub fn tokens(&self, budget: usize) -> usize {
+        match self.device {
+            Device::Cpu => (budget / SHARE_OF_A_THREAD).max(1),
+            Device::Cuda => budget,
+        }
+    }
+
+    /// Calls `compute` for each of the batches `0..count`, in several threads, and `take` with the results, in the calling
+    /// thread and in the order of the batches. Results wait in memory for those before them; batches of about the same size
+    /// leave few of them waiting.
+    ///
+    /// # Errors
+    /// The first error in the order of the batches. The batches after it are not begun, or their results are dropped.
+    ///
+    /// # Panics
+    /// When `compute` panics.
+    pub fn run_each<T: Send, E: Send>(
+        &mut self,
+        count: usize,
+        compute: impl Fn(&mut Session, usize) -> Result<T, E> + Sync,
+        mut take: impl FnMut(usize, T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if let ([session], _) | ([session, ..], 0..=1) = (&mut *self.sessions, count) {
+            return (0..count).try_for_each(|batch| take(batch, compute(session, batch)?));
+        }
+        let (next, compute) = (AtomicUsize::new(0), &compute);
+        thread::scope(|scope| {
+            let (sender, results) = sync_channel(self.sessions.len());
+            for session in &mut self.sessions {
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || {
+                    loop {
+                        let batch = next.fetch_add(1, Ordering::Relaxed);
+                        // Nobody receives after an error.
+                        if batch >= count || sender.send((batch, compute(session, batch))).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            let (mut waiting, mut turn) = (BTreeMap::new(), 0);
+            for (batch, result) in results {
+                waiting.insert(batch, result);
+                while let Some(result) = waiting.remove(&turn) {
+                    take(turn, result?)?;
+                    turn += 1;
+                }
+            }
+            Ok(())
+        })
+    }
+}
