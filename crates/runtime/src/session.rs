@@ -20,6 +20,10 @@ use crate::placement::{Placement, RECORD_PLACEMENT};
 /// (`kOrtSessionOptionsModelExternalInitializersFileFolderPath` of `onnxruntime_session_options_config_keys.h`).
 const DATA_FOLDER: &str = "session.model_external_initializers_file_folder_path";
 
+/// The session's setting that lets its threads rest between runs instead of waiting for work in a loop: the process's other threads
+/// need the cores then (`kOrtSessionOptionsConfigForceSpinningStop`).
+const REST_BETWEEN_RUNS: &str = "session.force_spinning_stop";
+
 /// How to run a model.
 pub struct SessionOptions {
     device: Device,
@@ -95,6 +99,7 @@ impl SessionOptions {
             .with_intra_threads(self.threads)?
             .with_deterministic_compute(true)?;
         let builder = builder.with_config_entry(RECORD_PLACEMENT, "1")?;
+        let builder = builder.with_config_entry(REST_BETWEEN_RUNS, "1")?;
         match self.data_folder.as_ref().and_then(|folder| folder.to_str()) {
             Some(folder) => Ok(builder.with_config_entry(DATA_FOLDER, folder)?),
             None => Ok(builder),

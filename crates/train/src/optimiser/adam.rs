@@ -63,10 +63,17 @@ impl Moments {
 
 /// Sum of squares. The order of the sum does not depend on the number of threads.
 pub fn sum_of_squares(numbers: &[f32]) -> f64 {
-    let parts: Vec<f64> = numbers
-        .par_chunks(CHUNK)
-        .map(|chunk| chunk.iter().map(|&number| f64::from(number) * f64::from(number)).sum())
-        .collect();
+    let square = |number: &f32| f64::from(*number) * f64::from(*number);
+    let of_chunk = |chunk: &[f32]| {
+        // An addition waits for the one before it, so there are several sums.
+        let (rows, rest) = chunk.as_chunks::<16>();
+        let mut sums = [0.0; 16];
+        for row in rows {
+            sums.iter_mut().zip(row).for_each(|(sum, number)| *sum += square(number));
+        }
+        sums.iter().sum::<f64>() + rest.iter().map(square).sum::<f64>()
+    };
+    let parts: Vec<f64> = numbers.par_chunks(CHUNK).map(of_chunk).collect();
     parts.iter().sum()
 }
 
