@@ -45,7 +45,7 @@ impl Lanes {
     /// The first error in the order of the batches. The batches after it are not begun, or their results are dropped.
     ///
     /// # Panics
-    /// When `compute` panics.
+    /// When `compute` panics, or the system starts no further thread.
     pub fn run_each<T: Send, E: Send>(
         &mut self,
         count: usize,

@@ -123,8 +123,10 @@ impl Runtime {
     /// # Errors
     /// As [`session`](Self::session).
     pub fn sessions(&self, model: &[u8], mut options: SessionOptions, count: usize) -> Result<Vec<Session>> {
-        let (parameters, packed) = (options.take_parameters()?, PrepackedWeights::new());
-        (0..count).map(|_| self.prepare(model, &options, &parameters, Some(&packed))).collect()
+        let parameters = options.take_parameters()?;
+        // On CUDA, where there is one session, a tensor that is handed over so would have to lie on the device.
+        let packed = (count > 1).then(PrepackedWeights::new);
+        (0..count).map(|_| self.prepare(model, &options, &parameters, packed.as_ref())).collect()
     }
 
     fn prepare(
