@@ -333,12 +333,12 @@ fn a_text_that_cannot_be_classified_is_named_with_its_batch_and_row() {
     assert_eq!(found.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2], "the batch before it");
 }
 
-/// Programs with the same model share the memory of its weights.
+/// Programs of one thread with the same model share the memory of its weights.
 #[cfg(target_os = "linux")]
 #[test]
 fn weights_are_mapped_from_their_file() {
     let sent = rows(0, &titles(3));
-    let mut conversation = Conversation::new(&text_schema(), &[]);
+    let mut conversation = Conversation::new(&text_schema(), &["--set", "run.threads=1"]);
     conversation.ask(&sent);
     let maps = fs::read_to_string(format!("/proc/{}/maps", conversation.child.id())).unwrap();
     let mapped = maps.lines().filter(|line| line.ends_with("tests/fixtures/model/model.safetensors")).count();
