@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -42,10 +42,14 @@ fn expected(batch: usize) -> ArrayD<f32> {
 fn results_come_in_the_order_of_the_batches() {
     for threads in [1, 2, 3] {
         let (used, mut taken) = (Mutex::new(HashSet::new()), Vec::new());
+        let together = Barrier::new(threads);
         let compute = |session: &mut Session, batch: usize| {
             used.lock().unwrap().insert(thread::current().id());
-            // The first is the last to be done.
-            thread::sleep(Duration::from_millis(if batch == 0 { 100 } else { 2 }));
+            // The first batches wait for each other, and the first of them is the last to be done.
+            if batch < threads {
+                together.wait();
+            }
+            thread::sleep(Duration::from_millis(if batch == 0 { 100 } else { 0 }));
             run(session, batch)
         };
         let take = |batch, found| {
@@ -95,8 +99,8 @@ fn an_error_of_the_caller_ends_the_work() {
             run(session, batch % BATCHES).map_err(|error| error.to_string())
         };
         let take = |batch, _| if batch == 3 { Err("the disk is full".to_owned()) } else { Ok(()) };
-        assert_eq!(product(threads).run_each(1000, compute, take), Err("the disk is full".to_owned()));
-        assert!(begun.load(Ordering::Relaxed) < 100, "{begun:?} batches were begun");
+        assert_eq!(product(threads).run_each(10_000, compute, take), Err("the disk is full".to_owned()));
+        assert!(begun.load(Ordering::Relaxed) < 5_000, "{begun:?} batches were begun");
     }
 }
 
