@@ -94,9 +94,7 @@ impl Classifier<'_> {
         let Gradients { lanes, inputs } = self.gradients(AttentionOutputs::Means)?;
         let batches = inputs.batches(texts);
         let compute = |session: &mut Session, at: usize| {
-            let (texts, categories) = (chosen(&batches[at], texts), chosen(&batches[at], categories));
-            let embeddings = inputs.embeddings.of(&texts)?;
-            let outputs = inputs.run(session, &embeddings, &texts, &categories)?;
+            let (embeddings, outputs) = inputs.run_texts(session, &batches[at], texts, categories)?;
             let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
             let layers = names.iter().map(|name| outputs.finite(name)).collect::<Result<Vec<_>, _>>()?;
             let attribution = |(row, embeddings): (usize, &Array2<f32>)| {
@@ -130,9 +128,7 @@ impl Classifier<'_> {
         let Gradients { lanes, inputs } = self.gradients(AttentionOutputs::Nothing)?;
         let batches = inputs.batches(texts);
         let compute = |session: &mut Session, at: usize| {
-            let (texts, categories) = (chosen(&batches[at], texts), chosen(&batches[at], categories));
-            let embeddings = inputs.embeddings.of(&texts)?;
-            let outputs = inputs.run(session, &embeddings, &texts, &categories)?;
+            let (embeddings, outputs) = inputs.run_texts(session, &batches[at], texts, categories)?;
             let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
             let of_text = |(row, embeddings): (usize, &Array2<f32>)| {
                 row_products(gradients.slice(s![row, ..embeddings.nrows(), ..]), embeddings.view())
@@ -285,6 +281,20 @@ impl GradientInputs<'_> {
     /// `texts` in batches.
     fn batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
         batches(texts, self.batch_tokens)
+    }
+
+    /// Runs the graph on the texts of a batch; their word embeddings and the outputs.
+    fn run_texts(
+        &self,
+        session: &mut Session,
+        batch: &[usize],
+        texts: &[TextIds<'_>],
+        categories: &[usize],
+    ) -> Result<(Vec<Array2<f32>>, Outputs)> {
+        let (texts, categories) = (chosen(batch, texts), chosen(batch, categories));
+        let embeddings = self.embeddings.of(&texts)?;
+        let outputs = self.run(session, &embeddings, &texts, &categories)?;
+        Ok((embeddings, outputs))
     }
 
     /// Runs the graph on a batch of `texts` with these word embeddings; the gradients are those of the categories' logits.
