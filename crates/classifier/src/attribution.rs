@@ -1,15 +1,18 @@
 //! Attention and gradients from the graphs of explanations.
 
+use std::borrow::Cow;
+
 use midashi_encoder::{
-    AttentionOutputs, INPUTS_EMBEDS, LOGITS, TARGETS, TextIds, attentions, attentions_name, explanation,
-    gradient_name, mean_attention_name,
+    AttentionOutputs, Graph, INPUTS_EMBEDS, LOGITS, MatmulPrecision, TARGETS, TextIds, attentions,
+    attentions_name, explanation, gradient_name, mean_attention_name,
 };
 use midashi_runtime::{Lanes, Outputs, Session, Tensor};
 use ndarray::{Array2, Array4, ArrayView2, ArrayViewD, Axis, s};
 
-use crate::classifier::{batches, lanes};
+use crate::classifier::batches;
 use crate::explanation_sessions::ExplanationSessions;
 use crate::integration::{IntegratedGradients, PathIntegral, PathPoint};
+use crate::quantized::lanes;
 use crate::word_embeddings::WordEmbeddings;
 use crate::{Classifier, Error, Result, rollout};
 
@@ -95,8 +98,10 @@ impl Classifier<'_> {
         let batches = inputs.batches(texts);
         let compute = |session: &mut Session, at: usize| {
             let (embeddings, outputs) = inputs.run_texts(session, &batches[at], texts, categories)?;
-            let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
-            let layers = names.iter().map(|name| outputs.finite(name)).collect::<Result<Vec<_>, _>>()?;
+            let text_of = |row: usize| batches[at][row];
+            let gradients = finite(&outputs, &gradient_name(INPUTS_EMBEDS), text_of)?;
+            let layers =
+                names.iter().map(|name| finite(&outputs, name, text_of)).collect::<Result<Vec<_>>>()?;
             let attribution = |(row, embeddings): (usize, &Array2<f32>)| {
                 let (tokens, _) = embeddings.dim();
                 let of_layer = |layer: &ArrayViewD<'_, f32>| {
@@ -129,7 +134,7 @@ impl Classifier<'_> {
         let batches = inputs.batches(texts);
         let compute = |session: &mut Session, at: usize| {
             let (embeddings, outputs) = inputs.run_texts(session, &batches[at], texts, categories)?;
-            let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
+            let gradients = finite(&outputs, &gradient_name(INPUTS_EMBEDS), |row| batches[at][row])?;
             let of_text = |(row, embeddings): (usize, &Array2<f32>)| {
                 row_products(gradients.slice(s![row, ..embeddings.nrows(), ..]), embeddings.view())
             };
@@ -166,7 +171,7 @@ impl Classifier<'_> {
         let config = self.model.config();
         let opened = match self.explanations.attentions.take() {
             Some(opened) => opened,
-            None => lanes(self.engine, &attentions(config)?, "attentions", self.model.weights()?)?,
+            None => self.opened(&attentions(config)?, "attentions")?,
         };
         let (lanes, embeddings) = (self.explanations.attentions.insert(opened), &self.embeddings);
         let names: Vec<String> = (0..config.num_hidden_layers).map(attentions_name).collect();
@@ -175,7 +180,9 @@ impl Classifier<'_> {
             let texts = chosen(&batches[at], texts);
             let batch = embeddings.batch(&embeddings.of(&texts)?, &texts);
             let outputs = session.run(batch.inputs())?;
-            let layers = names.iter().map(|name| outputs.finite(name)).collect::<Result<Vec<_>, _>>()?;
+            let text_of = |row: usize| batches[at][row];
+            let layers =
+                names.iter().map(|name| finite(&outputs, name, text_of)).collect::<Result<Vec<_>>>()?;
             let of_text = |(row, text): (usize, &TextIds<'_>)| {
                 let tokens = text.input_ids.len();
                 let mut all = Array4::zeros((layers.len(), config.num_attention_heads, tokens, tokens));
@@ -238,8 +245,9 @@ impl Classifier<'_> {
                 };
                 let embeddings: Vec<Array2<f32>> = batches[at].iter().map(embedding).collect();
                 let outputs = inputs.run(session, &embeddings, &texts, &categories)?;
-                let gradients = outputs.finite(&gradient_name(INPUTS_EMBEDS))?;
-                let logits = outputs.finite(LOGITS)?;
+                let text_of = |row: usize| wanted[batches[at][row]].0;
+                let gradients = finite(&outputs, &gradient_name(INPUTS_EMBEDS), text_of)?;
+                let logits = finite(&outputs, LOGITS, text_of)?;
                 let of_point = |(row, &at): (usize, &usize)| {
                     let way = &ends[wanted[at].0].0;
                     let products = row_products(gradients.slice(s![row, ..way.nrows(), ..]), way.view());
@@ -261,13 +269,19 @@ impl Classifier<'_> {
         Ok(integrals.iter().map(PathIntegral::attributions).collect())
     }
 
+    /// A graph of explanations with the model's weights.
+    fn opened(&self, graph: &Graph, name: &str) -> Result<Lanes> {
+        let weights = Cow::Owned(self.model.weights()?);
+        lanes(self.engine, graph, name, weights, MatmulPrecision::Float32)
+    }
+
     /// The graph with gradients that outputs this attention, opened if it was not.
     fn gradients(&mut self, attention: AttentionOutputs) -> Result<Gradients<'_>> {
         let opened = match self.explanations.with_gradients(attention).take() {
             Some(opened) => opened,
             None => {
                 let graph = explanation(self.model.config(), self.model.head(), attention)?;
-                lanes(self.engine, &graph, "explanation", self.model.weights()?)?
+                self.opened(&graph, "explanation")?
             }
         };
         let labels = self.labels().len();
@@ -317,6 +331,16 @@ impl GradientInputs<'_> {
         inputs.push((TARGETS, Tensor::from(targets.view())));
         Ok(session.run(inputs)?)
     }
+}
+
+/// An output of finite numbers. `text_of` gives the number of a row's text, for an error.
+fn finite<'o>(
+    outputs: &'o Outputs,
+    output: &str,
+    text_of: impl Fn(usize) -> usize,
+) -> Result<ArrayViewD<'o, f32>> {
+    let name = |row: usize| format!("text {}", text_of(row) + 1);
+    outputs.finite(output).map_err(|error| Error::from(error).with_text(name))
 }
 
 /// The elements of a batch.

@@ -1,17 +1,19 @@
 //! A fine-tuned model that classifies texts.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use midashi_config::{Config, Evaluate, LongTexts, TextChoice};
-use midashi_encoder::{Graph, Start, Storage, TextIds, Weights, batches_by_length, classifier};
+use midashi_encoder::{MatmulPrecision, Start, TextIds, batches_by_length, classifier};
 use midashi_runtime::{Engine, Lanes, Session};
 use midashi_text::{Encoding, WindowRows, Windowing};
 use midashi_tokenizer::{Dictionaries, Encoded, Length, Tokenizer};
 
 use crate::encode::{check_length, encode_text};
 use crate::explanation_sessions::ExplanationSessions;
+use crate::quantized::lanes;
 use crate::windows::RowIds;
 use crate::word_embeddings::WordEmbeddings;
 use crate::{Error, Integration, ModelFolder, Prediction, Result};
@@ -110,7 +112,7 @@ impl<'e> Classifier<'e> {
         let graph = classifier(model.config(), model.head(), Start::InputsEmbeds)?;
         let name = model.config().word_embeddings();
         let embeddings = weights.remove(&name).ok_or(midashi_encoder::Error::Unfilled(name))?;
-        let lanes = lanes(engine, &graph, "classifier", weights)?;
+        let lanes = lanes(engine, &graph, "classifier", Cow::Owned(weights), MatmulPrecision::Float32)?;
         Ok(Self {
             engine,
             model,
@@ -273,10 +275,4 @@ impl<'e> Classifier<'e> {
 pub(crate) fn batches(texts: &[TextIds<'_>], tokens: usize) -> Vec<Vec<usize>> {
     let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
     batches_by_length(&lengths, tokens)
-}
-
-/// `graph`, ready to compute many batches, with all its parameters from `weights`.
-pub(crate) fn lanes(engine: &Engine, graph: &Graph, name: &str, weights: Weights) -> Result<Lanes> {
-    let parameters = weights.into_graph(graph, |_| true)?;
-    Ok(engine.lanes(&graph.to_model(name, |_| Storage::External), parameters)?)
 }

@@ -106,7 +106,8 @@ impl HiddenStates {
             }
             Self::Computed(trunk) => {
                 let ids = ids_of(corpus, rows, chosen.iter().copied());
-                trunk.batch(&ids.iter().map(RowIds::ids).collect::<Vec<_>>())
+                let name = |at: usize| corpus.texts[rows.text(chosen[at])].id.clone();
+                trunk.batch(&ids.iter().map(RowIds::ids).collect::<Vec<_>>(), name)
             }
         }
     }

@@ -70,14 +70,16 @@ impl Trunk {
         })
     }
 
-    /// Texts as the inputs of a graph that starts after the trunk.
+    /// Texts as the inputs of a graph that starts after the trunk. All threads get a part of them, however few they are, so the
+    /// last digits depend on the number of threads. `name` names a text in an error.
     ///
     /// # Errors
     /// When the graph fails, or a hidden state is not finite or too large for the features' precision.
-    pub fn batch(&self, texts: &[TextIds<'_>]) -> Result<Batch> {
+    pub fn batch(&self, texts: &[TextIds<'_>], name: impl Fn(usize) -> String + Sync) -> Result<Batch> {
+        let tokens: usize = texts.iter().map(|text| text.input_ids.len()).sum();
+        let share = tokens.div_ceil(self.lanes.borrow().count());
         let mut hidden = vec![Vec::new(); texts.len()];
-        let name = |text: usize| format!("row {text} of the batch");
-        self.each_batch(texts, name, |batch, numbers| {
+        self.compute(texts, share, name, |batch, numbers| {
             let mut rest = &numbers[..];
             for &text in batch {
                 let (of_text, others) = rest.split_at(texts[text].input_ids.len() * self.hidden_size);
@@ -99,11 +101,22 @@ impl Trunk {
         &self,
         texts: &[TextIds<'_>],
         name: impl Fn(usize) -> String + Sync,
+        take: impl FnMut(&[usize], Vec<f32>) -> Result<()>,
+    ) -> Result<()> {
+        self.compute(texts, usize::MAX, name, take)
+    }
+
+    /// [`each_batch`](Self::each_batch) with batches of at most `most` tokens.
+    fn compute(
+        &self,
+        texts: &[TextIds<'_>],
+        most: usize,
+        name: impl Fn(usize) -> String + Sync,
         mut take: impl FnMut(&[usize], Vec<f32>) -> Result<()>,
     ) -> Result<()> {
         let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
         let mut lanes = self.lanes.borrow_mut();
-        let batches = batches_by_length(&lengths, lanes.tokens(self.batch_tokens));
+        let batches = batches_by_length(&lengths, lanes.tokens(self.batch_tokens).min(most));
         let (pad_token_id, precision) = (self.pad_token_id, self.precision);
         let compute = |session: &mut Session, at: usize| {
             let texts: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();

@@ -399,6 +399,41 @@ fn no_number_depends_on_the_threads() {
     }
 }
 
+#[test]
+fn a_text_whose_numbers_are_not_finite_is_named() {
+    let case = Case::main();
+    let path = case.folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let mut weights = Weights::default();
+    for name in SafeTensors::deserialize(&bytes).unwrap().names() {
+        weights.insert(name.to_string(), floats(&bytes, name));
+    }
+    // A word that no text has, with numbers whose squares overflow.
+    const WORD: usize = 49;
+    let words = weights.iter_mut().find(|(name, _)| name.ends_with("word_embeddings.weight")).unwrap().1;
+    for (at, number) in words.index_axis_mut(Axis(0), WORD).iter_mut().enumerate() {
+        *number = if at % 4 == 0 { f32::MIN } else { f32::MAX };
+    }
+    weights.write(&path).unwrap();
+    let fine = case.texts[2].ids();
+    let wrong = TextIds { input_ids: &[2, WORD as i32, 3], token_type_ids: &[0; 3] };
+    // In one batch and alone.
+    for batch_tokens in [ONE_BATCH, 1] {
+        let mut classifier = case.classifier(batch_tokens);
+        let path = |text| IntegrationPath { text, baseline: text.input_ids, category: 0 };
+        let errors = [
+            classifier.classify_ids(&[fine, wrong]).err(),
+            classifier.attributions(&[fine, wrong], &[0, 0]).err(),
+            classifier.gradients_x_inputs(&[fine, wrong], &[0, 0]).err(),
+            classifier.attentions(&[fine, wrong]).err(),
+            classifier.integrated_gradients(&[path(fine), path(wrong)], &mut |_, _| {}).err(),
+        ];
+        for error in errors {
+            assert!(matches!(&error, Some(Error::NotFinite { text, .. }) if text == "text 2"), "{error:?}");
+        }
+    }
+}
+
 /// Why there are no integrated gradients of `text`.
 fn integrated_error(classifier: &mut Classifier<'_>, text: TextIds<'_>, baseline: &[i32]) -> Option<Error> {
     let path = IntegrationPath { text, baseline, category: 0 };

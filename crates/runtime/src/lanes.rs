@@ -29,6 +29,11 @@ impl Lanes {
         Self { sessions, device }
     }
 
+    /// Batches at a time.
+    pub fn count(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Tokens of one batch, where a setting allows a batch `budget` tokens.
     pub fn tokens(&self, budget: usize) -> usize {
         match self.device {
