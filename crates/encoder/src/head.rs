@@ -84,13 +84,19 @@ impl Head {
     /// same for other programs.
     ///
     /// # Errors
-    /// When it always reads `[CLS]`.
+    /// When it always reads `[CLS]`, or its layer is too narrow for the linear head of so many categories.
     pub fn check(self, config: &EncoderConfig) -> Result<()> {
         let native = config.architecture().native_head();
-        match (self.pooling, native.pooling_key) {
-            (Pooling::Mean, None) => Err(Error::NoMeanPooling { class: native.class }),
-            _ => Ok(()),
+        if self.pooling == Pooling::Mean && native.pooling_key.is_none() {
+            return Err(Error::NoMeanPooling { class: native.class });
         }
+        let is_odd = self.kind == HeadKind::Linear && native.activation != Activation::Tanh;
+        // A logit is written as the difference of two numbers of that layer.
+        let most = config.hidden_size / 2;
+        if is_odd && self.labels > most {
+            return Err(Error::TooManyLabels { labels: self.labels, most });
+        }
+        Ok(())
     }
 
     /// Names and shapes of its tensors.
@@ -146,6 +152,7 @@ impl Head {
     /// # Errors
     /// When a tensor of the head is missing, or the class cannot express the head.
     pub fn to_native(self, config: &EncoderConfig, weights: &Weights) -> Result<Weights> {
+        self.check(config)?;
         let mut head = Weights::default();
         for (name, _) in self.tensors(config) {
             let tensor = weights.get(&name).ok_or_else(|| Error::Unfilled(name.clone()))?;
@@ -170,9 +177,6 @@ impl Head {
             weight.mapv(|number| number / SCALE)
         } else {
             let scale = odd_scale(config, &native);
-            if 2 * self.labels > hidden {
-                return Err(Error::TooManyLabels { labels: self.labels, most: hidden / 2 });
-            }
             let rows = weight.mapv(|number| number * scale);
             let rows = rows.into_dimensionality::<Ix2>().map_err(|_| Error::Unfilled(LINEAR.to_owned()))?;
             matrix.slice_axis_mut(Axis(0), Slice::from(..self.labels)).assign(&rows);
@@ -380,6 +384,23 @@ mod tests {
             weights.iter().map(of).collect()
         };
         assert_eq!(bits(&read), bits(&weights));
+    }
+
+    #[test]
+    fn more_categories_than_a_native_head_holds_are_refused_before_the_training() {
+        let of = |architecture: &str| -> EncoderConfig {
+            let mut keys = serde_json::to_value(config()).unwrap();
+            keys["model_type"] = architecture.into();
+            serde_json::from_value(keys).unwrap()
+        };
+        // A logit takes two of the eight numbers of a layer with ReLU or GELU, and any number of one with tanh.
+        for (architecture, most) in [("bert", 100), ("roberta", 100), ("distilbert", 4)] {
+            let config = of(architecture);
+            Head::linear(most).check(&config).unwrap();
+            Head::native(100).check(&config).unwrap();
+        }
+        let refused = Head::linear(5).check(&of("distilbert"));
+        assert!(matches!(refused, Err(Error::TooManyLabels { labels: 5, most: 4 })), "{refused:?}");
     }
 
     #[test]

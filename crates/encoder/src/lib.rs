@@ -47,5 +47,5 @@ pub use names::{
 pub use nodes::{Dropout, MatmulPrecision};
 pub use optimiser::{AdamW, LearningRate};
 pub use ranges::ActivationRanges;
-pub use training::{Training, dropout_masks, training};
+pub use training::{DropoutMask, Dropped, Training, dropout_masks, training};
 pub use weights::{Float32, Weights, little_endian};

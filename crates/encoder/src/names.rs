@@ -74,7 +74,12 @@ pub fn next_name(name: &str) -> String {
     format!("next.{name}")
 }
 
-/// Input of the dropout mask of a place in the model, such as `bert.encoder.layer.0.output`.
-pub(crate) fn dropout_name(place: &str) -> String {
-    format!("dropout.{place}")
+/// Input of the dropout mask of hidden states at a place in the model, such as `bert.encoder.layer.0.output`.
+pub(crate) fn hidden_dropout_name(place: &str) -> String {
+    format!("hidden_dropout.{place}")
+}
+
+/// Input of the dropout mask of attention weights at a place in the model.
+pub(crate) fn attention_dropout_name(place: &str) -> String {
+    format!("attention_dropout.{place}")
 }

@@ -11,7 +11,7 @@ use midashi_onnx::{Dim, ElementType, Gelu, GraphBuilder, Value};
 use crate::geometry::{Activation, Geometry};
 use crate::head_rows::HeadRows;
 use crate::linear::Linear;
-use crate::names::dropout_name;
+use crate::names::{attention_dropout_name, hidden_dropout_name};
 use crate::padding::{BATCH, Padding, TOKENS, positions};
 use crate::ranges::{ActivationRanges, observe};
 
@@ -101,7 +101,7 @@ impl<'g> Nodes<'g> {
         Self { graph, geometry, padding, dropout, precision, outputs_ranges: false, outputs_attention: false }
     }
 
-    /// The rows `ids` of the table `name`, which has `rows` rows.
+    /// The table `name` of embeddings, `[rows, hidden_size]`.
     pub(crate) fn table(self, name: &str, rows: usize) -> Value<'g> {
         self.graph.parameter(name, &[rows, self.geometry.hidden_size])
     }
@@ -264,17 +264,16 @@ impl<'g> Nodes<'g> {
 
     /// `x` with some numbers dropped, if the graph drops hidden states.
     pub(crate) fn drop_hidden(self, place: &str, x: Value<'g>) -> Value<'g> {
-        self.drop(self.dropout.hidden, place, x)
+        if self.dropout.hidden { self.drop(&hidden_dropout_name(place), x) } else { x }
     }
 
     /// Attention weights with some numbers dropped, if the graph drops them.
     pub(crate) fn drop_attention(self, place: &str, x: Value<'g>) -> Value<'g> {
-        self.drop(self.dropout.attention, place, x)
+        if self.dropout.attention { self.drop(&attention_dropout_name(place), x) } else { x }
     }
 
-    fn drop(self, applies: bool, place: &str, x: Value<'g>) -> Value<'g> {
-        let mask = || self.graph.input(&dropout_name(place), ElementType::Float32, &x.shape());
-        if applies { x * mask() } else { x }
+    fn drop(self, mask: &str, x: Value<'g>) -> Value<'g> {
+        x * self.graph.input(mask, ElementType::Float32, &x.shape())
     }
 }
 

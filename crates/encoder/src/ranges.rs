@@ -64,6 +64,11 @@ pub(crate) fn observe(graph: &GraphBuilder, name: &str, x: Value<'_>) {
 }
 
 impl ActivationRanges {
+    /// The linear layer whose input an output of [`calibration`](crate::calibration) is about.
+    pub fn layer(output: &str) -> &str {
+        output.split(SEPARATOR).nth(1).unwrap_or(output)
+    }
+
     /// Widens a range by an output of [`calibration`](crate::calibration), named `output`. Other outputs are ignored.
     pub fn include(&mut self, output: &str, numbers: impl IntoIterator<Item = f32>) {
         let mut parts = output.split(SEPARATOR);

@@ -5,7 +5,7 @@
 //! input `x` and, after the step, the output `next.x`, which is the next step's input. Weights and moments
 //! can therefore stay in a device's memory.
 
-use midashi_onnx::{ElementType, Graph, GraphBuilder, Value};
+use midashi_onnx::{Dim, ElementType, Graph, GraphBuilder, Value};
 
 use crate::batch::BatchSizes;
 use crate::config::EncoderConfig;
@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::graphs::{Start, tail, targets};
 use crate::head::Head;
 use crate::names::{
-    BIAS_CORRECTION, GRADIENT_NORM, LOGITS, LOSS, RATE_FACTOR, STEP_SIZE, dropout_name, first_moment_name,
-    gradient_name, gradient_sum_name, next_name, second_moment_name,
+    BIAS_CORRECTION, GRADIENT_NORM, LOGITS, LOSS, RATE_FACTOR, STEP_SIZE, attention_dropout_name,
+    first_moment_name, gradient_name, gradient_sum_name, hidden_dropout_name, next_name, second_moment_name,
 };
 use crate::nodes::Dropout;
 use crate::optimiser::{AdamW, LearningRate, Step, clipping};
@@ -148,18 +148,45 @@ impl<'a> Training<'a> {
     }
 }
 
-/// Names of the training graph's dropout masks, in the order of the model, and their shapes for a batch.
-pub fn dropout_masks(graph: &Graph, sizes: BatchSizes) -> Vec<(String, Vec<usize>)> {
+/// A dropout mask that a training graph takes.
+pub struct DropoutMask<'g> {
+    /// Its input.
+    pub name: &'g str,
+    /// The place in the model, such as `bert.encoder.layer.0.output`.
+    pub place: &'g str,
+    /// What it drops.
+    pub drops: Dropped,
+    /// Its shape for a batch.
+    pub shape: Vec<usize>,
+}
+
+/// What a dropout mask drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// Numbers of hidden states.
+    Hidden,
+    /// Attention weights.
+    Attention,
+}
+
+/// The training graph's dropout masks for a batch, in the order of the model.
+pub fn dropout_masks(graph: &Graph, sizes: BatchSizes) -> Vec<DropoutMask<'_>> {
     let size = |symbol: &str| match symbol {
         BATCH => sizes.texts,
         TOKENS => sizes.longest,
         // The unpadded rows: the one axis that is left.
         _ => sizes.tokens,
     };
-    let prefix = dropout_name("");
-    let masks = graph.inputs().filter(|(name, _)| name.starts_with(&prefix));
-    let in_run = |dim| graph.size_in_run(dim, &size);
-    masks.map(|(name, shape)| (name.to_owned(), shape.iter().map(in_run).collect())).collect()
+    let prefixes =
+        [(hidden_dropout_name(""), Dropped::Hidden), (attention_dropout_name(""), Dropped::Attention)];
+    let mask = |(name, shape): (_, &[Dim])| {
+        let of_kind =
+            |(prefix, drops): &(String, Dropped)| Some((str::strip_prefix(name, &**prefix)?, *drops));
+        let (place, drops) = prefixes.iter().find_map(of_kind)?;
+        let shape = shape.iter().map(|dim| graph.size_in_run(dim, &size)).collect();
+        Some(DropoutMask { name, place, drops, shape })
+    };
+    graph.inputs().filter_map(mask).collect()
 }
 
 /// `−Σ targets · log softmax(logits)`.

@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 
 use midashi_encoder::{
     ATTENTION, ATTENTION_MASK, ActivationRanges, AdamW, AttentionOutputs, BIAS_CORRECTION, BatchSizes,
-    Checkpoint, Dropout, EncoderConfig, Graph, HIDDEN_STATES, Head, INPUT_IDS, INPUTS_EMBEDS,
-    LAST_HIDDEN_STATE, LOGITS, LOSS, LearningRate, MatmulPrecision, Pooling, RATE_FACTOR, STEP_SIZE, Start,
-    Storage, TARGETS, TOKEN_TYPE_IDS, Training, Weights, attentions_name, calibration, classifier,
-    dropout_masks, explanation, first_moment_name, gradient_name, logits, next_name, outputs,
+    Checkpoint, Dropout, DropoutMask, Dropped, EncoderConfig, Graph, HIDDEN_STATES, Head, INPUT_IDS,
+    INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS, LOSS, LearningRate, MatmulPrecision, Pooling, RATE_FACTOR,
+    STEP_SIZE, Start, Storage, TARGETS, TOKEN_TYPE_IDS, Training, Weights, attentions_name, calibration,
+    classifier, dropout_masks, explanation, first_moment_name, gradient_name, logits, next_name, outputs,
     second_moment_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
@@ -242,11 +242,11 @@ fn compare_training(
     reference: &Reference,
     kind: &str,
     graph: &Graph,
-    of_batch: impl for<'a> FnOnce(&'a Reference) -> Vec<(&'a str, Tensor<'a>)>,
+    inputs: &[(&str, Tensor<'_>)],
 ) -> usize {
     let mut session = reference.session(graph);
     let targets = reference.targets(1.0 / reference.integers["labels"].len() as f32);
-    let mut inputs = of_batch(reference);
+    let mut inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, tensor.view())).collect();
     inputs.push((TARGETS, targets.view().into()));
     let outputs = session.run(inputs).unwrap();
     let loss = outputs.float32(LOSS).unwrap().sum();
@@ -272,7 +272,7 @@ fn loss_and_every_gradient_agree_with_pytorch_for_every_start() {
             let layers = start.trunk_layers().map(|frozen| config.num_hidden_layers - frozen);
             let trainable = |name: &str| config.is_trainable(name, layers);
             let graph = training(config, head, start, Dropout::default(), trainable).unwrap();
-            let count = compare_training(&reference, "linear", &graph, |reference| reference.inputs(start));
+            let count = compare_training(&reference, "linear", &graph, &reference.inputs(start));
             let names = config.tensors().into_iter().map(|(name, _)| name);
             assert_eq!(count, names.filter(|name| trainable(name)).count() + 2, "{model} from {start:?}");
         }
@@ -290,15 +290,14 @@ fn with_dropout_and_the_context_pooler_loss_and_every_gradient_agree_with_pytorc
             BatchSizes { texts: mask.shape()[0], longest: mask.shape()[1], tokens: mask.sum() as usize };
         let masks = dropout_masks(&graph, sizes);
         assert_eq!(masks.len(), 4 * reference.config.num_hidden_layers + 2 + places, "{model}");
-        for (name, shape) in &masks {
-            assert_eq!(reference.floats[name].shape(), shape, "{name}");
+        let mut inputs = reference.inputs(Start::InputIds);
+        for DropoutMask { name, place, drops, shape } in &masks {
+            let mask = &reference.floats[&format!("dropout.{place}")];
+            assert_eq!(mask.shape(), shape, "{name}");
+            assert_eq!(*drops == Dropped::Attention, place.ends_with(".attention.self"), "{name}");
+            inputs.push((name, mask.view().into()));
         }
-        let count = compare_training(&reference, "dropped", &graph, |reference| {
-            let mut inputs = reference.inputs(Start::InputIds);
-            let masks = reference.floats.iter().filter(|(name, _)| name.starts_with("dropout."));
-            inputs.extend(masks.map(|(name, mask)| (name.as_str(), mask.view().into())));
-            inputs
-        });
+        let count = compare_training(&reference, "dropped", &graph, &inputs);
         assert_eq!(count, reference.config.tensors().len() + 4, "{model}: the pooler is trained too");
     }
 }

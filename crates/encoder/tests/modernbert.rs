@@ -9,11 +9,12 @@ use std::sync::OnceLock;
 
 use midashi_encoder::{
     ATTENTION, ATTENTION_MASK, ActivationRanges, AdamW, AttentionOutputs, BIAS_CORRECTION, Batch, BatchSizes,
-    Checkpoint, Dropout, EncoderConfig, Graph, HIDDEN_STATES, Head, HeadKind, INPUT_IDS, INPUTS_EMBEDS,
-    LAST_HIDDEN_STATE, LOGITS, LOSS, LearningRate, MatmulPrecision, PaddingRule, Pooling, RATE_FACTOR,
-    STEP_SIZE, Start, Storage, StoredHead, TARGETS, TOKEN_TYPE_IDS, TextIds, Training, Weights, attentions,
-    attentions_name, calibration, classifier, dropout_masks, explanation, first_moment_name, gradient_name,
-    logits, mean_attention_name, next_name, outputs, second_moment_name, training, trunk,
+    Checkpoint, Dropout, DropoutMask, Dropped, EncoderConfig, Graph, HIDDEN_STATES, Head, HeadKind,
+    INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS, LOSS, LearningRate, MatmulPrecision, PaddingRule,
+    Pooling, RATE_FACTOR, STEP_SIZE, Start, Storage, StoredHead, TARGETS, TOKEN_TYPE_IDS, TextIds, Training,
+    Weights, attentions, attentions_name, calibration, classifier, dropout_masks, explanation,
+    first_moment_name, gradient_name, logits, mean_attention_name, next_name, outputs, second_moment_name,
+    training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0};
@@ -393,8 +394,8 @@ fn with_dropout_loss_and_every_gradient_agree_with_pytorch() {
     let (heads, width, inner) = (config.num_attention_heads, config.hidden_size, config.intermediate_size);
     let last = config.num_hidden_layers - 1;
     let mut masks = Vec::new();
-    for (name, shape) in dropout_masks(&graph, sizes) {
-        let place = name.trim_start_matches("dropout.");
+    for DropoutMask { name, place, drops, shape } in dropout_masks(&graph, sizes) {
+        assert_eq!(drops == Dropped::Attention, place.ends_with(".attn"), "{name}");
         let rows = |number: usize, width: usize, layer: usize| {
             let mask = dropout_mask(number, &[texts, longest, width]);
             match layer == last {
@@ -423,7 +424,7 @@ fn with_dropout_loss_and_every_gradient_agree_with_pytorch() {
     }
     assert_eq!(masks.len(), 3 * config.num_hidden_layers + 2);
     let mut inputs = reference.inputs(Start::InputIds);
-    inputs.extend(masks.iter().map(|(name, mask)| (name.as_str(), mask.view().into())));
+    inputs.extend(masks.iter().map(|(name, mask)| (*name, mask.view().into())));
     compare_training(&reference, "dropout", &graph, inputs);
 }
 

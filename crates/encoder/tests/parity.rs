@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use midashi_encoder::{
-    ATTENTION, ATTENTION_MASK, ActivationRanges, AttentionOutputs, Batch, BatchSizes, Dropout, EncoderConfig,
-    Graph, HIDDEN_STATES, Head, HeadKind, INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS, MatmulPrecision,
-    PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, Weights, attentions, attentions_name,
-    calibration, classifier, dropout_masks, explanation, gradient_name, logits, mean_attention_name,
-    training, trunk,
+    ATTENTION, ATTENTION_MASK, ActivationRanges, AttentionOutputs, Batch, BatchSizes, Dropout, DropoutMask,
+    Dropped, EncoderConfig, Graph, HIDDEN_STATES, Head, HeadKind, INPUT_IDS, INPUTS_EMBEDS, LOGITS, LOSS,
+    MatmulPrecision, PaddingRule, Start, Storage, TARGETS, TOKEN_TYPE_IDS, TextIds, Weights, attentions,
+    attentions_name, calibration, classifier, dropout_masks, explanation, gradient_name, logits,
+    mean_attention_name, training, trunk,
 };
 use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
@@ -328,7 +328,7 @@ fn all_attention_and_the_gradient_of_a_logit_agree_with_pytorch() {
 /// Compares loss, logits and all gradients, with the weights of the main fixture.
 fn compare_training(reference: &Reference, start: Start) {
     let graph = training(&reference.config, reference.head(), start, Dropout::default(), |_| true).unwrap();
-    let trainable = compare_outputs(reference, &graph, |reference| reference.inputs(start));
+    let trainable = compare_outputs(reference, &graph, &reference.inputs(start));
     if start == Start::InputIds {
         assert_all_but_one_bias(reference, &trainable);
     } else {
@@ -352,15 +352,11 @@ fn assert_all_but_one_bias(reference: &Reference, trainable: &[String]) {
 }
 
 /// Runs a training graph and compares its outputs; returns the names of the trainable parameters.
-fn compare_outputs(
-    reference: &Reference,
-    graph: &Graph,
-    of_batch: impl for<'a> FnOnce(&'a Reference) -> Vec<(&'a str, Tensor<'a>)>,
-) -> Vec<String> {
+fn compare_outputs(reference: &Reference, graph: &Graph, inputs: &[(&str, Tensor<'_>)]) -> Vec<String> {
     let trainable: Vec<String> = graph.parameters().map(|(name, _)| name.to_owned()).collect();
     let mut session = reference.session(graph);
     let targets = reference.targets();
-    let mut inputs = of_batch(reference);
+    let mut inputs: Vec<_> = inputs.iter().map(|(name, tensor)| (*name, tensor.view())).collect();
     inputs.push((TARGETS, targets.view().into()));
     let outputs = session.run(inputs).unwrap();
     let loss = outputs.float32(LOSS).unwrap().sum();
@@ -429,15 +425,14 @@ fn compare_with_dropout(reference: &Reference) -> Vec<String> {
     let sizes = BatchSizes { texts: mask.shape()[0], longest: mask.shape()[1], tokens: mask.sum() as usize };
     let masks = dropout_masks(&graph, sizes);
     assert_eq!(masks.len(), 3 * reference.config.num_hidden_layers + 2);
-    for (name, shape) in &masks {
-        assert_eq!(reference.floats[name].shape(), shape, "{name}");
+    let mut inputs = reference.inputs(Start::InputIds);
+    for DropoutMask { name, place, drops, shape } in &masks {
+        let mask = &reference.floats[&format!("dropout.{place}")];
+        assert_eq!(mask.shape(), shape, "{name}");
+        assert_eq!(*drops == Dropped::Attention, place.ends_with(".attention.self"), "{name}");
+        inputs.push((name, mask.view().into()));
     }
-    compare_outputs(reference, &graph, |reference| {
-        let mut inputs = reference.inputs(Start::InputIds);
-        let masks = reference.floats.iter().filter(|(name, _)| name.starts_with("dropout."));
-        inputs.extend(masks.map(|(name, mask)| (name.as_str(), mask.view().into())));
-        inputs
-    })
+    compare_outputs(reference, &graph, &inputs)
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use midashi_onnx::{Dim, ElementType, Value};
 
 use super::layers::{Disentangled, RELATIVE, RELATIVE_NORM};
-use crate::names::dropout_name;
+use crate::names::hidden_dropout_name;
 use crate::nodes::{Factor, Nodes, Rows};
 use crate::padding::{BATCH, TOKENS, positions};
 
@@ -57,7 +57,8 @@ impl Disentangled {
         let mut scores = vec![query.matmul(key.transpose(&[0, 1, 3, 2])) * scale];
         let mask = nodes.dropout.hidden.then(|| {
             let shape = [self.buckets.rows().into(), width.into()];
-            nodes.graph.input(&dropout_name(&format!("{name}.pos_dropout")), ElementType::Float32, &shape)
+            let mask = hidden_dropout_name(&format!("{name}.pos_dropout"));
+            nodes.graph.input(&mask, ElementType::Float32, &shape)
         });
         if self.content_to_position {
             let part = if self.shared { "key_proj" } else { "pos_key_proj" };
