@@ -64,7 +64,6 @@ fn features_are_taken_again_where_nothing_that_they_depend_on_changes() {
         "train.dropout.hidden=0.1",
         "train.epochs=1",
         "train.features.disk_budget_gib=1",
-        "train.trunk_batch_tokens=100",
         "run.threads=1",
         "corpus.split.test=0.3",
         "corpus.split.validation=0.1",
@@ -81,7 +80,8 @@ fn features_are_computed_again_where_they_depend_on_a_change() {
     other.stages(&STAGES[..4]);
     let checkpoint = format!("model.checkpoint={}", other.artifact("model").display());
     let run = evaluated()[0].copy_to(&artifacts);
-    for set in ["train.trainable_layers=2", INT8, FLOAT16, "tokenize.max_length=8", &checkpoint] {
+    let batches = "train.trunk_batch_tokens=100";
+    for set in ["train.trainable_layers=2", INT8, FLOAT16, "tokenize.max_length=8", batches, &checkpoint] {
         // Going back changes them too.
         for set in [set, ""] {
             run.clone().set(set).stages(&STAGES[..4]).says("frozen layers: 1440 texts in");

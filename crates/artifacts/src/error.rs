@@ -22,6 +22,11 @@ pub enum Error {
         message: String,
     },
     /// A hidden state is too large for the precision in which it is to be stored.
-    #[error("a hidden state is {0}, more than float16 holds; set train.features.precision = \"f32\"")]
-    BeyondFloat16(f32),
+    #[error("a hidden state is {value}, more than float16 holds; set train.features.precision = \"f32\"")]
+    BeyondFloat16 {
+        /// The hidden state.
+        value: f32,
+        /// Its place among the numbers.
+        at: usize,
+    },
 }

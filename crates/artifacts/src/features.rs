@@ -25,7 +25,8 @@ const KEY: &str = "midashi.features";
 
 /// Everything that the hidden states depend on. A file with another key is made again.
 ///
-/// A text's hidden states depend neither on the other texts of its batch nor on the number of threads.
+/// A text's last digits depend on the batches, because sums of attention are as long as a batch's longest text, and not on
+/// the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FeaturesKey {
     /// SHA-256 of each of the checkpoint's files.
@@ -43,6 +44,9 @@ pub struct FeaturesKey {
     pub trunk_precision: TrunkPrecision,
     /// Precision of the stored numbers.
     pub precision: FeaturePrecision,
+    /// Most tokens of a batch (`train.trunk_batch_tokens`).
+    #[serde(default)]
+    pub batch_tokens: usize,
     /// Library, device and revision of the code, which decide the last digits.
     pub computed_by: String,
 }
@@ -65,7 +69,7 @@ pub fn round_to(precision: FeaturePrecision, numbers: Vec<f32>) -> Result<Vec<f3
             let halves = halves(&numbers);
             let too_large = |(number, half): (&f32, &f16)| number.is_finite() && !half.is_finite();
             match numbers.iter().zip(&halves).position(too_large) {
-                Some(at) => Err(Error::BeyondFloat16(numbers[at])),
+                Some(at) => Err(Error::BeyondFloat16 { value: numbers[at], at }),
                 None => Ok(halves.to_f32_vec()),
             }
         }
@@ -240,6 +244,7 @@ mod tests {
             hidden_size: 2,
             trunk_precision: TrunkPrecision::F32,
             precision: FeaturePrecision::F32,
+            batch_tokens: 2048,
             computed_by: "test".into(),
         }
     }

@@ -85,7 +85,7 @@ impl Classifier<'_> {
     /// memory. `take` gets each text's number and its attribution.
     ///
     /// # Errors
-    /// As [`attributions`](Self::attributions).
+    /// As [`attributions`](Self::attributions). [`Error::with_text`] names the text of a number that is not finite.
     pub fn each_attribution(
         &mut self,
         texts: &[TextIds<'_>],
@@ -211,15 +211,11 @@ impl Classifier<'_> {
         paths: &[Path<'_>],
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<IntegratedGradients>> {
-        let mut ends = Vec::with_capacity(paths.len());
         for Path { text, baseline, .. } in paths {
             let (found, expected) = (baseline.len(), text.input_ids.len());
             if found != expected {
                 return Err(Error::Baseline { found, expected });
             }
-            let mut of_path = self.embeddings.of(&[TextIds { input_ids: baseline, ..*text }, *text])?;
-            let (to, from) = (of_path.pop().unwrap_or_default(), of_path.pop().unwrap_or_default());
-            ends.push((to - &from, from));
         }
         let accuracy = self.options.integration;
         let mut integrals: Vec<PathIntegral> =
@@ -238,22 +234,27 @@ impl Classifier<'_> {
             let batches = inputs.batches(&ids);
             let compute = |session: &mut Session, at: usize| {
                 let (texts, categories) = (chosen(&batches[at], &ids), chosen(&batches[at], &categories));
-                let embedding = |&at: &usize| {
-                    let (path, point) = wanted[at];
-                    let (way, from) = &ends[path];
-                    from + &(way * point.place() as f32)
+                let baselines = batches[at].iter().map(|&at| {
+                    let Path { text, baseline, .. } = paths[wanted[at].0];
+                    TextIds { input_ids: baseline, ..text }
+                });
+                let from = inputs.embeddings.of(&baselines.collect::<Vec<_>>())?;
+                let mut ways = inputs.embeddings.of(&texts)?;
+                ways.iter_mut().zip(&from).for_each(|(to, from)| *to -= from);
+                let embedding = |((from, way), &at): ((Array2<f32>, &Array2<f32>), &usize)| {
+                    from + &(way * wanted[at].1.place() as f32)
                 };
-                let embeddings: Vec<Array2<f32>> = batches[at].iter().map(embedding).collect();
+                let embeddings: Vec<Array2<f32>> =
+                    from.into_iter().zip(&ways).zip(&batches[at]).map(embedding).collect();
                 let outputs = inputs.run(session, &embeddings, &texts, &categories)?;
                 let text_of = |row: usize| wanted[batches[at][row]].0;
                 let gradients = finite(&outputs, &gradient_name(INPUTS_EMBEDS), text_of)?;
                 let logits = finite(&outputs, LOGITS, text_of)?;
-                let of_point = |(row, &at): (usize, &usize)| {
-                    let way = &ends[wanted[at].0].0;
+                let of_point = |(row, way): (usize, &Array2<f32>)| {
                     let products = row_products(gradients.slice(s![row, ..way.nrows(), ..]), way.view());
                     (logits[[row, categories[row]]], products)
                 };
-                Ok(batches[at].iter().enumerate().map(of_point).collect::<Vec<_>>())
+                Ok(ways.iter().enumerate().map(of_point).collect::<Vec<_>>())
             };
             lanes.run_each(batches.len(), compute, |at, found: Vec<_>| {
                 for (&at, (logit, products)) in batches[at].iter().zip(found) {
@@ -333,14 +334,13 @@ impl GradientInputs<'_> {
     }
 }
 
-/// An output of finite numbers. `text_of` gives the number of a row's text, for an error.
+/// An output of finite numbers. `text_of` gives the number of a row's text for an error ([`Error::with_text`]).
 fn finite<'o>(
     outputs: &'o Outputs,
     output: &str,
     text_of: impl Fn(usize) -> usize,
 ) -> Result<ArrayViewD<'o, f32>> {
-    let name = |row: usize| format!("text {}", text_of(row) + 1);
-    outputs.finite(output).map_err(|error| Error::from(error).with_text(name))
+    outputs.finite(output).map_err(|error| Error::from(error).in_list(text_of))
 }
 
 /// The elements of a batch.

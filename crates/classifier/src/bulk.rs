@@ -230,7 +230,8 @@ impl BulkClassifier {
 }
 
 impl<'c, T, E> ClassifiedWindows<'c, T, E> {
-    /// Calls `progress` after each batch with the number of texts in it.
+    /// Calls `progress` with numbers of texts: at first of those without words, then after each batch of those whose last
+    /// window it had.
     #[must_use]
     pub fn with_progress(mut self, progress: impl FnMut(usize) + 'c) -> Self {
         self.progress = Box::new(progress);

@@ -8,6 +8,7 @@ use midashi_encoder::{
     batches_by_length, calibration,
 };
 use midashi_runtime::{Engine, Session};
+use midashi_text::WindowRows;
 
 use crate::quantized::lanes;
 use crate::windows::RowIds;
@@ -32,8 +33,13 @@ pub(crate) fn activation_ranges(
     layers: usize,
     corpus: &TokenizedCorpus,
 ) -> Result<ActivationRanges> {
-    let chosen = calibration_rows(corpus);
-    let texts: Vec<TextIds<'_>> = chosen.iter().map(RowIds::ids).collect();
+    let rows = corpus.rows();
+    let chosen = calibration_rows(&rows);
+    let row_ids: Vec<RowIds<'_>> = chosen
+        .iter()
+        .map(|&row| RowIds::of(&corpus.texts[rows.text(row)].encoding, rows.window(row)))
+        .collect();
+    let texts: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
     let graph = calibration(config, layers)?;
     let mut lanes = lanes(engine, &graph, "calibration", Cow::Borrowed(weights), MatmulPrecision::Float32)?;
     let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
@@ -44,9 +50,17 @@ pub(crate) fn activation_ranges(
         let batch = Batch::of_ids(&texts, config.pad_token_id, PaddingRule::Masked);
         Ok::<_, Error>(session.run(batch.inputs())?)
     };
-    lanes.run_each(batches.len(), compute, |_, outputs| {
+    lanes.run_each(batches.len(), compute, |at, outputs| {
         for name in graph.output_names() {
-            ranges.include(name, outputs.finite(name)?.iter().copied());
+            let largest = outputs.float32(name)?;
+            // A layer's largest numbers are those of the batch: which text has them is not known.
+            if let Some(&value) = largest.iter().find(|number| !number.is_finite()) {
+                let ids = batches[at].iter().map(|&text| &*corpus.texts[rows.text(chosen[text])].id);
+                let text = format!("one of the texts {}", ids.collect::<Vec<_>>().join(", "));
+                let output = format!("the input of {}", ActivationRanges::layer(name));
+                return Err(Error::NotFinite { text, output, value });
+            }
+            ranges.include(name, largest.iter().copied());
         }
         Ok(())
     })?;
@@ -54,14 +68,12 @@ pub(crate) fn activation_ranges(
 }
 
 /// Rows at equal distances in the order of their lengths: the choice depends on nothing but the corpus.
-fn calibration_rows(corpus: &TokenizedCorpus) -> Vec<RowIds<'_>> {
-    let rows = corpus.rows();
+fn calibration_rows(rows: &WindowRows) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&row| rows.window(row).len());
     let tokens: usize = order.iter().map(|&row| rows.window(row).len()).sum();
     let by_tokens = TOKENS * order.len() / tokens.max(1);
     let count = order.len().min(TEXTS).min(by_tokens.max(1));
     // The middle of each of `count` equal parts.
-    let chosen = (0..count).map(|part| order[(2 * part + 1) * order.len() / (2 * count)]);
-    chosen.map(|row| RowIds::of(&corpus.texts[rows.text(row)].encoding, rows.window(row))).collect()
+    (0..count).map(|part| order[(2 * part + 1) * order.len() / (2 * count)]).collect()
 }

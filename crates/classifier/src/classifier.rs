@@ -171,7 +171,8 @@ impl<'e> Classifier<'e> {
     /// the model reads are done, and how many there are.
     ///
     /// # Errors
-    /// When an id is not in the vocabulary or the graph fails.
+    /// When an id is not in the vocabulary or the graph fails. [`Error::with_text`] names the text of a logit that is not
+    /// finite.
     pub fn classify_encodings_with(
         &mut self,
         texts: &[&Encoding],
@@ -191,7 +192,10 @@ impl<'e> Classifier<'e> {
             }
             of_rows.push(place);
         }
-        let predictions = self.classify_ids_with(&distinct, progress)?;
+        let text_of =
+            |place| rows.text(of_rows.iter().position(|&of_row| of_row == place).unwrap_or_default());
+        let predictions =
+            self.classify_ids_with(&distinct, progress).map_err(|error| error.in_list(text_of))?;
         let of_rows = of_rows.into_iter().map(|place| predictions[place].clone()).collect();
         Ok(Prediction::of_texts(&rows, of_rows))
     }
@@ -218,8 +222,7 @@ impl<'e> Classifier<'e> {
             let inputs = embeddings.batch(&embeddings.of(&chosen)?, &chosen);
             let outputs = session.run(inputs.inputs())?;
             let lengths: Vec<usize> = chosen.iter().map(|text| text.input_ids.len()).collect();
-            let name = |row: usize| format!("text {}", batches[at][row] + 1);
-            Prediction::of_batch(&outputs, &lengths).map_err(|error| error.with_text(name))
+            Prediction::of_batch(&outputs, &lengths).map_err(|error| error.in_list(|row| batches[at][row]))
         };
         self.lanes.run_each(batches.len(), compute, |at, found| {
             for (&text, prediction) in batches[at].iter().zip(found) {

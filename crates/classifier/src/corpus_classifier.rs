@@ -16,8 +16,8 @@ pub struct CorpusClassifier<'a> {
 }
 
 impl<'a> CorpusClassifier<'a> {
-    /// Opens `model` for the texts of `corpus`. `features` is where the hidden states of the frozen layers may be
-    /// cached; without them the frozen layers compute `batch_tokens` tokens at a time.
+    /// Opens `model` for the texts of `corpus`. `features` is where the hidden states of the frozen layers may be cached;
+    /// otherwise they are computed.
     ///
     /// # Errors
     /// When a weight is missing or damaged, ONNX Runtime refuses a graph, or the device cannot compute the frozen layers
@@ -27,7 +27,6 @@ impl<'a> CorpusClassifier<'a> {
         engine: &Engine,
         corpus: &'a TokenizedCorpus,
         features: &Path,
-        batch_tokens: usize,
     ) -> Result<Self> {
         let (config, weights) = (model.config(), model.weights()?);
         let record = model.training().trunk.as_ref();
@@ -40,7 +39,7 @@ impl<'a> CorpusClassifier<'a> {
             }
             let reason = if record.kept { "the cached ones of the training are gone" } else { "not cached" };
             midashi_stage::outln!("  features of {} frozen layers: {reason}, computed", key.trunk_layers);
-            Trunk::prepare(engine, config, &weights, key, corpus, batch_tokens).map(HiddenStates::Computed)
+            Trunk::prepare(engine, config, &weights, key, corpus).map(HiddenStates::Computed)
         });
         let inputs = CorpusInputs {
             corpus,

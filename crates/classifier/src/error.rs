@@ -53,6 +53,16 @@ pub enum Error {
         /// The text.
         text: String,
     },
+    /// A hidden state does not fit into the precision in which it is to be stored.
+    #[error(
+        "a hidden state of {text} is {value}, more than float16 holds; set train.features.precision = \"f32\""
+    )]
+    BeyondFloat16 {
+        /// The text: its id.
+        text: String,
+        /// The hidden state.
+        value: f32,
+    },
     /// The model has no answer to a text.
     #[error(
         "{output} of {text} has the value {value}; expected finite numbers: the checkpoint's weights are damaged or too \
@@ -115,8 +125,19 @@ pub enum Error {
 }
 
 impl Error {
-    /// Names the text of an output that is not finite, given the row of the batch.
-    pub(crate) fn with_text(self, name: impl FnOnce(usize) -> String) -> Self {
+    /// Of an output that is not finite, gives the number in a list for the row of a batch.
+    pub(crate) fn in_list(self, number: impl FnOnce(usize) -> usize) -> Self {
+        match self {
+            Self::Runtime(midashi_runtime::Error::NotFinite { output, row, value }) => {
+                midashi_runtime::Error::NotFinite { output, row: number(row), value }.into()
+            }
+            other => other,
+        }
+    }
+
+    /// Names the text of an output that is not finite, given its number in the list of texts that the model was given.
+    #[must_use]
+    pub fn with_text(self, name: impl FnOnce(usize) -> String) -> Self {
         match self {
             Self::Runtime(midashi_runtime::Error::NotFinite { output, row, value }) => {
                 Self::NotFinite { text: name(row), output, value }

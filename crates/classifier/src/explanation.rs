@@ -6,6 +6,7 @@ use midashi_tokenizer::Encoded;
 use ndarray::{Array2, Array4, ArrayView2, Axis, s};
 
 use crate::attribution::Path;
+use crate::integration::IntegratedGradients;
 use crate::rollout::{head_mean, rollout};
 use crate::windows::{RowIds, spread};
 use crate::{Classifier, Error, Method, Prediction, Result};
@@ -44,12 +45,38 @@ impl Classifier<'_> {
         let rows = WindowRows::of(texts.iter().copied(), self.length().windowing());
         let row_ids = RowIds::all(&texts, &rows);
         let ids: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
-        let predictions = Prediction::of_texts(&rows, self.classify_ids(&ids)?);
-        let weights = self.weights(&texts, &rows, &ids, &predictions, method)?;
+        let named = |error: Error| error.with_text(|row| beginning(texts[rows.text(row)]));
+        let predictions = Prediction::of_texts(&rows, self.classify_ids(&ids).map_err(named)?);
+        let weights = self.weights(&texts, &rows, &ids, &predictions, method).map_err(named)?;
         let windows = (0..rows.texts()).map(|text| rows.rows(text).len());
         let explanation =
             |(((text, prediction), weights), windows)| Explanation { text, prediction, weights, windows };
         Ok(encoded.into_iter().zip(predictions).zip(weights).zip(windows).map(explanation).collect())
+    }
+
+    /// [`integrated_gradients`](Self::integrated_gradients) of the `rows` of texts for each text's category, from a baseline
+    /// in which all words are the token `mask`.
+    ///
+    /// # Errors
+    /// As [`integrated_gradients`](Self::integrated_gradients).
+    pub fn integrated_from_masked(
+        &mut self,
+        texts: &[&Encoding],
+        rows: &WindowRows,
+        categories: &[usize],
+        mask: i32,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<IntegratedGradients>> {
+        let row_ids = RowIds::all(texts, rows);
+        let masked: Vec<Vec<i32>> = texts.iter().map(|text| text.masked_input_ids(mask)).collect();
+        let baselines: Vec<_> =
+            (0..rows.len()).map(|row| rows.window(row).select(&masked[rows.text(row)])).collect();
+        let path = |row: usize| Path {
+            text: row_ids[row].ids(),
+            baseline: &baselines[row],
+            category: categories[rows.text(row)],
+        };
+        self.integrated_gradients(&(0..rows.len()).map(path).collect::<Vec<_>>(), progress)
     }
 
     /// The weights of the texts' tokens; `ids` are those of the `rows`, and `predictions` those of the texts.
@@ -72,13 +99,9 @@ impl Classifier<'_> {
                     .tokenizer()?
                     .replacement()
                     .ok_or_else(|| Error::NoMaskToken { folder: self.model.path().to_owned() })?;
-                let masked: Vec<Vec<i32>> = texts.iter().map(|text| text.masked_input_ids(mask)).collect();
-                let baselines: Vec<_> =
-                    (0..ids.len()).map(|row| rows.window(row).select(&masked[rows.text(row)])).collect();
-                let path = |(row, (&text, baseline))| Path { text, baseline, category: category(row) };
-                let paths: Vec<Path<'_>> =
-                    ids.iter().zip(baselines.iter().map(|ids| &**ids)).enumerate().map(path).collect();
-                let found = self.integrated_gradients(&paths, &mut |_, _| {})?;
+                let categories: Vec<usize> =
+                    predictions.iter().map(|prediction| prediction.category.index()).collect();
+                let found = self.integrated_from_masked(texts, rows, &categories, mask, &mut |_, _| {})?;
                 Ok(spread_all(rows, &found.into_iter().map(|of_row| of_row.weights).collect::<Vec<_>>()))
             }
             Method::GradientXInput => {
@@ -92,6 +115,18 @@ impl Classifier<'_> {
             }
         }
     }
+}
+
+/// The first tokens of a text's words, for a message.
+fn beginning(text: &Encoding) -> String {
+    const LONGEST: usize = 16;
+    let mut tokens =
+        text.tokens.iter().zip(&text.word_ids).filter_map(|(token, word)| word.map(|_| &**token));
+    let mut beginning = tokens.by_ref().take(LONGEST).collect::<String>();
+    if tokens.next().is_some() {
+        beginning.push('…');
+    }
+    format!("{beginning:?}")
 }
 
 /// The weights of the texts' tokens from those of the rows' tokens.

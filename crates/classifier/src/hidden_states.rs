@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use midashi_artifacts::{Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
+use midashi_artifacts::{Error as ArtifactError, Features, FeaturesKey, FeaturesWriter, TokenizedCorpus};
 use midashi_encoder::{Batch, PaddingRule, TextIds, batches_by_length};
 use midashi_stage::Progress;
 use midashi_text::{Encoding, WindowRows};
@@ -38,13 +38,14 @@ impl HiddenStates {
     /// The hidden states in `path`, if they were computed under `key`. A damaged file is removed, which is printed.
     ///
     /// # Errors
-    /// When a damaged file cannot be removed.
+    /// When the file cannot be read, or a damaged one cannot be removed.
     pub fn cached(path: &Path, key: &FeaturesKey, corpus: &TokenizedCorpus) -> Result<Option<Self>> {
         let names = names_and_lengths(corpus, &corpus.rows());
         let names: Vec<(&str, usize)> = names.iter().map(|(name, length)| (&**name, *length)).collect();
         match Features::open(path, key, &names) {
             Ok(features) => Ok(features.map(Self::Cached)),
-            Err(error) => {
+            Err(error @ (ArtifactError::Stage(_) | ArtifactError::BeyondFloat16 { .. })) => Err(error.into()),
+            Err(error @ ArtifactError::BadArtifact { .. }) => {
                 midashi_stage::outln!("  {error}; the file is removed");
                 fs::remove_file(path).map_err(midashi_stage::Error::io("remove", path))?;
                 Ok(None)

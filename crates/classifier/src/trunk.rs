@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use midashi_artifacts::{FeaturesKey, TokenizedCorpus, round_to};
+use midashi_artifacts::{Error as ArtifactError, FeaturesKey, TokenizedCorpus, round_to};
 use midashi_config::{FeaturePrecision, TrunkPrecision};
 use midashi_encoder::{
     ActivationRanges, Batch, EncoderConfig, HIDDEN_STATES, MatmulPrecision, PaddingRule, TextIds, Weights,
@@ -38,18 +38,16 @@ pub struct Trunk {
 }
 
 impl Trunk {
-    /// Prepares the frozen layers that `key` describes, to compute at most `batch_tokens` tokens at a time. `corpus` gives
-    /// the ranges of the activations for int8.
+    /// Prepares the frozen layers that `key` describes. `corpus` gives the ranges of the activations for int8.
     ///
     /// # Errors
-    /// When a weight is missing, or int8 is requested on CUDA.
+    /// When a weight is missing, int8 is requested on CUDA, its ranges cannot be computed, or ONNX Runtime refuses the graph.
     pub fn prepare(
         engine: &Engine,
         config: &EncoderConfig,
         weights: &Weights,
         key: &FeaturesKey,
         corpus: &TokenizedCorpus,
-        batch_tokens: usize,
     ) -> Result<Self> {
         let ranges: ActivationRanges;
         let precision = match key.trunk_precision {
@@ -66,7 +64,7 @@ impl Trunk {
             pad_token_id: config.pad_token_id,
             hidden_size: config.hidden_size,
             precision: key.precision,
-            batch_tokens,
+            batch_tokens: key.batch_tokens,
         })
     }
 
@@ -117,36 +115,35 @@ impl Trunk {
         let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
         let mut lanes = self.lanes.borrow_mut();
         let batches = batches_by_length(&lengths, lanes.tokens(self.batch_tokens).min(most));
-        let (pad_token_id, precision) = (self.pad_token_id, self.precision);
+        let Self { pad_token_id, precision, hidden_size, .. } = *self;
         let compute = |session: &mut Session, at: usize| {
             let texts: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();
             let batch = Batch::of_ids(&texts, pad_token_id, PaddingRule::Masked);
             let outputs = session.run(batch.inputs())?;
-            let hidden = outputs.finite(HIDDEN_STATES).map_err(|error| {
-                Error::from(of_token(error, &texts)).with_text(|row| {
-                    batches[at].get(row).map_or_else(|| format!("row {row}"), |&text| name(text))
-                })
-            })?;
+            // The graph's rows are tokens.
+            let text_of = |token| batches[at][text_of_token(token, &texts)];
+            let hidden = outputs.finite(HIDDEN_STATES);
+            let hidden =
+                hidden.map_err(|error| Error::from(error).with_text(|token| name(text_of(token))))?;
             let hidden = hidden.as_slice().map_or_else(|| hidden.iter().copied().collect(), <[f32]>::to_vec);
-            Ok(round_to(precision, hidden)?)
+            round_to(precision, hidden).map_err(|error| match error {
+                ArtifactError::BeyondFloat16 { value, at } => {
+                    Error::BeyondFloat16 { text: name(text_of(at / hidden_size)), value }
+                }
+                other => other.into(),
+            })
         };
         lanes.run_each(batches.len(), compute, |at, hidden| take(&batches[at], hidden))
     }
 }
 
-/// The graph's rows are tokens: names the text of a token whose numbers are not finite.
-fn of_token(error: midashi_runtime::Error, texts: &[TextIds<'_>]) -> midashi_runtime::Error {
-    match error {
-        midashi_runtime::Error::NotFinite { output, row: token, value } => {
-            let ends = texts.iter().scan(0, |end, text| {
-                *end += text.input_ids.len();
-                Some(*end)
-            });
-            let row = ends.take_while(|&end| end <= token).count();
-            midashi_runtime::Error::NotFinite { output, row, value }
-        }
-        other => other,
-    }
+/// The text that the `token`-th token of all texts belongs to.
+fn text_of_token(token: usize, texts: &[TextIds<'_>]) -> usize {
+    let ends = texts.iter().scan(0, |end, text| {
+        *end += text.input_ids.len();
+        Some(*end)
+    });
+    ends.take_while(|&end| end <= token).count().min(texts.len().saturating_sub(1))
 }
 
 /// The library, device and code that determine the last digits of hidden states, for [`FeaturesKey::computed_by`].

@@ -5,7 +5,7 @@ use anyhow::Result;
 use midashi_artifacts::{
     CategoryId, Encoding, Explanation, Integration, Replacement, TokenizedText, WindowRows,
 };
-use midashi_classifier::{Classifier, Path, RowIds, TextIds, spread, text_ids};
+use midashi_classifier::{Classifier, RowIds, TextIds, spread, text_ids};
 use midashi_stage::Progress;
 
 use crate::statistics::mean;
@@ -37,7 +37,7 @@ pub fn explanations(
 ) -> Result<Vec<Explanation>> {
     let encodings: Vec<&Encoding> = subjects.iter().map(|subject| &subject.text.encoding).collect();
     let all_attention =
-        all_attention(classifier, &matrices.iter().map(|&at| encodings[at]).collect::<Vec<_>>())?;
+        all_attention(classifier, &matrices.iter().map(|&at| subjects[at].text).collect::<Vec<_>>())?;
     let rows = WindowRows::of(encodings.iter().copied(), classifier.length().windowing());
     let row_ids = RowIds::all(&encodings, &rows);
     let ids: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
@@ -45,12 +45,13 @@ pub fn explanations(
     let mut progress = Progress::new("explanations", ids.len() as u64, unit(&rows));
     let categories: Vec<usize> =
         (0..ids.len()).map(|row| subjects[rows.text(row)].category.index()).collect();
-    classifier.each_attribution(&ids, &categories, |row, attribution| {
+    let attributed = classifier.each_attribution(&ids, &categories, |row, attribution| {
         let (layer_attention, rollout) = (attribution.layer_attention(), attribution.rollout());
         let gradient_x_input = attribution.gradient_x_input;
         found[row] = Some(OfRow { layer_attention, rollout, gradient_x_input });
         progress.advance(1);
-    })?;
+    });
+    attributed.map_err(|error| error.with_text(|row| subjects[rows.text(row)].text.id.clone()))?;
     progress.finish();
     classifier.free_explanations();
     let mut found = found.into_iter().flatten();
@@ -76,9 +77,9 @@ pub fn explanations(
 /// The attention of all layers and heads, for each text `[layers, heads, tokens, tokens]` in row-major order.
 ///
 /// The graph is freed afterwards: every open graph has a copy of the layers' weights.
-fn all_attention(classifier: &mut Classifier<'_>, texts: &[&Encoding]) -> Result<Vec<Vec<f32>>> {
-    let ids: Vec<TextIds<'_>> = texts.iter().map(|text| text_ids(text)).collect();
-    let all = classifier.attentions(&ids)?;
+fn all_attention(classifier: &mut Classifier<'_>, texts: &[&TokenizedText]) -> Result<Vec<Vec<f32>>> {
+    let ids: Vec<TextIds<'_>> = texts.iter().map(|text| text_ids(&text.encoding)).collect();
+    let all = classifier.attentions(&ids).map_err(|error| error.with_text(|text| texts[text].id.clone()))?;
     let all = all.iter().map(|attentions| attentions.iter().copied().collect()).collect();
     classifier.free_explanations();
     Ok(all)
@@ -120,28 +121,20 @@ pub fn integrated_gradients(
     replacement: &Replacement,
 ) -> Result<(Vec<Vec<f32>>, Integration)> {
     let encodings: Vec<&Encoding> = sample.iter().map(|&at| &subjects[at].text.encoding).collect();
-    let masked: Vec<Vec<i32>> =
-        encodings.iter().map(|encoding| encoding.masked_input_ids(replacement.id)).collect();
+    let categories: Vec<usize> = sample.iter().map(|&at| subjects[at].category.index()).collect();
     let rows = WindowRows::of(encodings.iter().copied(), classifier.length().windowing());
-    let row_ids = RowIds::all(&encodings, &rows);
-    let baselines: Vec<_> =
-        (0..rows.len()).map(|row| rows.window(row).select(&masked[rows.text(row)])).collect();
-    let path = |row: usize| Path {
-        text: row_ids[row].ids(),
-        baseline: &baselines[row],
-        category: subjects[sample[rows.text(row)]].category.index(),
-    };
-    let paths: Vec<Path<'_>> = (0..rows.len()).map(path).collect();
     let mut progress = Progress::new("integrated gradients", 0, "points");
     let mut counted = 0;
-    let found = classifier.integrated_gradients(&paths, &mut |done, wanted| {
+    let mut count = |done, wanted| {
         progress.expect(wanted as u64);
         progress.advance((done - counted) as u64);
         counted = done;
-    });
+    };
+    let found = classifier.integrated_from_masked(&encodings, &rows, &categories, replacement.id, &mut count);
     progress.finish();
     classifier.free_explanations();
-    let found = found?;
+    let name = |row: usize| subjects[sample[rows.text(row)]].text.id.clone();
+    let found = found.map_err(|error| error.with_text(name))?;
     let integration = Integration {
         mean_points: mean(found.iter().map(|row| row.points as f64)),
         mean_error: mean(found.iter().map(|row| row.error)),

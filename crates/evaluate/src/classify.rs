@@ -101,8 +101,7 @@ fn open<'a>(work: &Work, engine: &Engine, corpus: &'a TokenizedCorpus) -> Result
         compat.article,
         config.compat.article
     );
-    let batch_tokens = config.evaluate.batch_tokens;
-    Ok(CorpusClassifier::open(&model, engine, corpus, &folder.features(), batch_tokens)?)
+    Ok(CorpusClassifier::open(&model, engine, corpus, &folder.features())?)
 }
 
 /// Classifies rows of the corpus, which are texts or windows, in these batches.

@@ -82,7 +82,7 @@ impl Engine {
 
     /// As [`session`](Self::session), for a model that computes many batches: on the CPU each thread computes a batch of its
     /// own, so that a batch's results do not depend on the number of threads. Of more than [`Lanes::MOST`] threads, several
-    /// compute a batch.
+    /// compute a batch, all batches as many ([`Lanes::count_for`]).
     ///
     /// # Errors
     /// When ONNX Runtime rejects the model.
@@ -105,7 +105,7 @@ impl Engine {
 
     fn lanes_with(&self, model: &[u8], options: SessionOptions) -> Result<Lanes> {
         let count = match self.device {
-            Device::Cpu => self.threads.clamp(1, Lanes::MOST),
+            Device::Cpu => Lanes::count_for(self.threads),
             Device::Cuda => 1,
         };
         let threads = (self.threads / count).max(1);

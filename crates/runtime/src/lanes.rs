@@ -25,6 +25,15 @@ impl Lanes {
     /// Most batches at a time. Every session takes a tenth of a second to open, and memory for its activations.
     pub const MOST: usize = 8;
 
+    /// Batches at a time that `threads` threads of a CPU compute. With more than [`Lanes::MOST`] threads, it is the number
+    /// that leaves the fewest idle.
+    pub fn count_for(threads: usize) -> usize {
+        if threads <= Self::MOST {
+            return threads.max(1);
+        }
+        (Self::MOST / 2..=Self::MOST).max_by_key(|count| threads / count * count).unwrap_or(Self::MOST)
+    }
+
     pub(crate) fn new(sessions: Vec<Session>, device: Device) -> Self {
         Self { sessions, device }
     }
@@ -66,6 +75,7 @@ impl Lanes {
             for session in &mut self.sessions {
                 let (sender, next) = (sender.clone(), &next);
                 scope.spawn(move || {
+                    let _stop = StopOnPanic { next, count };
                     loop {
                         let batch = next.fetch_add(1, Ordering::Relaxed);
                         // Nobody receives after an error.
@@ -86,5 +96,30 @@ impl Lanes {
             }
             Ok(())
         })
+    }
+}
+
+/// After a panic in one thread, the others begin no further batch: nobody takes their results.
+struct StopOnPanic<'a> {
+    next: &'a AtomicUsize,
+    count: usize,
+}
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.next.store(self.count, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_threads_are_idle() {
+        let found: Vec<usize> = [0, 1, 2, 7, 8, 9, 10, 11, 12, 15, 16, 64, 256].map(Lanes::count_for).into();
+        assert_eq!(found, [1, 1, 2, 7, 8, 8, 5, 5, 6, 5, 8, 8, 8]);
     }
 }

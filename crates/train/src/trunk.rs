@@ -36,8 +36,7 @@ pub fn hidden_states(
     let tokens = (0..rows.texts()).map(|text| rows.tokens(text)).sum();
     let (size, budget) = (key.bytes(tokens) as f64 / GIB, train.features.disk_budget_gib);
     let kept = budget == 0.0 || size <= budget;
-    let batch_tokens = train.trunk_batch_tokens;
-    let prepare = || Trunk::prepare(&setup.engine, &model.config, weights, &key, corpus, batch_tokens);
+    let prepare = || Trunk::prepare(&setup.engine, &model.config, weights, &key, corpus);
     let hidden_states = if kept {
         HiddenStates::cache(&work.folder().features(), &key, corpus, prepare)?
     } else {
@@ -79,6 +78,7 @@ fn key(
         hidden_size: model.config.hidden_size,
         trunk_precision: train.trunk_precision,
         precision: train.features.precision,
+        batch_tokens: train.trunk_batch_tokens,
         computed_by: computed_by(&setup.engine, train.trunk_precision),
     })
 }

@@ -46,7 +46,8 @@ impl Eraser<'_, '_> {
     /// Classifies whole texts.
     pub fn classify(&mut self, texts: &[&TokenizedText]) -> Result<Vec<Prediction>> {
         let encodings: Vec<&Encoding> = texts.iter().map(|text| &text.encoding).collect();
-        Ok(self.classifier.classify_encodings(&encodings)?)
+        let predictions = self.classifier.classify_encodings(&encodings);
+        Ok(predictions.map_err(|error| error.with_text(|text| texts[text].id.clone()))?)
     }
 
     /// For each of the texts' erasures, in their order, the drop in the probability of the text's category that it causes.
@@ -95,7 +96,11 @@ impl Eraser<'_, '_> {
             counted = done;
         };
         let variants: Vec<&Encoding> = variants.iter().collect();
-        let predictions = self.classifier.classify_encodings_with(&variants, &mut count)?;
+        // The text whose variants end behind this one.
+        let text_of = |variant: usize| places.partition_point(|(whole, _)| *whole <= variant) - 1;
+        let predictions = self.classifier.classify_encodings_with(&variants, &mut count);
+        let predictions = predictions
+            .map_err(|error| error.with_text(|variant| texts[text_of(variant)].text.id.clone()))?;
         let of_text =
             |(Erasures { category, .. }, (whole, places)): (&Erasures<'_>, &(usize, Vec<usize>))| {
                 let probability = |variant: usize| f64::from(predictions[variant].probabilities[*category]);
