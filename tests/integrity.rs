@@ -203,6 +203,22 @@ fn a_damaged_model_is_not_asked() {
 }
 
 #[test]
+fn a_damaged_model_is_not_the_checkpoint_of_another_run() {
+    let artifacts = folder();
+    let whole = whole_run(artifacts.path());
+    let mut rng = ChaCha8Rng::seed_from_u64(19);
+    for file in ["model/model.safetensors", "model/config.json", "model/vocab.txt"] {
+        let place = folder();
+        let run = whole.copy_to(&place);
+        damage(&run.artifact(file), Damage::Flip, true, &mut rng);
+        let says = [file, "has changed since it was written"];
+        Run::sample(place.path(), "next").checkpoint(&run.artifact("model")).stage("fetch").fails_with(says);
+        let model = run.artifact("model");
+        run.stage("inspect").arguments([model.to_str().unwrap()]).fails_with(says);
+    }
+}
+
+#[test]
 fn an_evaluation_that_is_up_to_date_still_names_a_damaged_model() {
     let artifacts = folder();
     let run = whole_run(artifacts.path());

@@ -10,7 +10,7 @@ pub struct CorpusLimits {
     pub text_bytes: u64,
     /// Bytes of all texts and their names, of tables too. At most 2,147,483,647, which is the largest column of an artifact.
     pub total_bytes: u64,
-    /// Files of the corpus, those that are no texts among them.
+    /// Files and folders of the corpus, those that hold no texts among them.
     pub files: u64,
     /// Bytes that an archive may unpack to, files that are no texts among them.
     pub unpacked_bytes: u64,

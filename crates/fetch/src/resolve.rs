@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use midashi_config::{BundledEncoder, Corpus, Model, hide_secrets, query_tag, shown};
-use midashi_stage::sha256_of;
+use midashi_stage::{Sums, sha256_of};
 use ureq::http::Uri;
 
 use crate::bundled;
@@ -118,6 +118,8 @@ impl Resolver {
             Source::Path(path) => {
                 ensure!(path.exists(), "{} does not exist; {EXPECTED}", model.checkpoint);
                 ensure!(path.is_dir(), "{} is a file; {EXPECTED}", model.checkpoint);
+                // That of another run has a list of its files' digests.
+                Sums::check_folder(&path)?;
                 (path, None)
             }
             Source::Dataset(_) => bail!("{} is a dataset; {EXPECTED}", model.checkpoint),

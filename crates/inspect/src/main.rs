@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use midashi_config::Config;
 use midashi_encoder::Checkpoint;
-use midashi_stage::StageArguments;
+use midashi_stage::{StageArguments, Sums};
 use midashi_text::{cleaned, shaped_lines};
 
 /// Prints a checkpoint's modules, parameters, files and tokenizer, and its outputs for a text
@@ -43,6 +43,7 @@ fn main() -> ExitCode {
 
 fn recipe(arguments: &Arguments) -> Result<()> {
     let config = configuration(arguments)?;
+    Sums::check_folder(&arguments.checkpoint)?;
     let checkpoint = Checkpoint::open(&arguments.checkpoint)?;
     let weights = checkpoint.encoder_and_pooler()?;
     let tokenizer = tokens::load(&arguments.checkpoint, &config, checkpoint.config());

@@ -1,12 +1,12 @@
 //! The seal of a cache: its SHA-256 in a file beside it. No stage's record names a cache, because caches survive the
 //! work that made them and are shared by runs.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::atomic;
 use crate::digest::sha256_of;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The file beside `path` that holds its digest, in the format of `sha256sum`.
 pub fn seal_of(path: &Path) -> PathBuf {
@@ -26,10 +26,14 @@ pub fn seal(path: &Path) -> Result<()> {
 /// Whether the file `path` is as it was when it was sealed. A file without a seal is not.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file or its seal cannot be read.
 pub fn is_intact(path: &Path) -> Result<bool> {
-    let Ok(text) = fs::read_to_string(seal_of(path)) else { return Ok(false) };
-    Ok(text == line(path)?)
+    let seal = seal_of(path);
+    match fs::read(&seal) {
+        Ok(text) => Ok(text == line(path)?.as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("read", &seal)(error)),
+    }
 }
 
 /// The content of the seal of a file as it is now.
