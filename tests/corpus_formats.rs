@@ -490,6 +490,108 @@ fn integer_labels_get_names_from_the_configuration_or_the_dataset() {
 }
 
 #[test]
+fn names_of_labels_that_were_corrected_beside_a_table_are_taken() {
+    let card = |names: [&str; 2]| {
+        let [zero, one] = names;
+        format!(
+            "---\ndataset_info:\n  features:\n  - name: label\n    dtype:\n      class_label:\n        names:\n          \
+             '0': {zero}\n          '1': {one}\n---\n"
+        )
+    };
+    let numbers = csv(|at| format!("見出し{at},{}", at % 2));
+    let folder = folder();
+    let describe = |text: String| fs::write(folder.path().join("README.md"), text).unwrap();
+    describe(card(["映画", "家電"]));
+    let (run, _) = succeeds(&folder, "a.csv", &numbers, "");
+    assert_eq!(run.corpus().categories, ["映画", "家電"]);
+    run.stage("ingest").succeeds().up_to_date(1);
+    describe(card(["家電", "映画"]));
+    run.stage("ingest").succeeds().up_to_date(0);
+    assert_eq!(run.corpus().categories, ["家電", "映画"]);
+    describe(card(["家電", "映画"]) + "# Another sentence\n");
+    run.stage("ingest").succeeds().up_to_date(1);
+
+    let names = "corpus.labels=[\"0番\",\"1番\"]";
+    let given = run.clone().set(names);
+    given.stage("ingest").succeeds();
+    describe(card(["映画", "家電"]));
+    given.stage("ingest").succeeds().up_to_date(1);
+
+    // The names count, not the place where they were found.
+    let elsewhere = self::folder();
+    fs::write(elsewhere.path().join("dataset_infos.json"), {
+        json!({"default": {"features": {"label": {"names": ["映画", "家電"]}}}}).to_string()
+    })
+    .unwrap();
+    let (other, _) = succeeds(&elsewhere, "a.csv", &numbers, "");
+    run.stage("ingest").succeeds();
+    let bytes = |run: &Run| fs::read(run.artifact("corpus.parquet")).unwrap();
+    assert!(bytes(&other) == bytes(&run), "the artifact holds a path");
+}
+
+/// Ingests tables, each with its name and text.
+fn ingest_tables(folder: &Path, tables: [(&str, String); 2]) -> (Run, Invocation) {
+    let data = folder.join("tables");
+    fs::create_dir(&data).unwrap();
+    for (name, text) in tables {
+        fs::write(data.join(name), text).unwrap();
+    }
+    ingest(folder, &data, "")
+}
+
+/// Thirty rows of a first file.
+fn first_rows() -> String {
+    csv(|at| format!("見出し{at},{}", ["b", "a"][at % 2]))
+}
+
+/// Thirty rows of a later file, which has one more column.
+fn later_rows(column: &str, cell: impl Fn(usize) -> String) -> String {
+    csv(|at| format!("続き{at},{},{}", ["b", "a"][at % 2], cell(at)))
+        .replace("text,label\n", &format!("text,label,{column}\n"))
+}
+
+#[test]
+fn bodies_that_only_a_later_file_has_are_not_read() {
+    let folder = folder();
+    let described = later_rows("description", |at| format!("説明{at}"));
+    let (run, ingest) = ingest_tables(folder.path(), [("train.csv", first_rows()), ("test.csv", described)]);
+    ingest.succeeds().says("columns: title \"text\", label \"label\"\n");
+    let corpus = run.corpus();
+    assert_eq!((corpus.articles.len(), corpus.articles[30].title.as_str()), (60, "続き0"));
+    assert!(corpus.articles.iter().all(|article| article.body.is_empty()), "bodies in one split only");
+}
+
+#[test]
+fn ids_that_only_a_later_file_has_are_not_read() {
+    let numbered = later_rows("id", |at| (at + 1).to_string());
+    let later = folder();
+    let (run, ingest) =
+        ingest_tables(later.path(), [("part-1.csv", first_rows()), ("part-2.csv", numbered.clone())]);
+    ingest.succeeds().says("ids are made from the rows' numbers");
+    let found: Vec<String> = run.corpus().articles.into_iter().map(|article| article.id).collect();
+    assert_eq!(found, (1..=60).map(|number| number.to_string()).collect::<Vec<_>>());
+    let first = folder();
+    ingest_tables(first.path(), [("part-1.csv", numbered), ("part-2.csv", first_rows())]).1.fails_with([
+        "part-2.csv: expected the columns of",
+        "part-1.csv: corpus.columns.id names the column \"id\"",
+    ]);
+}
+
+#[test]
+fn splits_that_only_a_later_file_has_are_refused() {
+    let divided = later_rows("split", |at| ["train", "test"][at % 2].to_owned());
+    let parts = folder();
+    ingest_tables(parts.path(), [("part-1.csv", first_rows()), ("part-2.csv", divided.clone())])
+        .1
+        .fails_with(["part-2.csv: the column \"split\" has splits, but", "part-1.csv has no such column"]);
+    // Names of files that show a split count more than a column.
+    let named = folder();
+    let (run, ingest) = ingest_tables(named.path(), [("train.csv", first_rows()), ("test.csv", divided)]);
+    ingest.succeeds();
+    assert_eq!(run.corpus().articles.iter().filter(|article| article.split == Split::Test).count(), 30);
+}
+
+#[test]
 fn a_missing_split_is_made_from_the_training_texts_and_said() {
     let folder = folder();
     let data = folder.path().join("data");

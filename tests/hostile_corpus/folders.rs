@@ -113,6 +113,20 @@ fn links() -> Vec<Made> {
             symlink("/dev/zero", inside.join("a/x.txt")).unwrap();
         }),
         (
+            "links that multiply",
+            "corpus.limits.files=20000",
+            Refused(&["more than 20000 files and folders", "raise corpus.limits.files"]),
+            |inside, _| {
+                for at in 0..30 {
+                    write(inside, &format!("d{at}/x.txt"), &article("x"));
+                    for name in ["a", "b"] {
+                        symlink(format!("../d{}", at + 1), inside.join(format!("d{at}/{name}"))).unwrap();
+                    }
+                }
+                fs::create_dir(inside.join("d30")).unwrap();
+            },
+        ),
+        (
             "a link to a large file",
             "",
             Refused(&["a/x.txt is a symbolic link to", "outside the corpus"]),

@@ -1,6 +1,6 @@
 //! From the labels of rows to the categories of a corpus.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::{Result, ensure};
 use midashi_artifacts::{CategoryId, MAX_CATEGORIES};
@@ -11,20 +11,21 @@ use unicode_normalization::UnicodeNormalization;
 pub struct LabelId(pub u16);
 
 /// Names that labels must have.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct LabelNames {
     /// The names of the labels 0, 1, …
-    pub names: Vec<String>,
-    /// Where they are from, for messages.
+    names: Vec<String>,
+    /// The number of the first label with a name, by the name in normalisation form C.
+    numbers: HashMap<String, usize>,
+    /// Where the names are from, for messages.
     pub origin: String,
-    /// Whether a label that is a name and a number is the name. Labels of a table of texts can be both.
-    pub names_first: bool,
+    names_first: bool,
 }
 
 /// The different labels of a corpus.
 #[derive(Debug)]
 pub struct Labels {
-    names: Option<LabelNames>,
+    expected: Option<LabelNames>,
     /// The labels as they are written.
     known: HashMap<String, LabelId>,
     /// What each label is called.
@@ -55,9 +56,14 @@ pub struct Merged {
 }
 
 impl Labels {
-    /// No labels yet. With `names`, there will be no others.
-    pub fn new(names: Option<LabelNames>) -> Self {
-        Self { names, known: HashMap::new(), called: Vec::new(), by_name: HashMap::new() }
+    /// No labels yet. With `expected` names, there will be no others.
+    pub fn new(expected: Option<LabelNames>) -> Self {
+        Self { expected, known: HashMap::new(), called: Vec::new(), by_name: HashMap::new() }
+    }
+
+    /// The names that labels must have, if something gives them.
+    pub fn expected(&self) -> Option<&LabelNames> {
+        self.expected.as_ref()
     }
 
     /// The label of a cell, or the reason why the cell is none.
@@ -69,8 +75,8 @@ impl Labels {
         if written.is_empty() {
             return Err("the label is empty".into());
         }
-        let name = match &self.names {
-            Some(names) => names.name_of(written)?.to_owned(),
+        let name = match &self.expected {
+            Some(expected) => expected.name_of(written)?.to_owned(),
             None => written.to_owned(),
         };
         let label = match self.by_name.get(&name) {
@@ -99,11 +105,8 @@ impl Labels {
     pub fn categories(&self) -> Result<Categories> {
         let (renamed, merged) = merge(self.called.iter().map(String::as_str));
         let mut names: Vec<String> = renamed.clone();
-        match &self.names {
-            Some(expected) => {
-                let rank = |name: &String| expected.names.iter().position(|known| same(known, name));
-                names.sort_by_key(rank);
-            }
+        match &self.expected {
+            Some(expected) => names.sort_by_cached_key(|name| expected.numbers.get(&normal(name)).copied()),
             None => match self.called.iter().map(|name| whole_number(name)).collect::<Option<Vec<_>>>() {
                 Some(_) => names.sort_by_key(|name| whole_number(name)),
                 None => names.sort(),
@@ -119,15 +122,26 @@ impl Labels {
         let places: HashMap<&String, usize> = names.iter().enumerate().map(|(at, name)| (name, at)).collect();
         let place = |name: &String| places.get(name).copied().unwrap_or_default();
         let of_label = renamed.iter().map(|name| CategoryId(place(name) as u16)).collect();
-        let expected = self.names.iter().flat_map(|expected| &expected.names);
-        let unused = expected.filter(|name| !names.iter().any(|known| same(known, name))).cloned().collect();
+        let used: HashSet<String> = names.iter().map(|name| normal(name)).collect();
+        let expected = self.expected.iter().flat_map(|expected| &expected.names);
+        let unused = expected.filter(|name| !used.contains(&normal(name))).cloned().collect();
         Ok(Categories { names, of_label, merged, unused })
     }
 }
 
 impl LabelNames {
+    /// The names of the labels 0, 1, … from `origin`. With `names_first`, a label that is a name and a number is the
+    /// name. Labels of a table of texts can be both.
+    pub fn new(names: Vec<String>, origin: String, names_first: bool) -> Self {
+        let mut numbers = HashMap::new();
+        for (number, name) in names.iter().enumerate() {
+            numbers.entry(normal(name)).or_insert(number);
+        }
+        Self { names, numbers, origin, names_first }
+    }
+
     fn name_of(&self, written: &str) -> Result<&str, String> {
-        let by_name = || self.names.iter().find(|name| same(name, written));
+        let by_name = || self.names.get(*self.numbers.get(&normal(written))?);
         let by_number = || whole_number(written).and_then(|at| self.names.get(usize::try_from(at).ok()?));
         let found =
             if self.names_first { by_name().or_else(by_number) } else { by_number().or_else(by_name) };
@@ -148,14 +162,14 @@ impl LabelNames {
 pub fn merge<'a>(names: impl Iterator<Item = &'a str> + Clone) -> (Vec<String>, Vec<Merged>) {
     let mut spellings = BTreeMap::<String, BTreeSet<&str>>::new();
     for name in names.clone() {
-        spellings.entry(name.nfc().collect()).or_default().insert(name);
+        spellings.entry(normal(name)).or_default().insert(name);
     }
     let several = spellings.iter().filter(|(_, spellings)| spellings.len() > 1);
     let merged = several
         .map(|(name, spellings)| Merged { name: name.clone(), spellings: spellings.len() })
         .collect::<Vec<_>>();
     let renamed = names.map(|name| {
-        let normal: String = name.nfc().collect();
+        let normal = normal(name);
         if spellings.get(&normal).is_some_and(|spellings| spellings.len() > 1) {
             normal
         } else {
@@ -165,8 +179,9 @@ pub fn merge<'a>(names: impl Iterator<Item = &'a str> + Clone) -> (Vec<String>, 
     (renamed.collect(), merged)
 }
 
-fn same(one: &str, other: &str) -> bool {
-    one == other || one.nfc().eq(other.nfc())
+/// A name in normalisation form C.
+fn normal(name: &str) -> String {
+    name.nfc().collect()
 }
 
 /// A number as integers are written: no sign but a minus, no leading zeros.
@@ -180,8 +195,7 @@ mod tests {
     use super::*;
 
     fn named(names: &[&str], names_first: bool) -> Labels {
-        let names = names.iter().map(|&name| name.to_owned()).collect();
-        Labels::new(Some(LabelNames { names, origin: "corpus.labels".into(), names_first }))
+        Labels::new(Some(LabelNames::new(strings(names), "corpus.labels".into(), names_first)))
     }
 
     fn categories(mut labels: Labels, cells: &[&str]) -> (Vec<String>, Vec<u16>) {
@@ -251,6 +265,20 @@ mod tests {
             alone.categories().unwrap().names.contains(&decomposed.to_owned()),
             "a single spelling stays"
         );
+    }
+
+    #[test]
+    fn as_many_names_as_there_can_be_are_sorted() {
+        let names: Vec<String> = (0..MAX_CATEGORIES).rev().map(|at| format!("か\u{3099}{at}")).collect();
+        let mut labels = Labels::new(Some(LabelNames::new(names.clone(), "corpus.labels".into(), true)));
+        // All but one, in the other order, and in another spelling than that of the names.
+        for at in 1..MAX_CATEGORIES {
+            labels.of(&format!("が{at}")).unwrap();
+        }
+        let found = labels.categories().unwrap();
+        assert_eq!(found.names, names[..MAX_CATEGORIES - 1]);
+        assert_eq!(found.unused, ["か\u{3099}0"]);
+        assert_eq!(found.of_label[0], CategoryId(MAX_CATEGORIES as u16 - 2), "が1 is the last but one");
     }
 
     #[test]

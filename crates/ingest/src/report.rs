@@ -70,11 +70,11 @@ pub fn print_table(corpus: &TableCorpus) {
         let split = file.split.map(|split| format!(" ({})", split.name())).unwrap_or_default();
         midashi_stage::outln!("  table {}{split}", file.path.display());
     }
-    let columns = Role::ALL.into_iter().filter_map(|role| Some((role, survey.columns.get(role)?)));
+    let columns = Role::ALL.into_iter().filter_map(|role| Some((role, corpus.tables.columns.get(role)?)));
     let columns: Vec<_> =
         columns.map(|(role, column)| format!("{} {:?}", role.name(), column.name)).collect();
     midashi_stage::outln!("  columns: {}", columns.join(", "));
-    match (&survey.columns.id, &survey.ids_repeat) {
+    match (&corpus.tables.columns.id, &survey.ids_repeat) {
         (Some(column), Some(reason)) => {
             midashi_stage::outln!(
                 "  ids are made from the rows' numbers: in the column {:?}, {reason}",
@@ -86,7 +86,7 @@ pub fn print_table(corpus: &TableCorpus) {
         }
         _ => {}
     }
-    if let Some(names) = &survey.names {
+    if let Some(names) = survey.labels.expected() {
         midashi_stage::outln!("  names of the labels: {}", names.origin);
     }
     print_list("no text for", "expected labels", corpus.categories.unused.iter().cloned());
@@ -186,7 +186,7 @@ fn splits_table(names: &[String], texts: impl Iterator<Item = (CategoryId, Split
 pub fn table_details(corpus: &TableCorpus) -> Value {
     let in_split = |split| corpus.split_of.iter().filter(|found| **found == split).count();
     let bad = &corpus.survey.bad;
-    let columns = Role::ALL.into_iter().filter_map(|role| Some((role, corpus.survey.columns.get(role)?)));
+    let columns = Role::ALL.into_iter().filter_map(|role| Some((role, corpus.tables.columns.get(role)?)));
     json!({
         "articles": corpus.split_of.len(),
         "categories": corpus.categories.names.len(),

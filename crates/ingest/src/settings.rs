@@ -6,6 +6,8 @@ use midashi_table::{ColumnNames, Encoding, ReadOptions};
 use serde::Serialize;
 
 use crate::labels::LabelNames;
+use crate::tables::features::Features;
+use crate::tables::rows::Tables;
 use crate::texts::folder::FolderLinks;
 use crate::texts::reading::TextOptions;
 
@@ -35,6 +37,10 @@ pub struct Settings {
     /// Links to folders in the corpus that are followed. The digest of a folder does not hold where they lead.
     #[serde(skip_serializing_if = "FolderLinks::is_empty")]
     pub folder_links: FolderLinks,
+    /// Names of integer labels that were found in or beside the tables. The digest of a table does not hold what
+    /// lies beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    features: Option<Features>,
 }
 
 fn is_default(columns: &CorpusColumns) -> bool {
@@ -49,7 +55,7 @@ impl Settings {
     pub fn of(config: &Config) -> Result<Self> {
         let Corpus { layout, bad_files, split, encoding, delimiter, labels, columns, limits, .. } =
             config.corpus.clone();
-        let (compat, folder_links) = (config.compat, FolderLinks::new());
+        let (compat, folder_links, features) = (config.compat, FolderLinks::new(), None);
         let settings = Self {
             layout,
             bad_files,
@@ -61,6 +67,7 @@ impl Settings {
             columns,
             limits,
             folder_links,
+            features,
         };
         settings.encoding()?;
         Ok(settings)
@@ -102,10 +109,20 @@ impl Settings {
         }
     }
 
-    /// The names of labels that are given.
-    pub fn label_names(&self) -> Option<LabelNames> {
-        let names = self.labels.clone();
-        (!names.is_empty()).then(|| LabelNames { names, origin: "corpus.labels".into(), names_first: true })
+    /// Takes the names of integer labels from what describes the tables, unless the configuration gives names.
+    pub fn describe_labels(&mut self, tables: &Tables) {
+        if self.labels.is_empty() {
+            self.features = tables.features();
+        }
+    }
+
+    /// The names that labels must have. `are_texts` tells whether the table stores the labels as texts.
+    pub fn label_names(&self, are_texts: bool) -> Option<LabelNames> {
+        if !self.labels.is_empty() {
+            return Some(LabelNames::new(self.labels.clone(), "corpus.labels".into(), are_texts));
+        }
+        let Features { names, origin } = self.features.clone()?;
+        Some(LabelNames::new(names, origin, false))
     }
 
     fn encoding(&self) -> Result<Option<&'static Encoding>> {

@@ -40,11 +40,20 @@ impl Source {
     /// Recognises the form of the file or folder `path`.
     ///
     /// # Errors
-    /// When a folder cannot be listed, or it holds several tables of which only one can be meant.
+    /// When a folder cannot be listed, or it holds several tables of which only one can be meant, or tables lie in a
+    /// linked folder.
     pub fn of(path: &Path) -> Result<Self> {
         if !path.is_dir() {
             return Self::of_file(path);
         }
+        let source = Self::of_folder(path)?;
+        if let Self::Tables(files) = &source {
+            refuse_linked_folders(path, files)?;
+        }
+        Ok(source)
+    }
+
+    fn of_folder(path: &Path) -> Result<Self> {
         // A corpus of texts may have a table beside it, such as a list of its files.
         if has_texts_in_category_folders(path)? {
             return Ok(Self::Texts);
@@ -123,6 +132,21 @@ fn with_splits(folder: &Path) -> Result<Vec<TableFile>> {
     }
     files.sort_by_key(|file| file.split.map(|split| split as u16));
     Ok(files)
+}
+
+/// Refuses tables in linked folders: the digest of `source`, which tells whether a table has changed, lacks them.
+fn refuse_linked_folders(source: &Path, files: &[TableFile]) -> Result<()> {
+    for file in files {
+        let folders = file.path.ancestors().skip(1).take_while(|folder| *folder != source);
+        if let Some(link) = folders.into_iter().find(|folder| folder.is_symlink()) {
+            bail!(
+                "{}: is a symbolic link to a folder of tables, whose changes would not be noticed; expected a folder; \
+                 move the tables there, or set corpus.source to the folder that the link leads to",
+                link.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Refuses the same texts in several formats.
@@ -271,6 +295,21 @@ mod tests {
             several.contains("several folders have tables with splits") && several.contains("/ja"),
             "{several}"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn tables_in_a_linked_folder_are_refused() {
+        let (elsewhere, folder) = (folder(&["0.csv"]), folder(&["test/0.csv"]));
+        let link = folder.path().join("train");
+        std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
+        let message = Source::of(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("train: is a symbolic link to a folder of tables"), "{message}");
+        assert!(matches!(Source::of(&link).unwrap(), Source::Tables(_)), "the source itself may be a link");
+        fs::remove_file(&link).unwrap();
+        fs::create_dir(&link).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("0.csv"), link.join("0.csv")).unwrap();
+        assert!(matches!(Source::of(folder.path()).unwrap(), Source::Tables(_)), "files may be links");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use midashi_config::CorpusLimits;
 
 use crate::texts::admission::check_count;
 
-/// Files and bytes so far.
+/// Files and folders, and bytes, so far.
 struct Weight<'l> {
     limits: &'l CorpusLimits,
     files: u64,
@@ -17,8 +17,9 @@ struct Weight<'l> {
     largest: (u64, PathBuf),
 }
 
-/// Checks that `source` is a file or a folder with at most `corpus.limits.files` files of `corpus.limits.source_bytes` in all.
-/// Links to files count as the files, as the digest reads them; links to folders do not.
+/// Checks that `source` is a file or a folder, with at most `corpus.limits.files` files and folders in it and at most
+/// `corpus.limits.source_bytes` bytes. Links to files count as the files, as the digest reads them; links to folders do
+/// not.
 ///
 /// # Errors
 /// When it is something else or more, or cannot be read.
@@ -49,6 +50,7 @@ impl Weight<'_> {
         for entry in entries {
             let path = entry.path();
             if entry.file_type().with_context(|| format!("cannot read {}", path.display()))?.is_dir() {
+                self.count()?;
                 self.folder(&path)?;
             } else {
                 // A link may lead nowhere, and a file may have vanished.
@@ -109,7 +111,7 @@ mod tests {
         assert!(found.ends_with("raise corpus.limits.source_bytes"), "{found}");
         assert!(message(&sparse, &limits).contains("corpus.limits.source_bytes"));
         let few = CorpusLimits { files: 1, source_bytes: 1 << 41, ..limits };
-        assert!(message(folder.path(), &few).contains("more than 1 files"));
+        assert!(message(folder.path(), &few).contains("more than 1 files and folders"));
     }
 
     #[cfg(unix)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use arrow::datatypes::Schema;
+use serde::Serialize;
 use serde_json::Value;
 
 /// The key of the metadata that `datasets` writes.
@@ -14,11 +15,12 @@ const METADATA_KEY: &str = "huggingface";
 const FOLDERS_ABOVE: usize = 3;
 
 /// Names of labels with the place where they were found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Features {
     /// The names of the labels 0, 1, …
     pub names: Vec<String>,
-    /// Where they are from.
+    /// Where they are from, for messages.
+    #[serde(skip)]
     pub origin: String,
 }
 

@@ -1,7 +1,7 @@
 //! A corpus of tables: read as a stream, twice.
 
 mod bad_rows;
-mod features;
+pub mod features;
 pub mod rows;
 mod survey;
 pub mod table_corpus;

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, SchemaRef};
+use arrow::datatypes::{DataType, Float64Type, Schema, SchemaRef};
 use midashi_artifacts::Split;
 use midashi_table::{BadRow, Column, ColumnNames, Columns, ReadOptions, Reader, Role, Table};
 
 use crate::source::TableFile;
+use crate::tables::features::Features;
 
 /// The section of the columns' names in the configuration.
 pub const COLUMNS: &str = "corpus.columns";
@@ -19,10 +20,13 @@ pub const COLUMNS: &str = "corpus.columns";
 pub struct Tables {
     /// The files.
     pub files: Vec<TableFile>,
-    /// How they are read.
-    pub options: ReadOptions,
+    options: ReadOptions,
     /// The names of the columns that the configuration gives.
     pub names: ColumnNames,
+    /// The columns of the first file that are read. All files have them.
+    pub columns: Columns,
+    /// The schema of the first file.
+    schema: SchemaRef,
 }
 
 /// Some rows of one file.
@@ -57,25 +61,69 @@ pub struct Rows<'t> {
     tables: &'t Tables,
     next_file: usize,
     current: Option<(Reader, Columns)>,
-    first: Option<(Columns, SchemaRef)>,
     /// The rows of finished files without a split, and of each split.
     finished: [u64; 1 + Split::ALL.len()],
     last_row: u64,
 }
 
 impl Tables {
+    /// Opens the first of the tables `files` and finds its columns: those with the names `names`, or with usual names.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or lacks a text or a label.
+    pub fn open(files: Vec<TableFile>, options: ReadOptions, names: ColumnNames) -> Result<Self> {
+        let first = files.first().context("the corpus has no tables")?;
+        let schema = Table::open(&first.path, &options)?.schema();
+        let name = || first.path.display().to_string();
+        let mut columns = Columns::find(&schema, &names, COLUMNS).with_context(name)?;
+        columns.need(Role::Title, &schema, COLUMNS).with_context(name)?;
+        columns.need(Role::Label, &schema, COLUMNS).with_context(name)?;
+        if first.split.is_some() {
+            columns.split = None;
+        }
+        Ok(Self { files, options, names, columns, schema })
+    }
+
+    /// The names of integer labels, if something describes the tables.
+    pub fn features(&self) -> Option<Features> {
+        Features::of(&self.schema, &self.files.first()?.path, &self.columns.label.as_ref()?.name)
+    }
+
+    /// Whether the labels are stored as texts.
+    pub fn labels_are_texts(&self) -> bool {
+        let label = self.columns.label.as_ref();
+        label.is_none_or(|column| !self.schema.field(column.index).data_type().is_numeric())
+    }
+
     /// Starts reading the rows.
     pub fn rows(&self) -> Rows<'_> {
-        Rows { tables: self, next_file: 0, current: None, first: None, finished: [0; 4], last_row: 0 }
+        Rows { tables: self, next_file: 0, current: None, finished: [0; 4], last_row: 0 }
+    }
+
+    /// The columns of the file `file` with the schema `schema`: those of the first file, and no others, so that all
+    /// rows have the same texts.
+    fn columns_of(&self, file: &TableFile, schema: &Schema) -> Result<Columns> {
+        let Self { files, columns: first, .. } = self;
+        let (name, first_name) = (file.path.display(), files.first().unwrap_or(file).path.display());
+        let found = Columns::find(schema, &names_of(first), COLUMNS)
+            .with_context(|| format!("{name}: expected the columns of {first_name}"))?;
+        if let (None, None, Some(split)) = (file.split, &first.split, &found.split) {
+            bail!(
+                "{name}: the column {:?} has splits, but {first_name} has no such column; expected it in all files or \
+                 in none; add it to the others, or rename it here",
+                split.name
+            );
+        }
+        Ok(Columns {
+            id: found.id.filter(|_| first.id.is_some()),
+            body: found.body.filter(|_| first.body.is_some()),
+            split: found.split.filter(|_| first.split.is_some()),
+            ..found
+        })
     }
 }
 
 impl Rows<'_> {
-    /// The columns and the schema of the first file, once a part of it was read.
-    pub fn first(&self) -> Option<&(Columns, SchemaRef)> {
-        self.first.as_ref()
-    }
-
     /// The next rows; none at the end.
     ///
     /// # Errors
@@ -109,31 +157,11 @@ impl Rows<'_> {
         }
     }
 
-    /// Opens the next file. The columns of the first are expected in the others.
     fn open_next(&mut self) -> Result<bool> {
         let Some(file) = self.tables.files.get(self.next_file) else { return Ok(false) };
         self.next_file += 1;
         let reader = Table::open(&file.path, &self.tables.options)?;
-        let schema = reader.schema();
-        let name = || file.path.display().to_string();
-        let mut columns = match &self.first {
-            Some((first, _)) => Columns::find(&schema, &names_of(first), COLUMNS).with_context(|| {
-                let first = self.tables.files[0].path.display();
-                format!("{}: expected the columns of {first}", name())
-            })?,
-            None => {
-                let columns = Columns::find(&schema, &self.tables.names, COLUMNS).with_context(name)?;
-                columns.need(Role::Title, &schema, COLUMNS).with_context(name)?;
-                columns.need(Role::Label, &schema, COLUMNS).with_context(name)?;
-                columns
-            }
-        };
-        if file.split.is_some() {
-            columns.split = None;
-        }
-        if self.first.is_none() {
-            self.first = Some((columns.clone(), schema));
-        }
+        let columns = self.tables.columns_of(file, &reader.schema())?;
         self.current = Some((reader, columns));
         Ok(true)
     }

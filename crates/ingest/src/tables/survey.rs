@@ -6,24 +6,18 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::{Context, Result, ensure};
 use midashi_artifacts::{MAX_CATEGORIES, Split};
-use midashi_table::Columns;
 
 use crate::labels::{LabelId, LabelNames, Labels};
 use crate::split_names::{EXPECTED, split_of_name};
 use crate::tables::bad_rows::{BadRows, Trouble};
-use crate::tables::features::Features;
-use crate::tables::rows::{Part, Rows, Tables};
+use crate::tables::rows::{Part, Tables};
 use crate::texts::article::stripped;
 
 /// What is known of a corpus's rows.
 #[derive(Debug)]
 pub struct Survey {
-    /// The columns that were found in the first file.
-    pub columns: Columns,
     /// The labels.
     pub labels: Labels,
-    /// The names of integer labels, if something gives them.
-    pub names: Option<LabelNames>,
     /// For each row that was read, in order, its use; none if it cannot be used.
     pub rows: Vec<Option<Use>>,
     /// Why ids are made from the rows' numbers although there is a column of ids.
@@ -55,19 +49,16 @@ struct Ids {
 }
 
 impl Survey {
-    /// Reads all rows. `expected` are the names of labels that the configuration gives, `most_bytes` bounds the texts.
+    /// Reads all rows. `names` are the names that labels must have, `most_bytes` bounds the texts.
     ///
     /// # Errors
     /// When a table cannot be read, its texts are more than the bound, or its labels are no categories.
-    pub fn of(tables: &Tables, expected: Option<LabelNames>, most_bytes: u64) -> Result<Self> {
+    pub fn of(tables: &Tables, names: Option<LabelNames>, most_bytes: u64) -> Result<Self> {
         let mut rows = tables.rows();
         let mut part =
             rows.next()?.context("the table has no rows; expected a text and a label in each row")?;
-        let (columns, names) = describe(&rows, &part, expected)?;
         let mut survey = Self {
-            columns,
-            labels: Labels::new(names.clone()),
-            names,
+            labels: Labels::new(names),
             rows: Vec::new(),
             ids_repeat: None,
             bad: BadRows::default(),
@@ -75,7 +66,7 @@ impl Survey {
         };
         let mut ids = Ids { is_named: tables.names.id.is_some(), seen: HashSet::new(), repeat: None };
         loop {
-            survey.add(&part, &mut ids)?;
+            survey.add(tables, &part, &mut ids)?;
             ensure!(
                 survey.bytes <= most_bytes,
                 "{}: up to row {}, the texts have {} bytes, expected at most {most_bytes}; later stages hold them in memory; \
@@ -93,7 +84,7 @@ impl Survey {
         Ok(survey)
     }
 
-    fn add(&mut self, part: &Part, ids: &mut Ids) -> Result<()> {
+    fn add(&mut self, tables: &Tables, part: &Part, ids: &mut Ids) -> Result<()> {
         for bad in &part.bad {
             let place = match bad.line {
                 Some(line) => format!("row {} (line {line})", bad.number),
@@ -102,7 +93,7 @@ impl Survey {
             self.bad.add(&part.path, &place, Trouble::Unreadable, bad.reason.clone());
         }
         for (row, number) in part.numbers.iter().enumerate() {
-            match self.use_of(part, row, ids) {
+            match self.use_of(tables, part, row, ids) {
                 Ok(found) => self.rows.push(Some(found)),
                 Err((trouble, reason)) => {
                     self.rows.push(None);
@@ -110,7 +101,7 @@ impl Survey {
                 }
             }
         }
-        let label = self.columns.label.as_ref().map_or("", |column| &column.name);
+        let label = tables.columns.label.as_ref().map_or("", |column| &column.name);
         ensure!(
             !self.labels.are_too_many(),
             "{}: the column {label:?} has more than {MAX_CATEGORIES} different labels; expected categories; set \
@@ -120,10 +111,16 @@ impl Survey {
         Ok(())
     }
 
-    fn use_of(&mut self, part: &Part, row: usize, ids: &mut Ids) -> Result<Use, (Trouble, String)> {
+    fn use_of(
+        &mut self,
+        tables: &Tables,
+        part: &Part,
+        row: usize,
+        ids: &mut Ids,
+    ) -> Result<Use, (Trouble, String)> {
         let (title, body) = (stripped_of_marks(part.cells.title(row)), part.cells.body(row));
         if title.is_empty() {
-            let name = self.columns.title.as_ref().map_or("", |column| &column.name);
+            let name = tables.columns.title.as_ref().map_or("", |column| &column.name);
             return Err((Trouble::EmptyText, format!("the text, column {name:?}, is empty")));
         }
         let cell = part.cells.label(row);
@@ -152,20 +149,6 @@ impl Survey {
         let training: HashSet<u64> = in_split(Split::Train).collect();
         in_split(Split::Test).filter(|text| training.contains(text)).count()
     }
-}
-
-/// The columns of the first part's file, and the names of its labels.
-fn describe(rows: &Rows, part: &Part, expected: Option<LabelNames>) -> Result<(Columns, Option<LabelNames>)> {
-    let (columns, schema) = rows.first().context("no table was opened")?;
-    let label = columns.label.as_ref().context("there is no label")?;
-    let is_text = !schema.field(label.index).data_type().is_numeric();
-    let names =
-        match expected {
-            Some(names) => Some(LabelNames { names_first: is_text, ..names }),
-            None => Features::of(schema, &part.path, &label.name)
-                .map(|Features { names, origin }| LabelNames { names, origin, names_first: false }),
-        };
-    Ok((columns.clone(), names))
 }
 
 impl Ids {

@@ -41,13 +41,14 @@ impl TableCorpus {
     /// categories.
     pub fn of(tables: Tables, settings: &Settings) -> Result<Self> {
         let shares = &settings.split;
-        let survey = Survey::of(&tables, settings.label_names(), settings.limits.total_bytes)?;
+        let names = settings.label_names(tables.labels_are_texts());
+        let survey = Survey::of(&tables, names, settings.limits.total_bytes)?;
         survey.bad.check(settings.bad_files)?;
         let categories = survey.labels.categories()?;
         let used = || survey.rows.iter().flatten();
         let category_of: Vec<CategoryId> =
             used().map(|row| categories.of_label[usize::from(row.label.0)]).collect();
-        // A table either has a column of splits or not, and the same holds for files.
+        // Either all rows have a split or none has.
         let given: Option<Vec<Split>> = used().map(|row| row.split).collect();
         let given = given.filter(|splits| splits.iter().any(|split| *split != Split::Train));
         let (split_of, made) = match &given {

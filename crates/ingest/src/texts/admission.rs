@@ -26,7 +26,7 @@ impl<'l> Admission<'l> {
         self.limits
     }
 
-    /// Counts a file of any kind.
+    /// Counts a file of any kind, or a folder in a folder.
     ///
     /// # Errors
     /// When there are more than `corpus.limits.files`.
@@ -71,7 +71,7 @@ impl<'l> Admission<'l> {
     }
 }
 
-/// Checks how many files of a corpus have been found so far.
+/// Checks how many files, and folders in a folder, of a corpus have been found so far.
 ///
 /// # Errors
 /// When there are more than `corpus.limits.files`.
@@ -79,7 +79,8 @@ pub fn check_count(files: u64, limits: &CorpusLimits) -> Result<()> {
     let most = limits.files;
     ensure!(
         files <= most,
-        "the corpus has more than {most} files; leave out those that are no texts, or raise corpus.limits.files"
+        "the corpus has more than {most} files and folders, each counted as often as links lead to it; leave out those \
+         that have no texts, or raise corpus.limits.files"
     );
     Ok(())
 }

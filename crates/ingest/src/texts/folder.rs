@@ -69,10 +69,11 @@ impl Walk<'_, '_, '_> {
         self.file(&path, inner, kind)
     }
 
+    /// Visits a folder in the corpus. It is counted, because links can give a few folders any number of paths.
     fn inner_folder(&mut self, path: &Path, inner: String) -> Result<()> {
+        self.admission.file()?;
         let name = inner.rsplit('/').next().unwrap_or(&inner);
         if is_of_program(name) {
-            self.admission.file()?;
             return (self.visit)(CorpusFile::Other(inner));
         }
         let most = self.admission.limits().depth;
@@ -244,6 +245,30 @@ mod tests {
             assert!(refused.len() == 1 && refused[0].contains("which is outside the corpus"), "{refused:?}");
         }
         assert_eq!(links, FolderLinks::from([("text/a".into(), "store/a".into())]));
+    }
+
+    #[test]
+    fn links_that_multiply_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        const FOLDERS: usize = 12;
+        for at in 0..FOLDERS {
+            let inner = folder.path().join(format!("d{at}"));
+            fs::create_dir(&inner).unwrap();
+            if at + 1 < FOLDERS {
+                symlink(format!("../d{}", at + 1), inner.join("a")).unwrap();
+                symlink(format!("../d{}", at + 1), inner.join("b")).unwrap();
+            }
+        }
+        // From the last folder to the first: 1, 1 + 2, 1 + 2 + 4, … paths.
+        let paths: u64 = (1..=FOLDERS).map(|number| (1 << number) - 1).sum();
+        let visit = |files| {
+            let limits = CorpusLimits { files, ..CorpusLimits::default() };
+            visit_folder(folder.path(), &mut Admission::new(&limits, false), &mut |_| Ok(()))
+        };
+        assert_eq!(visit(paths).unwrap().len() as u64, paths - FOLDERS as u64);
+        let message = visit(paths - 1).unwrap_err().to_string();
+        assert!(message.contains(&format!("more than {} files and folders", paths - 1)), "{message}");
+        assert!(message.ends_with("raise corpus.limits.files"), "{message}");
     }
 
     #[test]
