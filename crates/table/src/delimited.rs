@@ -71,14 +71,15 @@ impl Rows for DelimitedRows {
         let width = self.schema.fields().len();
         let mut columns: Vec<StringBuilder> = (0..width).map(|_| StringBuilder::new()).collect();
         let (mut numbers, mut bad, mut bytes) = (Vec::new(), Vec::new(), 0);
-        while numbers.len() < self.options.batch_rows && bytes < BATCH_BYTES {
+        while numbers.len() + bad.len() < self.options.batch_rows && bytes < BATCH_BYTES {
             let found = self.csv.read_byte_record(&mut self.record);
             if !found.map_err(|error| unreadable(&self.name, error))? {
                 break;
             }
             self.rows += 1;
             let line = next_line(&self.lines);
-            bytes += self.record.as_slice().len();
+            // With the delimiters: a record of empty fields takes memory too.
+            bytes += self.record.as_slice().len() + self.record.len();
             match cells(&self.record, &self.schema, &self.options) {
                 Ok(cells) => {
                     columns.iter_mut().zip(cells).for_each(|(column, cell)| column.append_value(cell));

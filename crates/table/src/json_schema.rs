@@ -1,154 +1,245 @@
-//! The columns of JSON Lines: the union of the keys of its objects, with a type for each.
+//! The columns of JSON Lines: the union of the keys of its objects, with a kind of values for each.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
-use serde_json::{Map, Value};
+use arrow::datatypes::{DataType, Field, Fields, Schema};
+use serde_json::{Map, Number, Value};
 
-use crate::error::Result;
+use crate::batch::BadRow;
+use crate::error::{Error, Result};
 use crate::input::Input;
-use crate::lines::{LineEnds, Lines};
+use crate::json_row::{JsonLines, JsonRow};
 use crate::options::ReadOptions;
 
-/// The columns that were seen so far, in the order of their first occurrence.
+/// The most keys of all rows together, those of objects within objects included. Every row has a cell for each.
+const MOST_KEYS: usize = 1024;
+
+/// Up to this number, a float holds every integer.
+const LARGEST_EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
+
+/// The columns that were seen so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct JsonSchema {
-    columns: Vec<(String, DataType)>,
+    columns: Keys,
+    count: usize,
+}
+
+/// The keys of objects in the order of their first occurrence, with the kind of their values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    places: HashMap<String, usize>,
+    kinds: Vec<(String, Kind)>,
+}
+
+/// What the values of a key have in common.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Null,
+    Boolean,
+    Integer(Range),
+    Float,
+    /// Everything else: a value that is no text becomes its JSON text.
+    Text,
+    List(Box<Kind>),
+    Object(Keys),
+}
+
+/// The range of integers, which also holds 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Range {
+    lowest: i64,
+    highest: u64,
 }
 
 /// The columns of all rows of a file. Rows that do not parse are left to the reader.
 pub(crate) fn of_file(path: &Path, options: &ReadOptions) -> Result<JsonSchema> {
-    let mut lines = Lines::new(Input::of_file(path)?, options, LineEnds::LineFeed)?;
+    let mut lines = JsonLines::new(Input::of_file(path)?, options)?;
     let mut schema = JsonSchema::default();
-    while let Some((_, line)) = lines.next()? {
-        if let Ok(Value::Object(row)) = serde_json::from_slice(line) {
-            schema.add(&row);
-        }
+    while let Some(row) = lines.next()? {
+        schema.add(&row, lines.name())?;
     }
     Ok(schema)
 }
 
 impl JsonSchema {
-    /// Adds the keys and types of a row.
-    pub fn add(&mut self, row: &Map<String, Value>) {
-        for (at, (key, value)) in row.iter().enumerate() {
-            // Rows usually have the same keys in the same order.
-            let known = match self.columns.get(at) {
-                Some((name, _)) if name == key => Some(at),
-                _ => self.columns.iter().position(|(name, _)| name == key),
-            };
-            match known {
-                Some(at) => {
-                    let kind = &mut self.columns[at].1;
-                    if !fits(value, kind) {
-                        *kind = union(kind, &type_of(value));
-                    }
-                }
-                None => self.columns.push((key.clone(), type_of(value))),
-            }
-        }
+    /// Adds the keys and kinds of a row of the input `name`, if it is an object.
+    pub fn add(&mut self, row: &JsonRow, name: &str) -> Result<()> {
+        let Ok(object) = &row.value else { return Ok(()) };
+        self.columns.widen(object, &mut self.count).map_err(|key| {
+            let reason = format!(
+                "has the key {key:?}, which is one more than {MOST_KEYS} different keys; expected at most \
+                 {MOST_KEYS} in all rows, with those of objects within them; write keys that are data as an array or \
+                 a text, or leave keys out"
+            );
+            Error::content(name, BadRow { number: row.number, line: Some(row.line), reason })
+        })
     }
 
-    /// The columns as Arrow's. A column that is always null is one of texts.
+    /// The columns when all rows are known.
+    pub fn into_columns(mut self) -> Keys {
+        self.columns.settle();
+        self.columns
+    }
+}
+
+impl Keys {
+    /// The kind of a key's values.
+    pub fn get(&self, key: &str) -> Option<&Kind> {
+        self.places.get(key).map(|&place| &self.kinds[place].1)
+    }
+
+    /// The columns as Arrow's.
     pub fn to_arrow(&self) -> Schema {
-        let fields = self.columns.iter().map(|(name, kind)| Field::new(name, without_null(kind), true));
-        Schema::new(fields.collect::<Vec<_>>())
+        Schema::new(self.fields())
     }
-}
 
-/// Whether a value can be a cell of a column. A number or an object in a column of texts becomes its JSON text.
-pub(crate) fn fits(value: &Value, kind: &DataType) -> bool {
-    match (value, kind) {
-        (Value::Null, _) | (_, DataType::Utf8) => true,
-        (Value::Bool(_), DataType::Boolean) => true,
-        (Value::Number(number), DataType::Int64) => number.is_i64(),
-        (Value::Number(_), DataType::Float64) => true,
-        (Value::Array(items), DataType::List(item)) => {
-            items.iter().all(|value| fits(value, item.data_type()))
-        }
-        (Value::Object(object), DataType::Struct(fields)) => object.iter().all(|(key, value)| {
-            fields.iter().any(|field| field.name() == key && fits(value, field.data_type()))
-        }),
-        _ => false,
+    fn fields(&self) -> Fields {
+        self.kinds.iter().map(|(key, kind)| Field::new(key, kind.data_type(), true)).collect()
     }
-}
 
-/// The value as it is stored in a column of this type: in columns of texts everything is a text.
-pub(crate) fn stored(value: Value, kind: &DataType) -> Value {
-    match (value, kind) {
-        (value @ (Value::Null | Value::String(_)), _) => value,
-        (value, DataType::Utf8) => Value::String(value.to_string()),
-        (Value::Array(items), DataType::List(item)) => {
-            items.into_iter().map(|value| stored(value, item.data_type())).collect()
-        }
-        (Value::Object(object), DataType::Struct(fields)) => {
-            let cell = |(key, value)| {
-                let field = fields.iter().find(|field| *field.name() == key);
-                let value = field.map_or(Value::Null, |field| stored(value, field.data_type()));
-                (key, value)
-            };
-            object.into_iter().map(cell).collect()
-        }
-        (value, _) => value,
-    }
-}
-
-fn type_of(value: &Value) -> DataType {
-    match value {
-        Value::Null => DataType::Null,
-        Value::Bool(_) => DataType::Boolean,
-        Value::Number(number) if number.is_i64() => DataType::Int64,
-        Value::Number(_) => DataType::Float64,
-        Value::String(_) => DataType::Utf8,
-        Value::Array(items) => {
-            let item = items.iter().fold(DataType::Null, |kind, value| union(&kind, &type_of(value)));
-            DataType::List(Arc::new(Field::new_list_field(item, true)))
-        }
-        Value::Object(object) => DataType::Struct(
-            object.iter().map(|(key, value)| Field::new(key, type_of(value), true)).collect(),
-        ),
-    }
-}
-
-/// The type whose cells hold the values of both.
-fn union(one: &DataType, other: &DataType) -> DataType {
-    match (one, other) {
-        (one, other) if one == other => one.clone(),
-        (DataType::Null, kind) | (kind, DataType::Null) => kind.clone(),
-        (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => DataType::Float64,
-        (DataType::List(one), DataType::List(other)) => {
-            let item = union(one.data_type(), other.data_type());
-            DataType::List(Arc::new(Field::new_list_field(item, true)))
-        }
-        (DataType::Struct(one), DataType::Struct(other)) => {
-            let mut fields: Vec<(String, DataType)> =
-                one.iter().map(|field| (field.name().clone(), field.data_type().clone())).collect();
-            for field in other {
-                match fields.iter_mut().find(|(name, _)| name == field.name()) {
-                    Some((_, kind)) => *kind = union(kind, field.data_type()),
-                    None => fields.push((field.name().clone(), field.data_type().clone())),
+    /// Adds the keys and kinds of an object. The first key beyond the most is an error.
+    fn widen(&mut self, object: &Map<String, Value>, count: &mut usize) -> Result<(), String> {
+        for (key, value) in object {
+            let place = match self.places.get(key) {
+                Some(&place) => place,
+                None if *count == MOST_KEYS => return Err(key.clone()),
+                None => {
+                    *count += 1;
+                    self.places.insert(key.clone(), self.kinds.len());
+                    self.kinds.push((key.clone(), Kind::Null));
+                    self.kinds.len() - 1
                 }
-            }
-            DataType::Struct(fields.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect())
+            };
+            self.kinds[place].1.widen(value, count)?;
         }
-        _ => DataType::Utf8,
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        self.kinds.iter_mut().for_each(|(_, kind)| kind.settle());
     }
 }
 
-/// The type with texts in place of nulls, which not all formats store.
-fn without_null(kind: &DataType) -> DataType {
-    match kind {
-        DataType::Null => DataType::Utf8,
-        DataType::List(item) => {
-            DataType::List(Arc::new(Field::new_list_field(without_null(item.data_type()), true)))
+impl Kind {
+    /// Whether a value can be a cell of this kind. An integer that a float would round is no float.
+    pub fn fits(&self, value: &Value) -> bool {
+        match (self, value) {
+            (_, Value::Null) | (Self::Text, _) | (Self::Boolean, Value::Bool(_)) => true,
+            (Self::Integer(range), Value::Number(number)) if range.is_unsigned() => number.is_u64(),
+            (Self::Integer(_), Value::Number(number)) => number.is_i64(),
+            (Self::Float, Value::Number(number)) => {
+                number.is_f64() || Range::default().with(number).is_exact()
+            }
+            (Self::List(item), Value::Array(items)) => items.iter().all(|value| item.fits(value)),
+            (Self::Object(keys), Value::Object(object)) => {
+                object.iter().all(|(key, value)| keys.get(key).is_some_and(|kind| kind.fits(value)))
+            }
+            _ => false,
         }
-        // Parquet has no struct without fields.
-        DataType::Struct(fields) if fields.is_empty() => DataType::Utf8,
-        DataType::Struct(fields) => {
-            let field = |field: &Arc<Field>| Field::new(field.name(), without_null(field.data_type()), true);
-            DataType::Struct(fields.iter().map(field).collect())
+    }
+
+    /// The value as it is stored in a cell of this kind: everything is a text among texts.
+    pub fn stored(&self, value: Value) -> Value {
+        match (self, value) {
+            (_, value @ (Value::Null | Value::String(_))) => value,
+            (Self::Text, value) => Value::String(value.to_string()),
+            (Self::List(item), Value::Array(items)) => {
+                items.into_iter().map(|value| item.stored(value)).collect()
+            }
+            (Self::Object(keys), Value::Object(object)) => {
+                let cell = |(key, value): (String, Value)| {
+                    let value = keys.get(&key).map_or(Value::Null, |kind| kind.stored(value));
+                    (key, value)
+                };
+                object.into_iter().map(cell).collect()
+            }
+            (_, value) => value,
         }
-        other => other.clone(),
+    }
+
+    /// The kind in words, for a value that does not fit.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Float => "Float64, which holds no integers beyond 2^53,".to_owned(),
+            Self::List(_) => "an array of the same types".to_owned(),
+            Self::Object(_) => "an object of the same keys and types".to_owned(),
+            other => other.data_type().to_string(),
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match self {
+            Self::Null | Self::Text => DataType::Utf8,
+            Self::Boolean => DataType::Boolean,
+            Self::Integer(range) if range.is_unsigned() => DataType::UInt64,
+            Self::Integer(_) => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::List(item) => DataType::new_list(item.data_type(), true),
+            Self::Object(keys) => DataType::Struct(keys.fields()),
+        }
+    }
+
+    /// Makes it a kind that also holds `value`, without a change of any value.
+    fn widen(&mut self, value: &Value, count: &mut usize) -> Result<(), String> {
+        if let Self::Null = self {
+            *self = match value {
+                Value::Null => Self::Null,
+                Value::Bool(_) => Self::Boolean,
+                Value::Number(number) if number.is_f64() => Self::Float,
+                Value::Number(_) => Self::Integer(Range::default()),
+                Value::String(_) => Self::Text,
+                Value::Array(_) => Self::List(Box::new(Self::Null)),
+                Value::Object(_) => Self::Object(Keys::default()),
+            };
+        }
+        match (&mut *self, value) {
+            (Self::List(item), Value::Array(items)) => {
+                items.iter().try_for_each(|value| item.widen(value, count))?;
+            }
+            (Self::Object(keys), Value::Object(object)) => keys.widen(object, count)?,
+            (Self::Integer(range), Value::Number(number)) => {
+                *self = match number.is_f64() {
+                    true if range.is_exact() => Self::Float,
+                    false if range.with(number).has_type() => Self::Integer(range.with(number)),
+                    _ => Self::Text,
+                };
+            }
+            (kind, value) if kind.fits(value) => {}
+            _ => *self = Self::Text,
+        }
+        Ok(())
+    }
+
+    /// Texts take the place of values that are always null, and of objects without keys, which not all formats store.
+    fn settle(&mut self) {
+        match self {
+            Self::List(item) => item.settle(),
+            Self::Object(keys) if !keys.kinds.is_empty() => keys.settle(),
+            Self::Null | Self::Object(_) => *self = Self::Text,
+            _ => {}
+        }
+    }
+}
+
+impl Range {
+    /// The range that also holds an integer.
+    fn with(self, number: &Number) -> Self {
+        let (lowest, highest) = (number.as_i64().unwrap_or(0), number.as_u64().unwrap_or(0));
+        Self { lowest: self.lowest.min(lowest), highest: self.highest.max(highest) }
+    }
+
+    fn is_unsigned(self) -> bool {
+        i64::try_from(self.highest).is_err()
+    }
+
+    /// Whether there is an integer type for it.
+    fn has_type(self) -> bool {
+        self.lowest == 0 || !self.is_unsigned()
+    }
+
+    /// Whether a float holds all of its integers.
+    fn is_exact(self) -> bool {
+        self.lowest.unsigned_abs().max(self.highest) <= LARGEST_EXACT
     }
 }

@@ -12,6 +12,7 @@ mod files;
 mod format;
 mod input;
 mod json_lines;
+mod json_row;
 mod json_schema;
 mod lines;
 mod members;

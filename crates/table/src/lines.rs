@@ -113,7 +113,7 @@ impl Rows for LineRows {
     fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut texts = StringBuilder::new();
         let (mut numbers, mut bad, mut bytes) = (Vec::new(), Vec::new(), 0);
-        while numbers.len() < self.options.batch_rows && bytes < BATCH_BYTES {
+        while numbers.len() + bad.len() < self.options.batch_rows && bytes < BATCH_BYTES {
             let Some((number, line)) = self.lines.next()? else { break };
             bytes += line.len();
             match std::str::from_utf8(line) {

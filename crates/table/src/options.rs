@@ -15,8 +15,8 @@ pub struct ReadOptions {
     pub delimiter: Option<u8>,
     /// The encoding of text formats; none is UTF-8, which is checked.
     pub encoding: Option<&'static Encoding>,
-    /// The largest number of rows of a batch. A batch also ends when its texts reach 8 MiB. The batches of Arrow IPC are those of
-    /// its writer.
+    /// The largest number of rows of a batch, with those that cannot be read. A batch also ends when its texts reach 8 MiB. The
+    /// batches of Arrow IPC are those of its writer.
     pub batch_rows: usize,
     /// For Parquet, the row groups to read, counted from 0; all if it is none.
     pub row_groups: Option<Range<usize>>,

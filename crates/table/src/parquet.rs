@@ -61,7 +61,9 @@ pub(crate) struct ParquetRows {
     name: String,
     schema: SchemaRef,
     reader: ParquetRecordBatchReader,
+    /// Rows of the file before the next one.
     rows: u64,
+    /// Rows that are read.
     total: u64,
 }
 
@@ -78,7 +80,7 @@ impl ParquetRows {
             return Err(Error::content(&name, reason));
         }
         let rows = groups[..wanted.start.min(wanted.end)].iter().sum();
-        let total = rows + groups[wanted.clone()].iter().sum::<u64>();
+        let total = groups[wanted.clone()].iter().sum();
         builder = builder.with_row_groups(wanted.collect()).with_batch_size(options.batch_rows);
         let reader = guarded(|| builder.build().map_err(|error| error.to_string()));
         let reader = reader.map_err(|reason| Error::content(&name, reason))?;

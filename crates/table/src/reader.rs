@@ -17,7 +17,7 @@ pub(crate) trait Rows: Send {
     /// The next rows; none at the end.
     fn next_batch(&mut self) -> Result<Option<Batch>>;
 
-    /// The number of all rows, if the format tells.
+    /// The number of all rows that are read, if the format tells.
     fn total(&self) -> Option<u64> {
         None
     }
@@ -31,7 +31,7 @@ pub struct Reader {
     pub(crate) rows: Box<dyn Rows>,
     pub(crate) read: Arc<AtomicU64>,
     pub(crate) size: Option<u64>,
-    pub(crate) last_row: u64,
+    pub(crate) rows_read: u64,
     pub(crate) ended: bool,
 }
 
@@ -51,7 +51,7 @@ impl Reader {
         self.schema.clone()
     }
 
-    /// The number of all rows, if the format tells.
+    /// The number of all rows that are read, if the format tells.
     pub fn total(&self) -> Option<u64> {
         self.rows.total()
     }
@@ -59,7 +59,7 @@ impl Reader {
     /// The part of the input that was read, in [0, 1], if the size is known.
     pub fn fraction(&self) -> Option<f64> {
         let (done, all) = match self.rows.total() {
-            Some(rows) => (self.last_row, rows),
+            Some(rows) => (self.rows_read, rows),
             None => (self.read.load(Ordering::Relaxed), self.size?),
         };
         Some(if all == 0 { 1.0 } else { (done as f64 / all as f64).min(1.0) })
@@ -76,8 +76,7 @@ impl Iterator for Reader {
         }
         match self.rows.next_batch() {
             Ok(Some(batch)) => {
-                let bad = batch.bad.last().map_or(0, |bad| bad.number);
-                self.last_row = self.last_row.max(bad).max(batch.numbers.last().copied().unwrap_or(0));
+                self.rows_read += (batch.numbers.len() + batch.bad.len()) as u64;
                 Some(Ok(batch))
             }
             Ok(None) => {

@@ -22,7 +22,8 @@ pub struct Table;
 impl Table {
     /// Opens the file `path`.
     ///
-    /// The format is `options.format`, or what the name shows, or what the first bytes show.
+    /// The format is `options.format`, or what the name shows, or what the first bytes show. A pipe is read once, as
+    /// [`Table::from_reader`] reads a stream.
     ///
     /// # Errors
     /// When the file cannot be read, or its format, encoding or header cannot be used.
@@ -32,8 +33,8 @@ impl Table {
         let format = options.format.or(by_name).or_else(|| recognise(&input.head));
         let format = format.ok_or_else(|| unknown(&input.name, options))?;
         let schema = match format {
-            // A key may occur for the first time in the last row. A plain file can be read twice to know all keys.
-            Format::JsonLines => Some(json_schema::of_file(path, options)?),
+            // A key may occur for the first time in the last row. A file is read twice to know all keys, a pipe once.
+            Format::JsonLines if input.size.is_some() => Some(json_schema::of_file(path, options)?),
             _ => None,
         };
         open(input, format, schema, options)
@@ -76,7 +77,7 @@ fn open(
         Format::Arrow => Box::new(ArrowRows::new(input)?),
     };
     let schema = rows.schema();
-    Ok(Reader { name, format, schema, rows, read, size, last_row: 0, ended: false })
+    Ok(Reader { name, format, schema, rows, read, size, rows_read: 0, ended: false })
 }
 
 /// The format that the first bytes show.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use midashi_table::{
     BadRow, Batch, Encoding, Format, ReadOptions, Reader, Result, RowGroups, Table, row_groups,
@@ -248,6 +248,117 @@ fn json_values_of_different_kinds_in_one_column_become_texts() {
     assert_eq!(texts("a.jsonl", json), [["1"], ["b"], ["{\"x\":[1]}"], ["∅"]]);
 }
 
+/// The only column of JSON Lines of the key `n`.
+fn numbers(values: &[&str]) -> ArrayRef {
+    let json: String = values.iter().map(|value| format!("{{\"n\":{value}}}\n")).collect();
+    let (rows, _, bad) = read_as("a.jsonl", json.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!((bad, rows.num_rows()), (vec![], values.len()), "{values:?}");
+    rows.column(0).clone()
+}
+
+#[test]
+fn no_integer_of_json_is_rounded() {
+    // Hashes of 64 bits without a sign, one of them above the largest i64.
+    let unsigned =
+        numbers(&["17293822569102704641", "9007199254740993", "null", "0", "18446744073709551615"]);
+    let expected = [Some(17293822569102704641), Some(9007199254740993), None, Some(0), Some(u64::MAX)];
+    assert_eq!(unsigned.as_primitive::<UInt64Type>().iter().collect::<Vec<_>>(), expected);
+    let signed = numbers(&["-9223372036854775808", "9223372036854775807"]);
+    assert_eq!(signed.as_primitive::<Int64Type>().values(), &[i64::MIN, i64::MAX]);
+    let floats = numbers(&["9007199254740992", "0.5", "-9007199254740992", "1e300"]);
+    let expected = [9007199254740992.0, 0.5, -9007199254740992.0, 1e300];
+    assert_eq!(floats.as_primitive::<Float64Type>().values(), &expected);
+    for texts in [
+        &["9007199254740993", "0.5"],
+        &["0.5", "9007199254740993"],
+        &["-9007199254740993", "0.5"],
+        &["17293822569102704641", "0.5"],
+        &["17293822569102704641", "-1"],
+        &["-1", "17293822569102704641"],
+        &["18446744073709551616", "7"],
+        &["7", "-9223372036854775809"],
+    ] {
+        let column = numbers(texts);
+        assert_eq!(column.as_string::<i32>().iter().map(Option::unwrap).collect::<Vec<_>>(), texts.to_vec());
+    }
+    let within = numbers(&["[9007199254740993,2]", "[0.5]"]);
+    let items = within.as_list::<i32>().values().as_string::<i32>().iter().map(Option::unwrap);
+    assert_eq!(items.collect::<Vec<_>>(), ["9007199254740993", "2", "0.5"]);
+    let within = numbers(&["{\"id\":17293822569102704641}", "{\"id\":1}"]);
+    let ids = within.as_struct().column(0).as_primitive::<UInt64Type>().values().to_vec();
+    assert_eq!(ids, [17293822569102704641, 1]);
+}
+
+#[test]
+fn a_stream_of_json_refuses_an_integer_that_its_columns_would_round() {
+    let reasons = |first: &str, later: &str| {
+        let json = format!("{{\"n\":{first}}}\n").repeat(1000) + &format!("{{\"n\":{later}}}\n");
+        let options = ReadOptions::default();
+        let reader = Table::from_reader(std::io::Cursor::new(json), "standard input", &options).unwrap();
+        let (_, _, bad) = collect(reader).unwrap();
+        bad.into_iter().map(|bad| bad.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        reasons("0.5", "9007199254740993"),
+        [
+            "\"n\" is the number 9007199254740993, expected Float64, which holds no integers beyond 2^53, as in the \
+             rows before"
+        ]
+    );
+    assert_eq!(
+        reasons("1", "17293822569102704641"),
+        ["\"n\" is the number 17293822569102704641, expected Int64 as in the rows before"]
+    );
+    assert_eq!(
+        reasons("1", "18446744073709551616"),
+        ["\"n\" is the number or text 18446744073709551616, expected Int64 as in the rows before"]
+    );
+    assert_eq!(
+        reasons("{\"a\":1}", "{\"a\":1,\"b\":2}"),
+        ["\"n\" is an object, expected an object of the same keys and types as in the rows before"]
+    );
+    assert_eq!(reasons("0.5", "9007199254740992"), [""; 0]);
+}
+
+#[test]
+fn json_has_a_bound_of_keys() {
+    let row = |keys: std::ops::Range<usize>| {
+        let keys: Vec<String> = keys.map(|key| format!("\"k{key}\":{{\"x\":1}}")).collect();
+        format!("{{{}}}\n", keys.join(","))
+    };
+    let most = row(0..500) + &row(500..512);
+    let (rows, ..) = read_as("a.jsonl", most.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!(rows.num_columns(), 512, "each with a field");
+    let expected = "row 4 (line 5): has the key \"k512\", which is one more than 1024 different keys; expected at \
+                    most 1024 in all rows, with those of objects within them; write keys that are data as an array or \
+                    a text, or leave keys out";
+    let more = most + "not JSON\n\n" + &row(510..514);
+    let text = message("a.jsonl", more.as_bytes());
+    assert!(text.ends_with(&format!("a.jsonl: {expected}")), "{text}");
+    let stream = Table::from_reader(std::io::Cursor::new(more), "standard input", &ReadOptions::default());
+    assert_eq!(stream.unwrap_err().to_string(), format!("standard input: {expected}"));
+}
+
+/// A path such as `<(jq …)` gives: each opening of it reads on where the last one ended.
+#[cfg(unix)]
+#[test]
+fn a_pipe_with_a_path_is_read_once() {
+    use std::os::fd::AsRawFd;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let writing = std::thread::spawn(move || {
+        (0..20_000).for_each(|at| writeln!(writer, "{{\"n\":{at},\"text\":\"見出し\"}}").unwrap());
+    });
+    let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+    let options = ReadOptions { format: Some(Format::JsonLines), ..ReadOptions::default() };
+    let table = Table::open(&path, &options).unwrap();
+    drop(reader);
+    let (rows, numbers, bad) = collect(table).unwrap();
+    writing.join().unwrap();
+    assert_eq!((bad, numbers.len()), (vec![], 20_000));
+    let read = rows.column(0).as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!(read, (0..20_000).collect::<Vec<i64>>());
+}
+
 #[test]
 fn json_that_does_not_parse_is_a_bad_row() {
     let json = b"{\"text\":\"a\"}\n{\"text\":\n[1]\n\xff\n{\"text\":\"b\"}\n";
@@ -330,6 +441,9 @@ fn parquet_is_read_by_row_groups() {
     let options = ReadOptions { row_groups: Some(1..3), ..options };
     let (rows, numbers, _) = collect(Table::open(&path, &options).unwrap()).unwrap();
     assert_eq!((rows, numbers), (sample().slice(4, 6), (5..=10).collect()));
+    let mut shard = Table::open(&path, &options).unwrap();
+    let shown: Vec<_> = std::iter::from_fn(|| shard.next().map(|_| shard.fraction().unwrap())).collect();
+    assert_eq!((shard.total(), shown), (Some(6), vec![0.5, 1.0]), "of the rows that are read");
     let options = ReadOptions { row_groups: Some(1..4), ..options };
     let text = Table::open(&path, &options).unwrap_err().to_string();
     assert!(text.ends_with("has 3 row groups; expected at least 4"), "{text}");
@@ -414,6 +528,30 @@ fn batches_are_bounded_in_rows_and_in_bytes() {
     };
     assert_eq!(sizes(&rows(5, 3), 2), [2, 2, 1]);
     assert_eq!(sizes(&rows(20, 1 << 20), 4096), [8, 8, 4]);
+}
+
+#[test]
+fn rows_that_cannot_be_read_count_towards_a_batch() {
+    let sizes = |name: &str, bytes: &[u8]| {
+        let (_folder, path) = folder_with(name, bytes);
+        let reader = Table::open(&path, &ReadOptions { batch_rows: 4, ..ReadOptions::default() }).unwrap();
+        let size = |batch: Batch| (batch.numbers.len(), batch.bad.len());
+        reader.map(|batch| size(batch.unwrap())).collect::<Vec<_>>()
+    };
+    let ragged = format!("a,b\n{}x,y\n", "1\n".repeat(9));
+    assert_eq!(sizes("a.csv", ragged.as_bytes()), [(0, 4), (0, 4), (1, 1)]);
+    let broken = "{\n".repeat(9) + "{\"a\":1}\n";
+    assert_eq!(sizes("a.jsonl", broken.as_bytes()), [(0, 4), (0, 4), (1, 1)]);
+    let not_utf8 = [b"\xff\n".repeat(9), b"a\n".to_vec()].concat();
+    assert_eq!(sizes("a.txt", &not_utf8), [(0, 4), (0, 4), (1, 1)]);
+    // 2,000 empty fields are 2,000 bytes: 8 MiB are 4,195 rows.
+    let empty = format!("{}\n", ",".repeat(1999));
+    let header: Vec<String> = (0..2000).map(|at| format!("c{at}")).collect();
+    let wide = format!("{}\n{}", header.join(","), empty.repeat(4200));
+    let (_folder, path) = folder_with("a.csv", wide.as_bytes());
+    let options = ReadOptions { batch_rows: 1_000_000, ..ReadOptions::default() };
+    let rows = Table::open(&path, &options).unwrap().map(|batch| batch.unwrap().numbers.len());
+    assert_eq!(rows.collect::<Vec<_>>(), [4195, 5]);
 }
 
 #[test]

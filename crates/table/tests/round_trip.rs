@@ -1,12 +1,15 @@
 //! What is written is read back, in every format and compression.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Int32Builder, Int64Array, ListBuilder, RecordBatch,
-    StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float32Array, Int32Array, Int32Builder,
+    Int64Array, ListBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
+    TimestampMicrosecondArray, TimestampMillisecondBuilder, UnionArray,
 };
+use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit, UnionFields};
 use midashi_table::{Compression, Format, Formulas, ReadOptions, Table, WriteOptions, Writer};
 
 /// Texts with everything that CSV quotes, an empty text and a missing one.
@@ -212,6 +215,152 @@ fn a_destination_that_fails_is_named_with_its_cause() {
         assert!(error.to_string().starts_with("out: cannot write"), "{error}");
         let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
         assert_eq!(cause.unwrap().kind(), std::io::ErrorKind::BrokenPipe, "{format}");
+    }
+}
+
+fn text_of(format: Format, table: &RecordBatch) -> String {
+    let options =
+        WriteOptions { format, compression: Compression::None, arrow_stream: true, formulas: Formulas::Keep };
+    options.check("out", &table.schema()).unwrap();
+    let mut writer = Writer::new(Vec::new(), "out", options, &table.schema()).unwrap();
+    writer.write(table).unwrap();
+    String::from_utf8(writer.finish().unwrap()).unwrap()
+}
+
+#[test]
+fn times_in_a_named_zone_are_written_in_utc() {
+    // 2024-02-29 12:34:56.789 in UTC.
+    const INSTANT: i64 = 1_709_210_096_789_000;
+    let micros = || TimestampMicrosecondArray::from(vec![Some(INSTANT), None]);
+    for (zone, expected) in [
+        ("UTC", "2024-02-29T12:34:56.789Z"),
+        ("Z", "2024-02-29T12:34:56.789Z"),
+        ("Etc/UTC", "2024-02-29T12:34:56.789Z"),
+        ("Asia/Tokyo", "2024-02-29T12:34:56.789Z"),
+        ("+00:00", "2024-02-29T12:34:56.789Z"),
+        ("+09:00", "2024-02-29T21:34:56.789+09:00"),
+    ] {
+        let times: ArrayRef = Arc::new(micros().with_timezone(zone));
+        let table = RecordBatch::try_from_iter_with_nullable([("at", times, true)]).unwrap();
+        assert_eq!(text_of(Format::Csv, &table), format!("at\n{expected}\n\"\"\n"), "{zone}");
+        let lines = format!("{{\"at\":\"{expected}\"}}\n{{\"at\":null}}\n");
+        assert_eq!(text_of(Format::JsonLines, &table), lines, "{zone}");
+    }
+    let tokyo: ArrayRef = Arc::new(micros().with_timezone("Asia/Tokyo"));
+    let field = Arc::new(Field::new("at", tokyo.data_type().clone(), true));
+    let object: ArrayRef = Arc::new(StructArray::from(vec![(field, tokyo.clone())]));
+    let keys = Int32Array::from(vec![Some(0), None]);
+    let words: ArrayRef = Arc::new(DictionaryArray::try_new(keys, tokyo).unwrap());
+    let builder = TimestampMillisecondBuilder::new()
+        .with_data_type(DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())));
+    let mut lists = ListBuilder::new(builder);
+    lists.append_value([Some(INSTANT / 1000), None]);
+    lists.append_null();
+    let lists: ArrayRef = Arc::new(lists.finish());
+    let table = [("object", object, true), ("list", lists, true), ("word", words, true)];
+    let table = RecordBatch::try_from_iter_with_nullable(table).unwrap();
+    let lines = "{\"object\":{\"at\":\"2024-02-29T12:34:56.789Z\"},\"list\":[\"2024-02-29T12:34:56.789Z\",null],\
+                 \"word\":\"2024-02-29T12:34:56.789Z\"}\n{\"object\":{\"at\":null},\"list\":null,\"word\":null}\n";
+    assert_eq!(text_of(Format::JsonLines, &table), lines);
+    let csv = "object,list,word\n\"{\"\"at\"\":\"\"2024-02-29T12:34:56.789Z\"\"}\",\
+               \"[\"\"2024-02-29T12:34:56.789Z\"\",null]\",2024-02-29T12:34:56.789Z\n\"{\"\"at\"\":null}\",,\n";
+    assert_eq!(text_of(Format::Csv, &table), csv);
+}
+
+#[test]
+fn a_column_that_a_format_does_not_hold_is_named_before_there_are_rows() {
+    let mut counts = MapBuilder::new(None, Int32Builder::new(), StringBuilder::new());
+    counts.keys().append_value(1);
+    counts.values().append_value("a");
+    counts.append(true).unwrap();
+    let counts: ArrayRef = Arc::new(counts.finish());
+    let fields = [Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)];
+    let fields: UnionFields = (0..).zip(fields.map(Arc::new)).collect();
+    let children: Vec<ArrayRef> =
+        vec![Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec!["x"]))];
+    let either: ArrayRef = Arc::new(UnionArray::try_new(fields, vec![0].into(), None, children).unwrap());
+    for (column, format, is_held) in [
+        (&counts, Format::JsonLines, false),
+        (&counts, Format::Csv, false),
+        (&counts, Format::Parquet, true),
+        (&counts, Format::Arrow, true),
+        (&either, Format::JsonLines, false),
+        (&either, Format::Csv, true),
+        (&either, Format::Parquet, false),
+        (&either, Format::Arrow, true),
+    ] {
+        let compression = Compression::Zstd;
+        let options = WriteOptions { format, compression, arrow_stream: true, formulas: Formulas::Keep };
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let table = RecordBatch::try_from_iter([("id", ids), ("odd", column.clone())]).unwrap();
+        let checked = options.check("out", &table.schema()).map_err(|error| error.to_string());
+        let others = if format == Format::Parquet { "arrow" } else { "parquet or arrow" };
+        let refused = format!(
+            "out: {format} has no form for the column \"odd\", which is {}; choose the format {others}, or leave the \
+             column out",
+            column.data_type()
+        );
+        assert_eq!(checked, if is_held { Ok(()) } else { Err(refused) });
+        let write = AssertUnwindSafe(|| {
+            let mut writer = Writer::new(Vec::new(), "out", options, &table.schema())?;
+            writer.write(&table)?;
+            writer.finish()
+        });
+        assert_eq!(
+            matches!(catch_unwind(write), Ok(Ok(_))),
+            is_held,
+            "{format}: the check tells what writing does"
+        );
+    }
+}
+
+/// A type that the check refuses by mistake could no longer be written.
+#[test]
+fn columns_of_usual_types_pass_the_check() {
+    let item = |kind| Arc::new(Field::new("item", kind, false));
+    let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    let pair = || vec![Field::new("k", DataType::Utf8, false), Field::new("v", time(), false)];
+    let kinds = [
+        DataType::Null,
+        DataType::Boolean,
+        DataType::UInt64,
+        DataType::Float16,
+        DataType::Utf8View,
+        DataType::LargeUtf8,
+        DataType::Binary,
+        DataType::BinaryView,
+        DataType::FixedSizeBinary(3),
+        DataType::Date32,
+        DataType::Date64,
+        DataType::Time32(TimeUnit::Second),
+        DataType::Time64(TimeUnit::Nanosecond),
+        DataType::Duration(TimeUnit::Microsecond),
+        DataType::Interval(IntervalUnit::YearMonth),
+        DataType::Decimal128(10, 2),
+        DataType::Decimal256(50, 2),
+        time(),
+        DataType::List(item(time())),
+        DataType::LargeList(item(DataType::Utf8)),
+        DataType::FixedSizeList(item(DataType::Float32), 4),
+        DataType::Struct(pair().into()),
+        DataType::Map(item(DataType::Struct(pair().into())), false),
+        DataType::Dictionary(Box::new(DataType::Int8), Box::new(time())),
+        DataType::RunEndEncoded(
+            Arc::new(Field::new("run_ends", DataType::Int32, false)),
+            Arc::new(Field::new("values", DataType::Utf8, true)),
+        ),
+    ];
+    for format in [Format::Csv, Format::Tsv, Format::JsonLines, Format::Parquet, Format::Arrow] {
+        let options = WriteOptions {
+            format,
+            compression: Compression::Gzip,
+            arrow_stream: false,
+            formulas: Formulas::Keep,
+        };
+        for kind in &kinds {
+            let schema = Schema::new(vec![Field::new("x", kind.clone(), false)]);
+            assert_eq!(options.check("out", &schema).map_err(|error| error.to_string()), Ok(()));
+        }
     }
 }
 

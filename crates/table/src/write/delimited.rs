@@ -11,6 +11,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::failure::Failure;
 use super::formulas::Formulas;
+use super::instants::with_instants;
 
 /// The rows so far.
 pub(crate) struct DelimitedWriter<W: Write> {
@@ -51,6 +52,7 @@ impl<W: Write> DelimitedWriter<W> {
 
     /// A null is an empty field.
     pub fn write(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
+        let rows = with_instants(rows)?;
         let columns = rows.columns().iter().map(column_of).collect::<Result<Vec<_>, _>>()?;
         for row in 0..rows.num_rows() {
             for (column, texts) in rows.columns().iter().zip(&columns) {

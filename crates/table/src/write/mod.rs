@@ -5,6 +5,7 @@ mod compressed;
 mod delimited;
 mod failure;
 mod formulas;
+mod instants;
 mod json_lines;
 mod parquet;
 mod writer;

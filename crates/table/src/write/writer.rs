@@ -1,9 +1,10 @@
 //! A table that is being written.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 
 use super::arrow_ipc::ArrowWriter;
 use super::compressed::Compressed;
@@ -12,6 +13,7 @@ use super::failure::Failure;
 use super::formulas::Formulas;
 use super::json_lines::JsonLinesWriter;
 use super::parquet::ParquetWriter;
+use crate::decoding::guarded;
 use crate::error::{Error, Result};
 use crate::format::{Compression, Format};
 
@@ -29,6 +31,38 @@ pub struct WriteOptions {
     pub arrow_stream: bool,
     /// For CSV and TSV, the treatment of texts that a spreadsheet would compute.
     pub formulas: Formulas,
+}
+
+impl WriteOptions {
+    /// Whether the format holds the columns `schema` of the table `name`, before there are rows.
+    ///
+    /// # Errors
+    /// When it has no form for the type of a column.
+    pub fn check(self, name: &str, schema: &Schema) -> Result<()> {
+        // The library of a format may panic on a type that it does not know.
+        let is_known =
+            |field: &&FieldRef| guarded(|| self.try_column(field).map_err(|error| error.to_string())).is_ok();
+        let Some(field) = schema.fields().iter().find(|field| !is_known(field)) else { return Ok(()) };
+        let others = if self.format == Format::Parquet { "arrow" } else { "parquet or arrow" };
+        let reason = format!(
+            "{} has no form for the column {:?}, which is {}; choose the format {others}, or leave the column out",
+            self.format,
+            field.name(),
+            field.data_type()
+        );
+        Err(Error::content(name, reason))
+    }
+
+    /// Writes a column with one null to nowhere.
+    fn try_column(self, field: &FieldRef) -> Result<()> {
+        let field = field.as_ref().clone().with_nullable(true);
+        let (name, null) = (field.name().clone(), new_null_array(field.data_type(), 1));
+        let schema = Arc::new(Schema::new(vec![field]));
+        let mut writer = Writer::new(io::sink(), &name, self, &schema)?;
+        let rows = RecordBatch::try_new(schema, vec![null]).map_err(|error| Error::content(&name, error))?;
+        writer.write(&rows)?;
+        writer.finish().map(drop)
+    }
 }
 
 /// A table that is being written. Its memory does not grow with the number of rows, except for a row group of Parquet.
