@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -36,6 +36,45 @@ fn a_request_that_has_begun_is_answered_after_the_signal() {
             "{printed}"
         );
     }
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    for (first, second) in [("TERM", "INT"), ("INT", "TERM"), ("TERM", "TERM")] {
+        let server = Server::slow(400_000, &["--timeout", "600"]);
+        let port = server.port;
+        let running = thread::spawn(move || {
+            let body = json!({"inputs": "逆転勝利の日本代表", "method": "integrated_gradients"}).to_string();
+            let headers = ["Content-Type: application/json"];
+            Client::connect(port).unwrap().ask("POST /explain", &headers, body.as_bytes())
+        });
+        while server.metric("midashi_explanations_running") < 1.0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        server.signal(first);
+        thread::sleep(Duration::from_millis(100));
+        assert!(!running.is_finished(), "the first signal waits");
+        let signalled = Instant::now();
+        server.signal(second);
+        let (code, printed) = server.ended();
+        assert_eq!(code, Some(130), "{printed}");
+        assert!(!printed.contains("ended"), "{printed}");
+        assert!(signalled.elapsed() < Duration::from_secs(10), "{:?}", signalled.elapsed());
+        assert!(!matches!(running.join().unwrap(), Ok(Some(_))), "the request was given up");
+    }
+}
+
+#[test]
+fn an_explanation_that_was_given_up_does_not_hold_the_server() {
+    let server = Server::slow(400_000, &["--timeout", "1"]);
+    server.ask_slowly("逆転勝利の日本代表").refuses(503, "Overloaded", &["no answer within 1 s"]);
+    assert_eq!(server.metric("midashi_explanations_running"), 1.0, "it is still computed");
+    let signalled = Instant::now();
+    server.signal("TERM");
+    let (code, printed) = server.ended();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.trim_end().ends_with("ended"), "{printed}");
+    assert!(signalled.elapsed() < Duration::from_secs(10), "{:?}", signalled.elapsed());
 }
 
 #[test]

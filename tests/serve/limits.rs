@@ -92,6 +92,36 @@ fn under_overload_every_request_is_answered_with_200_or_503() {
 }
 
 #[test]
+fn long_texts_that_wait_for_the_tokenizer_are_limited() {
+    let server = Server::start(&["--max-queue", "1", "--max-texts", "1"]);
+    // Texts that are refused after they were tokenised never wait for the model.
+    let body = json!({"inputs": "逆転勝利の日本代表、監督が語る涙の理由".repeat(1000)}).to_string();
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..32)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut client = Client::connect(server.port).unwrap();
+                    let mut ask = || {
+                        let headers = ["Content-Type: application/json"];
+                        let answer = client.ask("POST /predict", &headers, body.as_bytes()).unwrap().unwrap();
+                        match answer.status {
+                            503 => answer.refuses(503, "Overloaded", &["overloaded: 1 texts may wait"]),
+                            _ => answer.refuses(413, "Validation", &["must have less than 64 tokens"]),
+                        }
+                        answer.status
+                    };
+                    (0..10).map(|_| ask()).collect::<Vec<u16>>()
+                })
+            })
+            .collect();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
+    assert!(count(413) > 0 && count(503) > 0, "{} tokenised, {} refused", count(413), count(503));
+    assert_eq!(server.metric("midashi_queue_texts"), 0.0);
+}
+
+#[test]
 fn texts_that_wait_are_computed_together() {
     let server = Server::start(&[]);
     let body = json!({"inputs": "新しい料理の本"}).to_string();

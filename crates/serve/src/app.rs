@@ -11,6 +11,7 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::predictor::Text;
 use crate::queue::Queue;
+use crate::tokeniser::LongText;
 
 /// The server's state.
 pub struct App {
@@ -28,6 +29,8 @@ pub struct App {
     pub log: Log,
     /// What it counts.
     pub metrics: Metrics,
+    /// Long texts that wait to be tokenised.
+    pub long_texts: Queue<LongText>,
     /// Texts that wait for their predictions.
     pub texts: Queue<Text>,
     /// Texts that wait for their explanations.
@@ -38,8 +41,9 @@ pub struct App {
 pub type Shared = Arc<App>;
 
 impl App {
-    /// Refuses further texts; the model's threads end when they have computed those that wait.
+    /// Refuses further texts; the threads end when they have computed those that somebody waits for.
     pub fn close(&self) {
+        self.long_texts.close();
         self.texts.close();
         self.questions.close();
     }

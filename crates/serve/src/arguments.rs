@@ -20,7 +20,8 @@ Examples:
 /// Answers predictions and explanations over HTTP, with a page to try them
 ///
 /// POST /predict has the requests and responses of Hugging Face's text-embeddings-inference. GET /openapi.json
-/// describes all addresses. The server ends on SIGTERM and SIGINT, after the requests that it has begun.
+/// describes all addresses. The server ends on SIGTERM and SIGINT, after the requests that it has begun; at the second signal
+/// it ends at once.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Arguments {

@@ -33,10 +33,6 @@ impl Question {
 }
 
 impl Waiting for Question {
-    fn tokens(&self) -> usize {
-        self.text.encoding.len()
-    }
-
     fn is_cancelled(&self) -> bool {
         self.asker.is_closed()
     }
@@ -45,34 +41,31 @@ impl Waiting for Question {
 /// Explains one text after the other until the queue is closed and empty, with the model that `open` opens.
 pub fn explain<'e>(queue: &Queue<Question>, open: impl Fn() -> Result<Classifier<'e>>, metrics: &Metrics) {
     let mut opened = None;
-    // A budget of no tokens is a batch of one text.
-    while let Some(questions) = queue.take(0) {
-        for Question { text, method, arrived, asker } in questions {
-            let started = Instant::now();
-            metrics.explaining(true);
-            let found = catch_unwind(AssertUnwindSafe(|| {
-                let mut classifier = match opened.take() {
-                    Some(classifier) => classifier,
-                    None => open()?,
-                };
-                let found = classifier.explain_encoded(vec![text], method).map(|mut found| found.pop());
-                // After a panic, the model is opened again.
-                opened = Some(classifier);
-                found
-            }));
-            metrics.explaining(false);
-            let found = match found {
-                Ok(Ok(Some(explanation))) => Ok(explanation),
-                Ok(Ok(None)) => Err(Failure("the model gave no explanation".to_owned())),
-                Ok(Err(error)) => Err(Failure(error.to_string())),
-                Err(_) => Err(Failure("the explainer's thread panicked".to_owned())),
+    while let Some(Question { text, method, arrived, asker }) = queue.take_one() {
+        let started = Instant::now();
+        metrics.explaining(true);
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            let mut classifier = match opened.take() {
+                Some(classifier) => classifier,
+                None => open()?,
             };
-            if found.is_err() {
-                metrics.failure();
-            }
-            let (queued, computed) = (started.duration_since(arrived), started.elapsed());
-            // Nobody may wait any more.
-            let _ = asker.send(found.map(|answer| Answered { answer, queued, computed }));
+            let found = classifier.explain_encoded(vec![text], method).map(|mut found| found.pop());
+            // After a panic, the model is opened again.
+            opened = Some(classifier);
+            found
+        }));
+        metrics.explaining(false);
+        let found = match found {
+            Ok(Ok(Some(explanation))) => Ok(explanation),
+            Ok(Ok(None)) => Err(Failure("the model gave no explanation".to_owned())),
+            Ok(Err(error)) => Err(Failure(error.to_string())),
+            Err(_) => Err(Failure("the explainer's thread panicked".to_owned())),
+        };
+        if found.is_err() {
+            metrics.failure();
         }
+        let (queued, computed) = (started.duration_since(arrived), started.elapsed());
+        // Nobody may wait any more.
+        let _ = asker.send(found.map(|answer| Answered { answer, queued, computed }));
     }
 }

@@ -16,7 +16,7 @@ pub struct Limits {
     /// Longest text in characters, whether or not it is truncated afterwards
     #[arg(long, value_name = "COUNT", default_value_t = 20_000)]
     pub max_characters: usize,
-    /// Most texts that wait for the model; more are refused with status 503
+    /// Most texts that wait for the model, and most long texts that wait for the tokenizer; more are refused with status 503
     #[arg(long, value_name = "COUNT", default_value_t = 512)]
     pub max_queue: usize,
     /// Most explanations that wait; more are refused with status 503

@@ -20,10 +20,13 @@ mod precision;
 mod predictor;
 mod queue;
 mod server;
+mod tokeniser;
 mod words;
+mod workers;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use midashi_classifier::{Classifier, IdClassifier, ModelFolder, Options, Reading};
@@ -32,9 +35,16 @@ use midashi_stage::RunFolder;
 
 use crate::app::App;
 use crate::arguments::Arguments;
+use crate::encode::encode;
 use crate::info::Info;
+use crate::log::say;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::tokeniser::TOKENISERS;
+use crate::workers::Workers;
+
+/// What is computed when nobody waits any more is finished if it takes no longer.
+const LAST: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     midashi_stage::main(serve)
@@ -56,6 +66,7 @@ fn serve(arguments: &Arguments) -> Result<()> {
     let info = Info::new(&folder, &model, &reading, &engine, arguments.precision, &limits);
     let app = Arc::new(App {
         labels: model.labels().to_vec(),
+        long_texts: Queue::new(limits.max_queue),
         texts: Queue::new(limits.max_queue),
         questions: Queue::new(limits.max_explanations),
         metrics: Metrics::new(),
@@ -68,18 +79,28 @@ fn serve(arguments: &Arguments) -> Result<()> {
 
     // Explanations get half of the threads, so that they cannot hold predictions up.
     let explaining = engine_of((threads / 2).max(1))?;
-    let open = || {
-        let model = ModelFolder::open(&folder)?;
-        Classifier::with_options(model, &explaining, Options::of(&config))
-            .map(|opened| opened.with_reading(&app.reading))
-    };
+    let options = Options::of(&config);
     panics::hide_messages();
-    let budget = app.limits.max_batch_tokens;
-    std::thread::scope(|scope| {
-        scope.spawn(|| predictor::predict(&app.texts, &mut classifier, budget, &app.metrics));
-        scope.spawn(|| explainer::explain(&app.questions, open, &app.metrics));
-        let served = server::run(arguments.host, arguments.port, &app);
-        app.close();
-        served
-    })
+    let workers = Workers::new(&app);
+    for _ in 0..TOKENISERS {
+        workers.start(|app| {
+            tokeniser::tokenise(&app.long_texts, |text, too_long| encode(text, &app.reading, too_long));
+        });
+    }
+    workers.start(move |app| {
+        predictor::predict(&app.texts, &mut classifier, app.limits.max_batch_tokens, &app.metrics);
+    });
+    workers.start(move |app| {
+        let open = || {
+            let model = ModelFolder::open(&folder)?;
+            Classifier::with_options(model, &explaining, options.clone())
+                .map(|opened| opened.with_reading(&app.reading))
+        };
+        explainer::explain(&app.questions, open, &app.metrics);
+    });
+    let served = server::run(arguments.host, arguments.port, &app);
+    workers.end(LAST);
+    served?;
+    say("  ended");
+    Ok(())
 }

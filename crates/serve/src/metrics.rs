@@ -61,7 +61,7 @@ impl Metrics {
         let failures = Counter::default();
         registry.register("model_failures", "Texts that the model could not compute", failures.clone());
         let (queued, explanations_queued) = (Gauge::default(), Gauge::default());
-        registry.register("queue_texts", "Texts that wait for the model", queued.clone());
+        registry.register("queue_texts", "Texts that wait for the tokenizer or the model", queued.clone());
         let what = "Explanations that wait for the explainer";
         registry.register("queue_explanations", what, explanations_queued.clone());
         let explanations_running = Gauge::default();

@@ -31,13 +31,13 @@ impl Text {
     fn ids(&self) -> TextIds<'_> {
         TextIds { input_ids: &self.input_ids, token_type_ids: &self.token_type_ids }
     }
-}
 
-impl Waiting for Text {
     fn tokens(&self) -> usize {
         self.input_ids.len()
     }
+}
 
+impl Waiting for Text {
     fn is_cancelled(&self) -> bool {
         self.asker.is_closed()
     }
@@ -54,7 +54,7 @@ fn answer_all(
     budget: usize,
     metrics: &Metrics,
 ) {
-    while let Some(texts) = queue.take(budget) {
+    while let Some(texts) = queue.take(budget, Text::tokens) {
         let started = Instant::now();
         let ids: Vec<TextIds<'_>> = texts.iter().map(Text::ids).collect();
         let mut found: Vec<Result<Scores, Failure>> = match run(&mut model, &ids) {
@@ -64,7 +64,7 @@ fn answer_all(
             Err(_) => ids.iter().map(|text| run(&mut model, &[*text]).map(|mut one| one.remove(0))).collect(),
         };
         let computed = started.elapsed();
-        let lengths: Vec<usize> = texts.iter().map(Waiting::tokens).collect();
+        let lengths: Vec<usize> = texts.iter().map(Text::tokens).collect();
         metrics.batches().batch(&lengths, computed);
         for (text, found) in texts.into_iter().zip(found.drain(..)) {
             let queued = started.duration_since(text.arrived);

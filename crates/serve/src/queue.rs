@@ -1,4 +1,4 @@
-//! A bounded queue between requests and the thread that owns a model.
+//! A bounded queue between requests and the threads that compute.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,9 +7,6 @@ use crate::batch::next_batch;
 
 /// What waits in a queue.
 pub trait Waiting {
-    /// Tokens that it costs.
-    fn tokens(&self) -> usize;
-
     /// Whether nobody waits for the answer any more.
     fn is_cancelled(&self) -> bool;
 }
@@ -62,24 +59,21 @@ impl<T: Waiting> Queue<T> {
         }
         state.waiting.extend(items);
         drop(state);
-        self.changed.notify_one();
+        self.changed.notify_all();
         Ok(())
     }
 
-    /// Waits for items and takes those of the next batch ([`next_batch`]); none when the queue is closed and empty.
-    pub fn take(&self, budget: usize) -> Option<Vec<T>> {
-        let mut state = self.lock();
-        loop {
-            state.waiting.retain(|item| !item.is_cancelled());
-            if !state.waiting.is_empty() {
-                let lengths: Vec<usize> = state.waiting.iter().map(Waiting::tokens).collect();
-                return Some(remove(&mut state.waiting, next_batch(&lengths, budget)));
-            }
-            if state.is_closed {
-                return None;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Waits for items, each of so many `tokens`, and takes those of the next batch ([`next_batch`]); none when the queue is
+    /// closed and empty.
+    pub fn take(&self, budget: usize, tokens: impl Fn(&T) -> usize) -> Option<Vec<T>> {
+        let mut state = self.filled()?;
+        let lengths: Vec<usize> = state.waiting.iter().map(tokens).collect();
+        Some(remove(&mut state.waiting, next_batch(&lengths, budget)))
+    }
+
+    /// Waits for items and takes the oldest; none when the queue is closed and empty.
+    pub fn take_one(&self) -> Option<T> {
+        self.filled()?.waiting.pop_front()
     }
 
     /// Refuses further items. Those that wait can still be taken.
@@ -96,6 +90,21 @@ impl<T: Waiting> Queue<T> {
     /// Whether it takes no more items.
     pub fn is_closed(&self) -> bool {
         self.lock().is_closed
+    }
+
+    /// Waits for items that are not cancelled; none when the queue is closed and has no such item.
+    fn filled(&self) -> Option<MutexGuard<'_, State<T>>> {
+        let mut state = self.lock();
+        loop {
+            state.waiting.retain(|item| !item.is_cancelled());
+            if !state.waiting.is_empty() {
+                return Some(state);
+            }
+            if state.is_closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -122,11 +131,11 @@ mod tests {
     #[derive(Debug, PartialEq)]
     struct Item(i32);
 
-    impl Waiting for Item {
-        fn tokens(&self) -> usize {
-            self.0.unsigned_abs() as usize
-        }
+    fn tokens(item: &Item) -> usize {
+        item.0.unsigned_abs() as usize
+    }
 
+    impl Waiting for Item {
         fn is_cancelled(&self) -> bool {
             self.0 < 0
         }
@@ -143,7 +152,18 @@ mod tests {
         assert_eq!(queue.push(items(&[10, 10])), Err(Refused::Full { capacity: 3 }));
         assert_eq!(queue.len(), 2);
         queue.push(items(&[10])).unwrap();
-        assert_eq!(queue.take(100), Some(items(&[8, 9, 10])));
+        assert_eq!(queue.take(100, tokens), Some(items(&[8, 9, 10])));
+    }
+
+    #[test]
+    fn one_item_is_taken_after_the_other() {
+        let queue = Queue::new(4);
+        queue.push(items(&[9, -1, 8, 9])).unwrap();
+        queue.close();
+        for expected in [9, 8, 9] {
+            assert_eq!(queue.take_one(), Some(Item(expected)));
+        }
+        assert_eq!(queue.take_one(), None);
     }
 
     #[test]
@@ -151,7 +171,7 @@ mod tests {
         let queue = Queue::new(2);
         queue.push(items(&[-1, 2])).unwrap();
         queue.push(items(&[3])).unwrap();
-        assert_eq!(queue.take(100), Some(items(&[2, 3])));
+        assert_eq!(queue.take(100, tokens), Some(items(&[2, 3])));
     }
 
     #[test]
@@ -160,9 +180,9 @@ mod tests {
         queue.push(items(&[5, 5, 5])).unwrap();
         queue.close();
         assert_eq!(queue.push(items(&[1])), Err(Refused::Closed));
-        assert_eq!(queue.take(10).map(|batch| batch.len()), Some(2));
-        assert_eq!(queue.take(10).map(|batch| batch.len()), Some(1));
-        assert_eq!(queue.take(10), None);
+        assert_eq!(queue.take(10, tokens).map(|batch| batch.len()), Some(2));
+        assert_eq!(queue.take(10, tokens).map(|batch| batch.len()), Some(1));
+        assert_eq!(queue.take(10, tokens), None);
     }
 
     #[test]
@@ -170,7 +190,7 @@ mod tests {
         let queue = Arc::new(Queue::<Item>::new(1));
         let thread = thread::spawn({
             let queue = Arc::clone(&queue);
-            move || queue.take(1)
+            move || queue.take(1, tokens)
         });
         queue.close();
         assert_eq!(thread.join().unwrap(), None);

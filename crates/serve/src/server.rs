@@ -5,11 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::serve::ListenerExt;
+use midashi_stage::Interrupted;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::app::Shared;
 use crate::http::router;
@@ -19,17 +22,15 @@ use crate::patient::PatientListener;
 /// Time beyond the requests' time-out, after which the server ends although connections are open: a client may have
 /// sent half a request.
 const GRACE: Duration = Duration::from_secs(5);
-/// Threads that tokenise long texts. More would only share the cores with the model.
-const TOKENISERS: usize = 2;
+/// What a second signal does.
+const GIVEN_UP: &str = "the requests that had begun are given up";
 
-/// Answers requests until SIGTERM or SIGINT, then those that have begun.
+/// Answers requests until SIGTERM or SIGINT, then those that have begun, until a second signal.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, and [`Interrupted`] after the second signal.
 pub fn run(host: IpAddr, port: u16, app: &Shared) -> Result<()> {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(TOKENISERS).build();
-    let runtime = runtime.context("cannot start the server's threads")?;
+    let runtime = Runtime::new().context("cannot start the server's threads")?;
     let served = runtime.block_on(serve(SocketAddr::new(host, port), app));
     // Requests that were given up do not hold the process.
     runtime.shutdown_background();
@@ -77,10 +78,15 @@ async fn serve(address: SocketAddr, app: &Shared) -> Result<()> {
     };
     say(&format!("  {name}: ending after the requests that have begun"));
     let _ = ending.send(true);
-    match tokio::time::timeout(app.limits.patience() + GRACE, server).await {
-        Ok(served) => served.context("the server failed")?,
-        Err(_) => say("  some connections stayed open without a request; they are closed"),
+    tokio::select! {
+        served = timeout(app.limits.patience() + GRACE, server) => match served {
+            Ok(served) => served.context("the server failed"),
+            Err(_) => {
+                say("  some connections stayed open without a request; they are closed");
+                Ok(())
+            }
+        },
+        _ = terminate.recv() => bail!(Interrupted(GIVEN_UP.to_owned())),
+        _ = interrupt.recv() => bail!(Interrupted(GIVEN_UP.to_owned())),
     }
-    say("  ended");
-    Ok(())
 }

@@ -27,7 +27,7 @@ pub async fn info(State(app): State<Shared>) -> Json<Info> {
 
 /// Numbers for Prometheus.
 pub async fn metrics(State(app): State<Shared>) -> Result<Response, ApiError> {
-    let text = app.metrics.text(app.texts.len(), app.questions.len());
+    let text = app.metrics.text(app.long_texts.len() + app.texts.len(), app.questions.len());
     let text = text.map_err(|error| ApiError::new(ErrorType::Backend, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
 }

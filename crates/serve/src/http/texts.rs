@@ -1,6 +1,5 @@
 //! The texts of a request: tokenised within the limits, then computed by the model's thread.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue};
@@ -13,6 +12,7 @@ use crate::error::{ApiError, ErrorType};
 use crate::inputs::{Inputs, Sequence, TruncationDirection};
 use crate::log::Work;
 use crate::predictor::Text;
+use crate::tokeniser::LongText;
 
 /// Texts of fewer characters are tokenised on the spot, because handing them to another thread takes as long.
 const SHORT: usize = 4096;
@@ -29,7 +29,7 @@ pub struct Tokenised {
 /// Tokenises all texts.
 ///
 /// # Errors
-/// When a limit is exceeded, or a text cannot be tokenised.
+/// When a limit is exceeded, too many long texts wait, or a text cannot be tokenised.
 pub async fn tokenise(
     app: &Shared,
     inputs: &Inputs,
@@ -42,19 +42,29 @@ pub async fn tokenise(
     let too_long = if cut { TooLong::Cut(direction) } else { TooLong::Refused };
     let characters = sequences.iter().map(Sequence::characters).sum();
     let texts = if characters < SHORT {
-        encode_all(app, sequences, too_long)
+        let encoded = sequences.iter().map(|sequence| encode(sequence, &app.reading, too_long));
+        encoded.collect::<Result<_, _>>()?
     } else {
-        let (app, sequences) = (Arc::clone(app), sequences.to_vec());
-        let encoded = tokio::task::spawn_blocking(move || encode_all(&app, &sequences, too_long));
-        encoded.await.unwrap_or_else(|_| {
-            Err(ApiError::new(ErrorType::Tokenizer, "the tokenizer failed at one of these texts"))
-        })
+        encode_elsewhere(app, sequences, too_long).await?
     };
-    Ok(Tokenised { texts: texts?, characters, started, time: started.elapsed() })
+    Ok(Tokenised { texts, characters, started, time: started.elapsed() })
 }
 
-fn encode_all(app: &Shared, sequences: &[Sequence], too_long: TooLong) -> Result<Vec<Encoded>, ApiError> {
-    sequences.iter().map(|sequence| encode(sequence, &app.reading, too_long)).collect()
+/// Tokenises in other threads.
+async fn encode_elsewhere(
+    app: &Shared,
+    sequences: &[Sequence],
+    too_long: TooLong,
+) -> Result<Vec<Encoded>, ApiError> {
+    let waiting = sequences.iter().map(|sequence| LongText::new(sequence.clone(), too_long));
+    let (waiting, answers): (Vec<LongText>, Vec<_>) = waiting.unzip();
+    app.long_texts.push(waiting)?;
+    let mut encoded = Vec::new();
+    for answer in answers {
+        let ended = |_| Err(ApiError::new(ErrorType::Unhealthy, "the tokenizer's threads have ended"));
+        encoded.push(answer.await.unwrap_or_else(ended)?);
+    }
+    Ok(encoded)
 }
 
 impl Tokenised {
