@@ -2,14 +2,19 @@
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by failing")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, Int32Builder, Int64Array, MapBuilder, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use flate2::write::GzEncoder;
 use midashi_table::{Compression, Format, Formulas, ReadOptions, Table, WriteOptions, Writer};
 use midashi_tests::{Invocation, Outcome, Run, STAGES, Shared, binary, folder, root};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 
 /// Titles with a comma, quotes, a line feed; one is empty and one is missing.
@@ -278,6 +283,68 @@ fn a_text_of_another_encoding_is_named_and_can_be_converted() {
 }
 
 #[test]
+fn ids_of_64_bits_without_a_sign_stay_as_they_are() {
+    let folder = folder();
+    let input = folder.path().join("in.jsonl");
+    let ids = [9_007_199_254_740_993_u64, 17_293_822_569_102_704_641, 1];
+    let lines: String = ids.map(|id| format!("{{\"id\":{id},\"title\":\"本の話\"}}\n")).concat();
+    fs::write(&input, &lines).unwrap();
+    let found = json_lines(&predict(["--input", text(&input)]).succeeds().stdout);
+    assert_eq!(column(&found, "id"), ids);
+    let parquet = folder.path().join("out.parquet");
+    predict(["--input", text(&input), "--output", text(&parquet)]).succeeds();
+    assert_eq!(column(&rows(&parquet), "id"), ids);
+}
+
+#[test]
+fn a_pipe_with_a_path_gives_all_rows() {
+    let folder = folder();
+    let input = write(folder.path().join("in.jsonl"), &articles());
+    let piped =
+        predict(["--input", "/dev/stdin", "--input-format", "jsonl"]).input(fs::read(&input).unwrap());
+    assert_eq!(json_lines(&piped.succeeds().stdout), predicted(&[]));
+    // A shard's record has the digest of its files, for which a pipe would be read.
+    let output = folder.path().join("out.jsonl");
+    let piped = predict(["--input", "/dev/stdin", "--input-format", "jsonl", "--shard", "1/1"])
+        .arguments(["--output", text(&output)])
+        .input(fs::read(&input).unwrap());
+    piped.succeeds();
+    assert_eq!(rows(&folder.path().join("out-00001-of-00001.jsonl")), predicted(&[]));
+}
+
+#[test]
+fn times_of_a_named_zone_are_written_in_utc() {
+    let folder = folder();
+    let titles: ArrayRef = Arc::new(StringArray::from(vec!["本の話"]));
+    let times = TimestampMicrosecondArray::from(vec![1_709_210_096_000_000]);
+    let times = |zone: &str| Arc::new(times.clone().with_timezone(zone)) as ArrayRef;
+    let columns = [("title", titles), ("utc", times("UTC")), ("tokyo", times("Asia/Tokyo"))];
+    let input = write(folder.path().join("in.parquet"), &RecordBatch::try_from_iter(columns).unwrap());
+    let row = json_lines(&predict(["--input", text(&input)]).succeeds().stdout).remove(0);
+    assert_eq!([&row["utc"], &row["tokyo"]], ["2024-02-29T12:34:56Z"; 2]);
+    let csv = predict(["--input", text(&input), "--format", "csv"]).succeeds().stdout;
+    assert!(csv.contains("\n本の話,2024-02-29T12:34:56Z,2024-02-29T12:34:56Z,"), "{csv}");
+}
+
+#[test]
+fn a_column_that_the_output_does_not_hold_is_refused_before_the_model_is_loaded() {
+    let folder = folder();
+    let titles: ArrayRef = Arc::new(StringArray::from(vec!["本の話"]));
+    let mut counts = MapBuilder::new(None, Int32Builder::new(), Int32Builder::new());
+    counts.append(true).unwrap();
+    let counts: ArrayRef = Arc::new(counts.finish());
+    let table = RecordBatch::try_from_iter([("title", titles), ("counts", counts)]).unwrap();
+    let input = write(folder.path().join("in.parquet"), &table);
+    let refused = predict(["--input", text(&input)]).fails_with([
+        "standard output: jsonl has no form for the column \"counts\"",
+        "choose the format parquet or arrow",
+    ]);
+    refused.does_not_say("device");
+    let output = folder.path().join("out.parquet");
+    predict(["--input", text(&input), "--output", text(&output)]).succeeds().says("device");
+}
+
+#[test]
 fn below_the_threshold_the_category_is_null_and_counted() {
     let all = predicted(&[]);
     let highest = all.iter().filter_map(|row| row["probability"].as_f64()).fold(0.0, f64::max);
@@ -464,6 +531,67 @@ fn a_finished_shard_is_not_computed_again() {
     fs::write(&done, "damaged").unwrap();
     shard(&[]).does_not_say("up to date");
     predict(["--shard", "3/2", "本"]).ends().says("3/16");
+}
+
+#[test]
+fn a_shard_makes_the_folder_of_its_output() {
+    let folder = folder();
+    let output = folder.path().join("new/predicted/out.csv");
+    let input = folder.path().join("in.csv");
+    fs::write(&input, "id,title\n1,夏の本\n2,秋の本\n").unwrap();
+    for shard in ["2/2", "1/2"] {
+        predict(["--input", text(&input), "--output", text(&output), "--shard", shard]).succeeds();
+    }
+    assert_eq!(rows(&output.with_file_name("out-00001-of-00002.csv"))[0]["title"], "夏の本");
+}
+
+/// A Parquet file with two rows in each of two row groups. The first group is large and compresses well.
+fn two_row_groups(titles: [&str; 4]) -> Vec<u8> {
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2));
+    let properties = properties.set_dictionary_enabled(false).build();
+    let filler = "残す".repeat(20_000);
+    let (titles, notes): (ArrayRef, ArrayRef) = (
+        Arc::new(StringArray::from(titles.to_vec())),
+        Arc::new(StringArray::from(vec![&*filler, &*filler, "", ""])),
+    );
+    let rows = RecordBatch::try_from_iter([("title", titles), ("note", notes)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
+    writer.write(&rows).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn a_compressed_file_that_was_replaced_is_computed_again() {
+    let gzip = |content: &[u8]| {
+        let mut compressed = GzEncoder::new(Vec::new(), flate2::Compression::default());
+        compressed.write_all(content).unwrap();
+        compressed.finish().unwrap()
+    };
+    let zstd = |content: &[u8]| zstd::encode_all(content, 0).unwrap();
+    // The content tells whether a file is compressed, not its name.
+    for name in ["in.parquet.gz", "in.parquet"] {
+        let folder = folder();
+        let (input, output) = (folder.path().join(name), folder.path().join("out.csv"));
+        // Both files have the same size, and the second row group begins beyond it.
+        let replace = |titles| {
+            let content = two_row_groups(titles);
+            let mut compressed = if name.ends_with(".gz") { gzip(&content) } else { zstd(&content) };
+            compressed.resize(16_384, 0);
+            fs::write(&input, compressed).unwrap();
+        };
+        let shard = || -> Outcome {
+            let names = ["--input", text(&input), "--output", text(&output), "--shard", "2/2"];
+            predict(names).succeeds()
+        };
+        let titles = || column(&rows(&folder.path().join("out-00002-of-00002.csv")), "title");
+        replace(["春の本", "夏の本", "秋の本", "冬の本"]);
+        shard().does_not_say("up to date");
+        assert_eq!(titles(), ["秋の本", "冬の本"], "{name}");
+        shard().says("up to date");
+        replace(["春の本", "夏の本", "夜の本", "冬の本"]);
+        shard().does_not_say("up to date");
+        assert_eq!(titles(), ["夜の本", "冬の本"], "{name}");
+    }
 }
 
 #[test]

@@ -47,6 +47,25 @@ fn a_key_that_does_not_exist() {
 }
 
 #[test]
+fn every_program_applies_the_variable_and_then_its_own_overrides() {
+    let folder = folder();
+    for program in STAGES.iter().chain(&["inspect", "predict", "serve", "sweep", "verify"]) {
+        let start = |list: &str| {
+            let invocation = run(&folder).stage(program).environment("MIDASHI_SET", list);
+            if *program == "inspect" { invocation.arguments(["nowhere"]) } else { invocation }
+        };
+        start("render.titel='Two words'")
+            .fails_with(["SET render.titel=Two words: unknown key", "render.title"]);
+        let threads = "run.threads is 1000; expected at most 256";
+        start("").set("run.threads=1000").fails_with([threads]);
+        let list = "run.threads=1000 tokenize.max_length=1000000000";
+        let outcome = start(list).set("run.threads=1").ends();
+        outcome.refuses(["tokenize.max_length is 1000000000; expected at most 65536"]);
+        outcome.does_not_say(threads);
+    }
+}
+
+#[test]
 fn a_stage_whose_input_is_not_made_yet() {
     for (stage, missing, before) in [
         ("ingest", "sources.json", "make fetch"),

@@ -52,6 +52,16 @@ def test_the_number_of_shards_must_be_given(tmp_path, recipe):
     assert "SHARDS: the number of shards" in refused.stderr
 
 
+def test_a_bundle_reads_single_keys_from_the_environment(bundle):
+    def threads(*options):
+        command = [bundle / "predict.sh", "新しいお知らせです", "--format", "csv", *options]
+        environment = {"PATH": os.environ["PATH"], "MIDASHI_SET": "run.threads=1"}
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
+
+    assert "device cpu, 1 threads" in threads()
+    assert "device cpu, 2 threads" in threads("--set", "run.threads=2")
+
+
 def test_a_kubernetes_indexed_job_classifies_every_row_once(bundle, few, expected_few, tmp_path):
     job = yaml.safe_load((EXAMPLES / "kubernetes/job.yaml").read_text())
     assert (job["apiVersion"], job["kind"], job["spec"]["completionMode"]) == ("batch/v1", "Job", "Indexed")

@@ -12,8 +12,8 @@ const MAX_TOKENS: usize = 1 << 16;
 const MAX_BATCH_TOKENS: usize = 1 << 22;
 /// Texts of one batch.
 const MAX_BATCH: usize = 1 << 16;
-/// Seconds, GiB and rates: more is a slip of the keyboard, and no longer fits where it is counted in other units.
-const MAX_NUMBER: f64 = 1e9;
+/// Seconds and GiB: more does not fit where they are counted in smaller units.
+const MAX_AMOUNT: f64 = 1e9;
 /// A training needs four times the memory of the parameters: 16 GB.
 const MAX_SCRATCH_PARAMETERS: u64 = 1_000_000_000;
 
@@ -132,11 +132,16 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
         ("learning_rate.layer_decay", rates.layer_decay),
         ("weight_decay", train.weight_decay),
         ("max_grad_norm", train.max_grad_norm),
-        ("save_interval", train.save_interval),
-        ("features.disk_budget_gib", train.features.disk_budget_gib),
     ] {
-        require((0.0..=MAX_NUMBER).contains(&number), || {
-            format!("train.{key} is {number}; expected a number from 0 to {MAX_NUMBER:e}")
+        require(number.is_finite() && number >= 0.0, || {
+            format!("train.{key} is {number}; expected a number of at least 0")
+        })?;
+    }
+    for (key, number) in
+        [("save_interval", train.save_interval), ("features.disk_budget_gib", train.features.disk_budget_gib)]
+    {
+        require((0.0..=MAX_AMOUNT).contains(&number), || {
+            format!("train.{key} is {number}; expected a number from 0 to {MAX_AMOUNT:e}")
         })?;
     }
     Ok(())

@@ -40,7 +40,8 @@ target/release/midashi-render --set 'render.title=Two words' --set run.name=seco
 ```
 
 `SET` (and the variable `MIDASHI_SET`, which it sets for the programs) is a list: spaces separate its overrides, and
-quotes keep the spaces of a value, as in a shell. `--set` is one override; it can be repeated and replaces the list.
+quotes keep the spaces of a value, as in a shell. `--set` is one override; it can be repeated. Both apply: for a key that
+is in both, `--set` wins.
 A value is TOML; any other text is a string and needs no quotes.
 "#;
 

@@ -1,6 +1,7 @@
 //! Finished shards: beside a shard's output lies a file that tells what it was made from.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -59,7 +60,12 @@ impl Finished {
         let folder = self.whole.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let listing = || format!("cannot list {}", folder.display());
-        for entry in fs::read_dir(folder).with_context(listing)? {
+        let entries = match fs::read_dir(folder) {
+            // The first shard's output makes the folder.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.with_context(listing)?,
+        };
+        for entry in entries {
             let path = entry.with_context(listing)?.path();
             let Some(output) = path.to_str().and_then(|name| name.strip_suffix(ENDING)) else { continue };
             if !self.shard.is_other(Path::new(output), &self.whole) {
@@ -158,6 +164,11 @@ mod tests {
         of("1/4", "n").check_others().unwrap();
         let elsewhere = folder.path().join("other.csv.gz");
         finished("1/3", &elsewhere, "n", 0).check_others().unwrap();
+        let nowhere = folder.path().join("new/deeper/out.csv");
+        finished("1/3", &nowhere, "m", 0).check_others().unwrap();
+        let file = other.join("out.csv");
+        let refused = finished("1/3", &file, "m", 0).check_others().unwrap_err().to_string();
+        assert_eq!(refused, format!("cannot list {}", other.display()), "a file is no folder");
         // An older version's record.
         fs::write(of("2/3", "m").path(), r#"{"output": {"sha256": ""}, "made_from": {}}"#).unwrap();
         let refused = of("1/3", "m").check_others().unwrap_err().to_string();

@@ -156,7 +156,7 @@ impl Arguments {
         format!("{:?}", (input_format, delimiter, encoding, text_column, body_column, bad_rows))
     }
 
-    /// The files that are read, if only files are.
+    /// The files that are read, if only files are. A pipe is none: it cannot be read twice.
     fn files(&self) -> Result<Option<Vec<PathBuf>>> {
         if self.input.is_empty() || self.input.iter().any(|name| name == STANDARD_INPUT) {
             return Ok(None);
@@ -165,7 +165,7 @@ impl Arguments {
         for pattern in &self.input {
             files.extend(find_files(pattern)?);
         }
-        Ok(Some(files))
+        Ok(files.iter().all(|file| file.is_file()).then_some(files))
     }
 
     fn parts(&self, shard: Option<Shard>) -> Result<(VecDeque<Part>, Option<Shard>)> {

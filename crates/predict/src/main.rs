@@ -46,7 +46,7 @@ use crate::text::Texts;
 use crate::windows::Windows;
 
 /// Raise this when the program gives other predictions for the same model and texts.
-const REVISION: u32 = 4;
+const REVISION: u32 = 5;
 
 fn main() -> ExitCode {
     midashi_stage::main(predict)
@@ -119,6 +119,7 @@ fn write_table(
     let texts = Texts::find(&input.schema(), &arguments.input, read.text_of(&model))?;
     let shape = shape(options.format);
     let columns = Columns::new(&input.schema(), model.labels(), &arguments.columns, shape, method.is_some())?;
+    TableOutput::check(path.as_deref(), options, columns.schema())?;
     let engine = engine(config)?;
     let model = match method {
         Some(method) => Model::Explaining(Box::new(Classifier::with_options(model, &engine, read)?), method),

@@ -205,12 +205,20 @@ pub fn is_arrow_stream(options: WriteOptions) -> bool {
 }
 
 impl TableOutput {
+    /// Refuses columns `schema` that the format does not hold, before the model is loaded.
+    ///
+    /// # Errors
+    /// When there is such a column.
+    pub fn check(path: Option<&Path>, options: WriteOptions, schema: &SchemaRef) -> Result<()> {
+        Ok(options.check(&name_of(path), schema)?)
+    }
+
     /// Starts a table of the columns `schema`.
     ///
     /// # Errors
     /// When the file cannot be created.
     pub fn create(path: Option<&Path>, options: WriteOptions, schema: &SchemaRef) -> Result<Self> {
-        let name = path.map_or("standard output".to_owned(), |path| path.display().to_string());
+        let name = name_of(path);
         let destination = match path {
             Some(path) => Destination::File(interrupt::create(path)?),
             None if io::stdout().is_terminal() => {
@@ -256,6 +264,11 @@ impl TableOutput {
         }
         Ok(())
     }
+}
+
+/// The output's name in messages.
+fn name_of(path: Option<&Path>) -> String {
+    path.map_or("standard output".to_owned(), |path| path.display().to_string())
 }
 
 impl Write for Destination {

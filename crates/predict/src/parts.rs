@@ -1,15 +1,19 @@
 //! The parts of the input, and those that a shard reads.
 
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use midashi_stage::{sha256_of, sha256_of_parts};
-use midashi_table::{Format, RowGroups, row_groups};
+use midashi_table::{Container, Format, RowGroups, row_groups};
 
 use crate::shard::Shard;
+
+/// Bytes at the start of a file by which compressed ones are recognised.
+const START: u64 = 4;
 
 /// Where rows come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,8 @@ pub struct Layout {
     path: PathBuf,
     /// Only Parquet has row groups.
     row_groups: Option<RowGroups>,
+    /// Whether the file is compressed as a whole. Its row groups then lie in what it holds, not in the file.
+    is_compressed: bool,
 }
 
 impl Layout {
@@ -37,7 +43,8 @@ impl Layout {
     pub fn of(path: &Path, format: Option<Format>) -> Result<Self> {
         let format = format.or(Format::of_path(path).map(|(format, _)| format));
         let is_parquet = format == Some(Format::Parquet);
-        Ok(Self { path: path.to_owned(), row_groups: is_parquet.then(|| row_groups(path)).transpose()? })
+        let row_groups = is_parquet.then(|| row_groups(path)).transpose()?;
+        Ok(Self { path: path.to_owned(), row_groups, is_compressed: is_parquet && is_compressed(path)? })
     }
 
     /// Name, size and number of row groups. The folder may have another name on another machine.
@@ -48,6 +55,14 @@ impl Layout {
         let groups = self.row_groups.as_ref().map_or(0, |all| all.groups.len());
         Ok(format!("{size} {groups} {name}\n"))
     }
+}
+
+/// Whether a file is compressed as a whole. As when it is read, its first bytes tell, and not its name.
+fn is_compressed(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Container::of(&start).is_some())
 }
 
 /// The part of the files that a shard reads.
@@ -78,10 +93,11 @@ impl ShardFiles {
         let (parts, _) = of_shard(files, shard);
         let read = |part: &Part| {
             let Part::File(path, groups) = part else { return None };
-            let layout = files.iter().find(|layout| layout.path == *path)?.row_groups.as_ref();
-            let bytes = layout.zip(groups.clone()).map(|(layout, groups)| {
-                layout.groups[groups].iter().chain([&layout.footer]).cloned().collect()
-            });
+            let layout = files.iter().find(|layout| layout.path == *path)?;
+            let row_groups = layout.row_groups.as_ref().filter(|_| !layout.is_compressed);
+            let bytes = row_groups
+                .zip(groups.clone())
+                .map(|(all, groups)| all.groups[groups].iter().chain([&all.footer]).cloned().collect());
             Some(ShardFile { path: path.clone(), bytes })
         };
         let mut read: Vec<ShardFile> = parts.iter().filter_map(read).collect();
@@ -147,7 +163,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");
         let groups: Vec<Range<u64>> = (0..4).map(|group| 2 * group..2 * group + 2).collect();
-        let layout = Layout { path: path.clone(), row_groups: Some(RowGroups { groups, footer: 8..10 }) };
+        let row_groups = Some(RowGroups { groups, footer: 8..10 });
+        let layout = Layout { path: path.clone(), row_groups, is_compressed: false };
         let digest = |content: &str, shard: &str| {
             fs::write(&path, content).unwrap();
             let read = ShardFiles::of(std::slice::from_ref(&layout), shard.parse().unwrap()).unwrap();

@@ -1,5 +1,7 @@
 //! The options that every program has.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use midashi_config::Config;
@@ -13,14 +15,9 @@ pub struct StageArguments {
     /// The configuration
     #[arg(long, env = "MIDASHI_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
-    /// Overrides one key of the configuration; can be repeated. Without it, MIDASHI_SET holds overrides,
-    /// separated by spaces; quotes, as in a shell, keep spaces in a value
-    #[arg(
-        long,
-        value_name = "SECTION.KEY=VALUE",
-        default_values_t = words(&std::env::var_os("MIDASHI_SET").unwrap_or_default().to_string_lossy()),
-        hide_default_value = true
-    )]
+    /// Overrides one key of the configuration; can be repeated. MIDASHI_SET holds overrides too, which this option wins
+    /// over; spaces separate them, and quotes, as in a shell, keep spaces in a value
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
 }
 
@@ -37,6 +34,17 @@ impl StageArguments {
             Config::load(&self.config, &self.set)
         }
     }
+}
+
+/// The command line, with the overrides of the variable `MIDASHI_SET` before its own: the last override of a key wins.
+pub(crate) fn command_line() -> Vec<OsString> {
+    with_overrides(env::args_os(), &env::var_os("MIDASHI_SET").unwrap_or_default().to_string_lossy())
+}
+
+fn with_overrides(mut arguments: impl Iterator<Item = OsString>, list: &str) -> Vec<OsString> {
+    let program = arguments.next();
+    let overrides = words(list).into_iter().map(|word| format!("--set={word}").into());
+    program.into_iter().chain(overrides).chain(arguments).collect()
 }
 
 /// Splits like a shell. A text with an unmatched quote is split at its spaces.
@@ -74,6 +82,22 @@ mod tests {
         let words = ["program", "--set", "render.title=Two words", "--set", "train.epochs=1"];
         let set = Arguments::try_parse_from(words).unwrap().stage.set;
         assert_eq!(set, ["render.title=Two words", "train.epochs=1"]);
+    }
+
+    #[test]
+    fn an_option_overrides_single_keys_of_the_variable() {
+        let set = |list: &str, words: &[&str]| {
+            let words = ["program"].iter().chain(words).map(OsString::from);
+            Arguments::try_parse_from(with_overrides(words, list)).unwrap().stage.set
+        };
+        let list = "evaluate.device=cuda run.threads=2 render.title='-- two words'";
+        assert_eq!(set(list, &[]), ["evaluate.device=cuda", "run.threads=2", "render.title=-- two words"]);
+        let both = set("evaluate.device=cuda run.threads=2", &["--set", "run.threads=1"]);
+        assert_eq!(both, ["evaluate.device=cuda", "run.threads=2", "run.threads=1"]);
+        let config = Config::load_if_exists(Path::new(DEFAULT_CONFIG), &both).unwrap();
+        assert_eq!((config.evaluate.device, config.run.threads), (midashi_config::DeviceChoice::Cuda, 1));
+        assert_eq!(set("", &["--set", "run.threads=1"]), ["run.threads=1"]);
+        assert_eq!(set("''", &[]), [""], "refused when it is applied");
     }
 
     #[test]

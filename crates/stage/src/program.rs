@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::arguments::command_line;
 use crate::error::Interrupted;
 
 /// Exit code of an error.
@@ -14,11 +15,11 @@ const INTERRUPTED: u8 = 130;
 /// Exit code of a process that SIGPIPE ended.
 const CLOSED_PIPE: u8 = 141;
 
-/// Parses the command line and runs `recipe`. An error is printed on one line with its causes and gives exit
+/// Parses the command line, after the overrides of the variable `MIDASHI_SET`, and runs `recipe`. An error is printed on one line with its causes and gives exit
 /// code 2, an interruption exit code 130. If the reader of the output has ended, such as `head`, the program ends without
 /// a message.
 pub fn main<Arguments: Parser>(recipe: impl FnOnce(&Arguments) -> anyhow::Result<()>) -> ExitCode {
-    match Arguments::try_parse() {
+    match Arguments::try_parse_from(command_line()) {
         Ok(arguments) => exit_code(recipe(&arguments)),
         // Help and version go to standard output, as they are.
         Err(text) if !text.use_stderr() => text.exit(),
