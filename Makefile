@@ -84,15 +84,23 @@ test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints 
 CLUSTER_RUN := run.name=cluster model.scratch.layers=1 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
   model.scratch.intermediate_size=64
 CLUSTER_TESTS := env -u MIDASHI_CONFIG -u MIDASHI_SET MIDASHI_MODEL=$(abspath artifacts/cluster/model) \
-  $(CACHE)/cluster/bin/python -m pytest -rs --durations=5
+  MIDASHI_PREDICT=$(abspath $(BIN)/midashi-predict) $(CACHE)/cluster/bin/python -m pytest -rs --durations=5
 test-cluster: wheel programs ## The Python package, and the recipes of examples/cluster on Spark, Ray and schedulers
 	@set -e; for stage in fetch ingest tokenize train; do \
 	  MIDASHI_CONFIG=data/scratch.toml MIDASHI_SET='$(CLUSTER_RUN)' $(BIN)/midashi-$$stage; done
 	@if $(MAKE) --no-print-directory $(CACHE)/cluster/installed; then \
-	  $(CACHE)/cluster/bin/pip install --quiet --force-reinstall --no-deps $$(ls -t dist/midashi-*.whl | head -1) && \
-	  MIDASHI_PREDICT=$(abspath $(BIN)/midashi-predict) MIDASHI_WHEEL=$$(ls -t $(abspath dist)/midashi-*.whl | head -1) \
-	  $(CLUSTER_TESTS) python/tests && $(CLUSTER_TESTS) tests/cluster; \
+	  wheel=$$(ls -t $(abspath dist)/midashi-*.whl | head -1); \
+	  $(CACHE)/cluster/bin/pip install --quiet --force-reinstall --no-deps $$wheel && \
+	  MIDASHI_WHEEL=$$wheel $(MAKE) --no-print-directory --jobs=2 --output-sync tests-on-spark tests-elsewhere; \
 	else echo 'SKIPPED: the Python package and the recipes of examples/cluster: their engines could not be installed'; fi
+
+# Side by side, because engines mostly wait while they start.
+.PHONY: tests-on-spark tests-elsewhere
+tests-on-spark:
+	@$(CLUSTER_TESTS) tests/cluster/test_spark.py
+tests-elsewhere:
+	@$(CLUSTER_TESTS) python/tests
+	@$(CLUSTER_TESTS) tests/cluster --ignore=tests/cluster/test_spark.py
 
 $(CACHE)/cluster/installed: $(PACKAGES)/cluster.txt
 	@echo 'setup: Spark, Ray and other engines, for tests (750 MB to download)'
