@@ -7,7 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use midashi_tests::{Corpus, Outcome, Run, STAGES, folder};
 use rand::{RngExt, SeedableRng};
@@ -136,44 +139,61 @@ fn a_damaged_file_is_refused_or_made_again_by_every_stage_alone_and_by_all() {
     let expected = contents(&whole.folder());
     // A cache is read by the next training or evaluation that needs it.
     let place = folder();
-    let next = whole.copy_to(&place).set(NEXT_TRAINING);
-    next.stages(&STAGES);
-    let expected_next = contents(&next.folder());
-    let mut rng = ChaCha8Rng::seed_from_u64(15);
-    for file in FILES {
-        let (mut tried, mut refused, mut remade) = (0, 0, 0);
-        for round in 0..rounds() {
-            for kind in [Damage::Flip, Damage::Truncation] {
-                let place = folder();
-                let run = whole.copy_to(&place);
-                let keep_time = round % 2 == 0;
-                let what = format!("{file}: {}", damage(&run.artifact(file), kind, keep_time, &mut rng));
-                let damaged = differing(&run, &expected);
-                // Every stage alone, on the same damage: it changes nothing that was right.
-                for stage in STAGES {
-                    let alone = folder();
-                    let copy = run.copy_to(&alone);
-                    let outcome = copy.stage(stage).ends();
-                    assert_decent(&outcome, &format!("{what}, {stage} alone"));
-                    let now = differing(&copy, &expected);
-                    let new: Vec<_> = now.iter().filter(|path| !damaged.contains(path)).collect();
-                    assert!(new.is_empty(), "{what}, {stage} alone: {new:?} differ\n{}", outcome.printed());
-                    tried += 1;
-                    refused += usize::from(outcome.code == Some(2));
+    let next_run = whole.copy_to(&place).set(NEXT_TRAINING);
+    next_run.stages(&STAGES);
+    let expected_next = contents(&next_run.folder());
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                while let Some(file) = FILES.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    damage_often(file, &whole, &expected, &expected_next);
                 }
-                let is_cache = ["features", "baseline"].iter().any(|cache| file.starts_with(cache));
-                let (run, expected) =
-                    if is_cache { (run.set(NEXT_TRAINING), &expected_next) } else { (run, &expected) };
-                let outcome = run.stages(&STAGES);
-                let damaged = differing(&run, expected);
-                assert!(damaged.is_empty(), "{what}, all: {damaged:?} differ\n{}", outcome.printed());
-                remade += 1;
-            }
+            });
         }
-        println!(
-            "{file}: {tried} stages alone, {refused} refused; {remade} times all stages: the same bytes"
-        );
+    });
+}
+
+/// Damages one file of the `whole` run in each way and as often as [`rounds`] says. `expected_next` are the files of the next
+/// training, which reads a cache.
+fn damage_often(
+    file: &str,
+    whole: &Run,
+    expected: &BTreeMap<PathBuf, Vec<u8>>,
+    expected_next: &BTreeMap<PathBuf, Vec<u8>>,
+) {
+    let mut rng = ChaCha8Rng::seed_from_u64(15);
+    rng.set_stream(FILES.iter().position(|known| *known == file).unwrap() as u64);
+    let (mut tried, mut refused, mut remade) = (0, 0, 0);
+    for round in 0..rounds() {
+        for kind in [Damage::Flip, Damage::Truncation] {
+            let place = folder();
+            let run = whole.copy_to(&place);
+            let keep_time = round % 2 == 0;
+            let what = format!("{file}: {}", damage(&run.artifact(file), kind, keep_time, &mut rng));
+            let damaged = differing(&run, expected);
+            // Every stage alone, on the same damage: it changes nothing that was right.
+            for stage in STAGES {
+                let alone = folder();
+                let copy = run.copy_to(&alone);
+                let outcome = copy.stage(stage).ends();
+                assert_decent(&outcome, &format!("{what}, {stage} alone"));
+                let now = differing(&copy, expected);
+                let new: Vec<_> = now.iter().filter(|path| !damaged.contains(path)).collect();
+                assert!(new.is_empty(), "{what}, {stage} alone: {new:?} differ\n{}", outcome.printed());
+                tried += 1;
+                refused += usize::from(outcome.code == Some(2));
+            }
+            let is_cache = ["features", "baseline"].iter().any(|cache| file.starts_with(cache));
+            let (run, expected) =
+                if is_cache { (run.set(NEXT_TRAINING), expected_next) } else { (run, expected) };
+            let outcome = run.stages(&STAGES);
+            let damaged = differing(&run, expected);
+            assert!(damaged.is_empty(), "{what}, all: {damaged:?} differ\n{}", outcome.printed());
+            remade += 1;
+        }
     }
+    println!("{file}: {tried} stages alone, {refused} refused; {remade} times all stages: the same bytes");
 }
 
 #[test]

@@ -15,8 +15,8 @@ pub struct StageArguments {
     /// The configuration
     #[arg(long, env = "MIDASHI_CONFIG", value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
-    /// Overrides one key of the configuration; can be repeated. MIDASHI_SET holds overrides too, which this option wins
-    /// over; spaces separate them, and quotes, as in a shell, keep spaces in a value
+    /// Overrides one key of the configuration; can be repeated. MIDASHI_SET holds overrides too, separated by spaces
+    /// (quotes, as in a shell, keep spaces in a value); this option wins where a key is in both
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
 }

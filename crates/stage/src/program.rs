@@ -15,9 +15,9 @@ const INTERRUPTED: u8 = 130;
 /// Exit code of a process that SIGPIPE ended.
 const CLOSED_PIPE: u8 = 141;
 
-/// Parses the command line, after the overrides of the variable `MIDASHI_SET`, and runs `recipe`. An error is printed on one line with its causes and gives exit
-/// code 2, an interruption exit code 130. If the reader of the output has ended, such as `head`, the program ends without
-/// a message.
+/// Parses the command line, after the overrides of the variable `MIDASHI_SET`, and runs `recipe`. An error is printed on one
+/// line with its causes and gives exit code 2, an interruption exit code 130. If the reader of the output has ended, such as
+/// `head`, the program ends without a message.
 pub fn main<Arguments: Parser>(recipe: impl FnOnce(&Arguments) -> anyhow::Result<()>) -> ExitCode {
     match Arguments::try_parse_from(command_line()) {
         Ok(arguments) => exit_code(recipe(&arguments)),
