@@ -33,8 +33,8 @@ def for_ray(
 
     :param concurrency: number of actors, or the least and the most. Ray needs at least one more CPU to read and
         write with: where actors occupy all CPUs, the job waits for ever.
-    :param batch_size: rows that an actor gets at a time, and of a block of the result. A dataset with fewer rows than
-        that for each actor leaves actors without work.
+    :param batch_size: rows that an actor gets at a time, and of a block of the result. Ray queues several of
+        them for an actor: a dataset with few of them for each actor leaves actors without work.
     :param settings: as those of :class:`midashi.Classifier`. An actor occupies as many CPUs as ``threads``, 1 by
         default.
     """
