@@ -112,8 +112,11 @@ pub struct Measure {
 pub struct Difference {
     /// The mean.
     pub mean: f64,
-    /// Its confidence interval; the difference is significant if 0 is outside.
+    /// Its confidence interval.
     pub interval: Interval,
+    /// Whether it is significant at 5 %.
+    #[serde(default)]
+    pub significant: bool,
 }
 
 impl Faithfulness {
@@ -124,8 +127,13 @@ impl Faithfulness {
 }
 
 impl Difference {
-    /// Whether it is significant at 5 %.
-    pub fn is_significant(&self) -> bool {
-        self.interval.low > 0.0 || self.interval.high < 0.0
+    /// Fewest texts of which a difference can be significant: that all of five have the same sign happens by chance in 6 %
+    /// of cases.
+    const LEAST_TEXTS: usize = 6;
+
+    /// A mean over `texts` texts. It is significant if 0 is outside the interval.
+    pub fn new(mean: f64, interval: Interval, texts: usize) -> Self {
+        let is_outside = interval.low > 0.0 || interval.high < 0.0;
+        Self { mean, interval, significant: is_outside && texts >= Self::LEAST_TEXTS }
     }
 }

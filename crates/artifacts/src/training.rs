@@ -22,7 +22,7 @@ row! {
         pub epoch: i64,
         /// The split of the texts.
         pub split: Split,
-        /// Mean cross-entropy per text.
+        /// Mean cross-entropy per text, with label smoothing and class weights, or of validation without them.
         pub loss: f64,
         /// Number of texts classified correctly.
         pub correct: i64,

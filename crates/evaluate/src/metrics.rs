@@ -79,10 +79,17 @@ impl Counts {
         share(self.correct.iter().sum(), self.texts)
     }
 
-    /// The unweighted mean F1 of the categories.
-    pub fn macro_f1(&self) -> f64 {
+    /// Number of categories that are neither a label nor a prediction.
+    pub fn unseen(&self) -> usize {
+        (0..self.support.len()).filter(|&at| self.predicted[at] + self.support[at] == 0).count()
+    }
+
+    /// The unweighted mean F1 of the categories that are not [`unseen`](Self::unseen), and of so many `absent` ones, whose F1
+    /// is 0.
+    pub fn macro_f1(&self, absent: usize) -> f64 {
+        let count = self.support.len() - self.unseen() + absent;
         let sum: f64 = (0..self.support.len()).map(|at| self.f1(at)).sum();
-        if self.support.is_empty() { 0.0 } else { sum / self.support.len() as f64 }
+        if count == 0 { 0.0 } else { sum / count as f64 }
     }
 
     fn class_metrics(&self, at: usize, label: &str) -> ClassMetrics {

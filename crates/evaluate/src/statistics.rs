@@ -1,6 +1,6 @@
 //! Means, percentile intervals by bootstrap, and the test of two models' difference.
 
-use midashi_artifacts::{Interval, Intervals, McNemar, Predictions};
+use midashi_artifacts::{Interval, Intervals, McNemar, Prediction, Predictions};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -11,16 +11,19 @@ const RESAMPLES: usize = 2000;
 /// Fixed, so that the same predictions have the same interval.
 const SEED: u64 = 0;
 
-/// Percentile intervals over resampled test texts. Texts are drawn with replacement from all categories together.
+/// Percentile intervals over resampled test texts. Texts are drawn with replacement from all categories together. A
+/// category that happens not to be drawn is left out of that resample's macro F1: it would count as always wrong.
 pub fn bootstrap(predictions: &Predictions) -> Intervals {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let (count, categories) = (predictions.rows.len(), predictions.categories.len());
+    let of = |row: &Prediction| (row.label, row.predicted);
+    let absent = Counts::of(categories, predictions.rows.iter().map(of)).unseen();
     let (mut accuracies, mut f1s) = (Vec::with_capacity(RESAMPLES), Vec::with_capacity(RESAMPLES));
     for _ in 0..RESAMPLES {
         let drawn = (0..count).map(|_| &predictions.rows[rng.random_range(0..count)]);
-        let resample = Counts::of(categories, drawn.map(|row| (row.label, row.predicted)));
+        let resample = Counts::of(categories, drawn.map(of));
         accuracies.push(resample.accuracy());
-        f1s.push(resample.macro_f1());
+        f1s.push(resample.macro_f1(absent));
     }
     Intervals { accuracy: percentile_interval(accuracies), macro_f1: percentile_interval(f1s) }
 }
@@ -80,7 +83,7 @@ fn two_sided_binomial(heads: u64, tails: u64) -> f64 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use midashi_artifacts::{CategoryId, Prediction};
+    use midashi_artifacts::CategoryId;
 
     use super::*;
 
@@ -109,6 +112,32 @@ mod tests {
         }
         let certain = bootstrap(&predictions(10, 0)).accuracy;
         assert_eq!((certain.low, certain.high), (1.0, 1.0));
+    }
+
+    #[test]
+    fn categories_of_few_texts_do_not_lower_the_interval_of_macro_f1() {
+        // A resample lacks an eighth of 100 categories with two texts each.
+        let right = |label: u16| Prediction {
+            id: String::new(),
+            label: CategoryId(label),
+            predicted: CategoryId(label),
+            probabilities: vec![],
+        };
+        let categories: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        let mut rows: Vec<Prediction> = (0..200).map(|row| right(row % 100)).collect();
+        let f1 = |rows: &[Prediction]| {
+            bootstrap(&Predictions { categories: categories.clone(), rows: rows.to_vec() }).macro_f1
+        };
+        let certain = f1(&rows);
+        assert_eq!((certain.low, certain.high), (1.0, 1.0));
+        // Categories 0 and 1 have one text right and one taken for the other: F1 is 0.5 for both, 0.99 in all.
+        rows[0].predicted = CategoryId(1);
+        rows[1].predicted = CategoryId(0);
+        let found = f1(&rows);
+        assert!((0.97..0.99).contains(&found.low) && found.high == 1.0, "{found:?}");
+        // A category without texts counts as before: nothing of it was right.
+        let of_half = f1(&rows.iter().filter(|row| row.label.index() < 50).cloned().collect::<Vec<_>>());
+        assert!(of_half.high <= 0.5, "{of_half:?}");
     }
 
     #[test]

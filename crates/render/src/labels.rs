@@ -17,8 +17,9 @@ pub fn thresholds(predictions: &Predictions) -> Vec<Option<f64>> {
 /// For each text the category that its label should probably be; none where the label is not in doubt.
 ///
 /// These are the texts off the diagonal of the confident joint (ibid., equation 1): the most probable of the
-/// categories in which the model is confident is not the label. The model was not trained on the test texts, so their
-/// probabilities are out-of-sample, as the method requires.
+/// categories in which the model is confident is not the label. It must also be more probable than the label: one text of
+/// a rare category, misclassified, makes the model confident in it at a few per cent. The model was not trained on the test
+/// texts, so their probabilities are out-of-sample, as the method requires.
 pub fn suggestions(predictions: &Predictions, thresholds: &[Option<f64>]) -> Vec<Option<CategoryId>> {
     let confident = |row: &Prediction| {
         let reached =
@@ -29,8 +30,8 @@ pub fn suggestions(predictions: &Predictions, thresholds: &[Option<f64>]) -> Vec
         reached.reduce(|best, other| if other.1 > best.1 { other } else { best })
     };
     let suggested = predictions.rows.iter().map(|row| {
-        let (category, _) = confident(row)?;
-        (category != row.label).then_some(category)
+        let (category, probability) = confident(row)?;
+        (probability > row.probabilities[row.label.index()]).then_some(category)
     });
     suggested.collect()
 }
@@ -53,12 +54,12 @@ pub mod tests {
         }
     }
 
-    /// Mean self-confidence: a 0.75, b 0.5; c has no text.
+    /// Mean self-confidence: a 0.74, b 0.5; c has no text.
     pub fn two_known() -> Predictions {
         predictions(&[
             ("sure", 0, [0.9, 0.1, 0.0]),
             ("fairly sure", 0, [0.85, 0.15, 0.0]),
-            ("looks like b", 0, [0.5, 0.5, 0.0]),
+            ("looks like b", 0, [0.46875, 0.53125, 0.0]),
             ("b", 1, [0.1875, 0.8125, 0.0]),
             ("not confident in a", 1, [0.6875, 0.3125, 0.0]),
             ("says a", 1, [0.625, 0.375, 0.0]),
@@ -68,7 +69,7 @@ pub mod tests {
     #[test]
     fn a_threshold_is_the_mean_probability_of_the_categorys_own_texts() {
         let thresholds = thresholds(&two_known());
-        let expected = [Some(0.75), Some(0.5), None];
+        let expected = [Some(2.21875 / 3.0), Some(0.5), None];
         for (found, expected) in thresholds.iter().zip(expected) {
             assert_eq!(found.is_some(), expected.is_some());
             assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-7, "{thresholds:?}");
@@ -83,7 +84,6 @@ pub mod tests {
             let of_texts = predictions.rows.iter().zip(found);
             of_texts.filter_map(|(row, found)| Some((row.id.clone(), found?.0))).collect::<Vec<_>>()
         };
-        // a is below its threshold and b reaches its own: doubted although the prediction is correct.
         assert_eq!(
             doubted(&predictions),
             [("looks like b".to_owned(), 1)],
@@ -91,5 +91,17 @@ pub mod tests {
         );
         predictions.rows[4].probabilities = vec![0.95, 0.05, 0.0];
         assert!(doubted(&predictions).contains(&("not confident in a".to_owned(), 0)));
+        // One text that is misclassified makes the model confident in c from 3 %.
+        predictions.rows.push(Prediction {
+            id: "rare".into(),
+            label: CategoryId(2),
+            predicted: CategoryId(0),
+            probabilities: vec![0.9, 0.07, 0.03],
+        });
+        predictions.rows[1].probabilities = vec![0.6, 0.35, 0.05];
+        assert!(
+            doubted(&predictions).iter().all(|(_, category)| *category != 2),
+            "c at 5 % is no suggestion"
+        );
     }
 }

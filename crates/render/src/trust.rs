@@ -64,8 +64,8 @@ pub fn ranking(measured: &Faithfulness) -> Vec<Method> {
 /// 1 if significantly better than random weights, −1 if significantly worse, else 0.
 fn better(measure: &Measure, sign: f64) -> i8 {
     match measure.over_random {
-        Some(difference) if difference.is_significant() && difference.mean * sign > 0.0 => 1,
-        Some(difference) if difference.is_significant() => -1,
+        Some(difference) if difference.significant && difference.mean * sign > 0.0 => 1,
+        Some(difference) if difference.significant => -1,
         _ => 0,
     }
 }
@@ -79,7 +79,7 @@ pub mod tests {
     /// A mean with an interval of ±0.05, and its differences to 0.2 (random) and to 0.4 (attention).
     pub fn measure(mean: f64) -> Measure {
         let around = |number: f64| Interval { low: number - 0.05, high: number + 0.05 };
-        let over = |floor: f64| Some(Difference { mean: mean - floor, interval: around(mean - floor) });
+        let over = |floor: f64| Some(Difference::new(mean - floor, around(mean - floor), 10));
         Measure { mean, interval: around(mean), over_random: over(0.2), over_attention: over(0.4) }
     }
 

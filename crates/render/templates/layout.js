@@ -79,7 +79,8 @@ function followSections() {
 
 /** Opens a folded section when its link is followed. */
 function openLinked() {
-  const section = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  // Sections have plain names. A view of the explorer is no section, and may hold any character.
+  const section = document.getElementById(location.hash.slice(1));
   const folded = section?.querySelector(":scope > details.folded");
   if (folded) folded.open = true;
 }

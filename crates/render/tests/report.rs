@@ -498,7 +498,7 @@ fn faithfulness() -> Faithfulness {
     let measure = |mean: f64, floor: f64| Measure {
         mean,
         interval: around(mean),
-        over_random: Some(Difference { mean: mean - floor, interval: around(mean - floor) }),
+        over_random: Some(Difference::new(mean - floor, around(mean - floor), 10)),
         over_attention: None,
     };
     let row = |(method, comprehensiveness, sufficiency)| {

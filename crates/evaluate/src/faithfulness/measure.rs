@@ -134,7 +134,8 @@ fn measure_of(
     let difference = |other: &Vec<Scores>| {
         let differences: Vec<f64> =
             scores.iter().zip(other).map(|(own, other)| own[at] - other[at]).collect();
-        Difference { mean: mean(differences.iter().copied()), interval: bootstrap_mean(&differences) }
+        let mean = mean(differences.iter().copied());
+        Difference::new(mean, bootstrap_mean(&differences), differences.len())
     };
     let values: Vec<f64> = scores.iter().map(|scores| scores[at]).collect();
     Measure {

@@ -42,6 +42,6 @@ pub fn table(faithfulness: &Faithfulness) -> String {
 }
 
 fn number(measure: &Measure) -> String {
-    let differs = measure.over_random.is_some_and(|difference| difference.is_significant());
+    let differs = measure.over_random.is_some_and(|difference| difference.significant);
     format!("{:>7.4}{}", measure.mean, if differs { "*" } else { " " })
 }

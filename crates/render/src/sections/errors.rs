@@ -20,14 +20,10 @@ const MOST_TEXTS: usize = 20;
 pub struct Errors {
     /// Number of texts that are classified incorrectly.
     pub mistakes: usize,
-    /// Number of texts whose label is in doubt.
+    /// Number of those whose label is in doubt.
     pub doubted: usize,
     /// Number of those for which the baseline gives the suggested category too; none without a baseline.
     pub agreed: Option<usize>,
-    /// Number of texts of which both is true.
-    pub both: usize,
-    /// Number of texts of which either is true.
-    pub either: usize,
     /// The texts of which the model is most confident, in descending order.
     pub rows: Vec<Disagreement>,
     /// Each category with the probability from which the model counts as confident; none without test texts. Of many
@@ -46,12 +42,10 @@ pub struct Disagreement {
     pub label: String,
     /// Probability of `label`.
     pub label_probability: f32,
-    /// The predicted category or, if the prediction is the label, the suggested one.
+    /// The predicted category.
     pub preferred: String,
     /// Probability of `preferred`.
     pub probability: f32,
-    /// Whether the prediction is not the label.
-    pub is_mistake: bool,
     /// The category that the label should probably be; none where the label is not in doubt.
     pub suggested: Option<String>,
     /// The baseline's category.
@@ -61,7 +55,6 @@ pub struct Disagreement {
 /// A text and the category that the model prefers to its label.
 struct Found<'a> {
     row: &'a Prediction,
-    preferred: CategoryId,
     suggested: Option<CategoryId>,
     baseline: Option<CategoryId>,
 }
@@ -78,7 +71,7 @@ impl Errors {
         let texts: HashMap<&str, &str> =
             tokens.texts.iter().map(|text| (text.id.as_str(), text.encoding.original.as_str())).collect();
         let name = |category: CategoryId| predictions.categories[category.index()].clone();
-        let shown = |Found { row, preferred, suggested, baseline }: &Found| {
+        let shown = |Found { row, suggested, baseline }: &Found| {
             let text = texts.get(row.id.as_str()).with_context(|| {
                 format!(
                     "predictions.parquet: row {:?} is not in tokens.arrow; run `make evaluate` again",
@@ -90,9 +83,8 @@ impl Errors {
                 text: (*text).to_owned(),
                 label: name(row.label),
                 label_probability: row.probabilities[row.label.index()],
-                preferred: name(*preferred),
-                probability: row.probabilities[preferred.index()],
-                is_mistake: row.predicted != row.label,
+                preferred: name(row.predicted),
+                probability: row.probabilities[row.predicted.index()],
                 suggested: suggested.map(name),
                 baseline: baseline.map(name),
             })
@@ -102,13 +94,11 @@ impl Errors {
         let found = disagreements(predictions, &thresholds, answers.as_ref());
         let count = |holds: fn(&Found) -> bool| found.iter().filter(|it| holds(it)).count();
         Ok(Self {
-            mistakes: count(|it| it.row.predicted != it.row.label),
+            mistakes: found.len(),
             doubted: count(|it| it.suggested.is_some()),
             agreed: answers
                 .is_some()
                 .then(|| count(|it| it.suggested.is_some() && it.suggested == it.baseline)),
-            both: count(|it| it.row.predicted != it.row.label && it.suggested.is_some()),
-            either: found.len(),
             rows: found.iter().take(MOST_TEXTS).map(shown).collect::<anyhow::Result<Vec<_>>>()?,
             thresholds: listed(predictions, &thresholds),
         })
@@ -123,22 +113,19 @@ fn listed(predictions: &Predictions, thresholds: &[Option<f64>]) -> Vec<(String,
     places.map(|at| (predictions.categories[at].clone(), thresholds[at])).collect()
 }
 
-/// Incorrect predictions and doubtful labels in descending order of the probability of the category that the model
-/// prefers. `answers` are the baseline's.
+/// Incorrect predictions in descending order of their probability. `answers` are the baseline's.
 fn disagreements<'a>(
     predictions: &'a Predictions,
     thresholds: &[Option<f64>],
     answers: Option<&Vec<CategoryId>>,
 ) -> Vec<Found<'a>> {
     let of_texts = predictions.rows.iter().zip(suggestions(predictions, thresholds)).enumerate();
-    let found = of_texts.filter_map(|(at, (row, suggested))| {
-        let is_mistake = row.predicted != row.label;
-        let preferred = if is_mistake { Some(row.predicted) } else { suggested };
+    let found = of_texts.filter(|(_, (row, _))| row.predicted != row.label).map(|(at, (row, suggested))| {
         let baseline = answers.and_then(|answers| answers.get(at).copied());
-        preferred.map(|preferred| Found { row, preferred, suggested, baseline })
+        Found { row, suggested, baseline }
     });
     let mut found: Vec<Found> = found.collect();
-    let probability = |it: &Found| it.row.probabilities[it.preferred.index()];
+    let probability = |it: &Found| it.row.probabilities[it.row.predicted.index()];
     found.sort_by(|a, b| probability(b).total_cmp(&probability(a)));
     found
 }
@@ -166,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_and_doubtful_labels_are_one_list_by_confidence() {
+    fn mistakes_are_in_the_order_of_confidence_and_doubtful_labels_are_marked() {
         let predictions = two_known();
         let found = disagreements(&predictions, &thresholds(&predictions), None);
         let found: Vec<_> = found
             .iter()
-            .map(|it| (it.row.id.as_str(), it.preferred.0, it.suggested.map(|category| category.0)))
+            .map(|it| (it.row.id.as_str(), it.row.predicted.0, it.suggested.map(|category| category.0)))
             .collect();
-        // The last is predicted correctly, but the model is confident in b and not in a.
+        // Only of the last the model is confident in the category that it predicts.
         assert_eq!(
             found,
             [("not confident in a", 0, None), ("says a", 0, None), ("looks like b", 1, Some(1))]

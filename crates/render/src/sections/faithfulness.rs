@@ -97,7 +97,7 @@ fn of_best(measured: &Measured, best: &MethodFaithfulness, attention: &MethodFai
         return Sentence::new("faithfulness.attention_is_best", vec![]);
     }
     let (most, own) = (best.masked.comprehensiveness, attention.masked.comprehensiveness);
-    let key = if most.over_attention.is_some_and(|difference| difference.is_significant()) {
+    let key = if most.over_attention.is_some_and(|difference| difference.significant) {
         "faithfulness.best_beyond_attention"
     } else {
         "faithfulness.best_like_attention"

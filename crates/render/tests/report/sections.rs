@@ -103,7 +103,7 @@ fn confident_mistakes_come_first_with_a_mark_where_the_label_is_in_doubt() {
     let errors = page.descendants().find(|node| node.attribute("id") == Some("errors")).unwrap();
     let text = english_of(errors);
     assert!(text.contains("7 of 20 test texts are classified incorrectly"), "{text}");
-    assert!(text.contains("Labels in doubt (⚑): 1, of which 1 are among the mistakes."), "{text}");
+    assert!(text.contains("Of these, 1 labels are in doubt (⚑)."), "{text}");
     assert!(text.contains("suggests the same other category for 0."), "{text}");
 }
 
