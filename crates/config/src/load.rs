@@ -396,9 +396,9 @@ mod tests {
         assert!(
             message("", "train.features.disk_budget_gib=-1").contains("train.features.disk_budget_gib is -1")
         );
-        assert_eq!(
-            message("", "train.save_interval=1e20"),
-            "train.save_interval is 100000000000000000000; expected a number from 0 to 1e9"
+        let refused = message("", "train.save_interval=1e20");
+        assert!(
+            refused.contains("train.save_interval is 100000000000000000000; expected a number from 0 to 1e9")
         );
         assert!(message("", "evaluate.ensemble_weight=1.5").contains("evaluate.ensemble_weight is 1.5"));
         assert!(message("", "evaluate.ensemble=true evaluate.baseline=false").contains("expected both"));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use midashi_config::{BundledEncoder, Corpus, Model, hide_secrets, query_tag, shown};
-use midashi_stage::{Sums, sha256_of};
+use midashi_stage::{Sums, sha256_of, sha256_of_bytes};
 use ureq::http::Uri;
 
 use crate::bundled;
@@ -294,12 +294,19 @@ fn local_path(url: &str) -> Result<PathBuf> {
     Ok(local)
 }
 
+/// Digits of a segment's digest.
+const DIGITS: usize = 8;
+
 /// A segment of a URL as a file name that is valid on any system. A leading dot would hide the file or leave the folder.
+/// Where a letter is replaced, the start of the segment's digest tells it from others that would look the same.
 fn file_name(segment: &str) -> String {
     let name: String = segment
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() || "._-%".contains(letter) { letter } else { '_' })
         .collect();
+    if name != segment {
+        return format!("{}-{name}", &sha256_of_bytes(segment.as_bytes())[..DIGITS]);
+    }
     if name.starts_with('.') { format!("_{name}") } else { name }
 }
 
@@ -391,6 +398,10 @@ mod tests {
         assert_ne!(local("http://a.org/get?file=x"), local("http://a.org/get?file=y"));
         assert_eq!(local("http://a.org/get?file=x").len(), "a.org/01234567-get".len());
         assert_eq!(local("http://a.org/?file=x").len(), "a.org/01234567".len());
+        let (one, other) = (local("http://a.org/データ/記事.csv"), local("http://a.org/データ/本文.csv"));
+        assert_ne!(one, other);
+        assert!(one.ends_with("-__.csv") && other.ends_with("-__.csv"), "{one}, {other}");
+        assert_ne!(local("http://a.org/a+b.csv"), local("http://a.org/a_b.csv"));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::sums::Sums;
 
 /// Prefix of the names of temporary files and folders.
 pub(crate) const TEMPORARY: &str = ".tmp";
+/// How the name of a folder ends that is being replaced.
+const ASIDE: &str = ".old";
 
 /// Writes a file: into a temporary one in the same folder, which is flushed to disk and then renamed.
 ///
@@ -87,7 +89,8 @@ pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     }
     sync_all(temporary.path())?;
     // A folder cannot be renamed to the name of one that is not empty, so the old one is renamed first.
-    let aside = parent.join(format!(".{}.old", path.file_name().unwrap_or_default().to_string_lossy()));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = parent.join(format!(".{name}{ASIDE}"));
     remove_folder(&aside)?;
     if path.exists() {
         fs::rename(path, &aside).map_err(Error::io("rename", path))?;
@@ -102,6 +105,11 @@ pub fn write_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     let _ = temporary.keep();
     sync(parent)?;
     Ok(remove_folder(&aside)?)
+}
+
+/// The name that a folder had before it was set aside to be replaced; none if it was not.
+pub(crate) fn name_before(aside: &str) -> Option<&str> {
+    aside.strip_prefix('.')?.strip_suffix(ASIDE)
 }
 
 /// Creates a temporary folder beside `path`, with the permissions of an ordinary folder.

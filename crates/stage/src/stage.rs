@@ -230,10 +230,17 @@ impl Work {
     }
 }
 
-/// Removes temporary files of a process that was killed; the lock guarantees that none is in use.
+/// Removes temporary files of a process that was killed; the lock guarantees that none is in use. A folder that was about
+/// to be replaced gets its name again.
 fn remove_leftovers(folder: &Path) -> Result<()> {
     for entry in entries(folder)? {
         let path = entry.path();
+        let name = entry.file_name();
+        if let Some(replaced) = atomic::name_before(&name.to_string_lossy()).map(|name| folder.join(name))
+            && !replaced.exists()
+        {
+            fs::rename(&path, &replaced).map_err(Error::io("restore", &replaced))?;
+        }
         if entry.file_name().to_string_lossy().starts_with(atomic::TEMPORARY) {
             let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             removed.map_err(Error::io("remove", &path))?;
@@ -283,6 +290,22 @@ mod tests {
         let work = begin(folder, set).expect("there is work");
         atomic::write_bytes(&work.folder().corpus(), b"rows").unwrap();
         work.finish(&json!({"rows": 1})).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_was_about_to_be_replaced_is_restored() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("article");
+        for (name, content) in
+            [(".model.old", "old"), (".tmpAbCd", "new"), (".tokenizer.old", "older"), ("tokenizer", "new")]
+        {
+            fs::create_dir_all(run.join(name)).unwrap();
+            fs::write(run.join(name).join("file"), content).unwrap();
+        }
+        drop(stage(folder.path(), ""));
+        assert_eq!(fs::read_to_string(run.join("model/file")).unwrap(), "old");
+        assert_eq!(fs::read_to_string(run.join("tokenizer/file")).unwrap(), "new", "it was replaced");
+        assert!(!run.join(".model.old").exists() && !run.join(".tmpAbCd").exists());
     }
 
     #[test]

@@ -30,7 +30,13 @@ pub struct Plan {
 #[derive(Debug)]
 enum Origin {
     /// A checkpoint's tokenizer.
-    Checkpoint { folder: PathBuf, requirements: Requirements, model: Box<EncoderConfig> },
+    Checkpoint {
+        folder: PathBuf,
+        /// `config.json`, which decides the tokenizer's class where its own settings do not.
+        config: PathBuf,
+        requirements: Requirements,
+        model: Box<EncoderConfig>,
+    },
     /// A vocabulary of at most `pieces` pieces, learned from the training split with the words of `dictionary`.
     Learned { pieces: usize, dictionary: MecabDictionary },
 }
@@ -76,7 +82,8 @@ impl Plan {
                 };
                 let model = EncoderConfig::read(&folder.join("config.json"))?;
                 let positions = model.max_tokens();
-                (positions, None, Origin::Checkpoint { folder, requirements, model: Box::new(model) })
+                let config = folder.join("config.json");
+                (positions, None, Origin::Checkpoint { folder, config, requirements, model: Box::new(model) })
             }
             None => {
                 ensure!(
@@ -114,11 +121,11 @@ impl Plan {
 
     /// The inputs of the tokenizer besides the corpus, each with the stage or target that makes it.
     pub fn inputs(&self) -> Vec<(&Path, &'static str)> {
-        let files = match &self.origin {
-            Origin::Checkpoint { requirements, .. } => requirements.files.as_slice(),
-            Origin::Learned { .. } => &[],
+        let (files, config) = match &self.origin {
+            Origin::Checkpoint { requirements, config, .. } => (requirements.files.as_slice(), Some(config)),
+            Origin::Learned { .. } => (&[][..], None),
         };
-        let files = files.iter().map(|file| (file.as_path(), "fetch"));
+        let files = files.iter().chain(config).map(|file| (file.as_path(), "fetch"));
         files.chain(self.dictionary_folder.as_deref().map(|folder| (folder, "setup"))).collect()
     }
 
@@ -415,7 +422,9 @@ mod tests {
     fn weights_are_no_input_of_the_tokenizer() {
         let folder = checkpoint(&[CONFIG, WORDS, ("model.safetensors", "")]);
         let plan = plan("", Some(folder.path())).unwrap();
-        assert_eq!(plan.inputs(), [(folder.path().join("tokenizer.json").as_path(), "fetch")]);
+        // The class may come from the model's configuration.
+        let inputs = ["tokenizer.json", "config.json"].map(|name| folder.path().join(name));
+        assert_eq!(plan.inputs(), [(inputs[0].as_path(), "fetch"), (inputs[1].as_path(), "fetch")]);
     }
 
     #[test]
@@ -427,7 +436,7 @@ mod tests {
         let plan = plan("", Some(folder.path())).unwrap();
         let keep = folder.path().join("kept");
         plan.make_tokenizer(&Corpus { categories: vec![], articles: vec![] }, &keep).unwrap();
-        assert_eq!(plan.inputs().len(), files.len());
+        assert_eq!(plan.inputs().len(), files.len() + 1, "with config.json");
         for (name, text) in files {
             assert!(plan.inputs().contains(&(folder.path().join(name).as_path(), "fetch")), "{name}");
             assert_eq!(fs::read_to_string(keep.join(name)).unwrap(), text);
