@@ -156,6 +156,7 @@ fn a_damaged_file_is_refused_or_made_again_by_every_stage_alone_and_by_all() {
 
 /// Damages one file of the `whole` run in each way and as often as [`rounds`] says. `expected_next` are the files of the next
 /// training, which reads a cache.
+#[expect(clippy::print_stdout, reason = "a row of the table that MIDASHI_ROUNDS asks for")]
 fn damage_often(
     file: &str,
     whole: &Run,

@@ -71,6 +71,29 @@ fn run(artifacts: &Path, config: &Value, name: &str) -> Run {
     small(artifacts, &format!("{model_type}-{name}")).checkpoint(&checkpoint)
 }
 
+/// Classifies texts of many lengths in one file and in several, one of which has a single text: the same probabilities.
+fn assert_texts_beside_change_nothing(run: &Run, model_type: &str) {
+    let words = ["本", "映画の予告編", "逆転勝利の日本代表、監督が語る涙の理由", "新型スマホ", "料理"];
+    let texts: Vec<String> =
+        (0..150).map(|number| format!("{number}{}", words[number % 5].repeat(1 + number % 7))).collect();
+    let folder = folder();
+    let (file, model) = (folder.path().join("texts.txt"), run.artifact("model"));
+    for precision in ["f32", "int8"] {
+        let classified = |texts: &[String]| {
+            fs::write(&file, texts.join("\n")).unwrap();
+            let input = ["--input", file.to_str().unwrap(), "--format", "jsonl", "--all"];
+            let read_by = ["--model", model.to_str().unwrap(), "--precision", precision];
+            run.stage("predict").arguments(read_by).arguments(input).succeeds().stdout
+        };
+        let parts: String = [&texts[..1], &texts[1..8], &texts[8..60], &texts[60..]].map(classified).concat();
+        let whole = classified(&texts);
+        assert_eq!(whole.lines().count(), texts.len(), "{model_type}, {precision}");
+        for (one, other) in whole.lines().zip(parts.lines()) {
+            assert_eq!(one, other, "{model_type}, {precision}");
+        }
+    }
+}
+
 #[test]
 fn every_encoder_goes_through_all_stages_and_its_model_is_its_own() {
     let artifacts = folder();
@@ -83,6 +106,7 @@ fn every_encoder_goes_through_all_stages_and_its_model_is_its_own() {
         );
         all.stages(&STAGES);
         assert_gives_the_predictions(&all);
+        assert_texts_beside_change_nothing(&all, model_type);
         let written: Value = serde_json::from_str(&all.text("model/config.json")).unwrap();
         assert_eq!(written["model_type"], model_type);
         assert!(written["architectures"][0].as_str().unwrap().ends_with("ForSequenceClassification"));
