@@ -137,3 +137,16 @@ impl Difference {
         Self { mean, interval, significant: is_outside && texts >= Self::LEAST_TEXTS }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_texts_are_never_significant() {
+        let significant = |low, high, texts| Difference::new(0.1, Interval { low, high }, texts).significant;
+        assert!(significant(0.05, 0.15, 6) && significant(-0.15, -0.05, 6));
+        assert!(!significant(0.05, 0.15, 5) && !significant(0.1, 0.1, 1));
+        assert!(!significant(-0.05, 0.25, 1000), "0 is inside");
+    }
+}

@@ -235,6 +235,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn quantiles_are_those_of_tables_of_students_t() {
+        for (freedom, expected) in
+            [(2, 4.303), (3, 3.182), (5, 2.571), (9, 2.262), (30, 2.042), (1000, 1.962)]
+        {
+            let found = student(freedom);
+            assert!((found - expected).abs() < 0.009 * expected, "{freedom}: {found}, expected {expected}");
+        }
+    }
+
+    #[test]
     fn a_words_attribution_is_summed_over_pieces_and_occurrences() {
         let text = TokenizedText {
             id: "x".into(),
