@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::server::Server;
 
 #[test]
@@ -66,26 +66,33 @@ fn a_full_queue_answers_503_and_when_to_try_again() {
     });
 }
 
-#[test]
-fn under_overload_every_request_is_answered_with_200_or_503() {
-    let server = Server::start(&["--max-queue", "1", "--max-texts", "1"]);
-    let body =
-        json!({"inputs": "逆転勝利の日本代表、監督が語る涙の理由".repeat(20), "truncate": true}).to_string();
-    let statuses: Vec<u16> = thread::scope(|scope| {
+/// The statuses of the answers to 32 clients that send the same request over and over. `check` sees each answer.
+fn under_overload(server: &Server, body: &str, requests: usize, check: impl Fn(&Answer) + Sync) -> Vec<u16> {
+    thread::scope(|scope| {
         let clients: Vec<_> = (0..32)
             .map(|_| {
                 scope.spawn(|| {
                     let mut client = Client::connect(server.port).unwrap();
                     let mut ask = || {
                         let headers = ["Content-Type: application/json"];
-                        client.ask("POST /predict", &headers, body.as_bytes()).unwrap().unwrap()
+                        let answer = client.ask("POST /predict", &headers, body.as_bytes()).unwrap().unwrap();
+                        check(&answer);
+                        answer.status
                     };
-                    (0..50).map(|_| ask().status).collect::<Vec<u16>>()
+                    (0..requests).map(|_| ask()).collect::<Vec<u16>>()
                 })
             })
             .collect();
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
-    });
+    })
+}
+
+#[test]
+fn under_overload_every_request_is_answered_with_200_or_503() {
+    let server = Server::start(&["--max-queue", "1", "--max-texts", "1"]);
+    let body =
+        json!({"inputs": "逆転勝利の日本代表、監督が語る涙の理由".repeat(20), "truncate": true}).to_string();
+    let statuses = under_overload(&server, &body, 50, |_| {});
     let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
     assert_eq!(count(200) + count(503), 32 * 50);
     assert!(count(200) > 0 && count(503) > 0, "{} answered, {} refused", count(200), count(503));
@@ -96,25 +103,9 @@ fn long_texts_that_wait_for_the_tokenizer_are_limited() {
     let server = Server::start(&["--max-queue", "1", "--max-texts", "1"]);
     // Texts that are refused after they were tokenised never wait for the model.
     let body = json!({"inputs": "逆転勝利の日本代表、監督が語る涙の理由".repeat(1000)}).to_string();
-    let statuses: Vec<u16> = thread::scope(|scope| {
-        let clients: Vec<_> = (0..32)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut client = Client::connect(server.port).unwrap();
-                    let mut ask = || {
-                        let headers = ["Content-Type: application/json"];
-                        let answer = client.ask("POST /predict", &headers, body.as_bytes()).unwrap().unwrap();
-                        match answer.status {
-                            503 => answer.refuses(503, "Overloaded", &["overloaded: 1 texts may wait"]),
-                            _ => answer.refuses(413, "Validation", &["must have less than 64 tokens"]),
-                        }
-                        answer.status
-                    };
-                    (0..10).map(|_| ask()).collect::<Vec<u16>>()
-                })
-            })
-            .collect();
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    let statuses = under_overload(&server, &body, 10, |answer| match answer.status {
+        503 => answer.refuses(503, "Overloaded", &["overloaded: 1 texts may wait"]),
+        _ => answer.refuses(413, "Validation", &["must have less than 64 tokens"]),
     });
     let count = |status: u16| statuses.iter().filter(|found| **found == status).count();
     assert!(count(413) > 0 && count(503) > 0, "{} tokenised, {} refused", count(413), count(503));

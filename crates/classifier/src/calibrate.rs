@@ -19,6 +19,8 @@ use crate::{Error, Result};
 const TEXTS: usize = 128;
 /// Of long texts there are fewer, about this many tokens in all.
 const TOKENS: usize = 4096;
+/// Texts of a batch that a message names.
+const NAMED: usize = 3;
 /// Tokens that are computed at a time.
 const BATCH_TOKENS: usize = 1024;
 
@@ -56,7 +58,8 @@ pub(crate) fn activation_ranges(
             // A layer's largest numbers are those of the batch: which text has them is not known.
             if let Some(&value) = largest.iter().find(|number| !number.is_finite()) {
                 let ids = batches[at].iter().map(|&text| &*corpus.texts[rows.text(chosen[text])].id);
-                let text = format!("one of the texts {}", ids.collect::<Vec<_>>().join(", "));
+                let first = ids.take(NAMED).collect::<Vec<_>>().join(", ");
+                let text = format!("one of {} texts ({first} …)", batches[at].len());
                 let output = format!("the input of {}", ActivationRanges::layer(name));
                 return Err(Error::NotFinite { text, output, value });
             }
