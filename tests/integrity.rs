@@ -284,7 +284,38 @@ fn verify_names_the_file_that_does_not_belong_to_its_run() {
     let other = whole.clone().set("corpus.split.seed=1");
     other.stages(&["ingest"]);
     let outcome = other.stage("verify").fails_with(["do not belong to this run"]);
-    outcome.says("outdated  corpus.parquet: not as tokenize read it; run `make tokenize`");
+    outcome.says("outdated   corpus.parquet: not as tokenize read it; run `make tokenize`");
+}
+
+#[test]
+fn verify_names_every_artifact_without_a_record() {
+    let artifacts = folder();
+    let whole = whole_run(artifacts.path());
+    let record: serde_json::Value =
+        serde_json::from_slice(&fs::read(whole.artifact("run.json")).unwrap()).unwrap();
+    let entries = record["stages"].as_object().unwrap();
+    assert_eq!(entries.keys().collect::<Vec<_>>(), STAGES);
+    let place = folder();
+    let run = whole.copy_to(&place);
+    for (stage, entry) in entries {
+        let mut others = record.clone();
+        others["stages"].as_object_mut().unwrap().remove(stage);
+        fs::write(run.artifact("run.json"), serde_json::to_vec(&others).unwrap()).unwrap();
+        let outcome = run.stage("verify").fails_with(["do not belong to this run"]);
+        let unrecorded = |line: &&str| line.trim_start().starts_with("unrecorded");
+        let outputs = entry["outputs"].as_array().unwrap();
+        assert_eq!(outcome.printed().lines().filter(unrecorded).count(), outputs.len(), "{stage}");
+        for output in outputs {
+            let path = output["path"].as_str().unwrap();
+            outcome.says(&format!(
+                "unrecorded {path}: run.json does not say how it was made; run `make {stage}`"
+            ));
+        }
+    }
+    fs::remove_file(run.artifact("run.json")).unwrap();
+    run.stage("verify").fails_with(["do not belong to this run"]).says("unrecorded corpus.parquet");
+    run.stages(&STAGES);
+    run.stage("verify").succeeds().says("belong to this run");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use midashi_encoder::{
-    AttentionOutputs, Graph, INPUTS_EMBEDS, LOGITS, MatmulPrecision, TARGETS, TextIds, attentions,
-    attentions_name, explanation, gradient_name, mean_attention_name,
+    AttentionOutputs, Graph, INPUTS_EMBEDS, LOGITS, LayerAttention, MatmulPrecision, TARGETS, TextIds,
+    attentions, explanation, gradient_name, mean_attention_name,
 };
 use midashi_runtime::{Lanes, Outputs, Session, Tensor};
 use ndarray::{Array2, Array4, ArrayView2, ArrayViewD, Axis, s};
@@ -154,27 +154,54 @@ impl Classifier<'_> {
     /// # Errors
     /// When an id is not in the vocabulary or the graph fails.
     pub fn attentions(&mut self, texts: &[TextIds<'_>]) -> Result<Vec<Array4<f32>>> {
-        let mut found = vec![Array4::default((0, 0, 0, 0)); texts.len()];
-        self.each_attention(texts, |text, attention| found[text] = attention)?;
-        Ok(found)
+        let heads = self.model.config().num_attention_heads;
+        let of_layer =
+            |layer: ArrayViewD<'_, f32>, tokens| layer.slice(s![.., ..tokens, ..tokens]).to_owned();
+        self.each_layer(texts, LayerAttention::Matrices, of_layer, |text, layers| {
+            let tokens = texts[text].input_ids.len();
+            let mut all = Array4::zeros((layers.len(), heads, tokens, tokens));
+            all.outer_iter_mut().zip(&layers).for_each(|(mut to, from)| to.assign(from));
+            all
+        })
     }
 
-    /// As [`attentions`](Self::attentions), for as many texts as there are. `take` gets each text's number and its attention.
+    /// Attention rollout of texts, `[tokens]` for each; sums to 1.
     ///
     /// # Errors
     /// As [`attentions`](Self::attentions).
-    pub fn each_attention(
+    pub fn rollouts(&mut self, texts: &[TextIds<'_>]) -> Result<Vec<Vec<f32>>> {
+        let of_layer = |layer: ArrayViewD<'_, f32>, tokens| layer.slice(s![..tokens, ..tokens]).to_owned();
+        self.each_layer(texts, LayerAttention::Means, of_layer, |_, layers: Vec<Array2<f32>>| {
+            rollout(layers.iter().map(|layer| layer.view())).to_vec()
+        })
+    }
+
+    /// Attention from `[CLS]` in the layer number `layer`, `[heads, tokens]` for each text; rows sum to 1.
+    ///
+    /// # Errors
+    /// As [`attentions`](Self::attentions).
+    pub fn cls_attentions(&mut self, texts: &[TextIds<'_>], layer: usize) -> Result<Vec<Array2<f32>>> {
+        let of_layer = |layer: ArrayViewD<'_, f32>, tokens| layer.slice(s![.., ..tokens]).to_owned();
+        self.each_layer(texts, LayerAttention::OfCls, of_layer, |_, mut layers| layers.swap_remove(layer))
+    }
+
+    /// The attention of every layer for each text. `of_layer` gets a layer's output for a text of so many tokens, padded as the
+    /// longest of its batch; `of_text` gets a text's number and what was made of its layers.
+    fn each_layer<L: Send, T: Default + Clone>(
         &mut self,
         texts: &[TextIds<'_>],
-        mut take: impl FnMut(usize, Array4<f32>),
-    ) -> Result<()> {
+        attention: LayerAttention,
+        of_layer: impl Fn(ArrayViewD<'_, f32>, usize) -> L + Sync,
+        of_text: impl Fn(usize, Vec<L>) -> T,
+    ) -> Result<Vec<T>> {
         let config = self.model.config();
-        let opened = match self.explanations.attentions.take() {
+        let opened = match self.explanations.without_gradients(attention).take() {
             Some(opened) => opened,
-            None => self.opened(&attentions(config)?, "attentions")?,
+            None => self.opened(&attentions(config, attention)?, "attentions")?,
         };
-        let (lanes, embeddings) = (self.explanations.attentions.insert(opened), &self.embeddings);
-        let names: Vec<String> = (0..config.num_hidden_layers).map(attentions_name).collect();
+        let lanes = self.explanations.without_gradients(attention).insert(opened);
+        let embeddings = &self.embeddings;
+        let names: Vec<String> = (0..config.num_hidden_layers).map(|layer| attention.name(layer)).collect();
         let batches = batches(texts, lanes.tokens(self.options.batch_tokens));
         let compute = |session: &mut Session, at: usize| {
             let texts = chosen(&batches[at], texts);
@@ -183,19 +210,20 @@ impl Classifier<'_> {
             let text_of = |row: usize| batches[at][row];
             let layers =
                 names.iter().map(|name| finite(&outputs, name, text_of)).collect::<Result<Vec<_>>>()?;
-            let of_text = |(row, text): (usize, &TextIds<'_>)| {
-                let tokens = text.input_ids.len();
-                let mut all = Array4::zeros((layers.len(), config.num_attention_heads, tokens, tokens));
-                let of_layers = layers.iter().map(|layer| layer.slice(s![row, .., ..tokens, ..tokens]));
-                all.outer_iter_mut().zip(of_layers).for_each(|(mut to, from)| to.assign(&from));
-                all
+            let of_row = |(row, text): (usize, &TextIds<'_>)| -> Vec<L> {
+                let of_layer = |layer: &ArrayViewD<'_, f32>| {
+                    of_layer(layer.index_axis(Axis(0), row), text.input_ids.len())
+                };
+                layers.iter().map(of_layer).collect()
             };
-            Ok(texts.iter().enumerate().map(of_text).collect::<Vec<_>>())
+            Ok(texts.iter().enumerate().map(of_row).collect::<Vec<_>>())
         };
-        lanes.run_each(batches.len(), compute, |at, found| {
-            batches[at].iter().zip(found).for_each(|(&text, of_text)| take(text, of_text));
-            Ok(())
-        })
+        let mut found = vec![T::default(); texts.len()];
+        lanes.run_each(batches.len(), compute, |at, of_rows: Vec<_>| {
+            batches[at].iter().zip(of_rows).for_each(|(&text, layers)| found[text] = of_text(text, layers));
+            Ok::<_, Error>(())
+        })?;
+        Ok(found)
     }
 
     /// Integrated gradients of each path's category: the difference between the text's word embeddings and those of the

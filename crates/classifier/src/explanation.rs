@@ -3,11 +3,10 @@
 use midashi_encoder::TextIds;
 use midashi_text::{Encoding, WindowRows};
 use midashi_tokenizer::Encoded;
-use ndarray::{Array2, Array4, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::attribution::Path;
 use crate::integration::IntegratedGradients;
-use crate::rollout::{head_mean, rollout};
 use crate::windows::{RowIds, spread};
 use crate::{Classifier, Error, Method, Prediction, Result};
 
@@ -108,10 +107,11 @@ impl Classifier<'_> {
                 let categories: Vec<usize> = (0..ids.len()).map(category).collect();
                 Ok(spread_all(rows, &self.gradients_x_inputs(ids, &categories)?))
             }
-            Method::Attention { .. } | Method::Rollout => {
-                let mut weights = vec![Vec::new(); ids.len()];
-                self.each_attention(ids, |row, attention| weights[row] = of_layers(&attention, method))?;
-                Ok(spread_all(rows, &weights))
+            Method::Rollout => Ok(spread_all(rows, &self.rollouts(ids)?)),
+            Method::Attention { layer, head } => {
+                let attentions = self.cls_attentions(ids, layer.unwrap_or(layers - 1))?;
+                let of_heads = |attention: &Array2<f32>| of_heads(attention.view(), head);
+                Ok(spread_all(rows, &attentions.iter().map(of_heads).collect::<Vec<_>>()))
             }
         }
     }
@@ -134,20 +134,6 @@ fn spread_all<T: Copy + Into<f64>>(rows: &WindowRows, weights: &[Vec<T>]) -> Vec
     (0..rows.texts()).map(|text| spread(rows, text, &weights[rows.rows(text)])).collect()
 }
 
-/// The weights of attention through one or all layers; `attentions` are `[layers, heads, tokens, tokens]`.
-fn of_layers(attentions: &Array4<f32>, method: Method) -> Vec<f64> {
-    match method {
-        Method::Attention { layer, head } => {
-            let layer = layer.unwrap_or(attentions.len_of(Axis(0)) - 1);
-            of_heads(attentions.slice(s![layer, .., 0, ..]), head)
-        }
-        _ => {
-            let means: Vec<Array2<f32>> = attentions.outer_iter().map(head_mean).collect();
-            rollout(means.iter().map(|layer| layer.view())).iter().copied().map(f64::from).collect()
-        }
-    }
-}
-
 /// One head of an attention `[heads, tokens]`, or the sum over all.
 fn of_heads(attention: ArrayView2<'_, f32>, head: Option<usize>) -> Vec<f64> {
     let attention = attention.mapv(f64::from);
@@ -168,16 +154,5 @@ mod tests {
         let attention = array![[0.5, 0.25, 0.25], [0.0, 0.75, 0.25]];
         assert_eq!(of_heads(attention.view(), None), [0.5, 1.0, 0.5]);
         assert_eq!(of_heads(attention.view(), Some(1)), [0.0, 0.75, 0.25]);
-    }
-
-    #[test]
-    fn a_layers_attention_is_the_row_of_cls() {
-        // [layers, heads, tokens, tokens] = 2 × 2 × 2 × 2, numbered in row-major order.
-        let attentions =
-            Array4::from_shape_fn((2, 2, 2, 2), |(l, h, from, to)| (8 * l + 4 * h + 2 * from + to) as f32);
-        let attention = |layer, head| of_layers(&attentions, Method::Attention { layer, head });
-        assert_eq!(attention(Some(0), Some(1)), [4.0, 5.0]);
-        assert_eq!(attention(Some(1), None), [8.0 + 12.0, 9.0 + 13.0]);
-        assert_eq!(attention(None, None), [8.0 + 12.0, 9.0 + 13.0]);
     }
 }

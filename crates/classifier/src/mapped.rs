@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use midashi_encoder::{FileRange, Graph, MatmulPrecision, Storage};
+use midashi_runtime::int8_weight_bits;
 use midashi_stage::Error as FileError;
 use ndarray::ArrayD;
 
-use crate::quantized::weight_bits;
 use crate::{Error, ModelFolder, Result};
 
 /// `graph`, built in `precision`, with all its parameters from the folder `model`; those of int8 matrix products are quantised.
@@ -33,7 +33,7 @@ pub(crate) fn opened<T>(
     let (mut quantized, floats) = {
         // All weights are read and checked; most are freed again.
         let weights = model.weights()?;
-        let quantized = weights.quantized(graph, precision, weight_bits())?;
+        let quantized = weights.quantized(graph, precision, int8_weight_bits())?;
         mapped.retain(|name, _| !quantized.contains_key(name));
         let is_given = |name: &str| !quantized.contains_key(name) && !mapped.contains_key(name);
         let floats = weights.for_graph(graph, is_given)?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use midashi_encoder::{Graph, MatmulPrecision, Storage, Weights};
-use midashi_runtime::{Device, Engine, Lanes};
+use midashi_runtime::{Device, Engine, Lanes, int8_weight_bits};
 
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ pub(crate) fn lanes(
     weights: Cow<'_, Weights>,
     precision: MatmulPrecision<'_>,
 ) -> Result<Lanes> {
-    let mut quantized = weights.quantized(graph, precision, weight_bits())?;
+    let mut quantized = weights.quantized(graph, precision, int8_weight_bits())?;
     let is_float = |name: &str| !quantized.contains_key(name);
     let floats = match weights {
         Cow::Borrowed(weights) => weights.for_graph(graph, is_float)?,
@@ -35,16 +35,6 @@ pub(crate) fn lanes(
         None => Storage::External,
     });
     Ok(engine.lanes(&model, floats)?)
-}
-
-/// Bits of an int8 weight. x86 processors without VNNI add two products of uint8 and int8 in 16 bits (`vpmaddubsw`),
-/// which overflow with weights of more than 7 bits.
-pub(crate) fn weight_bits() -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    let has_room = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
-    #[cfg(not(target_arch = "x86_64"))]
-    let has_room = true;
-    if has_room { 8 } else { 7 }
 }
 
 #[cfg(test)]

@@ -1,11 +1,6 @@
 //! Attention rollout: attention through all layers.
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis};
-
-/// The mean over the heads of one layer's attention, `[heads, tokens, tokens]`: `[tokens, tokens]`.
-pub(crate) fn head_mean(attention: ArrayView3<'_, f32>) -> Array2<f32> {
-    attention.mean_axis(Axis(0)).unwrap_or_else(|| Array2::zeros((0, 0)))
-}
+use ndarray::{Array1, ArrayView2};
 
 /// Attention rollout (Abnar and Zuidema 2020, section 3): the share of each token in `[CLS]` after the last layer. Each
 /// layer's attention, mean over heads, `[tokens, tokens]`, is averaged with the identity for the residual connection, and

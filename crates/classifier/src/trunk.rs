@@ -9,11 +9,11 @@ use midashi_encoder::{
     ActivationRanges, Batch, EncoderConfig, HIDDEN_STATES, MatmulPrecision, PaddingRule, TextIds, Weights,
     batches_by_length,
 };
-use midashi_runtime::{Engine, Lanes, Session};
+use midashi_runtime::{Engine, Lanes, Session, int8_weight_bits};
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::activation_ranges;
-use crate::quantized::{check_precision, lanes, weight_bits};
+use crate::quantized::{check_precision, lanes};
 use crate::{Error, Result};
 
 /// Raised when the trunk's arithmetic changes, so that cached features are computed again.
@@ -151,7 +151,7 @@ pub fn computed_by(engine: &Engine, precision: TrunkPrecision) -> String {
     let description = engine.description();
     let weights = match precision {
         TrunkPrecision::F32 => String::new(),
-        TrunkPrecision::Int8 => format!(", weights of {} bits, ranges by channel", weight_bits()),
+        TrunkPrecision::Int8 => format!(", weights of {} bits, ranges by channel", int8_weight_bits()),
     };
     format!("{} on {}{weights}, revision {REVISION}", description.onnxruntime, description.device)
 }

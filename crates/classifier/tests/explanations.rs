@@ -236,6 +236,28 @@ fn attention_of_layers_rollout_and_gradient_x_input_are_pytorchs() {
 }
 
 #[test]
+fn rollout_and_attention_of_a_layer_need_no_gradients() {
+    for case in CASES.map(Case::read) {
+        let mut classifier = case.classifier(ONE_BATCH);
+        let rollouts = classifier.rollouts(&case.ids()).unwrap();
+        let layers = case.truth("layer_attention", 0).len_of(Axis(0));
+        let layers: Vec<_> =
+            (0..layers).map(|layer| classifier.cls_attentions(&case.ids(), layer).unwrap()).collect();
+        let all = classifier.attentions(&case.ids()).unwrap();
+        for (row, rollout) in rollouts.into_iter().enumerate() {
+            for (all, layer) in all[row].outer_iter().zip(&layers) {
+                let (of_cls, found) = (all.slice(s![.., 0, ..]).to_owned(), layer[row].clone());
+                case.assert_close("heads", row, found.into_dyn(), of_cls.into_dyn(), AGREEMENT);
+            }
+            case.assert_close("rollout", row, vector(rollout), case.truth("rollout", row), TOLERANCE);
+            let means = layers.iter().map(|layer| layer[row].mean_axis(Axis(0)).unwrap().to_vec());
+            let expected = case.truth("layer_attention", row);
+            case.assert_close("layer_attention", row, matrix(means.collect()), expected, TOLERANCE);
+        }
+    }
+}
+
+#[test]
 fn all_attention_is_transformers() {
     let case = Case::main();
     let attentions = case.classifier(ONE_BATCH).attentions(&case.ids()).unwrap();

@@ -10,9 +10,10 @@ use crate::error::Result;
 use crate::head::{Head, Pooling};
 use crate::names::{
     ATTENTION, ATTENTION_MASK, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS, LAST_HIDDEN_STATE, LOGITS,
-    POOLER_OUTPUT, TARGETS, TOKEN_TYPE_IDS, attentions_name, gradient_name, mean_attention_name,
+    POOLER_OUTPUT, TARGETS, TOKEN_TYPE_IDS, attentions_name, cls_attention_name, gradient_name,
+    mean_attention_name,
 };
-use crate::nodes::{Dropout, MatmulPrecision, Nodes, Rows, Words};
+use crate::nodes::{Dropout, LayerOutput, MatmulPrecision, Nodes, Rows, Words};
 use crate::padding::{BATCH, Padding, TOKENS, positions};
 
 /// Where a tail begins.
@@ -53,7 +54,7 @@ impl Start {
 pub fn outputs(config: &EncoderConfig, pooler: bool) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let (nodes, embeddings) = from_ids(&graph, config, Padding::masked, MatmulPrecision::Float32);
-    let hidden = layers_with_attention(nodes, config, embeddings);
+    let hidden = layers_with_attention(nodes, config, embeddings, LayerAttention::Matrices);
     let by_text = [BATCH.into(), TOKENS.into(), config.hidden_size.into()];
     graph.output(LAST_HIDDEN_STATE, hidden.reshape(&by_text));
     if let Some(name) = config.architecture().pooler().filter(|_| pooler) {
@@ -183,15 +184,36 @@ pub fn explanation(config: &EncoderConfig, head: Head, outputs: AttentionOutputs
     Ok(graph.finish()?)
 }
 
-/// Inputs [`INPUTS_EMBEDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; outputs the attention of every head of every
-/// layer ([`attentions_name`]).
+/// What [`attentions`] outputs of each layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerAttention {
+    /// Every head's matrix ([`attentions_name`]). Its size grows with the square of the length.
+    Matrices,
+    /// The mean of the heads' matrices ([`mean_attention_name`]): all that rollout needs.
+    Means,
+    /// Every head's row of `[CLS]` ([`cls_attention_name`]).
+    OfCls,
+}
+
+impl LayerAttention {
+    /// The output's name.
+    pub fn name(self, layer: usize) -> String {
+        match self {
+            Self::Matrices => attentions_name(layer),
+            Self::Means => mean_attention_name(layer),
+            Self::OfCls => cls_attention_name(layer),
+        }
+    }
+}
+
+/// Inputs [`INPUTS_EMBEDS`], [`TOKEN_TYPE_IDS`] and [`ATTENTION_MASK`]; outputs the requested attention of every layer.
 ///
 /// # Errors
 /// When the configuration does not fit together.
-pub fn attentions(config: &EncoderConfig) -> Result<Graph> {
+pub fn attentions(config: &EncoderConfig, outputs: LayerAttention) -> Result<Graph> {
     let graph = GraphBuilder::new();
     let (nodes, _, embeddings) = from_embeddings(&graph, config);
-    layers_with_attention(nodes, config, embeddings);
+    layers_with_attention(nodes, config, embeddings, outputs);
     Ok(graph.finish()?)
 }
 
@@ -236,12 +258,25 @@ fn from_embeddings<'g>(
 }
 
 /// All layers for all tokens and what follows them, with every layer's attention as an output.
-fn layers_with_attention<'g>(nodes: Nodes<'g>, config: &EncoderConfig, embeddings: Value<'g>) -> Value<'g> {
+fn layers_with_attention<'g>(
+    nodes: Nodes<'g>,
+    config: &EncoderConfig,
+    embeddings: Value<'g>,
+    outputs: LayerAttention,
+) -> Value<'g> {
     let nodes = Nodes { outputs_attention: true, ..nodes };
+    let heads = config.num_attention_heads;
     let hidden = (0..config.num_hidden_layers).fold(embeddings, |hidden, layer| {
-        let output = config.architecture().layer(nodes, layer, hidden, Rows::All);
-        nodes.graph.output(&attentions_name(layer), output.attention);
-        output.hidden
+        let LayerOutput { hidden, attention } = config.architecture().layer(nodes, layer, hidden, Rows::All);
+        let output = match outputs {
+            LayerAttention::Matrices => attention,
+            LayerAttention::Means => attention.reduce_mean(&[1], false),
+            LayerAttention::OfCls => {
+                attention.take_first(2, 1).reshape(&[BATCH.into(), heads.into(), TOKENS.into()])
+            }
+        };
+        nodes.graph.output(&outputs.name(layer), output);
+        hidden
     });
     config.architecture().finish(nodes, hidden)
 }

@@ -32,8 +32,8 @@ pub use config::EncoderConfig;
 pub use error::{Error, Result};
 pub use geometry::{Activation, Geometry};
 pub use graphs::{
-    AttentionOutputs, Start, attentions, calibration, classifier, explanation, exported_classifier, logits,
-    outputs, trunk,
+    AttentionOutputs, LayerAttention, Start, attentions, calibration, classifier, explanation,
+    exported_classifier, logits, outputs, trunk,
 };
 pub use head::{Head, HeadKind, Pooling, SCALE};
 pub use logits::{argmax, softmax};

@@ -43,8 +43,13 @@ pub fn attentions_name(layer: usize) -> String {
     format!("attentions.{layer}")
 }
 
-/// Output of a layer's attention, mean over the heads, float32 `[batch, tokens, tokens]`; of the last layer the row of
-/// `[CLS]` alone, `[batch, 1, tokens]`.
+/// Output of a layer's attention from `[CLS]`, float32 `[batch, heads, tokens]`.
+pub fn cls_attention_name(layer: usize) -> String {
+    format!("cls_attention.{layer}")
+}
+
+/// Output of a layer's attention, mean over the heads, float32 `[batch, tokens, tokens]`. With gradients, it is of the last
+/// layer the row of `[CLS]` alone, `[batch, 1, tokens]`.
 pub fn mean_attention_name(layer: usize) -> String {
     format!("mean_attention.{layer}")
 }

@@ -15,7 +15,7 @@ use midashi_encoder::{
     classifier, dropout_masks, explanation, first_moment_name, gradient_name, logits, next_name, outputs,
     second_moment_name, training, trunk,
 };
-use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor};
+use midashi_runtime::{Device, Runtime, Session, SessionOptions, Tensor, int8_weight_bits};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice, arr0};
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ impl Reference {
 
     /// A session with all weights.
     fn session(&self, graph: &Graph) -> Session {
-        self.session_in(graph, MatmulPrecision::Float32, 8)
+        self.session_in(graph, MatmulPrecision::Float32, int8_weight_bits())
     }
 
     /// A session with all weights, integers of `bits` bits where the graph, built in `precision`, multiplies such.
@@ -423,12 +423,15 @@ fn int8_hidden_states_are_close_to_transformers_and_closer_with_more_bits() {
         }
         let precision = MatmulPrecision::Int8(&ranges);
         let graph = trunk(&reference.config, layers, precision).unwrap();
-        let [seven, eight] = [7, 8].map(|bits| {
+        let error = |bits| {
             let mut session = reference.session_in(&graph, precision, bits);
             let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
             distance(outputs.float32(HIDDEN_STATES).unwrap(), &expected)
-        });
-        assert!(1e-4 < eight && eight < seven && seven < 0.1, "{model}: 8 bits {eight}, 7 bits {seven}");
+        };
+        let (seven, most) = (error(7), error(int8_weight_bits()));
+        assert!(1e-4 < most && most <= seven && seven < 0.1, "{model}: {most}, 7 bits {seven}");
+        // A processor whose sums overflow with 8 bits has no more than 7.
+        assert!(int8_weight_bits() == 7 || most < seven, "{model}: 8 bits {most}, 7 bits {seven}");
     }
 }
 
@@ -439,7 +442,7 @@ fn logits_alone_agree_with_transformers_and_in_integers_are_close() {
         let head = Head::native(reference.labels());
         let error = |precision| {
             let graph = logits(&reference.config, head, precision).unwrap();
-            let mut session = reference.session_in(&graph, precision, 8);
+            let mut session = reference.session_in(&graph, precision, int8_weight_bits());
             let outputs = session.run(reference.inputs(Start::InputIds)).unwrap();
             distance(outputs.float32(LOGITS).unwrap(), &reference.floats["native.logits"])
         };

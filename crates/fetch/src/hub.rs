@@ -219,8 +219,10 @@ impl Hub {
         metadata: &Metadata,
     ) -> Result<PathBuf> {
         let folder = self.folder_of(repository);
-        let path = folder.join("snapshots").join(&metadata.commit).join(file);
+        let snapshot = folder.join("snapshots").join(&metadata.commit);
+        let path = snapshot.join(file);
         if path.is_file() {
+            kept::check_snapshot(&folder, &snapshot, [file])?;
             return Ok(path);
         }
         let etag = &metadata.etag;

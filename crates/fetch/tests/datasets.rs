@@ -145,6 +145,26 @@ fn a_table_that_changed_in_the_cache_is_named() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_table_that_another_program_fetched_is_checked_at_its_first_use() {
+    let server = start_hub(&FILES);
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("datasets--owner--name");
+    // Large files are named by their SHA-256; this one has another content.
+    let (name, blob) = (FILES[3].0, repository.join("blobs").join(sha256_of_bytes(FILES[3].1.as_bytes())));
+    let link = repository.join("snapshots").join(COMMIT).join(name);
+    fs::create_dir_all(blob.parent().unwrap()).unwrap();
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    fs::write(&blob, "text,label\na,c\n").unwrap();
+    std::os::unix::fs::symlink(&blob, &link).unwrap();
+    let hub = hub_at(&server.url, folder.path());
+    let message = dataset(&hub, "main", "").unwrap_err().to_string();
+    assert!(message.starts_with(&format!("{}: SHA-256 is", blob.display())), "{message}");
+    fs::write(&blob, FILES[3].1).unwrap();
+    assert_eq!(fs::read_to_string(dataset(&hub, "main", "").unwrap().join(name)).unwrap(), FILES[3].1);
+}
+
+#[test]
 fn offline_a_dataset_that_python_fetched_suffices() {
     let folder = tempfile::tempdir().unwrap();
     let snapshot = folder.path().join("datasets--owner--name/snapshots").join(COMMIT);

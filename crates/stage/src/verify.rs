@@ -86,6 +86,8 @@ pub enum FileState {
     Changed,
     /// An input was made or changed again after the stage had read it.
     Outdated,
+    /// An artifact of a stage that run.json has no entry of, or an entry without this file.
+    Unrecorded,
     /// A cache whose bytes are not those that were sealed. It is made again when it is needed.
     DamagedCache,
     /// run.json itself is damaged; the reason.
@@ -100,6 +102,7 @@ impl FileState {
             Self::Missing => "missing",
             Self::Changed | Self::DamagedCache | Self::DamagedRecord(_) => "changed",
             Self::Outdated => "outdated",
+            Self::Unrecorded => "unrecorded",
         }
     }
 
@@ -110,7 +113,8 @@ impl FileState {
 }
 
 /// Compares every file of a run with the records of its stages: outputs with what their stage wrote, and the inputs
-/// that a stage read with what is there now. Then the caches with their seals.
+/// that a stage read with what is there now. Then looks for artifacts without a record, and compares the caches with their
+/// seals.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -133,6 +137,17 @@ pub fn verify_run(folder: &RunFolder) -> Result<Vec<Finding>> {
             findings.extend(outputs(folder, name, output)?);
         }
     }
+    let recorded: Vec<String> = record
+        .entries()
+        .filter_map(|(name, _)| record.stage(name))
+        .flat_map(|stage| stage.outputs.into_iter().map(|output| output.path))
+        .collect();
+    for (stage, path) in artifacts(folder) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.exists() && !recorded.iter().any(|recorded| *recorded == name) {
+            findings.push(finding(stage, &name, FileState::Unrecorded));
+        }
+    }
     for cache in [folder.features(), folder.baseline()] {
         // A cache that is not there is made when it is needed.
         if cache.exists() {
@@ -142,6 +157,24 @@ pub fn verify_run(folder: &RunFolder) -> Result<Vec<Finding>> {
         }
     }
     Ok(findings)
+}
+
+/// The artifacts of every stage, which its entry in run.json lists.
+fn artifacts(folder: &RunFolder) -> [(&'static str, PathBuf); 12] {
+    [
+        ("fetch", folder.sources()),
+        ("ingest", folder.corpus()),
+        ("tokenize", folder.tokens()),
+        ("tokenize", folder.tokenizer()),
+        ("train", folder.training()),
+        ("train", folder.model()),
+        ("evaluate", folder.predictions()),
+        ("evaluate", folder.attention()),
+        ("evaluate", folder.explanations()),
+        ("evaluate", folder.metrics()),
+        ("render", folder.report()),
+        ("render", folder.card()),
+    ]
 }
 
 /// The state of an output; of a folder, that of each file that differs.

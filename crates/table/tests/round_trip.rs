@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float32Array, Int32Array, Int32Builder,
-    Int64Array, ListBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, Float32Array, Int32Array,
+    Int32Builder, Int64Array, ListBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
     TimestampMicrosecondArray, TimestampMillisecondBuilder, UnionArray,
 };
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit, UnionFields};
@@ -265,6 +265,37 @@ fn times_in_a_named_zone_are_written_in_utc() {
     let csv = "object,list,word\n\"{\"\"at\"\":\"\"2024-02-29T12:34:56.789Z\"\"}\",\
                \"[\"\"2024-02-29T12:34:56.789Z\"\",null]\",2024-02-29T12:34:56.789Z\n\"{\"\"at\"\":null}\",,\n";
     assert_eq!(text_of(Format::Csv, &table), csv);
+}
+
+#[test]
+fn a_time_beyond_the_calendar_is_no_text() {
+    let times = TimestampMicrosecondArray::from(vec![Some(0), Some(i64::MAX)]);
+    let times: ArrayRef = Arc::new(times);
+    let field = Arc::new(Field::new("at", times.data_type().clone(), true));
+    let object: ArrayRef = Arc::new(StructArray::from(vec![(field, times.clone())]));
+    let dates: ArrayRef = Arc::new(Date32Array::from(vec![0, i32::MAX]));
+    let write = |format, column: &ArrayRef| {
+        let table = RecordBatch::try_from_iter([("odd", column.clone())]).unwrap();
+        let options = WriteOptions {
+            format,
+            compression: Compression::None,
+            arrow_stream: false,
+            formulas: Formulas::Keep,
+        };
+        let mut writer = Writer::new(Vec::new(), "out", options, &table.schema()).unwrap();
+        writer.write(&table)
+    };
+    for column in [&times, &object, &dates] {
+        for format in [Format::Csv, Format::JsonLines] {
+            let message = write(format, column).unwrap_err().to_string();
+            let expected = "out: the column \"odd\" has a value without a text: ";
+            assert!(message.starts_with(expected), "{format}: {message}");
+            assert!(message.contains("choose the format parquet or arrow"), "{message}");
+        }
+        for format in [Format::Parquet, Format::Arrow] {
+            write(format, column).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub fn advice(finding: &Finding) -> String {
         FileState::Missing => format!(": {stage} wrote it, and it is gone; run `make {stage}`"),
         FileState::Changed => format!(": not as {stage} wrote it; run `make {stage}`"),
         FileState::Outdated => format!(": not as {stage} read it; run `make {stage}`"),
+        FileState::Unrecorded => format!(": run.json does not say how it was made; run `make {stage}`"),
         FileState::DamagedCache => ": not as it was written; the stage that needs it makes it again".into(),
         FileState::DamagedRecord(reason) => format!(": {reason}; run `make all`"),
     }

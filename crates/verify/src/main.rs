@@ -29,7 +29,7 @@ fn recipe(arguments: &StageArguments) -> anyhow::Result<()> {
     let findings = verify_run(&folder)?;
     ensure!(!findings.is_empty(), "{} has no artifacts: run `make all` first", folder.path().display());
     for finding in &findings {
-        midashi_stage::outln!("  {:<9} {}{}", finding.state.word(), finding.path, advice(finding));
+        midashi_stage::outln!("  {:<10} {}{}", finding.state.word(), finding.path, advice(finding));
     }
     let wrong = findings.iter().filter(|finding| !finding.state.is_intact()).count();
     ensure!(wrong == 0, "{wrong} of {} files do not belong to this run", findings.len());

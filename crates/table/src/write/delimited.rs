@@ -11,7 +11,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::failure::Failure;
 use super::formulas::Formulas;
-use super::instants::with_instants;
+use super::times::{no_text, with_instants, with_times_as_text};
 
 /// The rows so far.
 pub(crate) struct DelimitedWriter<W: Write> {
@@ -53,14 +53,18 @@ impl<W: Write> DelimitedWriter<W> {
     /// A null is an empty field.
     pub fn write(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
         let rows = with_instants(rows)?;
-        let columns = rows.columns().iter().map(column_of).collect::<Result<Vec<_>, _>>()?;
+        let schema = rows.schema_ref();
+        let columns = rows.columns().iter().zip(schema.fields());
+        let columns =
+            columns.map(|(column, field)| column_of(column, field.name())).collect::<Result<Vec<_>, _>>()?;
         for row in 0..rows.num_rows() {
-            for (column, texts) in rows.columns().iter().zip(&columns) {
+            for ((column, texts), field) in rows.columns().iter().zip(&columns).zip(schema.fields()) {
                 match texts {
                     _ if column.is_null(row) => self.inner.write_field("")?,
                     Column::Utf8(array) => self.text(array.value(row))?,
                     Column::Formatted(formatter) => {
-                        let value = formatter.value(row).try_to_string()?;
+                        let value = formatter.value(row).try_to_string();
+                        let value = value.map_err(|error| no_text(field.name(), error))?;
                         // Numbers and times are no texts; dictionaries and long strings are.
                         match column.data_type() {
                             kind if kind.is_numeric() || kind.is_temporal() => {
@@ -86,14 +90,14 @@ impl<W: Write> DelimitedWriter<W> {
     }
 }
 
-fn column_of(array: &ArrayRef) -> Result<Column<'_>, ArrowError> {
+fn column_of<'a>(array: &'a ArrayRef, name: &str) -> Result<Column<'a>, Failure> {
     Ok(match array.data_type() {
         DataType::Utf8 => Column::Utf8(array.as_string()),
         DataType::List(_)
         | DataType::LargeList(_)
         | DataType::FixedSizeList(..)
         | DataType::Struct(_)
-        | DataType::Map(..) => Column::Json(as_json(array)?),
+        | DataType::Map(..) => Column::Json(as_json(array, name)?),
         _ => Column::Formatted(ArrayFormatter::try_new(array, &FORMAT)?),
     })
 }
@@ -101,11 +105,15 @@ fn column_of(array: &ArrayRef) -> Result<Column<'_>, ArrowError> {
 /// Bare values: a null is handled before.
 const FORMAT: FormatOptions<'static> = FormatOptions::new();
 
-/// Each value as JSON.
-fn as_json(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
-    const NAME: &str = "v";
-    let schema = Schema::new(vec![Field::new(NAME, array.data_type().clone(), true)]);
-    let rows = RecordBatch::try_new(Arc::new(schema), vec![array.clone()])?;
+/// Each value of the column `name` as JSON.
+fn as_json(array: &ArrayRef, name: &str) -> Result<Vec<String>, Failure> {
+    const KEY: &str = "v";
+    let row_of = |key: &str, array: &ArrayRef| {
+        let schema = Schema::new(vec![Field::new(key, array.data_type().clone(), true)]);
+        RecordBatch::try_new(Arc::new(schema), vec![array.clone()])
+    };
+    let named = row_of(name, array)?;
+    let rows = row_of(KEY, with_times_as_text(&named)?.column(0))?;
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
     writer.write(&rows)?;
     writer.finish()?;

@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::json::writer::{LineDelimited, WriterBuilder};
 
 use super::failure::Failure;
-use super::instants::with_instants;
+use super::times::with_times_as_text;
 
 /// The rows so far.
 pub(crate) struct JsonLinesWriter<W: Write> {
@@ -22,7 +22,7 @@ impl<W: Write> JsonLinesWriter<W> {
         let mut lines = WriterBuilder::new()
             .with_explicit_nulls(true)
             .build::<_, LineDelimited>(Vec::with_capacity(1 << 16));
-        lines.write(&*with_instants(rows)?)?;
+        lines.write(&*with_times_as_text(rows)?)?;
         lines.finish()?;
         Ok(self.inner.write_all(&lines.into_inner())?)
     }

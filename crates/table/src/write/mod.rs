@@ -5,9 +5,9 @@ mod compressed;
 mod delimited;
 mod failure;
 mod formulas;
-mod instants;
 mod json_lines;
 mod parquet;
+mod times;
 mod writer;
 
 pub use formulas::Formulas;
