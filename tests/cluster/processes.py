@@ -67,7 +67,7 @@ def read(process: int, name: str) -> str:
         return ""
 
 
-def wait_until(condition: Callable[[], Value], what: str, seconds: float = 120) -> Value:
+def wait_until(condition: Callable[[], Value], what: str, seconds: float = 300) -> Value:
     """Waits until the condition is true, and returns its value."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -72,6 +72,17 @@ def submit(cluster, archive, many, tmp_path):
     yield submit
     for job in jobs:
         job.process.kill()
+    # A job goes on without the program that submitted it, and would keep its actors' CPUs from the next test.
+    client = JobSubmissionClient(cluster)
+    wait_until(lambda: not stop_running(client), "an end of the test's jobs")
+
+
+def stop_running(client: JobSubmissionClient) -> list[str]:
+    """Asks the jobs that still run to stop, and returns their ids."""
+    jobs = [job for job in client.list_jobs() if job.submission_id and not job.status.is_terminal()]
+    for job in jobs:
+        client.stop_job(job.submission_id)
+    return [job.submission_id for job in jobs]
 
 
 def test_ray_classifies_every_row_once(submit, expected, tmp_path):

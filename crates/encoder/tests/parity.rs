@@ -255,8 +255,8 @@ fn logits_alone_agree_with_transformers_and_in_integers_are_close() {
         assert!(error(MatmulPrecision::Float32) < 1e-5, "{file}");
         let ranges = ranges(&reference, reference.config.num_hidden_layers);
         let (by_ranges, fine) = (error(MatmulPrecision::Int8(&ranges)), error(MatmulPrecision::FineInt8));
-        // Each bit less doubles the steps of the weights.
-        let most = 0.02 * (1 << (8 - int8_weight_bits())) as f32;
+        // With 7 bits the steps of the weights are twice as large, and the layers' errors add up.
+        let most = if int8_weight_bits() == 8 { 0.02 } else { 0.05 };
         assert!(1e-5 < fine && fine < most, "{file}: {fine}");
         assert!(1e-5 < by_ranges && by_ranges < most, "{file}: {by_ranges}");
     }
