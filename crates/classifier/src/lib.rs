@@ -40,6 +40,7 @@ pub use integration::{IntegratedGradients, Integration};
 pub use method::Method;
 pub use model_folder::{ModelFolder, NewModel, Training, encoder_head};
 pub use prediction::Prediction;
+pub use quantized::int8_note;
 pub use reading::Reading;
 pub use rollout::rollout;
 pub use scores::{Scores, ranking};

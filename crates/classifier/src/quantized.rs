@@ -37,6 +37,14 @@ pub(crate) fn lanes(
     Ok(engine.lanes(&model, floats)?)
 }
 
+/// What a user of int8 should know about this processor, if it is slow there.
+pub fn int8_note() -> Option<&'static str> {
+    (int8_weight_bits() < 8).then_some(
+        "this processor has no instructions for 8-bit integers (VNNI): int8 is about as fast as float32, and its weights have \
+         7 bits",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use midashi_classifier::{BulkClassifier, Classifier, MatmulPrecision, ModelFolder, Options};
+use midashi_classifier::{BulkClassifier, Classifier, MatmulPrecision, ModelFolder, Options, int8_note};
 use midashi_config::Config;
 use midashi_runtime::Engine;
 use midashi_stage::{RunFolder, errln, sha256_of, sha256_of_bytes};
@@ -126,7 +126,10 @@ fn write_table(
         None => {
             let precision = match arguments.precision {
                 Precision::F32 => MatmulPrecision::Float32,
-                Precision::Int8 => MatmulPrecision::FineInt8,
+                Precision::Int8 => {
+                    int8_note().into_iter().for_each(|note| errln!("  {note}"));
+                    MatmulPrecision::FineInt8
+                }
             };
             Model::Bulk(Box::new(BulkClassifier::open(&model, &engine, &read, precision)?))
         }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use midashi_classifier::{Classifier, IdClassifier, ModelFolder, Options, Reading};
+use midashi_classifier::{Classifier, IdClassifier, ModelFolder, Options, Reading, int8_note};
 use midashi_runtime::Engine;
 use midashi_stage::RunFolder;
 
@@ -39,6 +39,7 @@ use crate::encode::encode;
 use crate::info::Info;
 use crate::log::say;
 use crate::metrics::Metrics;
+use crate::precision::Precision;
 use crate::queue::Queue;
 use crate::tokeniser::TOKENISERS;
 use crate::workers::Workers;
@@ -63,6 +64,9 @@ fn serve(arguments: &Arguments) -> Result<()> {
     let model = ModelFolder::open(&folder)?;
     let reading = Reading::open(&model, &Options::of(&config))?;
     let mut classifier = IdClassifier::open(&model, &engine, arguments.precision.into())?;
+    if arguments.precision == Precision::Int8 {
+        int8_note().into_iter().for_each(|note| say(&format!("  {note}")));
+    }
     let info = Info::new(&folder, &model, &reading, &engine, arguments.precision, &limits);
     let app = Arc::new(App {
         labels: model.labels().to_vec(),
