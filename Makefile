@@ -84,7 +84,8 @@ test: setup $(IPADIC) $(UNIDIC_LITE) $(AXE) build ## Set-up, then format, lints 
 CLUSTER_RUN := run.name=cluster model.scratch.layers=1 model.scratch.hidden_size=32 model.scratch.attention_heads=2 \
   model.scratch.intermediate_size=64
 CLUSTER_TESTS := env -u MIDASHI_CONFIG -u MIDASHI_SET MIDASHI_MODEL=$(abspath artifacts/cluster/model) \
-  MIDASHI_PREDICT=$(abspath $(BIN)/midashi-predict) $(CACHE)/cluster/bin/python -m pytest -rs --durations=5
+  MIDASHI_PREDICT=$(abspath $(BIN)/midashi-predict) timeout --foreground --kill-after=60 3600 \
+  $(CACHE)/cluster/bin/python -m pytest -rs --durations=5 -o faulthandler_timeout=1800 -o faulthandler_exit_on_timeout=true
 test-cluster: wheel programs ## The Python package, and the recipes of examples/cluster on Spark, Ray and schedulers
 	@set -e; for stage in fetch ingest tokenize train; do \
 	  MIDASHI_CONFIG=data/scratch.toml MIDASHI_SET='$(CLUSTER_RUN)' $(BIN)/midashi-$$stage; done

@@ -254,6 +254,7 @@ fn a_slow_reader_stops_the_writer() {
     // Nothing is read until the writer has stood still for a while.
     let mut last = (0, 0);
     while last.1 < 20 {
+        assert!(!writing.is_finished(), "the program does not read to the end while nobody reads it");
         std::thread::sleep(Duration::from_millis(100));
         let now = sent.load(Ordering::SeqCst);
         last = if now == last.0 && now > 0 { (now, last.1 + 1) } else { (now, 0) };

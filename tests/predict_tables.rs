@@ -669,9 +669,10 @@ fn an_interrupted_run_leaves_no_file() {
     let input = folder.path().join("in.txt");
     fs::write(&input, "本の話、映画の予告編、勝利の日本代表\n".repeat(200_000)).unwrap();
     let output = folder.path().join("out.csv");
-    let child = predict(["--input", text(&input), "--output", text(&output)]).starts();
+    let mut child = predict(["--input", text(&input), "--output", text(&output)]).starts();
     let files = || fs::read_dir(folder.path()).unwrap().count();
     while files() == 1 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it wrote");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -18,6 +18,8 @@ PROJECT = Path(__file__).parents[2]
 # The engines' worker processes import the package too.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT / "python/src"), os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+# Ray's workers have a niceness of 15 by default: beside other programs they would hardly run.
+os.environ["RAY_worker_niceness"] = "0"
 # ONNX Runtime and MeCab's dictionary, which `make setup` puts there.
 os.environ.setdefault("MIDASHI_SET", f"run.cache={PROJECT / 'cache'}")
 
@@ -83,7 +85,7 @@ def spark():
 def ray():
     ray = pytest.importorskip("ray")
     # Two actors, and a CPU to read with.
-    ray.init(num_cpus=3, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
+    ray.init(address="local", num_cpus=3, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
     yield ray
     ray.shutdown()
 

@@ -153,12 +153,14 @@ def test_a_ray_actor_repeats_the_batch_of_a_killed_program(titles, predicted, mo
         killed = process = None
         for _ in range(kills):
             while process is killed or process is None:
+                if over.is_set():
+                    return
                 time.sleep(0.01)
                 process = classifier._process
             process._popen.send_signal(signal.SIGKILL)
             killed = process
 
-    killer = threading.Thread(target=kill)
+    over, killer = threading.Event(), threading.Thread(target=kill, daemon=True)
     killer.start()
     with classifier:
         if kills < ATTEMPTS:
@@ -167,6 +169,7 @@ def test_a_ray_actor_repeats_the_batch_of_a_killed_program(titles, predicted, mo
         else:
             with pytest.raises(midashi.ProcessDied):
                 Predictor(classifier)(table)
+    over.set()
     killer.join()
     assert caplog.text.count("ended by SIGKILL") == min(kills, ATTEMPTS - 1)
 

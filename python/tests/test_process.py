@@ -18,7 +18,7 @@ import pytest
 from conftest import is_alive, pid_of
 
 from midashi import Classifier, PredictTimeout
-from midashi.process import KEPT_BYTES, Notes, Output
+from midashi.process import END_SECONDS, KEPT_BYTES, Notes, Output
 
 
 def resident(pid: int) -> int:
@@ -91,9 +91,13 @@ def open_files() -> set[str]:
     return files
 
 
+def our_threads() -> list[threading.Thread]:
+    """The threads of the package; Spark and Ray start and end others at any time."""
+    return [thread for thread in threading.enumerate() if thread.name.startswith("midashi-")]
+
+
 def test_no_process_and_no_thread_is_left(program, model, titles):
-    # Spark's and Ray's own threads and files may end at any time, so the new ones are compared by identity.
-    threads = set(threading.enumerate())
+    before = our_threads()
     classifier = Classifier(model, program=program)
     with classifier:
         classifier.predict(titles.slice(0, 1))
@@ -103,11 +107,11 @@ def test_no_process_and_no_thread_is_left(program, model, titles):
     pid = pid_of(classifier)
     pipes = {os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)}
     assert len(pipes) == 3 and pipes <= open_files()
-    assert set(threading.enumerate()) - threads
+    assert len(our_threads()) == len(before) + 2
     del classifier
     gc.collect()
     assert not is_alive(pid), "garbage collection ends the process"
-    assert set(threading.enumerate()) <= threads
+    assert our_threads() == before
     assert not pipes & open_files()
 
 
@@ -118,6 +122,8 @@ def test_a_forked_process_leaves_the_program_to_its_parent(classifier, titles):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        # A child that hangs ends.
+        signal.alarm(120)
         try:
             same = classifier._process is None and classifier.predict(few).equals(expected)
             os.write(writing, f"{same} {pid_of(classifier)}\n".encode())
@@ -125,6 +131,7 @@ def test_a_forked_process_leaves_the_program_to_its_parent(classifier, titles):
             time.sleep(30)
         finally:
             os._exit(0)
+    os.close(writing)
     try:
         with os.fdopen(reading) as pipe:
             same, other = pipe.readline().split()
@@ -135,11 +142,10 @@ def test_a_forked_process_leaves_the_program_to_its_parent(classifier, titles):
         # The child lives, but has none of the program's pipes: the end of the stream arrives.
         started = time.monotonic()
         classifier.close()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < END_SECONDS
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        os.close(writing)
 
 
 def test_the_end_of_the_parents_iterator_leaves_the_childs_program(classifier, titles):
@@ -149,6 +155,8 @@ def test_the_end_of_the_parents_iterator_leaves_the_childs_program(classifier, t
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        # A child that hangs ends.
+        signal.alarm(120)
         try:
             classifier.predict(few)
             pid = pid_of(classifier)
@@ -254,19 +262,19 @@ def test_a_line_of_progress_is_a_sign_of_life():
 
         def work():
             for _ in range(8):
-                time.sleep(0.25)
+                time.sleep(0.5)
                 os.write(notes_writing, b"  predict: 5000 texts\n")
             os.write(writing, b"answer")
 
         worker = threading.Thread(target=work)
         worker.start()
-        output.limit("timeout", 1.0)
-        assert output.read(6) == b"answer", "after two seconds, with a limit of one"
+        output.limit("timeout", 3.0)
+        assert output.read(6) == b"answer", "after four seconds, with a limit of three"
         worker.join()
         started = time.monotonic()
         with pytest.raises(PredictTimeout):
             output.read(1)
-        assert 0.7 < time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         os.close(notes_writing)
         notes.join()
         os.close(writing)

@@ -18,6 +18,8 @@ MODEL = Path(os.environ.get("MIDASHI_MODEL", ROOT / "artifacts/cluster/model"))
 MANY, FEW = int(os.environ.get("MIDASHI_TITLES", "200000")), 8_000
 # Ray asks the internet otherwise.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Ray's workers have a niceness of 15 by default: beside other programs they would hardly run.
+os.environ["RAY_worker_niceness"] = "0"
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +41,8 @@ def bundle(archive, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory) -> Path:
-    """A folder with 200,000 titles in eight Parquet files."""
-    return titles.write(tmp_path_factory.mktemp("many") / "titles", MANY)
+    """A folder with 200,000 titles in four Parquet files, each of several batches if there are fewer titles, too."""
+    return titles.write(tmp_path_factory.mktemp("many") / "titles", MANY, files=4)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from processes import below, programs, wait_until, written
 
 #: Bytes that a process has written when it is in the middle of its rows: several batches, and fewer than all.
-MIDDLE = 300_000
+MIDDLE = 200_000
 
 
 class Job:

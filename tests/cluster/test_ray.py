@@ -1,5 +1,6 @@
 """Ray with two raylets on this machine, as two machines would have, each with a CPU for an actor and one for reading."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -28,13 +29,15 @@ def cluster():
     """The two raylets, by the address that takes jobs; this process is a driver, too."""
     dashboard = {"include_dashboard": True, "dashboard_port": free_port()}
     cluster = Cluster(initialize_head=True, head_node_args=raylet() | dashboard)
-    cluster.add_node(**raylet())
-    context = ray.init(address=cluster.address, log_to_driver=False)
-    address = f"http://{context.dashboard_url}"
-    wait_until(lambda: takes_jobs(address), "a raylet that takes jobs")
-    yield address
-    ray.shutdown()
-    cluster.shutdown()
+    try:
+        cluster.add_node(**raylet())
+        context = ray.init(address=cluster.address, log_to_driver=False)
+        address = f"http://{context.dashboard_url}"
+        wait_until(lambda: takes_jobs(address), "a raylet that takes jobs")
+        yield address
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
 
 
 def raylet() -> dict[str, int]:
@@ -63,6 +66,8 @@ def submit(cluster, archive, many, tmp_path):
     jobs = []
 
     def submit(actors: int = 2) -> Job:
+        # The actors of the test before live for some seconds more, and are not those to kill.
+        wait_until(lambda: not programs(os.getpid()), "an end of earlier programs")
         command = [sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--working-dir", archive]
         recipe = ["classify_on_ray.py", many, tmp_path / "predicted", "--text-column", "title", "--all"]
         command += ["--address", cluster, "--", sys.executable]
@@ -81,7 +86,11 @@ def stop_running(client: JobSubmissionClient) -> list[str]:
     """Asks the jobs that still run to stop, and returns their ids."""
     jobs = [job for job in client.list_jobs() if job.submission_id and not job.status.is_terminal()]
     for job in jobs:
-        client.stop_job(job.submission_id)
+        # An agent that is busy is asked again.
+        with contextlib.suppress(RuntimeError):
+            client.stop_job(job.submission_id)
+    if jobs:
+        time.sleep(0.5)
     return [job.submission_id for job in jobs]
 
 

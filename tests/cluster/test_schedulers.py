@@ -115,10 +115,13 @@ def test_gnu_parallel_repeats_a_killed_shard_and_skips_finished_ones(bundle, few
     environment = recipe_environment(bundle, few, output) | {"SHARDS": str(SHARDS), "PROCESSES": "2"}
     command = [EXAMPLES / "parallel/classify.sh", "--text-column", "title", "--all"]
     job = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    victim = wait_until(lambda: programs(job.pid), "a process of parallel")[0]
-    wait_until(lambda: written(victim) > 0, "the process has loaded the model")
+
+    def at_work() -> list[int]:
+        return [process for process in programs(job.pid) if written(process) > 0]
+
+    victim = wait_until(at_work, "a process of parallel that has loaded the model")[0]
     os.kill(victim, signal.SIGKILL)
-    _, said = job.communicate()
+    _, said = job.communicate(timeout=600)
     assert job.returncode == 0, said
     assert_same(all_shards(output), expected_few)
 

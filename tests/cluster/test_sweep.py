@@ -38,9 +38,7 @@ def command(artifacts: Path, sweep: str, *more: str) -> list[str]:
 
 def on_ray(sweep: list[str]) -> subprocess.Popen[str]:
     """Starts a sweep on two cores of a cluster of its own."""
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    # Ray's workers have a niceness of 15 by default: beside other programs they would hardly run.
-    environment["RAY_worker_niceness"] = "0"
+    environment = {**os.environ, "RAY_ADDRESS": "local"}
     words = [sys.executable, str(SCRIPT), "--cpus", "1", *sweep]
     return subprocess.Popen(
         words, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -65,7 +63,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The exit code of a process, and all that it printed."""
-    output, errors = process.communicate(timeout=600)
+    try:
+        output, errors = process.communicate(timeout=600)
+    finally:
+        process.kill()
     return process.returncode, output + errors
 
 

@@ -84,6 +84,8 @@ fn limited(stage: &str, settings: &[String], memory: u64) -> Outcome {
         .current_dir(root())
         .env_remove("MIDASHI_CONFIG")
         .env_remove("MIDASHI_SET")
+        // A thread takes 66 MiB of addresses, and there would be one for each core.
+        .env("RAYON_NUM_THREADS", "2")
         .arg("--config")
         .arg("data/scratch.toml")
         .args(settings.iter().flat_map(|setting| ["--set", setting]))

@@ -11,6 +11,7 @@ use midashi_encoder::{
     TextIds, Weights, classifier, logits,
 };
 use midashi_runtime::Engine;
+use midashi_tests::browser::tell;
 use midashi_tests::{folder, root};
 use midashi_tokenizer::{Dictionaries, MecabDictionary, Requirements, Tokenizer};
 
@@ -159,7 +160,7 @@ fn every_published_encoder_works_or_is_refused_with_advice() {
     let (mut tokenizers, mut failures) = (HashMap::new(), Vec::new());
     for encoder in published() {
         if !has_unidic && needs_unidic(encoder) {
-            eprintln!("SKIPPED {}: run make setup DICTIONARY=unidic-lite", encoder.id);
+            tell(&format!("SKIPPED {}: run make setup DICTIONARY=unidic-lite", encoder.id));
         } else if let Err(message) = check(encoder, &mut tokenizers) {
             failures.push(format!("{}: {message}", encoder.id));
         }

@@ -12,19 +12,19 @@ use crate::server::Server;
 #[test]
 fn a_request_that_has_begun_is_answered_after_the_signal() {
     for signal in ["TERM", "INT"] {
-        let server = Server::slow(32_000, &[]);
+        let server = Server::slow(32_000, &["--timeout", "600"]);
         let answer = thread::scope(|scope| {
             let running = scope.spawn(|| server.ask_slowly("逆転勝利の日本代表"));
-            while server.metric("midashi_explanations_running") < 1.0 {
+            server.wait_for("midashi_explanations_running", || running.is_finished());
+            server.signal(signal);
+            while Client::connect(server.port).is_ok() {
+                assert!(!running.is_finished(), "new requests begin until the answer");
                 thread::sleep(Duration::from_millis(5));
             }
-            server.signal(signal);
-            thread::sleep(Duration::from_millis(100));
             assert!(
                 !running.is_finished(),
                 "the test is of no use if the request is answered before the signal"
             );
-            assert!(Client::connect(server.port).is_err(), "no new request begins");
             running.join().unwrap()
         });
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -48,11 +48,10 @@ fn a_second_signal_ends_the_server_at_once() {
             let headers = ["Content-Type: application/json"];
             Client::connect(port).unwrap().ask("POST /explain", &headers, body.as_bytes())
         });
-        while server.metric("midashi_explanations_running") < 1.0 {
-            thread::sleep(Duration::from_millis(5));
-        }
+        server.wait_for("midashi_explanations_running", || running.is_finished());
         server.signal(first);
-        thread::sleep(Duration::from_millis(100));
+        // Two signals of one kind that arrive together are one.
+        server.wait_until_it_says("ending after the requests");
         assert!(!running.is_finished(), "the first signal waits");
         let signalled = Instant::now();
         server.signal(second);
@@ -105,7 +104,7 @@ fn a_signal_under_load_loses_no_answer_and_gives_no_error() {
                 })
             })
             .collect();
-        while answered.load(Ordering::Relaxed) < 500 {
+        while answered.load(Ordering::Relaxed) < 500 && !clients.iter().all(|client| client.is_finished()) {
             thread::sleep(Duration::from_millis(1));
         }
         signalled.store(true, Ordering::Relaxed);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use midashi_classifier::{Classifier, Dictionaries, ModelFolder, Options};
 use midashi_runtime::{DeviceChoice, Engine};
@@ -113,6 +114,23 @@ impl Server {
         let metrics = self.get("/metrics").body;
         let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in\n{metrics}")).parse().unwrap()
+    }
+
+    /// Waits until a metric without labels is 1. `is_over` tells when it can no longer become that.
+    pub fn wait_for(&self, name: &str, is_over: impl Fn() -> bool) {
+        while self.metric(name) < 1.0 {
+            assert!(!is_over(), "{name} did not become 1");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for words on standard output.
+    pub fn wait_until_it_says(&self, words: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.printed.lock().unwrap().contains(words) {
+            assert!(Instant::now() < deadline, "it does not say {words:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Sends a signal, such as TERM.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Answer, Request, Server, nobody, short_timeouts};
+use common::{Answer, Request, Server, nobody, quick_retries};
 use midashi_fetch::client::Client;
 use midashi_fetch::hub::{Hub, Snapshot};
 use midashi_fetch::{Error, Result};
@@ -76,7 +76,7 @@ fn hub_at(endpoint: &str, cache: &Path) -> Hub {
 }
 
 fn dataset(hub: &Hub, revision: &str, path: &str) -> Result<PathBuf> {
-    let client = Client::new(short_timeouts(), &hub.endpoint, hub.token.clone());
+    let client = Client::new(quick_retries(), &hub.endpoint, hub.token.clone());
     let Snapshot { folder, commit } = hub.dataset(&client, ID, revision, path)?;
     assert_eq!(commit, COMMIT);
     Ok(folder)

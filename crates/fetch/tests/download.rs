@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Answer, Server, content, nobody, short_timeouts};
+use common::{Answer, PATIENCE, Server, content, nobody, quick_retries};
 use midashi_fetch::client::{Client, RetryPolicy};
 use midashi_fetch::download::Download;
 use midashi_fetch::{Error, Result};
@@ -40,7 +40,7 @@ impl Fetched {
     }
 
     fn run(&self, url: &str, sha256: Option<&str>) -> Result<()> {
-        run(url, &self.path(), sha256, short_timeouts())
+        run(url, &self.path(), sha256, quick_retries())
     }
 }
 
@@ -97,7 +97,7 @@ fn a_later_process_continues_what_an_earlier_one_left() {
         _ => Answer::of_range(request, &served, "\"v1\""),
     });
     let fetched = Fetched::new();
-    let once = RetryPolicy { retries: 0, ..short_timeouts() };
+    let once = RetryPolicy { retries: 0, ..quick_retries() };
     let url = server.address("/file.bin");
     let error = run(&url, &fetched.path(), None, once.clone()).unwrap_err();
     assert!(matches!(error, Error::BrokenOff { received: 30_000, .. }), "{error}");
@@ -225,7 +225,7 @@ fn the_token_is_sent_to_the_hub_alone() {
     let storage = Server::of_files(&[("/stored", b"weights")]);
     let target = storage.address("/stored");
     let hub = Server::start(move |_, _| Answer::status(302).header("Location", &target));
-    let client = Client::new(short_timeouts(), &hub.url, Some("secret".into()));
+    let client = Client::new(quick_retries(), &hub.url, Some("secret".into()));
     for url in [hub.address("/a"), storage.address("/stored")] {
         let fetched = Fetched::new();
         let (destination, lock) = (fetched.path(), fetched.folder.path().join("lock"));
@@ -247,10 +247,11 @@ fn the_token_is_sent_to_the_hub_alone() {
 fn a_silent_server_is_a_timeout() {
     let server = Server::start(|_, _| Answer { silent_at: Some(100), ..Answer::of(&content(1000)) });
     let fetched = Fetched::new();
-    let started = Instant::now();
-    let message = fetched.run(&server.address("/file.bin"), None).unwrap_err().to_string();
+    let (started, url) = (Instant::now(), server.address("/file.bin"));
+    let impatient = RetryPolicy { read_timeout: Duration::from_millis(300), ..quick_retries() };
+    let message = run(&url, &fetched.path(), None, impatient).unwrap_err().to_string();
     assert!(message.contains("silent for 300ms"), "{message}");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }
 
 #[test]
@@ -259,18 +260,19 @@ fn a_slow_server_is_waited_for() {
     let body = content(5000);
     let served = body.clone();
     let server = Server::start(move |request, _| Answer {
-        delay: Duration::from_millis(200),
+        delay: Duration::from_millis(500),
         ..Answer::of_range(request, &served, "\"v1\"").cut_at(1000)
     });
     let fetched = Fetched::new();
-    fetched.run(&server.address("/file.bin"), None).unwrap();
+    let policy = RetryPolicy { read_timeout: Duration::from_secs(2), ..quick_retries() };
+    run(&server.address("/file.bin"), &fetched.path(), None, policy).unwrap();
     assert_eq!(fs::read(fetched.path()).unwrap(), body);
 }
 
 #[test]
 fn an_unreachable_server_is_reported_at_once() {
     let url = format!("{}/file.bin", nobody());
-    let policy = RetryPolicy { backoff: Duration::from_secs(60), ..short_timeouts() };
+    let policy = RetryPolicy { backoff: Duration::from_secs(60), ..quick_retries() };
     let error = run(&url, &Fetched::new().path(), None, policy).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&url));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use common::{Answer, Request, Server, nobody, short_timeouts};
+use common::{Answer, Request, Server, nobody, quick_retries};
 use midashi_fetch::client::Client;
 use midashi_fetch::hub::{Hub, Snapshot};
 use midashi_fetch::{Error, Result};
@@ -58,7 +58,7 @@ fn hub_at(endpoint: &str, cache: &Path) -> Hub {
 }
 
 fn snapshot(hub: &Hub, revision: &str) -> Result<std::path::PathBuf> {
-    let client = Client::new(short_timeouts(), &hub.endpoint, hub.token.clone());
+    let client = Client::new(quick_retries(), &hub.endpoint, hub.token.clone());
     let Snapshot { folder, commit } = hub.snapshot(&client, ID, revision)?;
     assert_eq!(commit, COMMIT);
     Ok(folder)

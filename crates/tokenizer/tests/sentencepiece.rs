@@ -1,10 +1,13 @@
 //! Compares ids with SentencePiece's on the hard lines of `fixtures/sentencepiece`, for every tokenizer class that reads a
 //! SentencePiece model. `tests/parity/sentencepiece_reference.py` wrote the models, the lines and the ids.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
 
 use std::path::{Path, PathBuf};
 
+use common::tell;
 use midashi_tokenizer::{
     Dictionaries, Encoding, MecabDictionary, Requirements, Tokenizer, write_for_transformers,
 };
@@ -33,7 +36,7 @@ fn cases() -> Vec<(String, Value)> {
     let is_installed = unidic_lite().is_dir();
     let is_runnable = |name: &String| {
         if name == "line" && !is_installed {
-            eprintln!("SKIPPED: line needs unidic_lite; run make setup DICTIONARY=unidic-lite");
+            tell("SKIPPED: line needs unidic_lite; run make setup DICTIONARY=unidic-lite");
         }
         name != "line" || is_installed
     };

@@ -5,8 +5,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
+use common::tell;
 use midashi_tokenizer::{
     Dictionaries, Encoding, MecabDictionary, Tokenizer, VocabularySize, learn_vocabulary,
     write_for_transformers,
@@ -175,7 +178,7 @@ fn a_tokenizer_json_matches_transformers() {
 #[test]
 fn word_pieces_with_unidic_lite_match_transformers() {
     if !installed(&MecabDictionary::UnidicLite).join("dicdir/sys.dic").is_file() {
-        return eprintln!("SKIPPED: run make setup DICTIONARY=unidic-lite");
+        return tell("SKIPPED: run make setup DICTIONARY=unidic-lite");
     }
     assert_same_ids("unidic_lite");
 }

@@ -2,12 +2,15 @@
 //! `fixtures/*/expected_ids.txt` of `BertJapaneseTokenizer`, and `fixtures/sentencepiece/*.txt` of the classes with a
 //! SentencePiece model. `trim.rs` has the other forms of a tokenizer.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use common::tell;
 use midashi_tokenizer::{
     Dictionaries, Encoding, KeptIds, MecabDictionary, Requirements, Tokenizer, Wanted, write_for_transformers,
 };
@@ -126,7 +129,7 @@ fn japanese() -> Vec<Case> {
     let is_runnable = |name: &&&str| {
         let is_installed = **name != "unidic_lite" || installed(&MecabDictionary::UnidicLite).is_dir();
         if !is_installed {
-            eprintln!("SKIPPED: {name} needs unidic_lite; run make setup DICTIONARY=unidic-lite");
+            tell(&format!("SKIPPED: {name} needs unidic_lite; run make setup DICTIONARY=unidic-lite"));
         }
         is_installed
     };
@@ -154,7 +157,7 @@ fn sentencepiece() -> Vec<Case> {
     let texts = texts("sentencepiece/hard.jsonl");
     let is_installed = installed(&MecabDictionary::UnidicLite).is_dir();
     if !is_installed {
-        eprintln!("SKIPPED: line needs unidic_lite; run make setup DICTIONARY=unidic-lite");
+        tell("SKIPPED: line needs unidic_lite; run make setup DICTIONARY=unidic-lite");
     }
     let case = |(name, case): (String, Value)| {
         let folder = tempfile::tempdir().unwrap();

@@ -168,11 +168,14 @@ pub fn content(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 31 + index / 251) as u8).collect()
 }
 
-/// Short timeouts for tests.
-pub fn short_timeouts() -> RetryPolicy {
+/// How long a silent server is waited for. Only tests of that wait less than a busy machine may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Retries that do not wait.
+pub fn quick_retries() -> RetryPolicy {
     RetryPolicy {
         connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_millis(300),
+        read_timeout: PATIENCE,
         retries: 2,
         backoff: Duration::from_millis(5),
     }

@@ -271,14 +271,14 @@ mod tests {
     }
 
     #[test]
-    fn twenty_thousand_titles_are_compared_in_two_seconds() {
+    fn twenty_thousand_titles_are_not_compared_with_each_other() {
         let (probes, indexed) = apart(variants(20_000, 60));
         let started = Instant::now();
         let found = similar(&indexed, &probes, LEAST);
         let seconds = started.elapsed().as_secs_f64();
         println!("{} pairs in {seconds:.3} s", found.len());
-        // Measured: a quarter of that on two busy cores.
-        assert!(seconds < 2.0 && found.len() > 1000, "{} pairs in {seconds} s", found.len());
+        // Measured: half a second on two busy cores. Comparing all pairs takes minutes.
+        assert!(seconds < 30.0 && found.len() > 1000, "{} pairs in {seconds} s", found.len());
     }
 
     #[test]
