@@ -13,7 +13,7 @@ use crate::names::{
     POOLER_OUTPUT, TARGETS, TOKEN_TYPE_IDS, attentions_name, cls_attention_name, gradient_name,
     mean_attention_name,
 };
-use crate::nodes::{Dropout, LayerOutput, MatmulPrecision, Nodes, Rows, Words};
+use crate::nodes::{Dropout, MatmulPrecision, Nodes, Rows, Words};
 use crate::padding::{BATCH, Padding, TOKENS, positions};
 
 /// Where a tail begins.
@@ -266,8 +266,15 @@ fn layers_with_attention<'g>(
 ) -> Value<'g> {
     let nodes = Nodes { outputs_attention: true, ..nodes };
     let heads = config.num_attention_heads;
+    let mut attentions = Vec::new();
     let hidden = (0..config.num_hidden_layers).fold(embeddings, |hidden, layer| {
-        let LayerOutput { hidden, attention } = config.architecture().layer(nodes, layer, hidden, Rows::All);
+        let output = config.architecture().layer(nodes, layer, hidden, Rows::All);
+        attentions.push(output.attention);
+        output.hidden
+    });
+    // ONNX Runtime computes last what no other node needs, the last of those nodes first. In this order it computes what is
+    // output of a layer before the next layer, and frees the layer's attention.
+    for (layer, attention) in attentions.into_iter().enumerate().rev() {
         let output = match outputs {
             LayerAttention::Matrices => attention,
             LayerAttention::Means => attention.reduce_mean(&[1], false),
@@ -276,8 +283,7 @@ fn layers_with_attention<'g>(
             }
         };
         nodes.graph.output(&outputs.name(layer), output);
-        hidden
-    });
+    }
     config.architecture().finish(nodes, hidden)
 }
 
