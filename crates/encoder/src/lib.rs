@@ -41,8 +41,8 @@ pub use midashi_onnx::{FileRange, Graph, Storage};
 pub use names::{
     ATTENTION, ATTENTION_MASK, BIAS_CORRECTION, GRADIENT_NORM, HIDDEN_STATES, INPUT_IDS, INPUTS_EMBEDS,
     LAST_HIDDEN_STATE, LOGITS, LOSS, POOLER_OUTPUT, RATE_FACTOR, STEP_SIZE, TARGETS, TOKEN_TYPE_IDS,
-    attentions_name, first_moment_name, gradient_name, gradient_sum_name, mean_attention_name, next_name,
-    second_moment_name,
+    attentions_name, cls_attention_name, first_moment_name, gradient_name, gradient_sum_name,
+    mean_attention_name, next_name, second_moment_name,
 };
 pub use nodes::{Dropout, MatmulPrecision};
 pub use optimiser::{AdamW, LearningRate};
