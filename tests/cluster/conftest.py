@@ -41,7 +41,7 @@ def bundle(archive, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory) -> Path:
-    """A folder with 200,000 titles in four Parquet files, each of several batches if there are fewer titles, too."""
+    """A folder with all titles in four Parquet files. Each has several batches, also of 20,000 titles."""
     return titles.write(tmp_path_factory.mktemp("many") / "titles", MANY, files=4)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from processes import below, programs, wait_until, written
 
-#: Bytes that a process has written when it is in the middle of its rows: several batches, and fewer than all.
+#: Bytes that a process has written when it is in the middle of its rows: a part of its first batch of Spark's 2,000.
 MIDDLE = 200_000
 
 

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, DictionaryArray, Float32Array, Int32Array,
-    Int32Builder, Int64Array, ListBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
-    TimestampMicrosecondArray, TimestampMillisecondBuilder, UnionArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Date64Array, DictionaryArray, Float32Array,
+    Int32Array, Int32Builder, Int64Array, ListBuilder, MapBuilder, RecordBatch, StringArray, StringBuilder,
+    StructArray, Time32SecondArray, Time64NanosecondArray, TimestampMicrosecondArray,
+    TimestampMillisecondBuilder, UnionArray,
 };
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit, UnionFields};
 use midashi_table::{Compression, Format, Formulas, ReadOptions, Table, WriteOptions, Writer};
@@ -265,6 +266,26 @@ fn times_in_a_named_zone_are_written_in_utc() {
     let csv = "object,list,word\n\"{\"\"at\"\":\"\"2024-02-29T12:34:56.789Z\"\"}\",\
                \"[\"\"2024-02-29T12:34:56.789Z\"\",null]\",2024-02-29T12:34:56.789Z\n\"{\"\"at\"\":null}\",,\n";
     assert_eq!(text_of(Format::Csv, &table), csv);
+}
+
+#[test]
+fn times_and_dates_are_texts_of_iso_8601() {
+    // 2024-02-29 is day 19,782; 45,296,789 ms are 12:34:56.789.
+    const DAY: i32 = 19_782;
+    const MILLIS: i64 = DAY as i64 * 86_400_000 + 45_296_789;
+    let columns: [(&str, ArrayRef, &str); 6] = [
+        ("date32", Arc::new(Date32Array::from(vec![DAY])), "2024-02-29"),
+        ("date64", Arc::new(Date64Array::from(vec![MILLIS])), "2024-02-29T12:34:56.789"),
+        ("seconds", Arc::new(Time32SecondArray::from(vec![45_296])), "12:34:56"),
+        ("nanos", Arc::new(Time64NanosecondArray::from(vec![45_296_789_000_000])), "12:34:56.789"),
+        ("naive", Arc::new(TimestampMicrosecondArray::from(vec![MILLIS * 1000])), "2024-02-29T12:34:56.789"),
+        ("before", Arc::new(TimestampMicrosecondArray::from(vec![-1_000_000])), "1969-12-31T23:59:59"),
+    ];
+    for (name, column, expected) in columns {
+        let table = RecordBatch::try_from_iter([("at", column)]).unwrap();
+        assert_eq!(text_of(Format::Csv, &table), format!("at\n{expected}\n"), "{name}");
+        assert_eq!(text_of(Format::JsonLines, &table), format!("{{\"at\":\"{expected}\"}}\n"), "{name}");
+    }
 }
 
 #[test]
