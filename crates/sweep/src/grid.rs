@@ -56,9 +56,6 @@ impl Grid {
         let load = |overrides: &[String]| -> Result<Config> {
             Config::load(file, set.iter().chain(overrides)).context("SWEEP")
         };
-        for axis in &axes {
-            check_values(axis, load)?;
-        }
         let runs = axes.iter().try_fold(1_usize, |runs, axis| runs.checked_mul(axis.values.len()));
         let runs = runs.filter(|runs| *runs <= MOST_RUNS);
         let runs = runs.with_context(|| format!("SWEEP: expected at most {MOST_RUNS} combinations"))?;
@@ -76,7 +73,8 @@ impl Grid {
             config.run.name.clone_from(&name);
             Ok(Setting { number, name, values, config })
         };
-        let settings = (1..=runs).map(setting).collect::<Result<_>>()?;
+        let settings: Vec<Setting> = (1..=runs).map(setting).collect::<Result<_>>()?;
+        check_values(&axes, &settings)?;
         let axes = axes.into_iter().map(|axis| (axis.key.to_owned(), axis.values.into())).collect();
         Ok(Self { axes, settings })
     }
@@ -139,15 +137,20 @@ fn parse(sweep: &str) -> Result<Vec<Axis<'_>>> {
     Ok(axes)
 }
 
-/// Refuses unknown values, and different spellings of the same value.
-fn check_values(axis: &Axis<'_>, load: impl Fn(&[String]) -> Result<Config>) -> Result<()> {
-    let mut found: Vec<(Value, &str)> = Vec::new();
-    for &written in &axis.values {
-        let value = value(&load(&[format!("{}={written}", axis.key)])?, axis.key)?;
-        if let Some((_, other)) = found.iter().find(|(known, _)| *known == value) {
-            bail!("SWEEP {}: {other} and {written} are the same value; expected each once", axis.key);
+/// Refuses different spellings of the same value.
+fn check_values(axes: &[Axis<'_>], settings: &[Setting]) -> Result<()> {
+    let mut step = settings.len();
+    for (place, axis) in axes.iter().enumerate() {
+        // The settings in which this key alone changes.
+        step /= axis.values.len();
+        let mut found: Vec<(&Value, &str)> = Vec::new();
+        for (setting, &written) in settings.iter().step_by(step).zip(&axis.values) {
+            let value = &setting.values[place];
+            if let Some((_, other)) = found.iter().find(|(known, _)| *known == value) {
+                bail!("SWEEP {}: {other} and {written} are the same value; expected each once", axis.key);
+            }
+            found.push((value, written));
         }
-        found.push((value, written));
     }
     Ok(())
 }
@@ -258,6 +261,18 @@ mod tests {
         );
         let many = (0..40).map(|seed| seed.to_string()).collect::<Vec<_>>().join(",");
         assert!(message(&format!("train.seed={many} corpus.split.seed={many}")).contains("at most 1000"));
+    }
+
+    #[test]
+    fn a_value_may_need_another_keys_value() {
+        let sweep = "tokenize.long_texts=windows tokenize.stride=16,32";
+        let strides = |grid: Grid| -> Vec<usize> {
+            grid.settings.iter().map(|setting| setting.config.tokenize.stride).collect()
+        };
+        assert_eq!(strides(grid(sweep, "").unwrap()), [16, 32]);
+        let truncated = message("tokenize.stride=16,32");
+        assert!(truncated.contains("SWEEP") && truncated.contains("tokenize.stride is 16"), "{truncated}");
+        assert!(message(&sweep.replace("32", "0x10")).contains("16 and 0x10 are the same value"));
     }
 
     #[test]
