@@ -191,6 +191,19 @@ fn integrated_gradients_state_their_error_and_need_no_more_points_than_it() {
 }
 
 #[test]
+fn explanations_that_need_too_much_memory_are_refused_before_they_are_computed() {
+    let artifacts = folder();
+    let run = evaluated().copy_to(&artifacts);
+    let refused = "more than evaluate.explain.memory_gib = 0.0000001; set it higher";
+    let small = run.clone().set("evaluate.explain.memory_gib=0.0000001");
+    small.stage("evaluate").fails_with(["tokens keeps", refused]);
+    let asked = ["--explain", "integrated-gradients", "猫の新しい写真"];
+    small.stage("predict").arguments(asked).fails_with([refused]);
+    small.stage("predict").arguments(["--explain", "rollout", "猫の新しい写真"]).succeeds();
+    run.set("evaluate.explain.memory_gib=0").stages(&["evaluate"]);
+}
+
+#[test]
 fn integrated_gradients_need_two_points_and_an_error_that_is_a_share() {
     let wrong = |set: &str| small(folder(), "wrong").set(set).stage("evaluate");
     wrong("evaluate.explain.integration_points=1")

@@ -9,7 +9,7 @@ use midashi_encoder::{
 use midashi_runtime::{Lanes, Outputs, Session, Tensor};
 use ndarray::{Array2, Array4, ArrayView2, ArrayViewD, Axis, s};
 
-use crate::classifier::batches;
+use crate::batches::{Batches, KeptAttention};
 use crate::explanation_sessions::ExplanationSessions;
 use crate::integration::{IntegratedGradients, PathIntegral, PathPoint};
 use crate::quantized::lanes;
@@ -51,6 +51,7 @@ struct GradientInputs<'c> {
     /// Number of categories.
     labels: usize,
     batch_tokens: usize,
+    kept: KeptAttention,
 }
 
 impl Attribution {
@@ -95,7 +96,7 @@ impl Classifier<'_> {
         let layers = 0..self.model.config().num_hidden_layers;
         let names: Vec<String> = layers.map(mean_attention_name).collect();
         let Gradients { lanes, inputs } = self.gradients(AttentionOutputs::Means)?;
-        let batches = inputs.batches(texts);
+        let Batches { batches, bytes } = inputs.kept.batches(texts, inputs.batch_tokens)?;
         let compute = |session: &mut Session, at: usize| {
             let (embeddings, outputs) = inputs.run_texts(session, &batches[at], texts, categories)?;
             let text_of = |row: usize| batches[at][row];
@@ -115,7 +116,7 @@ impl Classifier<'_> {
             };
             Ok(embeddings.iter().enumerate().map(attribution).collect::<Vec<_>>())
         };
-        lanes.run_each(batches.len(), compute, |at, found| {
+        lanes.run_each(batches.len(), bytes, compute, |at, found| {
             batches[at].iter().zip(found).for_each(|(&text, attribution)| take(text, attribution));
             Ok(())
         })
@@ -131,7 +132,7 @@ impl Classifier<'_> {
         categories: &[usize],
     ) -> Result<Vec<Vec<f32>>> {
         let Gradients { lanes, inputs } = self.gradients(AttentionOutputs::Nothing)?;
-        let batches = inputs.batches(texts);
+        let Batches { batches, bytes } = inputs.kept.batches(texts, inputs.batch_tokens)?;
         let compute = |session: &mut Session, at: usize| {
             let (embeddings, outputs) = inputs.run_texts(session, &batches[at], texts, categories)?;
             let gradients = finite(&outputs, &gradient_name(INPUTS_EMBEDS), |row| batches[at][row])?;
@@ -141,7 +142,7 @@ impl Classifier<'_> {
             Ok(embeddings.iter().enumerate().map(of_text).collect::<Vec<_>>())
         };
         let mut products = vec![Vec::new(); texts.len()];
-        lanes.run_each(batches.len(), compute, |at, found: Vec<_>| {
+        lanes.run_each(batches.len(), bytes, compute, |at, found: Vec<_>| {
             batches[at].iter().zip(found).for_each(|(&text, of_text)| products[text] = of_text);
             Ok::<_, Error>(())
         })?;
@@ -202,7 +203,15 @@ impl Classifier<'_> {
         let lanes = self.explanations.without_gradients(attention).insert(opened);
         let embeddings = &self.embeddings;
         let names: Vec<String> = (0..config.num_hidden_layers).map(|layer| attention.name(layer)).collect();
-        let batches = batches(texts, lanes.tokens(self.options.batch_tokens));
+        let tokens = lanes.tokens(self.options.batch_tokens);
+        let Batches { batches, bytes } = match attention {
+            LayerAttention::Matrices => {
+                KeptAttention::new(config, self.options.memory_gib).batches(texts, tokens)?
+            }
+            LayerAttention::Means | LayerAttention::OfCls => {
+                Batches::new(texts, tokens, config.num_attention_heads)
+            }
+        };
         let compute = |session: &mut Session, at: usize| {
             let texts = chosen(&batches[at], texts);
             let batch = embeddings.batch(&embeddings.of(&texts)?, &texts);
@@ -219,7 +228,7 @@ impl Classifier<'_> {
             Ok(texts.iter().enumerate().map(of_row).collect::<Vec<_>>())
         };
         let mut found = vec![T::default(); texts.len()];
-        lanes.run_each(batches.len(), compute, |at, of_rows: Vec<_>| {
+        lanes.run_each(batches.len(), bytes, compute, |at, of_rows: Vec<_>| {
             batches[at].iter().zip(of_rows).for_each(|(&text, layers)| found[text] = of_text(text, layers));
             Ok::<_, Error>(())
         })?;
@@ -259,7 +268,7 @@ impl Classifier<'_> {
             let ids: Vec<TextIds<'_>> = wanted.iter().map(|&(path, _)| paths[path].text).collect();
             let categories: Vec<usize> = wanted.iter().map(|&(path, _)| paths[path].category).collect();
             let Gradients { lanes, inputs } = self.gradients(AttentionOutputs::Nothing)?;
-            let batches = inputs.batches(&ids);
+            let Batches { batches, bytes } = inputs.kept.batches(&ids, inputs.batch_tokens)?;
             let compute = |session: &mut Session, at: usize| {
                 let (texts, categories) = (chosen(&batches[at], &ids), chosen(&batches[at], &categories));
                 let baselines = batches[at].iter().map(|&at| {
@@ -284,7 +293,7 @@ impl Classifier<'_> {
                 };
                 Ok(ways.iter().enumerate().map(of_point).collect::<Vec<_>>())
             };
-            lanes.run_each(batches.len(), compute, |at, found: Vec<_>| {
+            lanes.run_each(batches.len(), bytes, compute, |at, found: Vec<_>| {
                 for (&at, (logit, products)) in batches[at].iter().zip(found) {
                     let (path, point) = wanted[at];
                     integrals[path].add(point, logit, &products);
@@ -314,18 +323,15 @@ impl Classifier<'_> {
             }
         };
         let labels = self.labels().len();
+        let kept = KeptAttention::new(self.model.config(), self.options.memory_gib);
         let lanes = self.explanations.with_gradients(attention).insert(opened);
         let batch_tokens = lanes.tokens(self.options.batch_tokens) / GRADIENT_SHARE;
-        Ok(Gradients { lanes, inputs: GradientInputs { embeddings: &self.embeddings, labels, batch_tokens } })
+        let inputs = GradientInputs { embeddings: &self.embeddings, labels, batch_tokens, kept };
+        Ok(Gradients { lanes, inputs })
     }
 }
 
 impl GradientInputs<'_> {
-    /// `texts` in batches.
-    fn batches(&self, texts: &[TextIds<'_>]) -> Vec<Vec<usize>> {
-        batches(texts, self.batch_tokens)
-    }
-
     /// Runs the graph on the texts of a batch; their word embeddings and the outputs.
     fn run_texts(
         &self,

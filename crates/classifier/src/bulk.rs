@@ -201,7 +201,7 @@ impl BulkClassifier {
             ids.iter().map(|ids| ids.as_ref().map_or(0, |input| input.windows.len())).collect();
         let batches = batches_of_equal_length(&lengths, Self::BATCH_TOKENS);
         let ids_of = |at: usize| batches[at].iter().map(|&row| rows[row].1.ids(rows[row].2)).collect();
-        let classified = self.classifier.classify_each(batches.len(), ids_of, |at, found| {
+        let classified = self.classifier.classify_each(&lengths, &batches, ids_of, |at, found| {
             let mut done = 0;
             for (&row, found) in batches[at].iter().zip(found) {
                 let (text, input, _) = rows[row];

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use midashi_artifacts::TokenizedCorpus;
 use midashi_encoder::{
-    ActivationRanges, Batch, EncoderConfig, MatmulPrecision, PaddingRule, TextIds, Weights,
+    ActivationRanges, Batch, EncoderConfig, MatmulPrecision, PaddingRule, TextIds, Weights, attention_bytes,
     batches_by_length, calibration,
 };
 use midashi_runtime::{Engine, Session};
@@ -52,7 +52,8 @@ pub(crate) fn activation_ranges(
         let batch = Batch::of_ids(&texts, config.pad_token_id, PaddingRule::Masked);
         Ok::<_, Error>(session.run(batch.inputs())?)
     };
-    lanes.run_each(batches.len(), compute, |at, outputs| {
+    let bytes = attention_bytes(config.num_attention_heads, &lengths, &batches);
+    lanes.run_each(batches.len(), bytes, compute, |at, outputs| {
         for name in graph.output_names() {
             let largest = outputs.float32(name)?;
             // A layer's largest numbers are those of the batch: which text has them is not known.

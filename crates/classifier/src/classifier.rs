@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use midashi_config::{Config, Evaluate, LongTexts, TextChoice};
-use midashi_encoder::{MatmulPrecision, Start, TextIds, batches_by_length, classifier};
+use midashi_encoder::{MatmulPrecision, Start, TextIds, classifier};
 use midashi_runtime::{Engine, Lanes, Session};
 use midashi_text::{Encoding, WindowRows, Windowing};
 use midashi_tokenizer::{Dictionaries, Encoded, Length, Tokenizer};
 
+use crate::batches::Batches;
 use crate::encode::{check_length, encode_text};
 use crate::explanation_sessions::ExplanationSessions;
 use crate::quantized::lanes;
@@ -33,6 +34,8 @@ pub struct Options {
     pub batch_tokens: usize,
     /// How exact integrated gradients have to be.
     pub integration: Integration,
+    /// Most GiB for the attention that the explanation of a text keeps of all layers; 0 is no limit.
+    pub memory_gib: f64,
 }
 
 /// A fine-tuned model: `model/` of a run, computed as a whole in float32 like `classifier.onnx`.
@@ -68,6 +71,7 @@ impl Options {
             max_length: None,
             batch_tokens,
             integration: Integration { points: explain.integration_points, error: explain.integration_error },
+            memory_gib: explain.memory_gib,
         }
     }
 }
@@ -215,7 +219,9 @@ impl<'e> Classifier<'e> {
     ) -> Result<Vec<Prediction>> {
         let mut done = 0;
         let mut predictions: Vec<Option<Prediction>> = vec![None; texts.len()];
-        let batches = batches(texts, self.lanes.tokens(self.options.batch_tokens));
+        let heads = self.model.config().num_attention_heads;
+        let Batches { batches, bytes } =
+            Batches::new(texts, self.lanes.tokens(self.options.batch_tokens), heads);
         let embeddings = &self.embeddings;
         let compute = |session: &mut Session, at: usize| {
             let chosen: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();
@@ -224,7 +230,7 @@ impl<'e> Classifier<'e> {
             let lengths: Vec<usize> = chosen.iter().map(|text| text.input_ids.len()).collect();
             Prediction::of_batch(&outputs, &lengths).map_err(|error| error.in_list(|row| batches[at][row]))
         };
-        self.lanes.run_each(batches.len(), compute, |at, found| {
+        self.lanes.run_each(batches.len(), bytes, compute, |at, found| {
             for (&text, prediction) in batches[at].iter().zip(found) {
                 predictions[text] = Some(prediction);
             }
@@ -272,10 +278,4 @@ impl<'e> Classifier<'e> {
         check_length(&tokenizer, self.text(), self.length())?;
         Ok(self.tokenizer.insert(tokenizer))
     }
-}
-
-/// `texts` in batches of similar length, of at most `tokens` tokens each.
-pub(crate) fn batches(texts: &[TextIds<'_>], tokens: usize) -> Vec<Vec<usize>> {
-    let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
-    batches_by_length(&lengths, tokens)
 }

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// Bytes of a GiB.
+pub(crate) const GIB: f64 = (1 << 30) as f64;
+
 /// Result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -86,6 +89,20 @@ pub enum Error {
         /// `model/`.
         folder: PathBuf,
     },
+    /// An explanation needs too much memory.
+    #[error(
+        "an explanation of {tokens} tokens keeps {} of attention in memory, more than evaluate.explain.memory_gib = {most}; set it \
+         higher, tokenize.max_length lower, or choose attention or rollout (evaluate: evaluate.explain.texts = 0)",
+        gib(*bytes)
+    )]
+    ExplanationMemory {
+        /// Tokens of the longest text.
+        tokens: usize,
+        /// Bytes that it needs.
+        bytes: u64,
+        /// The limit in GiB.
+        most: f64,
+    },
     /// The baseline of integrated gradients belongs to another text.
     #[error("the baseline has {found} tokens, the text {expected}; expected as many")]
     Baseline {
@@ -122,6 +139,11 @@ pub enum Error {
         /// How many the model has.
         count: usize,
     },
+}
+
+/// A number of bytes for a message.
+fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / GIB)
 }
 
 impl Error {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use midashi_encoder::{Batch, Graph, LOGITS, MatmulPrecision, PaddingRule, TextIds, logits};
+use midashi_encoder::{Batch, Graph, LOGITS, MatmulPrecision, PaddingRule, TextIds, attention_bytes, logits};
 use midashi_runtime::{Engine, Lanes, Session};
 use ndarray::s;
 
@@ -22,6 +22,7 @@ pub struct IdClassifier {
 pub(crate) struct IdClassifiers {
     lanes: Lanes,
     ids: Ids,
+    heads: usize,
 }
 
 /// What a model's token ids are.
@@ -63,20 +64,21 @@ impl IdClassifiers {
             let open = |graph: &[u8], floats, folder: &_| engine.lanes_beside(graph, floats, folder);
             opened(open, &graph, "classifier", model, precision)?
         };
-        Ok(Self { lanes, ids })
+        Ok(Self { lanes, ids, heads: model.config().num_attention_heads })
     }
 
-    /// Classifies batches of rows, `count` in number. `take` gets the scores of each batch, in their order.
+    /// Classifies `batches` of rows of these `lengths` in tokens; `batch` gives the ids of one, by its number. `take` gets the scores of each batch, in their order.
     ///
     /// # Errors
     /// The first error and the number of its batch.
     pub(crate) fn classify_each<'t>(
         &mut self,
-        count: usize,
+        lengths: &[usize],
+        batches: &[Vec<usize>],
         batch: impl Fn(usize) -> Vec<RowIds<'t>> + Sync,
         mut take: impl FnMut(usize, Vec<Scores>),
     ) -> Result<(), (usize, Error)> {
-        let ids = self.ids;
+        let (ids, bytes) = (self.ids, attention_bytes(self.heads, lengths, batches));
         let compute = |session: &mut Session, at: usize| {
             let rows = batch(at);
             let mut texts: Vec<TextIds<'_>> = rows.iter().map(RowIds::ids).collect();
@@ -88,7 +90,7 @@ impl IdClassifiers {
             scores.truncate(rows.len());
             Ok(scores)
         };
-        self.lanes.run_each(count, compute, |at, scores| {
+        self.lanes.run_each(batches.len(), bytes, compute, |at, scores| {
             take(at, scores);
             Ok(())
         })

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attribution;
+mod batches;
 mod bulk;
 mod calibrate;
 mod classifier;

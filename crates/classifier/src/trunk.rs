@@ -7,7 +7,7 @@ use midashi_artifacts::{Error as ArtifactError, FeaturesKey, TokenizedCorpus, ro
 use midashi_config::{FeaturePrecision, TrunkPrecision};
 use midashi_encoder::{
     ActivationRanges, Batch, EncoderConfig, HIDDEN_STATES, MatmulPrecision, PaddingRule, TextIds, Weights,
-    batches_by_length,
+    attention_bytes, batches_by_length,
 };
 use midashi_runtime::{Engine, Lanes, Session, int8_weight_bits};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,7 @@ pub struct Trunk {
     lanes: RefCell<Lanes>,
     pad_token_id: i64,
     hidden_size: usize,
+    heads: usize,
     precision: FeaturePrecision,
     batch_tokens: usize,
 }
@@ -63,6 +64,7 @@ impl Trunk {
             lanes: RefCell::new(lanes(engine, &graph, "trunk", Cow::Borrowed(weights), precision)?),
             pad_token_id: config.pad_token_id,
             hidden_size: config.hidden_size,
+            heads: config.num_attention_heads,
             precision: key.precision,
             batch_tokens: key.batch_tokens,
         })
@@ -115,7 +117,7 @@ impl Trunk {
         let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
         let mut lanes = self.lanes.borrow_mut();
         let batches = batches_by_length(&lengths, lanes.tokens(self.batch_tokens).min(most));
-        let Self { pad_token_id, precision, hidden_size, .. } = *self;
+        let Self { pad_token_id, precision, hidden_size, heads, .. } = *self;
         let compute = |session: &mut Session, at: usize| {
             let texts: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();
             let batch = Batch::of_ids(&texts, pad_token_id, PaddingRule::Masked);
@@ -133,7 +135,8 @@ impl Trunk {
                 other => other.into(),
             })
         };
-        lanes.run_each(batches.len(), compute, |at, hidden| take(&batches[at], hidden))
+        let bytes = attention_bytes(heads, &lengths, &batches);
+        lanes.run_each(batches.len(), bytes, compute, |at, hidden| take(&batches[at], hidden))
     }
 }
 

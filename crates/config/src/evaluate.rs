@@ -42,6 +42,9 @@ pub struct Explain {
     /// Largest accepted error of integrated gradients: the difference between their sum and the difference of the logits,
     /// as a share of the sum of their absolute values, in [0, 1].
     pub integration_error: f64,
+    /// Most memory in GiB for the attention of all layers, which gradients and stored matrices need: 12 bytes × layers × heads ×
+    /// tokens². A text that needs more is an error; 0 is no limit.
+    pub memory_gib: f64,
 }
 
 /// A number of texts, or all.
@@ -77,6 +80,7 @@ impl Default for Explain {
             matrices: 12,
             integration_points: 49,
             integration_error: 0.1,
+            memory_gib: 16.0,
         }
     }
 }

@@ -396,6 +396,8 @@ mod tests {
         assert!(
             message("", "train.features.disk_budget_gib=-1").contains("train.features.disk_budget_gib is -1")
         );
+        let refused = message("", "evaluate.explain.memory_gib=-2");
+        assert!(refused.contains("evaluate.explain.memory_gib is -2; expected a number from 0"), "{refused}");
         let refused = message("", "train.save_interval=1e20");
         assert!(
             refused.contains("train.save_interval is 100000000000000000000; expected a number from 0 to 1e9")

@@ -137,11 +137,13 @@ pub(crate) fn validate(config: &Config) -> Result<(), String> {
             format!("train.{key} is {number}; expected a number of at least 0")
         })?;
     }
-    for (key, number) in
-        [("save_interval", train.save_interval), ("features.disk_budget_gib", train.features.disk_budget_gib)]
-    {
+    for (key, number) in [
+        ("train.save_interval", train.save_interval),
+        ("train.features.disk_budget_gib", train.features.disk_budget_gib),
+        ("evaluate.explain.memory_gib", evaluate.explain.memory_gib),
+    ] {
         require((0.0..=MAX_AMOUNT).contains(&number), || {
-            format!("train.{key} is {number}; expected a number from 0 to {MAX_AMOUNT:e}")
+            format!("{key} is {number}; expected a number from 0 to {MAX_AMOUNT:e}")
         })?;
     }
     Ok(())

@@ -36,6 +36,18 @@ pub fn batches_of_equal_length(lengths: &[usize], budget: usize) -> Vec<Vec<usiz
         .collect()
 }
 
+/// Bytes that attention takes in one layer of the largest of `batches`, which are indices into `lengths`: of every pair of tokens in
+/// every head the score, the masked score and the weight. It exceeds all else in long texts, because it grows with the square of
+/// their length.
+pub fn attention_bytes(heads: usize, lengths: &[usize], batches: &[Vec<usize>]) -> u64 {
+    const NUMBERS: u64 = 3;
+    let pairs = |batch: &Vec<usize>| {
+        let longest = batch.iter().map(|&text| lengths[text]).max().unwrap_or_default() as u64;
+        batch.len() as u64 * longest * longest
+    };
+    batches.iter().map(pairs).max().unwrap_or_default() * heads as u64 * NUMBERS * size_of::<f32>() as u64
+}
+
 /// The ids of one text, one of each kind per token.
 #[derive(Clone, Copy, Debug)]
 pub struct TextIds<'a> {

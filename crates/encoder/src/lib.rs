@@ -23,7 +23,9 @@ mod ranges;
 mod training;
 mod weights;
 
-pub use batch::{Batch, BatchSizes, PaddingRule, TextIds, batches_by_length, batches_of_equal_length};
+pub use batch::{
+    Batch, BatchSizes, PaddingRule, TextIds, attention_bytes, batches_by_length, batches_of_equal_length,
+};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use checkpoint::fuzzing;

@@ -21,6 +21,9 @@ pub struct Lanes {
 /// cache.
 const SHARE_OF_A_THREAD: usize = 4;
 
+/// Batches whose activations need more bytes together are not computed at the same time.
+const MOST_BYTES: u64 = 8 << 30;
+
 impl Lanes {
     /// Most batches at a time. Every session takes a tenth of a second to open, and memory for its activations.
     pub const MOST: usize = 8;
@@ -52,7 +55,8 @@ impl Lanes {
     }
 
     /// Calls `compute` for each of the batches `0..count`, in several threads, and `take` with the results, in the calling
-    /// thread and in the order of the batches. Results wait in memory for those before them; batches of about the same size
+    /// thread and in the order of the batches. Of batches that may need so many `bytes` each, as many are computed at a time as
+    /// need 8 GiB, and at least one. Results wait in memory for those before them; batches of about the same size
     /// leave few of them waiting.
     ///
     /// # Errors
@@ -63,16 +67,20 @@ impl Lanes {
     pub fn run_each<T: Send, E: Send>(
         &mut self,
         count: usize,
+        bytes: u64,
         compute: impl Fn(&mut Session, usize) -> Result<T, E> + Sync,
         mut take: impl FnMut(usize, T) -> Result<(), E>,
     ) -> Result<(), E> {
-        if let ([session], _) | ([session, ..], 0..=1) = (&mut *self.sessions, count) {
+        let at_once = usize::try_from(MOST_BYTES / bytes.max(1)).unwrap_or(usize::MAX);
+        let at_once = at_once.clamp(1, self.sessions.len());
+        let sessions = &mut self.sessions[..at_once];
+        if let ([session], _) | ([session, ..], 0..=1) = (&mut *sessions, count) {
             return (0..count).try_for_each(|batch| take(batch, compute(session, batch)?));
         }
         let (next, compute) = (AtomicUsize::new(0), &compute);
         thread::scope(|scope| {
-            let (sender, results) = sync_channel(self.sessions.len());
-            for session in &mut self.sessions {
+            let (sender, results) = sync_channel(at_once);
+            for session in sessions {
                 let (sender, next) = (sender.clone(), &next);
                 scope.spawn(move || {
                     let _stop = StopOnPanic { next, count };

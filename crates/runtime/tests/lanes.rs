@@ -56,9 +56,32 @@ fn results_come_in_the_order_of_the_batches() {
             taken.push((batch, found));
             Ok(())
         };
-        product(threads).run_each(BATCHES, compute, take).unwrap();
+        product(threads).run_each(BATCHES, 0, compute, take).unwrap();
         assert_eq!(taken, (0..BATCHES).map(|batch| (batch, expected(batch))).collect::<Vec<_>>());
         assert_eq!(used.into_inner().unwrap().len(), threads);
+    }
+}
+
+#[test]
+fn large_batches_are_computed_a_few_at_a_time() {
+    const GIB: u64 = 1 << 30;
+    for (bytes, most) in [(2 * GIB, 3), (3 * GIB, 2), (5 * GIB, 1), (u64::MAX, 1)] {
+        let (running, largest) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let compute = |session: &mut Session, batch: usize| {
+            largest.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(2));
+            let found = run(session, batch);
+            running.fetch_sub(1, Ordering::SeqCst);
+            found
+        };
+        let mut taken = Vec::new();
+        let take = |_, found| {
+            taken.push(found);
+            Ok(())
+        };
+        product(3).run_each(BATCHES, bytes, compute, take).unwrap();
+        assert_eq!(taken, (0..BATCHES).map(expected).collect::<Vec<_>>());
+        assert!(largest.load(Ordering::SeqCst) <= most, "{largest:?} at a time of {bytes} bytes");
     }
 }
 
@@ -81,7 +104,7 @@ fn the_first_error_in_the_order_of_the_batches_is_returned() {
             taken += 1;
             Ok(())
         };
-        let found = product(threads).run_each(1000, compute, take);
+        let found = product(threads).run_each(1000, 0, compute, take);
         assert_eq!((found, taken), (Err("batch 4".to_owned()), 4));
         if threads == 1 {
             assert_eq!(begun.into_inner(), 5);
@@ -99,7 +122,7 @@ fn an_error_of_the_caller_ends_the_work() {
             run(session, batch % BATCHES).map_err(|error| error.to_string())
         };
         let take = |batch, _| if batch == 3 { Err("the disk is full".to_owned()) } else { Ok(()) };
-        assert_eq!(product(threads).run_each(10_000, compute, take), Err("the disk is full".to_owned()));
+        assert_eq!(product(threads).run_each(10_000, 0, compute, take), Err("the disk is full".to_owned()));
         assert!(begun.load(Ordering::Relaxed) < 5_000, "{begun:?} batches were begun");
     }
 }
@@ -107,9 +130,9 @@ fn an_error_of_the_caller_ends_the_work() {
 #[test]
 fn no_batches_are_no_work() {
     let nothing = |_, _: ArrayD<f32>| -> Result<()> { panic!("there is no batch") };
-    product(2).run_each(0, run, nothing).unwrap();
+    product(2).run_each(0, 0, run, nothing).unwrap();
     let wrong = |session: &mut Session, _| session.run(vec![]).map(|_| ());
-    let error = product(2).run_each(2, wrong, |_, ()| Ok::<_, Error>(())).unwrap_err();
+    let error = product(2).run_each(2, 0, wrong, |_, ()| Ok::<_, Error>(())).unwrap_err();
     assert!(error.to_string().contains('x'), "{error}");
 }
 
