@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::client::{Answer, Client};
-use crate::server::Server;
+use crate::server::{Server, invocation};
 
 #[test]
 fn every_limit_has_its_message() {
@@ -37,6 +37,18 @@ fn every_limit_has_its_message() {
     server.get("/predict").refuses(405, "Validation", &["/predict does not answer GET", "/openapi.json"]);
     server.get("/v1/nothing").refuses(404, "Validation", &["there is no /v1/nothing", "/openapi.json"]);
     assert_eq!(server.get("/health").status, 200, "the server goes on");
+}
+
+#[test]
+fn an_explanation_that_needs_too_much_memory_is_refused() {
+    let server = Server::of(&invocation(&[]).set("evaluate.explain.memory_gib=0.0000001"));
+    let explain =
+        |method: &str| server.post("/explain", &json!({"inputs": "新しい料理の本", "method": method}));
+    for method in ["gradient_x_input", "integrated_gradients"] {
+        let parts = &["of attention in memory, more than evaluate.explain.memory_gib = 0.0000001"];
+        explain(method).refuses(413, "Validation", parts);
+    }
+    assert_eq!(explain("rollout").status, 200, "the server goes on");
 }
 
 #[test]

@@ -15,4 +15,9 @@ pub struct Answered<T> {
 
 /// Why the model gave no answer. The message holds no text of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure(pub String);
+pub enum Failure {
+    /// It failed.
+    Model(String),
+    /// The text is too long for what was asked.
+    TooLong(String),
+}

@@ -85,8 +85,11 @@ impl From<Refused> for ApiError {
 }
 
 impl From<Failure> for ApiError {
-    fn from(Failure(error): Failure) -> Self {
-        Self::new(ErrorType::Backend, error)
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Model(error) => Self::new(ErrorType::Backend, error),
+            Failure::TooLong(error) => Self::new(ErrorType::Validation, error),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use midashi_classifier::{Classifier, Encoded, Explanation, Method, Result};
+use midashi_classifier::{Classifier, Encoded, Error, Explanation, Method, Result};
 use tokio::sync::oneshot;
 
 use crate::answer::{Answered, Failure};
@@ -57,9 +57,10 @@ pub fn explain<'e>(queue: &Queue<Question>, open: impl Fn() -> Result<Classifier
         metrics.explaining(false);
         let found = match found {
             Ok(Ok(Some(explanation))) => Ok(explanation),
-            Ok(Ok(None)) => Err(Failure("the model gave no explanation".to_owned())),
-            Ok(Err(error)) => Err(Failure(error.to_string())),
-            Err(_) => Err(Failure("the explainer's thread panicked".to_owned())),
+            Ok(Ok(None)) => Err(Failure::Model("the model gave no explanation".to_owned())),
+            Ok(Err(error @ Error::ExplanationMemory { .. })) => Err(Failure::TooLong(error.to_string())),
+            Ok(Err(error)) => Err(Failure::Model(error.to_string())),
+            Err(_) => Err(Failure::Model("the explainer's thread panicked".to_owned())),
         };
         if found.is_err() {
             metrics.failure();

@@ -84,10 +84,11 @@ fn run(
     texts: &[TextIds<'_>],
 ) -> Result<Vec<Scores>, Failure> {
     let found = catch_unwind(AssertUnwindSafe(|| model(texts)));
-    let found = found.unwrap_or_else(|_| Err("the model's thread panicked".to_owned())).map_err(Failure)?;
+    let found =
+        found.unwrap_or_else(|_| Err("the model's thread panicked".to_owned())).map_err(Failure::Model)?;
     let is_finite = |found: &Scores| found.logits.iter().all(|logit| logit.is_finite());
     if found.len() != texts.len() || !found.iter().all(is_finite) {
-        return Err(Failure("the model's scores are not finite".to_owned()));
+        return Err(Failure::Model("the model's scores are not finite".to_owned()));
     }
     Ok(found)
 }
@@ -123,7 +124,13 @@ mod tests {
         queue.close();
         answer_all(&queue, model, 1000, &Metrics::new());
         let answers = answers.into_iter().map(|answer| answer.blocking_recv().unwrap());
-        answers.map(|found| found.map(|found| found.answer.logits[0]).map_err(|Failure(why)| why)).collect()
+        answers
+            .map(|found| {
+                found.map(|found| found.answer.logits[0]).map_err(|failure| match failure {
+                    Failure::Model(why) | Failure::TooLong(why) => why,
+                })
+            })
+            .collect()
     }
 
     #[test]

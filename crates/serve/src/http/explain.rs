@@ -167,8 +167,9 @@ async fn weighed(app: &Shared, asked: &[Asked], method: Method) -> Result<Vec<An
     app.questions.push(questions)?;
     let mut weighed = Vec::new();
     for answer in answers {
-        let answer =
-            answer.await.unwrap_or_else(|_| Err(Failure("the explainer's thread has ended".into())))?;
+        let answer = answer
+            .await
+            .unwrap_or_else(|_| Err(Failure::Model("the explainer's thread has ended".into())))?;
         let Answered { answer, queued, computed } = answer;
         let answer = (answer.prediction, answer.weights, answer.windows);
         weighed.push(Answered { answer, queued, computed });

@@ -133,7 +133,7 @@ pub async fn predictions(app: &Shared, texts: &[Encoded]) -> Result<Vec<Answered
     };
     let (waiting, answers): (Vec<Text>, Vec<_>) = (0..rows.len()).map(of_row).unzip();
     app.texts.push(waiting)?;
-    let ended = || Failure("the model's thread has ended".into());
+    let ended = || Failure::Model("the model's thread has ended".into());
     let mut of_rows = Vec::new();
     for answer in answers {
         of_rows.push(answer.await.unwrap_or_else(|_| Err(ended()))?);
