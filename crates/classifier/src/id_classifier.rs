@@ -67,7 +67,8 @@ impl IdClassifiers {
         Ok(Self { lanes, ids, heads: model.config().num_attention_heads })
     }
 
-    /// Classifies `batches` of rows of these `lengths` in tokens; `batch` gives the ids of one, by its number. `take` gets the scores of each batch, in their order.
+    /// Classifies `batches` of rows of these `lengths` in tokens; `batch` gives the ids of one, by its number. `take`
+    /// gets the scores of each batch, in their order.
     ///
     /// # Errors
     /// The first error and the number of its batch.
