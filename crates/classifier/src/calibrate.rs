@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use midashi_artifacts::TokenizedCorpus;
 use midashi_encoder::{
-    ActivationRanges, Batch, EncoderConfig, MatmulPrecision, PaddingRule, TextIds, Weights, attention_bytes,
-    batches_by_length, calibration,
+    ActivationRanges, Batch, EncoderConfig, MatmulPrecision, PaddingRule, TextIds, Weights, calibration,
 };
 use midashi_runtime::{Engine, Session};
 use midashi_text::WindowRows;
 
+use crate::batches::Batches;
 use crate::quantized::lanes;
 use crate::windows::RowIds;
 use crate::{Error, Result};
@@ -44,15 +44,13 @@ pub(crate) fn activation_ranges(
     let texts: Vec<TextIds<'_>> = row_ids.iter().map(RowIds::ids).collect();
     let graph = calibration(config, layers)?;
     let mut lanes = lanes(engine, &graph, "calibration", Cow::Borrowed(weights), MatmulPrecision::Float32)?;
-    let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
     let mut ranges = ActivationRanges::default();
-    let batches = batches_by_length(&lengths, BATCH_TOKENS);
+    let Batches { batches, bytes } = Batches::new(&texts, BATCH_TOKENS, config.num_attention_heads);
     let compute = |session: &mut Session, at: usize| {
         let texts: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();
         let batch = Batch::of_ids(&texts, config.pad_token_id, PaddingRule::Masked);
         Ok::<_, Error>(session.run(batch.inputs())?)
     };
-    let bytes = attention_bytes(config.num_attention_heads, &lengths, &batches);
     lanes.run_each(batches.len(), bytes, compute, |at, outputs| {
         for name in graph.output_names() {
             let largest = outputs.float32(name)?;

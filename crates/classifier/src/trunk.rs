@@ -7,11 +7,11 @@ use midashi_artifacts::{Error as ArtifactError, FeaturesKey, TokenizedCorpus, ro
 use midashi_config::{FeaturePrecision, TrunkPrecision};
 use midashi_encoder::{
     ActivationRanges, Batch, EncoderConfig, HIDDEN_STATES, MatmulPrecision, PaddingRule, TextIds, Weights,
-    attention_bytes, batches_by_length,
 };
 use midashi_runtime::{Engine, Lanes, Session, int8_weight_bits};
 use serde::{Deserialize, Serialize};
 
+use crate::batches::Batches;
 use crate::calibrate::activation_ranges;
 use crate::quantized::{check_precision, lanes};
 use crate::{Error, Result};
@@ -114,10 +114,10 @@ impl Trunk {
         name: impl Fn(usize) -> String + Sync,
         mut take: impl FnMut(&[usize], Vec<f32>) -> Result<()>,
     ) -> Result<()> {
-        let lengths: Vec<usize> = texts.iter().map(|text| text.input_ids.len()).collect();
-        let mut lanes = self.lanes.borrow_mut();
-        let batches = batches_by_length(&lengths, lanes.tokens(self.batch_tokens).min(most));
         let Self { pad_token_id, precision, hidden_size, heads, .. } = *self;
+        let mut lanes = self.lanes.borrow_mut();
+        let tokens = lanes.tokens(self.batch_tokens).min(most);
+        let Batches { batches, bytes } = Batches::new(texts, tokens, heads);
         let compute = |session: &mut Session, at: usize| {
             let texts: Vec<TextIds<'_>> = batches[at].iter().map(|&text| texts[text]).collect();
             let batch = Batch::of_ids(&texts, pad_token_id, PaddingRule::Masked);
@@ -135,7 +135,6 @@ impl Trunk {
                 other => other.into(),
             })
         };
-        let bytes = attention_bytes(heads, &lengths, &batches);
         lanes.run_each(batches.len(), bytes, compute, |at, hidden| take(&batches[at], hidden))
     }
 }
